@@ -1,0 +1,120 @@
+//! The agent: makes this host match its assignment.
+//!
+//! It watches control for what the host is to run, fetches packages with the keys that come with
+//! an assignment, starts sandboxes, and reports what became of each. It also proves packages:
+//! runs their unit tests and measures them.
+//!
+//! Always true: what is not assigned does not run; a report is repeated until control has it or
+//! no longer wants it; an agent that starts again finds nothing running and starts what is
+//! assigned.
+//! Absent on purpose: what runs where (control decides), credentials of accounts.
+#![forbid(unsafe_code)]
+
+mod channel;
+mod control;
+mod data;
+mod held;
+mod instance;
+mod logs;
+mod packages;
+mod prove;
+mod serve;
+mod train;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use api::status::Feature;
+use executor::Executor;
+use types::{HostId, Name};
+use workflow::{Clock, Tasks};
+
+pub use control::{Control, ControlError, Remote};
+pub use data::serve_data;
+
+/// What an agent is told at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This host.
+    pub host: HostId,
+    /// Its name.
+    pub name: Name,
+    /// Where packages and instances stand.
+    pub folder: PathBuf,
+    /// Most bytes of fetched chunks that are kept.
+    pub cache_bytes_max: u64,
+    /// Where gateways on other hosts reach its instances.
+    pub data_address: Option<SocketAddr>,
+    /// Processor time to give away, in thousandths of one processor.
+    pub cpu_milli: u32,
+    /// Memory to give away, in bytes.
+    pub memory_bytes: u64,
+    /// Grows with every start.
+    pub generation: u64,
+}
+
+/// Why an agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("could not make the folder {folder}")]
+    Folder {
+        folder: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("could not open the cache of chunks")]
+    Cache(#[source] objects::Error),
+}
+
+/// The agent. Cheap to clone; clones are the same agent.
+#[derive(Clone)]
+pub struct Agent {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: Settings,
+    control: Arc<dyn Control>,
+    executor: Executor,
+    packages: packages::Packages,
+    held: held::Held,
+    features: Vec<Feature>,
+    clock: Clock,
+    tasks: Tasks,
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent").field("settings", &self.shared.settings).finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    /// An agent at rest. What a former life left in its folder is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when its folders cannot be made.
+    pub async fn new(
+        settings: Settings,
+        control: Arc<dyn Control>,
+        executor: Executor,
+        features: Vec<Feature>,
+        (clock, tasks): (Clock, Tasks),
+    ) -> Result<Self, Error> {
+        let packages = packages::Packages::open(&settings, Arc::clone(&control)).await?;
+        let held = held::Held::default();
+        let shared =
+            Shared { settings, control, executor, packages, held, features, clock, tasks };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Starts to watch and to report, until the tasks stop; then every instance is stopped.
+    pub fn run(&self) {
+        let tasks = &self.shared.tasks;
+        tasks.spawn("host report", watch::report(self.clone()));
+        tasks.spawn("assignments", watch::assignments(self.clone()));
+    }
+}

@@ -1,0 +1,160 @@
+//! Packages on this host: fetched once, unpacked once, shared by the instances that need them.
+//!
+//! Always true: a folder under its final name is whole; what a crash left behind is removed at
+//! the next start; a package is unpacked with the same limits as when it was published.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+use api::internal::ObjectGrant;
+use formats::archive;
+use objects::{Cache, ChunkId, ChunkSource, ObjectKey, Reader};
+use types::{AccountId, ObjectId};
+
+use crate::control::Control;
+use crate::{Error, Settings};
+
+/// A package that is unpacked here, for as long as this is held.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    folder: PathBuf,
+}
+
+impl Unpacked {
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Drop for Unpacked {
+    fn drop(&mut self) {
+        let folder = std::mem::take(&mut self.folder);
+        remove(&folder);
+    }
+}
+
+/// Why a package cannot be used here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PackageError {
+    #[error("could not fetch the package: {0}")]
+    Fetch(String),
+    #[error("could not unpack the package: {0}")]
+    Unpack(String),
+    #[error("the key of the package is not a key")]
+    Key,
+}
+
+type Slot = Arc<tokio::sync::Mutex<Weak<Unpacked>>>;
+
+/// The packages of this host.
+#[derive(Debug)]
+pub(crate) struct Packages {
+    folder: PathBuf,
+    source: Arc<dyn ChunkSource>,
+    slots: Mutex<BTreeMap<ObjectId, Slot>>,
+    counter: std::sync::atomic::AtomicU64,
+}
+
+impl Packages {
+    pub(crate) async fn open(
+        settings: &Settings,
+        control: Arc<dyn Control>,
+    ) -> Result<Self, Error> {
+        let folder = settings.folder.join("packages");
+        let failed = |source| Error::Folder { folder: folder.clone(), source };
+        if folder.exists() {
+            remove(&folder);
+        }
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        let source: Arc<dyn ChunkSource> = Arc::new(Fetched { control });
+        let cache = Cache::open(&settings.folder.join("chunks"), settings.cache_bytes_max, source)
+            .await
+            .map_err(Error::Cache)?;
+        Ok(Self {
+            folder,
+            source: Arc::new(cache),
+            slots: Mutex::default(),
+            counter: std::sync::atomic::AtomicU64::new(0),
+        })
+    }
+
+    /// Fetches and unpacks a package, or shares the folder where it stands already.
+    pub(crate) async fn unpack(&self, grant: &ObjectGrant) -> Result<Arc<Unpacked>, PackageError> {
+        let slot = Arc::clone(self.slots.lock().entry(grant.object).or_default());
+        let mut weak = slot.lock().await;
+        if let Some(unpacked) = weak.upgrade() {
+            return Ok(unpacked);
+        }
+        let number = self.counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let folder = self.folder.join(format!("{}-{number}", grant.object));
+        let reader = self.reader(grant).await?;
+        let (into, handle) = (folder.clone(), Handle::current());
+        let unpacked = Unpacked { folder };
+        let work = move || {
+            std::fs::create_dir(&into).map_err(|error| error.to_string())?;
+            let stream = std::io::BufReader::with_capacity(256 << 10, reader.blocking(handle));
+            archive::extract(stream, &into, &archive::Limits::default())
+                .map_err(|error| error.to_string())
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|error| PackageError::Unpack(error.to_string()))?
+            .map_err(PackageError::Unpack)?;
+        let unpacked = Arc::new(unpacked);
+        *weak = Arc::downgrade(&unpacked);
+        Ok(unpacked)
+    }
+
+    async fn reader(&self, grant: &ObjectGrant) -> Result<Reader, PackageError> {
+        let mut key = [0; 32];
+        hex::decode_to_slice(&grant.key, &mut key).map_err(|_| PackageError::Key)?;
+        let key = ObjectKey::from_bytes(key);
+        let source = Arc::clone(&self.source);
+        let reader = Reader::open(source, grant.account, grant.object, &key).await;
+        reader.map_err(|error| PackageError::Fetch(error.to_string()))
+    }
+}
+
+fn remove(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(folder = %folder.display(), %error, "could not remove a package");
+    }
+}
+
+/// Sealed blobs, fetched through control.
+#[derive(Debug)]
+struct Fetched {
+    control: Arc<dyn Control>,
+}
+
+impl Fetched {
+    async fn blob(&self, account: AccountId, key: String) -> Result<Bytes, objects::Error> {
+        self.control.blob(account, &key).await.map_err(|error| objects::Error::Unreachable {
+            action: "fetch",
+            what: key.clone(),
+            source: Box::new(error),
+        })
+    }
+}
+
+impl ChunkSource for Fetched {
+    fn chunk(&self, account: AccountId, id: ChunkId) -> BoxFuture<'_, Result<Bytes, objects::Error>> {
+        Box::pin(self.blob(account, format!("chunks/{id}")))
+    }
+
+    fn manifest(
+        &self,
+        account: AccountId,
+        object: ObjectId,
+    ) -> BoxFuture<'_, Result<Bytes, objects::Error>> {
+        Box::pin(self.blob(account, format!("manifests/{object}")))
+    }
+}

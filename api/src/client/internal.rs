@@ -1,0 +1,91 @@
+//! What agents and gateways ask of control, over a Unix socket or mutual TLS.
+
+use bytes::Bytes;
+use futures::Stream;
+use http::{HeaderValue, Method, header};
+
+use types::{AccountId, HostId, InstanceId};
+
+use super::call::Call;
+use super::{Client, Error};
+use crate::internal::{
+    Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Routes,
+    UsageReport, Watch,
+};
+
+impl Client {
+    /// Has a certificate signed; the token is the proof. `POST /internal/v1/enrol`
+    pub async fn enrol(&self, request: &Enrol) -> Result<Enrolled, Error> {
+        self.ask(Call::post("/internal/v1/enrol").json(request)).await
+    }
+
+    /// Tells what a host has. `PUT /internal/v1/hosts/{host}`
+    pub async fn host_report(&self, host: HostId, report: &HostReport) -> Result<(), Error> {
+        self.tell(Call::put(format!("/internal/v1/hosts/{host}")).json(report)).await
+    }
+
+    /// What a host is to run, once it is newer than `watch.after` or the wait is over.
+    /// `GET /internal/v1/hosts/{host}/assignments`
+    pub async fn assignments_watch(
+        &self,
+        host: HostId,
+        watch: Watch,
+    ) -> Result<Assignments, Error> {
+        let call = Call::get(format!("/internal/v1/hosts/{host}/assignments"));
+        self.ask(call.query(&watch).waits(watch.wait_ms)).await
+    }
+
+    /// Tells what became of an instance. `PUT /internal/v1/instances/{instance}/report`
+    pub async fn instance_report(
+        &self,
+        instance: InstanceId,
+        report: &InstanceReport,
+    ) -> Result<(), Error> {
+        let call = Call::put(format!("/internal/v1/instances/{instance}/report"));
+        self.tell(call.json(report)).await
+    }
+
+    /// Hands over what an instance wrote; repeating it adds nothing.
+    /// `POST /internal/v1/instances/{instance}/logs`
+    pub async fn instance_logs(
+        &self,
+        instance: InstanceId,
+        logs: &InstanceLogs,
+    ) -> Result<(), Error> {
+        let call = Call::post(format!("/internal/v1/instances/{instance}/logs"));
+        self.tell(call.json(logs).repeatable()).await
+    }
+
+    /// Streams the output of a job, a tar. Not repeated by itself: the stream is used up.
+    /// `PUT /internal/v1/instances/{instance}/output`
+    pub async fn instance_output<S, E>(&self, instance: InstanceId, tar: S) -> Result<Output, Error>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        let path = format!("/internal/v1/instances/{instance}/output");
+        let media_type = HeaderValue::from_static("application/x-tar");
+        let call = Call::new(Method::PUT, path).header(header::CONTENT_TYPE, media_type);
+        self.stream(call, tar).await
+    }
+
+    /// A sealed blob of an account: `chunks/ID` or `manifests/ID`.
+    /// `GET /internal/v1/accounts/{account}/blobs/{key}`
+    pub async fn blob_fetch(&self, account: AccountId, key: &str) -> Result<Bytes, Error> {
+        let key: Vec<_> = key.split('/').map(super::segment).collect();
+        let key = key.join("/");
+        let call = Call::get(format!("/internal/v1/accounts/{account}/blobs/{key}"));
+        Ok(self.exchange(call).await?.body)
+    }
+
+    /// Everything a gateway needs, once it is newer than `watch.after` or the wait is over.
+    /// `GET /internal/v1/routes`
+    pub async fn routes_watch(&self, watch: Watch) -> Result<Routes, Error> {
+        self.ask(Call::get("/internal/v1/routes").query(&watch).waits(watch.wait_ms)).await
+    }
+
+    /// Tells what was counted; a repeated report counts once. `POST /internal/v1/usage`
+    pub async fn usage_report(&self, report: &UsageReport) -> Result<(), Error> {
+        self.tell(Call::post("/internal/v1/usage").json(report).repeatable()).await
+    }
+}

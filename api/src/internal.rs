@@ -1,0 +1,339 @@
+//! What control, gateways and agents say to each other, under `/internal/v1`.
+//!
+//! Agents and gateways call; control never does. Watches are long polls by generation: the answer
+//! comes when the generation has passed the one asked after, or when the wait is over.
+//!
+//! Paths:
+//! - `POST /internal/v1/enrol` ([`Enrol`] to [`Enrolled`]; the token is the proof)
+//! - `PUT  /internal/v1/hosts/{host}` ([`HostReport`])
+//! - `GET  /internal/v1/hosts/{host}/assignments?after=&wait_ms=` ([`Assignments`])
+//! - `PUT  /internal/v1/instances/{instance}/report` ([`InstanceReport`])
+//! - `POST /internal/v1/instances/{instance}/logs` ([`InstanceLogs`])
+//! - `PUT  /internal/v1/instances/{instance}/output` (a tar, streamed; [`Output`] comes back)
+//! - `GET  /internal/v1/accounts/{account}/blobs/{kind}/{id}` (a sealed blob; the kind is `chunks`
+//!   or `manifests`)
+//! - `GET  /internal/v1/routes?after=&wait_ms=` ([`Routes`])
+//! - `POST /internal/v1/usage` ([`UsageReport`])
+//!
+//! Always true: a receiver refuses an older generation and accepts the same one twice.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use types::{
+    AccountId, EndpointId, Format, HostId, InstanceId, Limits, Name, ObjectId, Reference, Runtime,
+    TensorSpec, TokenId,
+};
+
+use crate::accounts::Role;
+use crate::status::Feature;
+
+/// Longest wait of a watch, so that a lost connection is noticed.
+pub const WATCH_WAIT_MS_MAX: u64 = 30_000;
+
+/// Parameters of a watch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// Answer once the generation is greater.
+    #[serde(default)]
+    pub after: u64,
+    /// Or after this long.
+    #[serde(default)]
+    pub wait_ms: u64,
+}
+
+/// Asks for a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrol {
+    pub token: String,
+    /// A certificate signing request, PEM.
+    pub request_pem: String,
+}
+
+/// A certificate, and the authority that control shows itself by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// What enrolled: `agent` or `gateway`.
+    pub process: String,
+    pub name: Name,
+    /// The id of the host, for an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostId>,
+    pub certificate_pem: String,
+    pub authority_pem: String,
+}
+
+/// What a host has and holds; sent at start, on change and every five seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostReport {
+    pub name: Name,
+    /// Grows with every start of the agent.
+    pub generation: u64,
+    pub cpu_milli: u32,
+    pub memory_bytes: u64,
+    /// Where gateways on other hosts reach its instances: `host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_address: Option<String>,
+    pub features: Vec<Feature>,
+}
+
+/// What a host is to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignments {
+    pub generation: u64,
+    /// All of them; what is not here is to be stopped.
+    pub instances: Vec<Assignment>,
+}
+
+/// An instance that a host is to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    pub id: InstanceId,
+    /// Grows with every change of this assignment.
+    pub generation: u64,
+    pub task: Task,
+}
+
+/// What an instance runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    pub runtime: Runtime,
+    pub package: ObjectGrant,
+    /// The file in the package that is run.
+    pub entry: String,
+    pub args: Vec<String>,
+    pub limits: Limits,
+    /// Most rows of a batch.
+    pub batch_max: u32,
+    /// What is done with it.
+    pub purpose: Purpose,
+}
+
+/// What an instance is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "purpose", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Purpose {
+    /// Answers requests until it is stopped.
+    Serve,
+    /// Runs to its end; its model folder is sent back.
+    Train {
+        /// The channels and their data: data sets' packages.
+        channels: BTreeMap<String, ObjectGrant>,
+        /// Files of `/opt/ml/input/config`, by name, as JSON.
+        config: BTreeMap<String, serde_json::Value>,
+    },
+    /// Runs the unit tests of a package and measures it; reports and ends.
+    Prove {
+        /// Test cases, as in the manifest.
+        tests: Vec<serde_json::Value>,
+        /// For an algorithm: files of `/opt/ml/input/config` that go with each test.
+        parameters: serde_json::Value,
+        /// Names of the channels.
+        channels: Vec<String>,
+        /// Requests to measure with; 0 for none.
+        measure_requests: u32,
+    },
+}
+
+/// An object, and the key that opens it and nothing else.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectGrant {
+    /// The account under which the blobs are stored.
+    pub account: AccountId,
+    pub object: ObjectId,
+    pub bytes: u64,
+    /// The object's key, in hex. Only ever inside mutual TLS or a local socket.
+    pub key: String,
+}
+
+impl std::fmt::Debug for ObjectGrant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ObjectGrant({} of {}, key withheld)", self.object, self.account)
+    }
+}
+
+/// Where an instance stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstanceState {
+    /// Wanted, not yet taken up by its host.
+    Waiting,
+    /// Its package is fetched, its sandbox made.
+    Starting,
+    /// A server that answers, or a job that runs.
+    Ready,
+    /// Ended as it should.
+    Ended,
+    /// Ended as it should not; the report says why.
+    Failed,
+}
+
+/// What became of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceReport {
+    pub host: HostId,
+    /// The assignment's.
+    pub generation: u64,
+    pub state: InstanceState,
+    /// Where a gateway on the same host reaches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<String>,
+    /// What the model worker says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
+    /// Why it failed, with a cure where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How far a job says it is, in parts per million.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_ppm: Option<u32>,
+    /// What was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measures: Option<Measures>,
+    /// The results of a [`Purpose::Prove`], in the order of its tests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestResult>,
+}
+
+/// What a model worker says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// `onnxruntime` or `tract`.
+    pub engine: String,
+    pub engine_version: String,
+    /// Such as `onnx`.
+    pub platform: String,
+    pub inputs: Vec<TensorSpec>,
+    pub outputs: Vec<TensorSpec>,
+    /// Most rows of a batch; 0 where the model takes none.
+    pub batch_max: u32,
+}
+
+/// What was measured of an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measures {
+    pub start_us: u64,
+    pub latency_p50_us: Option<u64>,
+    pub latency_p99_us: Option<u64>,
+    pub memory_peak_bytes: Option<u64>,
+    pub cpu_us: Option<u64>,
+}
+
+/// How a unit test of a package went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestResult {
+    pub name: String,
+    /// Why it failed; absent when it passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// Lines an instance wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceLogs {
+    /// Lines; `seq` counts from 1 over the instance's life, so a repeated call adds nothing.
+    pub lines: Vec<crate::pages::LogLine>,
+}
+
+/// What became of a job's output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    pub object: ObjectId,
+}
+
+/// Everything a gateway needs to answer without asking.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routes {
+    pub generation: u64,
+    pub principals: Vec<Principal>,
+    pub endpoints: Vec<Route>,
+}
+
+/// A token that may call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    pub token: TokenId,
+    /// SHA-256 of the secret, in hex.
+    pub secret_sha256: String,
+    pub account: AccountId,
+    pub account_name: Name,
+    pub role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at_ms: Option<u64>,
+}
+
+/// An endpoint as a gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    pub endpoint: EndpointId,
+    pub account: AccountId,
+    pub account_name: Name,
+    pub name: Name,
+    pub generation: u64,
+    /// Whether anybody may call, also without credentials.
+    pub everybody: bool,
+    /// Other accounts that may call.
+    pub accounts: Vec<AccountId>,
+    /// The version callers see.
+    pub version: u32,
+    pub stages: Vec<Stage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Format>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Format>,
+}
+
+/// One stage of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    pub source: Reference,
+    pub timeout_ms: u64,
+    /// Known once an instance was ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
+    /// Ready instances.
+    pub backends: Vec<Backend>,
+}
+
+/// A ready instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backend {
+    pub instance: InstanceId,
+    pub generation: u64,
+    pub host: HostId,
+    /// Its socket, for a gateway on the same host.
+    pub socket: String,
+    /// The host's data address, for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_address: Option<String>,
+}
+
+/// What a gateway counted since its last report. Repeating a report counts once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageReport {
+    /// The gateway's name and start; reports of one start are numbered.
+    pub reporter: String,
+    pub number: u64,
+    pub counts: Vec<UsageCount>,
+}
+
+/// What one account made of one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageCount {
+    pub endpoint: EndpointId,
+    /// Absent for callers without an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<AccountId>,
+    pub requests: u64,
+    pub failures: u64,
+}

@@ -1,0 +1,165 @@
+//! `/internal/v1`: what agents and gateways call.
+//!
+//! Always true: the listener says who is at the other end: this machine's owner over the Unix
+//! socket, or a process by its certificate. Nobody else gets further than enrolling.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Extension, State};
+use axum::routing::{get, post, put};
+use futures::TryStreamExt as _;
+use http::StatusCode;
+
+use api::identity::Process;
+use api::internal::{
+    Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Routes,
+    UsageReport, Watch,
+};
+use api::listen::Peer;
+use types::{AccountId, HostId, InstanceId};
+
+use crate::http::extract::{Json, Path, Query};
+use crate::http::problem::ApiError;
+use crate::operations::{enrolments, hosts, instances, routes as routing, usage};
+use crate::{Control, Error};
+
+/// The internal routes.
+pub fn routes() -> Router<Control> {
+    let output = Router::new()
+        .route("/internal/v1/instances/{instance}/output", put(take_output))
+        .layer(DefaultBodyLimit::disable());
+    Router::new()
+        .route("/internal/v1/enrol", post(enrol))
+        .route("/internal/v1/hosts/{host}", put(report_host))
+        .route("/internal/v1/hosts/{host}/assignments", get(assignments))
+        .route("/internal/v1/instances/{instance}/report", put(report))
+        .route("/internal/v1/instances/{instance}/logs", post(logs))
+        .route("/internal/v1/accounts/{account}/blobs/{kind}/{id}", get(blob))
+        .route("/internal/v1/routes", get(watch_routes))
+        .route("/internal/v1/usage", post(report_usage))
+        .merge(output)
+}
+
+/// The host that an agent works for. On this machine's socket it may be any.
+async fn agent(control: &Control, peer: &Peer, host: Option<HostId>) -> Result<HostId, Error> {
+    match peer {
+        Peer::Local => Ok(host.unwrap_or(HostId::new(uuid::Uuid::nil()))),
+        Peer::Certificate(subject) if subject.process == Process::Agent => {
+            enrolments::host_of(control, subject).await
+        }
+        _ => Err(Error::Unauthenticated),
+    }
+}
+
+/// Lets through an agent of this host.
+async fn only_agent(control: &Control, peer: &Peer, host: HostId) -> Result<(), Error> {
+    let agent = agent(control, peer, Some(host)).await?;
+    control.authorize_agent(agent, host)
+}
+
+/// Lets through the agent of the host that an instance runs on.
+async fn only_agent_of(control: &Control, peer: &Peer, id: InstanceId) -> Result<(), Error> {
+    let row = instances::fetch(control, id).await?;
+    only_agent(control, peer, row.host_id).await
+}
+
+fn only_gateway(control: &Control, peer: &Peer) -> Result<(), Error> {
+    match peer {
+        Peer::Local => {}
+        Peer::Certificate(subject) if subject.process == Process::Gateway => {}
+        _ => return Err(Error::Unauthenticated),
+    }
+    control.authorize_gateway()
+}
+
+async fn enrol(
+    State(control): State<Control>,
+    Json(request): Json<Enrol>,
+) -> Result<Json<Enrolled>, ApiError> {
+    Ok(Json(enrolments::enrol(&control, request).await?))
+}
+
+async fn report_host(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(host): Path<HostId>,
+    Json(report): Json<HostReport>,
+) -> Result<StatusCode, ApiError> {
+    only_agent(&control, &peer, host).await?;
+    hosts::report(&control, host, peer == Peer::Local, report).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn assignments(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(host): Path<HostId>,
+    Query(watch): Query<Watch>,
+) -> Result<Json<Assignments>, ApiError> {
+    only_agent(&control, &peer, host).await?;
+    Ok(Json(instances::assignments(&control, host, watch).await?))
+}
+
+async fn report(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<InstanceId>,
+    Json(report): Json<InstanceReport>,
+) -> Result<StatusCode, ApiError> {
+    only_agent_of(&control, &peer, id).await?;
+    instances::report(&control, id, report).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn logs(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<InstanceId>,
+    Json(lines): Json<InstanceLogs>,
+) -> Result<StatusCode, ApiError> {
+    only_agent_of(&control, &peer, id).await?;
+    instances::logs(&control, id, lines).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn take_output(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<InstanceId>,
+    body: Body,
+) -> Result<Json<Output>, ApiError> {
+    only_agent_of(&control, &peer, id).await?;
+    let body = body.into_data_stream().map_err(std::io::Error::other);
+    Ok(Json(instances::output(&control, id, body).await?))
+}
+
+/// Blobs are sealed; an agent gets the keys of what it is to run with its assignments, and of
+/// nothing else.
+async fn blob(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path((account, kind, id)): Path<(AccountId, String, String)>,
+) -> Result<Bytes, ApiError> {
+    let host = agent(&control, &peer, None).await?;
+    control.authorize_agent(host, host)?;
+    Ok(instances::blob(&control, account, &kind, &id).await?)
+}
+
+async fn watch_routes(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Query(watch): Query<Watch>,
+) -> Result<Json<Routes>, ApiError> {
+    only_gateway(&control, &peer)?;
+    Ok(Json(routing::watch(&control, watch).await?))
+}
+
+async fn report_usage(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Json(report): Json<UsageReport>,
+) -> Result<StatusCode, ApiError> {
+    only_gateway(&control, &peer)?;
+    usage::record(&control, report).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

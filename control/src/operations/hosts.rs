@@ -1,0 +1,62 @@
+//! Hosts: what each reports of itself.
+
+use api::internal::HostReport;
+use store::hosts::{HostRow, HostSays, host_fetch, host_insert, host_report};
+use types::{ErrorKind, HostId};
+
+use crate::{Control, Error};
+
+/// Records what a host has. The host in control's own process is made by its first report.
+pub async fn report(
+    control: &Control,
+    id: HostId,
+    local: bool,
+    report: HostReport,
+) -> Result<(), Error> {
+    let says = HostSays {
+        generation: report.generation,
+        cpu_milli: report.cpu_milli,
+        memory_bytes: report.memory_bytes,
+        data_address: report.data_address,
+        features: serde_json::to_value(&report.features)
+            .map_err(|error| Error::internal("could not write features", error))?,
+    };
+    let first = HostRow {
+        id,
+        name: report.name,
+        generation: 0,
+        cpu_milli: 0,
+        memory_bytes: 0,
+        data_address: None,
+        features: serde_json::Value::Array(Vec::new()),
+        seen_at_ms: 0,
+        local,
+        certificate: None,
+    };
+    let now_ms = control.now_ms();
+    let reported = control
+        .shared
+        .store
+        .transact("record a host's report", |tx| {
+            let (says, first) = (says.clone(), first.clone());
+            Box::pin(async move {
+                match host_fetch(tx, id).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound && local => {
+                        host_insert(tx, &first).await?;
+                    }
+                    Err(error) => return Err(error),
+                    Ok(_) => {}
+                }
+                host_report(tx, id, &says, now_ms).await
+            })
+        })
+        .await;
+    match reported {
+        Ok(()) => Ok(()),
+        Err(store::Error::Stale { stored, .. }) => Err(Error::Stale { stored }),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(Error::NotFound { what: format!("the host {id}") })
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,116 @@
+//! Routes: everything a gateway needs to answer without asking.
+
+use api::internal::{Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
+use store::Topic;
+use store::accounts::accounts_names;
+use store::endpoints::{EndpointRow, endpoints_list_all};
+use store::hosts::hosts_list;
+use store::instances::{InstanceRow, InstanceState, Owner, Wanted, instances_list_live};
+use store::tokens::tokens_list_live;
+use types::AccountId;
+
+use crate::caller::role_of;
+use crate::operations::instances::ResolvedStage;
+use crate::operations::items::from_json;
+use crate::{Control, Error};
+
+/// What gateways hold, once it is newer or the wait is over.
+pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
+    let store = &control.shared.store;
+    let wait_ms = watch.wait_ms.min(api::internal::WATCH_WAIT_MS_MAX);
+    store.feed_wait(Topic::Routes, watch.after, wait_ms).await?;
+    let now_ms = control.now_ms();
+    let (generation, tokens, endpoints, instances, hosts, names) = store
+        .read("read routes", |tx| {
+            Box::pin(async move {
+                let generation = store::feeds::feed_fetch(tx, Topic::Routes).await?;
+                let tokens = tokens_list_live(tx, now_ms).await?;
+                let endpoints = endpoints_list_all(tx).await?;
+                let instances = instances_list_live(tx).await?;
+                let hosts = hosts_list(tx).await?;
+                let owners: Vec<AccountId> =
+                    endpoints.iter().map(|endpoint| endpoint.account_id).collect();
+                let names = accounts_names(tx, &owners).await?;
+                Ok::<_, store::Error>((generation, tokens, endpoints, instances, hosts, names))
+            })
+        })
+        .await?;
+    let principals = tokens.into_iter().filter_map(|live| {
+        Some(Principal {
+            token: live.token.id,
+            secret_sha256: live.token.secret_sha256.to_string(),
+            account: live.token.account_id,
+            account_name: live.account_name,
+            role: role_of(live.token.role.parse().ok()?),
+            expires_at_ms: live.token.expires_at_ms,
+        })
+    });
+    let mut routes = Vec::new();
+    for endpoint in endpoints.iter().filter(|endpoint| !endpoint.deleting) {
+        let Some(name) = names.get(&endpoint.account_id) else { continue };
+        let mut route = route(endpoint, name.clone(), &instances)?;
+        for backend in route.stages.iter_mut().flat_map(|stage| &mut stage.backends) {
+            let host = hosts.iter().find(|host| host.id == backend.host);
+            backend.data_address = host.and_then(|host| host.data_address.clone());
+        }
+        routes.push(route);
+    }
+    Ok(Routes { generation, principals: principals.collect(), endpoints: routes })
+}
+
+fn route(
+    endpoint: &EndpointRow,
+    account_name: types::Name,
+    instances: &[InstanceRow],
+) -> Result<Route, Error> {
+    let stages: Vec<ResolvedStage> = from_json(&endpoint.resolved)?;
+    let mine: Vec<&InstanceRow> = instances
+        .iter()
+        .filter(|row| row.owner == Owner::Endpoint(endpoint.id))
+        .filter(|row| row.wanted == Wanted::Running && row.state == InstanceState::Ready)
+        .collect();
+    let input = stages.first().and_then(|stage| stage.input.clone());
+    let output = stages.last().and_then(|stage| stage.output.clone());
+    let version = endpoint.source.version.unwrap_or(1);
+    let stages = stages
+        .into_iter()
+        .enumerate()
+        .map(|(place, stage)| self::stage(stage, mine.iter().filter(|row| row.stage as usize == place)))
+        .collect();
+    Ok(Route {
+        endpoint: endpoint.id,
+        account: endpoint.account_id,
+        account_name,
+        name: endpoint.name.clone(),
+        generation: endpoint.generation,
+        everybody: endpoint.sharing == store::Sharing::Everybody,
+        accounts: endpoint.sharing.accounts().collect(),
+        version,
+        stages,
+        input,
+        output,
+    })
+}
+
+/// A stage with the ready instances of its newest task: while an endpoint is updated, instances
+/// of the old task answer until the reconciler lets them go.
+fn stage<'a>(stage: ResolvedStage, ready: impl Iterator<Item = &'a &'a InstanceRow>) -> Stage {
+    let newest = ready.copied().max_by_key(|row| row.id);
+    let report: Option<InstanceReport> =
+        newest.and_then(|row| serde_json::from_value(row.report.clone()?).ok());
+    let backends = newest.zip(report.as_ref()).and_then(|(row, report)| {
+        Some(Backend {
+            instance: row.id,
+            generation: row.generation,
+            host: row.host_id,
+            socket: report.socket.clone()?,
+            data_address: None,
+        })
+    });
+    Stage {
+        source: stage.reference,
+        timeout_ms: stage.limits.timeout_ms,
+        description: report.and_then(|report| report.description),
+        backends: backends.into_iter().collect(),
+    }
+}

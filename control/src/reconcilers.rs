@@ -1,0 +1,24 @@
+//! Reconcilers: what should simply become true.
+//!
+//! Always true: every reconciler is in [`registry`]; a second activation at rest does nothing.
+
+pub mod endpoints;
+pub mod garbage;
+pub mod hosts;
+pub mod trimming;
+
+use std::sync::Arc;
+
+use workflow::reconciler::Reconciler;
+
+use crate::Control;
+
+/// Every reconciler.
+pub fn registry(control: &Control) -> Vec<Arc<dyn Reconciler>> {
+    vec![
+        Arc::new(hosts::LostHosts::new(control.clone())),
+        Arc::new(endpoints::Endpoints::new(control.clone())),
+        Arc::new(garbage::Garbage::new(control.clone())),
+        Arc::new(trimming::Trimming::new(control.clone())),
+    ]
+}

@@ -1,0 +1,223 @@
+//! Collects garbage: objects that nothing holds, and chunks that no object uses.
+//!
+//! Chunks are condemned by marking: every object's manifest is read, and what no manifest names
+//! and is old enough is condemned in a transaction that fails when an object was made since. In a
+//! later activation the condemned are claimed and deleted; a commit that uses a condemned chunk
+//! takes it back, and one that uses a claimed chunk is refused.
+//!
+//! Always true: a chunk is deleted only while its claim says so, so no committed object loses one.
+
+use std::collections::BTreeSet;
+
+use futures::FutureExt as _;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+
+use objects::ChunkId;
+use policy::garbage::{self, Chunk};
+use store::accounts::account_objects_sequence;
+use store::chunks::{chunks_claim, chunks_condemn, chunks_forget};
+use store::objects::{object_delete, object_fetch, objects_list_live, objects_list_unheld};
+use types::{AccountId, Digest};
+use workflow::reconciler::{Reconciler, Status};
+
+use crate::{Control, Error};
+
+/// Objects and chunks handled in one step.
+const BATCH: u32 = 500;
+/// Most chunks of an account condemned in one activation.
+const CONDEMNED_MAX: usize = 10_000;
+
+/// Collects garbage.
+#[derive(Debug)]
+pub struct Garbage {
+    control: Control,
+}
+
+impl Garbage {
+    /// For this control plane.
+    pub fn new(control: Control) -> Self {
+        Self { control }
+    }
+
+    async fn close(&self) -> Result<Status, Error> {
+        let mut status = Status::default();
+        status.steps_done += self.delete_objects().await?;
+        let accounts = self.control.shared.objects.accounts().await.map_err(Error::Objects)?;
+        for account in accounts {
+            match self.collect(account).await {
+                Ok(steps) => status.steps_done += steps,
+                Err(error) => {
+                    status.failures.push(format!("{account}: {}", crate::error::chain(&error)));
+                }
+            }
+        }
+        Ok(status)
+    }
+
+    /// Deletes objects that nothing has held for the grace: their rows first, then manifests.
+    async fn delete_objects(&self) -> Result<u64, Error> {
+        let control = &self.control;
+        let before_ms = control.now_ms().saturating_sub(control.shared.settings.garbage_grace_ms);
+        let unheld = control
+            .shared
+            .store
+            .read("list unheld objects", |tx| Box::pin(objects_list_unheld(tx, before_ms, BATCH)))
+            .await?;
+        let mut steps = 0;
+        for row in unheld {
+            let id = row.id;
+            let deleted = control
+                .shared
+                .store
+                .transact("delete an object", |tx| Box::pin(object_delete(tx, id)))
+                .await;
+            match deleted {
+                Ok(()) => steps += 1,
+                // Something holds it since; or another control plane was quicker.
+                Err(store::Error::Conflict { .. } | store::Error::NotFound { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let gone = control.shared.objects.delete_manifest(row.account_id, id).await;
+            gone.map_err(Error::Objects)?;
+        }
+        Ok(steps)
+    }
+
+    async fn collect(&self, account: AccountId) -> Result<u64, Error> {
+        let deleted = self.delete_claimed(account).await?;
+        Ok(deleted + self.condemn(account).await?)
+    }
+
+    /// Deletes what was condemned by an earlier activation.
+    async fn delete_claimed(&self, account: AccountId) -> Result<u64, Error> {
+        let control = &self.control;
+        let now_ms = control.now_ms();
+        let before_ms = now_ms.saturating_sub(control.shared.settings.garbage_grace_ms);
+        let claimed = control
+            .shared
+            .store
+            .transact("claim condemned chunks", |tx| {
+                Box::pin(chunks_claim(tx, account, before_ms, now_ms, BATCH))
+            })
+            .await?;
+        if claimed.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<ChunkId> = claimed.iter().map(|digest| ChunkId(*digest)).collect();
+        // An upload that relies on a chunk makes it new; such a chunk stays, and its claim is
+        // forgotten, so that the upload's commit goes through.
+        let gone = control.shared.objects.delete_chunks(account, &ids, before_ms).await;
+        let gone = gone.map_err(Error::Objects)?;
+        control
+            .shared
+            .store
+            .transact("forget deleted chunks", |tx| {
+                let claimed = claimed.clone();
+                Box::pin(async move { chunks_forget(tx, account, &claimed).await })
+            })
+            .await?;
+        Ok(gone.len() as u64)
+    }
+
+    /// Condemns what no object uses.
+    async fn condemn(&self, account: AccountId) -> Result<u64, Error> {
+        let control = &self.control;
+        let now_ms = control.now_ms();
+        let read = control.shared.store.read("read the objects' sequence", |tx| {
+            Box::pin(account_objects_sequence(tx, account))
+        });
+        let sequence = match read.await {
+            Ok(sequence) => sequence,
+            Err(store::Error::NotFound { .. }) => return Ok(0),
+            Err(error) => return Err(error.into()),
+        };
+        let mut chunks = Vec::new();
+        let mut listed = control.shared.objects.chunk_list(account);
+        while let Some(entry) = listed.next().await {
+            let entry = entry.map_err(Error::Objects)?;
+            chunks.push((entry.id.0, entry.written_at_ms));
+        }
+        drop(listed);
+        let used = self.mark(account).await?;
+        let settings = garbage::Settings {
+            grace_ms: control.shared.settings.garbage_grace_ms,
+            condemned_ms: control.shared.settings.garbage_grace_ms,
+            acts_max: CONDEMNED_MAX,
+        };
+        let dies = |&(id, touched_at_ms): &(Digest, u64)| {
+            let references = u64::from(used.contains(&id));
+            let chunk = Chunk { id, references, touched_at_ms, condemned_at_ms: None };
+            garbage::decide(&chunk, now_ms, &settings) == garbage::Decision::Condemn
+        };
+        let condemned: Vec<Digest> =
+            chunks.iter().filter(|chunk| dies(chunk)).map(|chunk| chunk.0).take(settings.acts_max).collect();
+        if condemned.is_empty() {
+            return Ok(0);
+        }
+        let noted = control
+            .shared
+            .store
+            .transact("condemn chunks", |tx| {
+                let condemned = condemned.clone();
+                Box::pin(
+                    async move { chunks_condemn(tx, account, &condemned, sequence, now_ms).await },
+                )
+            })
+            .await;
+        match noted {
+            Ok(()) => Ok(0),
+            // An object was made meanwhile; the next activation marks again.
+            Err(store::Error::Stale { .. }) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Every chunk that an object of the account names.
+    async fn mark(&self, account: AccountId) -> Result<BTreeSet<Digest>, Error> {
+        let control = &self.control;
+        let (mut used, mut after) = (BTreeSet::new(), 0);
+        loop {
+            let live = control
+                .shared
+                .store
+                .read("list objects", |tx| {
+                    Box::pin(objects_list_live(tx, account, after, BATCH))
+                })
+                .await?;
+            let Some((_, last)) = live.last() else { break };
+            after = *last;
+            for (id, _) in &live {
+                let id = *id;
+                let read = control
+                    .shared
+                    .store
+                    .read("fetch an object", |tx| Box::pin(object_fetch(tx, id)))
+                    .await;
+                let row = match read {
+                    Ok(row) => row,
+                    Err(store::Error::NotFound { .. }) => continue,
+                    Err(error) => return Err(error.into()),
+                };
+                let reader = control.open_object(&row).await?;
+                used.extend(reader.chunks().map(|chunk| chunk.0));
+            }
+        }
+        Ok(used)
+    }
+}
+
+impl Reconciler for Garbage {
+    fn name(&self) -> &'static str {
+        "garbage"
+    }
+
+    fn period_ms(&self) -> u64 {
+        10 * 60_000
+    }
+
+    fn activate(&self) -> BoxFuture<'_, Status> {
+        async { self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error))) }
+            .boxed()
+    }
+}

@@ -1,0 +1,88 @@
+//! Ends the instances of hosts that no longer report, so that others take their place.
+//!
+//! A host that comes back finds them unassigned and stops what still runs.
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use store::hosts::hosts_list;
+use store::instances::{InstanceState, Owner, instance_end, instances_list_live};
+use types::InstanceId;
+use workflow::reconciler::{Reconciler, Status};
+
+use crate::operations::instances::{alive, nudge};
+use crate::reconcilers::endpoints;
+use crate::{Control, Error};
+
+/// Ends what lost hosts ran.
+#[derive(Debug)]
+pub struct LostHosts {
+    control: Control,
+}
+
+impl LostHosts {
+    /// For this control plane.
+    pub fn new(control: Control) -> Self {
+        Self { control }
+    }
+
+    async fn close(&self) -> Result<Status, Error> {
+        let control = &self.control;
+        let now_ms = control.now_ms();
+        let (hosts, instances) = control
+            .shared
+            .store
+            .read("list hosts and instances", |tx| {
+                Box::pin(async move {
+                    let hosts = hosts_list(tx).await?;
+                    Ok::<_, store::Error>((hosts, instances_list_live(tx).await?))
+                })
+            })
+            .await?;
+        let lost = |id| !hosts.iter().any(|host| host.id == id && alive(host, now_ms));
+        let mut status = Status::default();
+        for row in instances {
+            // A new instance is given the time that a host has for its report.
+            let young = now_ms.saturating_sub(row.created_at_ms)
+                <= crate::operations::instances::HOST_LOST_MS;
+            if young || !lost(row.host_id) {
+                continue;
+            }
+            status.note(self.end(row.id, row.owner).await);
+        }
+        Ok(status)
+    }
+
+    async fn end(&self, id: InstanceId, owner: Owner) -> Result<(), Error> {
+        let now_ms = self.control.now_ms();
+        self.control
+            .shared
+            .store
+            .transact("end a lost instance", |tx| {
+                Box::pin(instance_end(tx, id, InstanceState::Failed, None, now_ms))
+            })
+            .await?;
+        match owner {
+            Owner::Endpoint(_) => self.control.wake(endpoints::NAME),
+            Owner::Training(_) | Owner::Publish(_) => {
+                nudge(&self.control, &owner.to_string()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Reconciler for LostHosts {
+    fn name(&self) -> &'static str {
+        "hosts"
+    }
+
+    fn period_ms(&self) -> u64 {
+        3_000
+    }
+
+    fn activate(&self) -> BoxFuture<'_, Status> {
+        async { self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error))) }
+            .boxed()
+    }
+}

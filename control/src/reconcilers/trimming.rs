@@ -1,0 +1,73 @@
+//! Forgets what nobody needs any more: old answers, ended instances and sagas, taken enrolments.
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use store::Topic;
+use store::enrolments::enrolments_trim;
+use store::feeds::changes_trim;
+use store::idempotency::idempotency_trim;
+use store::instances::instances_prune;
+use store::sagas::sagas_prune;
+use store::usage::usage_trim;
+use workflow::reconciler::{Reconciler, Status};
+
+use crate::{Control, Error};
+
+const DAY_MS: u64 = 86_400_000;
+/// How long answers of creating calls are kept for their repetition.
+const ANSWERS_MS: u64 = DAY_MS;
+/// How long ended instances and sagas can be looked at.
+const ENDED_MS: u64 = 7 * DAY_MS;
+/// Changes of items that a follower may be behind; beyond it takes a snapshot.
+const CHANGES_KEPT: u32 = 10_000;
+
+/// Forgets what is old.
+#[derive(Debug)]
+pub struct Trimming {
+    control: Control,
+}
+
+impl Trimming {
+    /// For this control plane.
+    pub fn new(control: Control) -> Self {
+        Self { control }
+    }
+
+    async fn close(&self) -> Result<Status, Error> {
+        let now_ms = self.control.now_ms();
+        let forgotten = self
+            .control
+            .shared
+            .store
+            .transact("forget what is old", |tx| {
+                Box::pin(async move {
+                    let ended_ms = now_ms.saturating_sub(ENDED_MS);
+                    let mut rows = idempotency_trim(tx, now_ms.saturating_sub(ANSWERS_MS)).await?;
+                    rows += instances_prune(tx, ended_ms).await?;
+                    rows += sagas_prune(tx, ended_ms).await?;
+                    rows += usage_trim(tx, ended_ms).await?;
+                    rows += enrolments_trim(tx, ended_ms).await?;
+                    rows += changes_trim(tx, Topic::Items, CHANGES_KEPT).await?;
+                    Ok::<_, store::Error>(rows)
+                })
+            })
+            .await?;
+        Ok(Status { steps_done: forgotten, ..Status::default() })
+    }
+}
+
+impl Reconciler for Trimming {
+    fn name(&self) -> &'static str {
+        "trimming"
+    }
+
+    fn period_ms(&self) -> u64 {
+        30 * 60_000
+    }
+
+    fn activate(&self) -> BoxFuture<'_, Status> {
+        async { self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error))) }
+            .boxed()
+    }
+}

@@ -1,0 +1,265 @@
+//! Control groups, version 1 and 2, where this process may write them.
+//!
+//! Always true: a controller counts as usable only where a group with it could be made; a group
+//! bears its executor's and its instance's name, and is removed with the instance, or by the next
+//! executor that starts after this one is gone.
+//! Absent on purpose: systemd's interfaces. What is delegated to us is used; else we watch.
+
+mod find;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use types::Limits;
+
+/// What every group's name starts with.
+const PREFIX: &str = "freehold-";
+/// The period over which processor time is shared out, in microseconds; measured best for short
+/// requests together with a burst of one quota.
+const CPU_PERIOD_US: u64 = 100_000;
+/// Smallest quota that the kernel takes, in microseconds.
+const CPU_QUOTA_US_MIN: u64 = 1_000;
+
+/// Where groups can be made, by controller. In version 2 all three are the same folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cgroups {
+    /// Whether these are of version 2.
+    unified: bool,
+    memory: Option<PathBuf>,
+    pids: Option<PathBuf>,
+    cpu: Option<PathBuf>,
+    /// Counts processor time; in version 1 a controller of its own.
+    account: Option<PathBuf>,
+}
+
+impl Cgroups {
+    /// Looks and tries, the first time; then remembers.
+    pub(crate) fn get() -> &'static Self {
+        static CGROUPS: OnceLock<Cgroups> = OnceLock::new();
+        CGROUPS.get_or_init(|| {
+            let found = find::find();
+            found.sweep();
+            found
+        })
+    }
+
+    /// No groups at all, as on a machine that delegates none.
+    pub(crate) fn none() -> &'static Self {
+        static NONE: OnceLock<Cgroups> = OnceLock::new();
+        NONE.get_or_init(Self::default)
+    }
+
+    /// Whether memory can be limited.
+    pub(crate) fn memory(&self) -> bool {
+        self.memory.is_some()
+    }
+
+    /// Whether the number of processes can be limited.
+    pub(crate) fn pids(&self) -> bool {
+        self.pids.is_some()
+    }
+
+    /// Whether processor time can be limited.
+    pub(crate) fn cpu(&self) -> bool {
+        self.cpu.is_some()
+    }
+
+    fn folders(&self) -> Vec<&PathBuf> {
+        let mut folders: Vec<_> =
+            [&self.memory, &self.pids, &self.cpu, &self.account].into_iter().flatten().collect();
+        folders.sort();
+        folders.dedup();
+        folders
+    }
+
+    /// Removes groups whose executor is gone; those in use cannot be removed.
+    fn sweep(&self) {
+        for folder in self.folders() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+                let owner = owner.and_then(|owner| owner.parse::<u32>().ok());
+                if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+                    let _ = fs::remove_dir(entry.path());
+                }
+            }
+        }
+    }
+
+    /// Makes an instance's groups and sets its limits.
+    pub(crate) fn make(&'static self, name: &str, limits: &Limits) -> io::Result<Group> {
+        let name = format!("{PREFIX}{}-{name}", std::process::id());
+        let group = Group { cgroups: self, name };
+        for folder in self.folders() {
+            match fs::create_dir(folder.join(&group.name)) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        group.limit(limits)?;
+        Ok(group)
+    }
+}
+
+/// The groups of one instance. Dropping them removes them, once they are empty.
+#[derive(Debug)]
+pub(crate) struct Group {
+    cgroups: &'static Cgroups,
+    name: String,
+}
+
+impl Group {
+    /// The files into which a process writes itself to be in these groups.
+    pub(crate) fn join(&self) -> Vec<PathBuf> {
+        let folders = self.cgroups.folders();
+        folders.iter().map(|folder| folder.join(&self.name).join("cgroup.procs")).collect()
+    }
+
+    fn limit(&self, limits: &Limits) -> io::Result<()> {
+        // The scratch folder lies in memory, so it comes on top.
+        let memory = limits.memory_bytes.saturating_add(limits.scratch_bytes);
+        let quota_us = u64::from(limits.cpu_milli) * CPU_PERIOD_US / 1_000;
+        let quota_us = quota_us.max(CPU_QUOTA_US_MIN);
+        // The sandbox's own two processes come on top.
+        let processes = (u64::from(limits.processes) + 2).to_string();
+        if self.cgroups.unified {
+            self.set(self.cgroups.memory.as_ref(), "memory.max", &memory.to_string())?;
+            self.try_set(self.cgroups.memory.as_ref(), "memory.swap.max", "0");
+            self.try_set(self.cgroups.memory.as_ref(), "memory.oom.group", "1");
+            let quota = format!("{quota_us} {CPU_PERIOD_US}");
+            self.set(self.cgroups.cpu.as_ref(), "cpu.max", &quota)?;
+            self.try_set(self.cgroups.cpu.as_ref(), "cpu.max.burst", &quota_us.to_string());
+        } else {
+            let bytes = memory.to_string();
+            self.set(self.cgroups.memory.as_ref(), "memory.limit_in_bytes", &bytes)?;
+            self.try_set(self.cgroups.memory.as_ref(), "memory.memsw.limit_in_bytes", &bytes);
+            self.try_set(self.cgroups.memory.as_ref(), "memory.swappiness", "0");
+            let cpu = self.cgroups.cpu.as_ref();
+            self.set(cpu, "cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
+            self.set(cpu, "cpu.cfs_quota_us", &quota_us.to_string())?;
+            self.try_set(cpu, "cpu.cfs_burst_us", &quota_us.to_string());
+        }
+        self.set(self.cgroups.pids.as_ref(), "pids.max", &processes)
+    }
+
+    fn set(&self, folder: Option<&PathBuf>, file: &str, value: &str) -> io::Result<()> {
+        folder.map_or(Ok(()), |folder| fs::write(folder.join(&self.name).join(file), value))
+    }
+
+    /// For files that not every kernel has, and that only sharpen a limit.
+    fn try_set(&self, folder: Option<&PathBuf>, file: &str, value: &str) {
+        let _ = self.set(folder, file, value);
+    }
+
+    fn read(&self, folder: Option<&PathBuf>, file: &str) -> Option<String> {
+        fs::read_to_string(folder?.join(&self.name).join(file)).ok()
+    }
+
+    /// Memory that the processes themselves hold (not files, not scratch), in bytes.
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        let text = self.read(self.cgroups.memory.as_ref(), "memory.stat")?;
+        field(&text, if self.cgroups.unified { "anon" } else { "total_rss" })
+    }
+
+    /// How often the kernel killed a process for memory.
+    pub(crate) fn oom_kills(&self) -> Option<u64> {
+        let file = if self.cgroups.unified { "memory.events" } else { "memory.oom_control" };
+        field(&self.read(self.cgroups.memory.as_ref(), file)?, "oom_kill")
+    }
+
+    /// Processor time, in microseconds.
+    pub(crate) fn cpu_us(&self) -> Option<u64> {
+        let account = self.cgroups.account.as_ref();
+        if self.cgroups.unified {
+            return field(&self.read(account, "cpu.stat")?, "usage_usec");
+        }
+        let ns: u64 = self.read(account, "cpuacct.usage")?.trim().parse().ok()?;
+        Some(ns / 1_000)
+    }
+
+    /// Whether processor time is limited by the kernel.
+    pub(crate) fn limits_cpu(&self) -> bool {
+        self.cgroups.cpu()
+    }
+
+    /// Whether the number of processes is limited by the kernel.
+    pub(crate) fn limits_pids(&self) -> bool {
+        self.cgroups.pids()
+    }
+
+    /// Every process still in these groups.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        let texts = self.join().into_iter().filter_map(|path| fs::read_to_string(path).ok());
+        texts
+            .flat_map(|text| text.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+            .collect()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for folder in self.cgroups.folders() {
+            if let Err(error) = fs::remove_dir(folder.join(&self.name))
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::debug!(group = %self.name, %error, "could not remove a control group");
+            }
+        }
+    }
+}
+
+/// The number after a name at the start of a line.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(' ')?;
+        if key == name { value.trim().parse().ok() } else { None }
+    })
+}
+
+/// Whether a folder is one in which groups can be made: tries one.
+fn takes_groups(folder: &Path, needs: &str) -> bool {
+    let trial = folder.join(format!("{PREFIX}{}-trial", std::process::id()));
+    let made = fs::create_dir(&trial).is_ok() && trial.join(needs).exists();
+    let _ = fs::remove_dir(&trial);
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_their_whole_name() {
+        let text = "anon_thp 5\nanon 7\nfile 9\n";
+        assert_eq!(field(text, "anon"), Some(7));
+        assert_eq!(field(text, "fil"), None);
+    }
+
+    #[test]
+    fn a_group_takes_its_limits_and_goes_away() {
+        let cgroups = Cgroups::get();
+        if cgroups.folders().is_empty() {
+            eprintln!("SKIPPED: no control group can be made here");
+            return;
+        }
+        let limits = Limits {
+            timeout_ms: 1,
+            memory_bytes: 64 << 20,
+            cpu_milli: 500,
+            processes: 5,
+            scratch_bytes: 1 << 20,
+        };
+        let group = cgroups.make("test", &limits).unwrap();
+        let paths = group.join();
+        assert!(!paths.is_empty() && paths.iter().all(|path| path.exists()), "{paths:?}");
+        assert_eq!(group.processes(), Vec::<i32>::new());
+        if cgroups.memory() {
+            assert_eq!(group.memory_bytes(), Some(0));
+            assert_eq!(group.oom_kills(), Some(0));
+        }
+        drop(group);
+        assert!(paths.iter().all(|path| !path.exists()));
+    }
+}

@@ -1,0 +1,287 @@
+//! The executor: starts instances and knows which run.
+//!
+//! Always true: at most one instance of an id runs; an older generation never replaces a newer
+//! one; a start that fails leaves nothing behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use types::InstanceId;
+use workflow::{Clock, Tasks};
+
+use crate::cgroup::Cgroups;
+use crate::error::Error;
+use crate::exit::Ending;
+use crate::features::Feature;
+use crate::folders::{self, Folders};
+use crate::instance::{Instance, Running};
+use crate::launch::{Level, Order, ProcessSandbox, Sandbox};
+use crate::logs::Logs;
+use crate::machine::{Machine, USERS_MAX, Users};
+use crate::plan::{self, Given};
+use crate::start::{Start, Work};
+use crate::supervise::{self, Supervisor};
+use crate::watch::Seen;
+
+/// Longest time from the launch to the program's start, in milliseconds. It takes about ten; a
+/// machine that swaps takes longer.
+const START_MS_MAX: u64 = 30_000;
+
+/// Where and with what the executor works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The `freehold` program, which has the hidden commands `sandbox` and `worker`. Everybody on
+    /// the host must be able to read and run it.
+    pub program: PathBuf,
+    /// A folder of its own, with a short path: its sockets lie there.
+    pub folder: PathBuf,
+    /// ONNX Runtime's library, shown to workers.
+    pub onnxruntime: Option<PathBuf>,
+    /// Whether control groups are used where they can be made. Watching holds the limits else.
+    pub cgroups: bool,
+}
+
+impl Settings {
+    /// Settings with every means that the machine offers.
+    pub fn new(program: impl Into<PathBuf>, folder: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), folder: folder.into(), onnxruntime: None, cgroups: true }
+    }
+}
+
+/// Starts instances. Cheap to clone; clones are the same executor.
+#[derive(Clone)]
+pub struct Executor {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: Settings,
+    sandbox: Box<dyn Sandbox>,
+    clock: Clock,
+    tasks: Tasks,
+    instances: Mutex<BTreeMap<InstanceId, Running>>,
+    /// User numbers in use.
+    slots: Mutex<BTreeSet<u32>>,
+    /// One start at a time for an id; ids are few at a time, so one lock does for all.
+    starting: tokio::sync::Mutex<()>,
+}
+
+impl Executor {
+    /// Makes an executor, and clears what an earlier one left in its folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the folder cannot be made or the program is not there.
+    pub fn new(settings: Settings, clock: Clock, tasks: Tasks) -> Result<Self, Error> {
+        let mut settings = settings;
+        for name in ["i", "s"] {
+            let folder = settings.folder.join(name);
+            fs::create_dir_all(&folder).map_err(Error::io(format!("make {}", folder.display())))?;
+        }
+        let told = |path: &Path| format!("find {}", path.display());
+        settings.folder =
+            settings.folder.canonicalize().map_err(Error::io(told(&settings.folder)))?;
+        settings.program =
+            settings.program.canonicalize().map_err(Error::io(told(&settings.program)))?;
+        for name in ["i", "s"] {
+            for (path, error) in folders::sweep(&settings.folder.join(name)) {
+                tracing::warn!(path = %path.display(), %error, "could not clear a leftover");
+            }
+        }
+        let sandbox = Box::new(ProcessSandbox::new(settings.program.clone())?);
+        let shared = Shared {
+            settings,
+            sandbox,
+            clock,
+            tasks,
+            instances: Mutex::default(),
+            slots: Mutex::default(),
+            starting: tokio::sync::Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// How strongly instances are sealed.
+    pub fn level(&self) -> Level {
+        self.shared.sandbox.level()
+    }
+
+    /// What seals them, on this machine.
+    pub fn features(&self) -> Vec<Feature> {
+        self.shared.sandbox.features()
+    }
+
+    /// The instances that run.
+    pub fn running(&self) -> Vec<Running> {
+        self.shared.instances.lock().values().cloned().collect()
+    }
+
+    /// Starts an instance, and returns once its program runs. A worker's model is not loaded by
+    /// then: its socket takes connections and answers when it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`] where a newer generation runs, [`Error::Refused`] where this machine cannot
+    /// seal it, [`Error::Sandbox`] where a step inside failed, and the others by their names.
+    pub async fn start(&self, start: Start) -> Result<Running, Error> {
+        let _one = self.shared.starting.lock().await;
+        if let Some(held) = self.replaceable(&start)? {
+            if held.generation() == start.generation {
+                return Ok(held);
+            }
+            held.kill();
+            held.wait().await;
+        }
+        let shared = &self.shared;
+        let machine = Machine::get();
+        let slot = shared.take_slot(machine)?;
+        let result = shared.start(&start, machine, slot).await;
+        if result.is_err() {
+            shared.slots.lock().remove(&slot);
+        }
+        let (running, supervisor, started) = result?;
+        shared.instances.lock().insert(start.id, running.clone());
+        let shared = Arc::clone(&self.shared);
+        self.shared.tasks.spawn("instance", async move {
+            let instance = Arc::clone(&supervisor.instance);
+            supervisor.run(started).await;
+            shared.forget(&instance);
+        });
+        Ok(running)
+    }
+
+    /// The instance of this id that runs, if this start may replace it or is the same.
+    fn replaceable(&self, start: &Start) -> Result<Option<Running>, Error> {
+        let held = self.shared.instances.lock().get(&start.id).cloned();
+        let held = held.filter(|held| held.exit().is_none());
+        match &held {
+            Some(running) if running.generation() > start.generation => Err(Error::Stale {
+                id: start.id,
+                held: running.generation(),
+                asked: start.generation,
+            }),
+            _ => Ok(held),
+        }
+    }
+}
+
+type Begun = (Running, Supervisor, supervise::Started);
+
+impl Shared {
+    fn take_slot(&self, machine: &Machine) -> Result<u32, Error> {
+        let mut slots = self.slots.lock();
+        let most = if let Users::PerInstance { .. } = machine.users { USERS_MAX } else { u32::MAX };
+        let free = (0..most).find(|slot| !slots.contains(slot));
+        let slot = free.ok_or_else(|| {
+            let message = format!("{most} instances run here, and no more users are left");
+            Error::Invalid { message }
+        })?;
+        slots.insert(slot);
+        Ok(slot)
+    }
+
+    /// Makes everything and launches; what it made goes away by itself where it fails.
+    async fn start(&self, start: &Start, machine: &Machine, slot: u32) -> Result<Begun, Error> {
+        let owner = match machine.users {
+            Users::PerInstance { first } => Some(first + slot),
+            Users::Mapped | Users::Same => None,
+        };
+        let at = self.settings.folder.join("i").join(start.id.to_string());
+        let cgroups = if self.settings.cgroups { Cgroups::get() } else { Cgroups::none() };
+        let group = cgroups
+            .make(&start.id.to_string(), &start.limits)
+            .map_err(Error::io("make the instance's control groups"))?;
+        let folders = Folders::make(at, start, owner)?;
+        let cleared = Cleared(Some(&folders));
+        let plan = plan::make(start, &self.given(&folders, slot, group.join()), machine)?;
+        let path = (start.work == Work::Serve)
+            .then(|| self.settings.folder.join("s").join(start.id.uuid().simple().to_string()));
+        let socket = path.as_deref().map(folders::listen).transpose()?;
+        let instance = Arc::new(Instance {
+            id: start.id,
+            generation: start.generation,
+            socket: path,
+            folders: folders.clone(),
+            logs: Logs::new(),
+            seen: Seen::default(),
+            forced: watch::Sender::new(None),
+            exit: watch::Sender::new(None),
+            slot: Mutex::new(Some(slot)),
+        });
+        let supervisor = Supervisor {
+            instance: Arc::clone(&instance),
+            limits: start.limits,
+            timed: matches!(start.work, Work::Job(_)),
+            group: Some(group),
+            clock: self.clock.clone(),
+            tasks: self.tasks.clone(),
+        };
+        let launched = self.sandbox.launch(Order { plan }, socket).await?;
+        let started = supervise::started(launched, &supervisor);
+        let limit = std::time::Duration::from_millis(START_MS_MAX);
+        let started = tokio::time::timeout(limit, started).await;
+        let started = started.map_err(|_| Error::Slow { limit_ms: START_MS_MAX })??;
+        cleared.keep();
+        Ok((Running { shared: instance }, supervisor, started))
+    }
+
+    fn given<'a>(&'a self, folders: &'a Folders, slot: u32, join: Vec<PathBuf>) -> Given<'a> {
+        Given {
+            program: &self.settings.program,
+            onnxruntime: self.settings.onnxruntime.as_deref(),
+            folder: &folders.at,
+            slot,
+            join,
+        }
+    }
+
+    /// Forgets an instance that has ended, unless another has its place by now.
+    fn forget(&self, instance: &Arc<Instance>) {
+        let mut instances = self.instances.lock();
+        if instances.get(&instance.id).is_some_and(|held| Arc::ptr_eq(&held.shared, instance)) {
+            instances.remove(&instance.id);
+        }
+        if let Some(slot) = instance.slot.lock().take() {
+            self.slots.lock().remove(&slot);
+        }
+    }
+}
+
+/// Removes an instance's folder unless it is told to keep it.
+struct Cleared<'a>(Option<&'a Folders>);
+
+impl Cleared<'_> {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Cleared<'_> {
+    fn drop(&mut self) {
+        if let Some(folders) = self.0
+            && let Err(error) = folders.clear()
+        {
+            tracing::warn!(%error, "could not clear the folder of a failed start");
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for running in self.instances.lock().values() {
+            running.shared.force(Ending::Killed);
+        }
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let running: Vec<_> = self.running().iter().map(Running::id).collect();
+        f.debug_struct("Executor").field("running", &running).finish_non_exhaustive()
+    }
+}

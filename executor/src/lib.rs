@@ -1,0 +1,39 @@
+//! Instances on this host: sandboxes, their limits, their logs and how they ended.
+//!
+//! The room is a plan and an apply. [`plan`] says, without touching the machine, what a sandbox
+//! shall be; the hidden command `freehold sandbox` ([`sandbox_main`]) makes it so, in a process of
+//! its own with one thread; the executor watches it from outside and reports its end.
+//!
+//! Always true: an instance sees its package, its inputs and its scratch folder, and nothing else
+//! of this host; it has no network; no process of it outlives it, nor the executor.
+//! Absent on purpose: what an instance is for, where packages come from, OCI runtimes.
+
+pub mod error;
+pub mod exit;
+pub mod features;
+pub mod instance;
+pub mod logs;
+pub mod onnxruntime;
+pub mod plan;
+pub mod start;
+
+mod cgroup;
+mod executor;
+mod folders;
+mod launch;
+mod machine;
+mod sandbox;
+mod supervise;
+mod tree;
+mod watch;
+
+pub use error::Error;
+pub use executor::{Executor, Settings};
+pub use exit::{Ending, Exit};
+pub use features::{Feature, features};
+pub use instance::{Running, Usage};
+pub use launch::{Launched, Level, Sandbox};
+pub use logs::{Line, LogReader, Stream};
+pub use onnxruntime::{OrtFound, onnxruntime_search};
+pub use sandbox::sandbox_main;
+pub use start::{Job, Start, Work};

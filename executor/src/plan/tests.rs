@@ -1,0 +1,111 @@
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use types::InstanceId;
+
+use super::*;
+use crate::machine::Host;
+
+fn machine() -> Machine {
+    Machine {
+        uid: 0,
+        gid: 0,
+        namespaces: Namespaces {
+            user: false,
+            mount: true,
+            process: true,
+            network: true,
+            ipc: true,
+            name: true,
+            cgroup: true,
+        },
+        refused: BTreeMap::new(),
+        users: Users::PerInstance { first: 5_000 },
+        fresh_proc: true,
+        landlock: 6,
+        seccomp: true,
+        process_limit: true,
+        host: Host {
+            folders: vec!["/usr".into(), "/etc/ld.so.cache".into()],
+            links: vec![("/lib".into(), "usr/lib".into())],
+        },
+    }
+}
+
+fn start(work: Work) -> Start {
+    Start {
+        id: InstanceId::new("0192f0c1-d2e3-7a4b-b5c6-d7e8f9a0b1c2".parse().unwrap()),
+        generation: 1,
+        package: "/data/packages/a".into(),
+        work,
+        limits: types::Limits {
+            timeout_ms: 1_000,
+            memory_bytes: 256 << 20,
+            cpu_milli: 1_500,
+            processes: 16,
+            scratch_bytes: 64 << 20,
+        },
+        task: json!({"entry": "model.onnx"}),
+    }
+}
+
+fn job() -> Work {
+    Work::Job(Job {
+        name: "training-1".to_owned(),
+        program: "bin/train".into(),
+        args: vec!["train".to_owned()],
+        config: BTreeMap::from([("hyperparameters.json".to_owned(), b"{}".to_vec())]),
+        channels: BTreeMap::from([("events".to_owned(), "/data/cache/e".into())]),
+    })
+}
+
+fn given() -> Given<'static> {
+    Given {
+        program: Path::new("/usr/local/bin/freehold"),
+        onnxruntime: Some(Path::new("/data/libonnxruntime.so.1.31.1")),
+        folder: Path::new("/data/i/x"),
+        slot: 7,
+        join: vec!["/sys/fs/cgroup/memory/freehold-x/cgroup.procs".into()],
+    }
+}
+
+#[test]
+fn the_whole_plan_of_a_worker() {
+    insta::assert_json_snapshot!(make(&start(Work::Serve), &given(), &machine()).unwrap());
+}
+
+#[test]
+fn the_whole_plan_of_a_job() {
+    insta::assert_json_snapshot!(make(&start(job()), &given(), &machine()).unwrap());
+}
+
+#[test]
+fn without_mounts_a_worker_is_sealed_by_landlock_and_a_job_is_refused() {
+    let mut machine = machine();
+    machine.namespaces.mount = false;
+    machine.refused.insert("mount namespace", "not permitted".to_owned());
+    let plan = make(&start(Work::Serve), &given(), &machine).unwrap();
+    assert_eq!(plan.root, None);
+    assert!(plan.access.read.contains(&"/data/packages/a".into()));
+    assert!(!plan.access.read.contains(&"/".into()));
+    let refused = make(&start(job()), &given(), &machine).unwrap_err().to_string();
+    assert!(refused.contains("mount namespace (not permitted)"), "{refused}");
+    machine.landlock = 0;
+    assert!(matches!(make(&start(Work::Serve), &given(), &machine), Err(Error::Refused { .. })));
+}
+
+#[test]
+fn without_a_filter_nothing_runs() {
+    let machine = Machine { seccomp: false, ..machine() };
+    assert!(matches!(make(&start(Work::Serve), &given(), &machine), Err(Error::Refused { .. })));
+}
+
+#[test]
+fn channel_names_stay_in_their_folder() {
+    for name in ["..", "a/b", "", ".x", "a b"] {
+        let Work::Job(mut job) = job() else { unreachable!() };
+        job.channels = BTreeMap::from([(name.to_owned(), "/data/c".into())]);
+        let made = make(&start(Work::Job(job)), &given(), &machine());
+        assert!(matches!(made, Err(Error::Invalid { .. })), "{name:?}");
+    }
+}

@@ -1,0 +1,96 @@
+//! The first process inside: builds the root, gives up every right, starts the program, reaps.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio, exit};
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid};
+
+use super::channel::{Alive, Channels, close_socket, quiet, socket, tell};
+use super::keeper::fork;
+use super::{Fault, lockdown, root};
+use crate::exit::Report;
+use crate::plan::Plan;
+
+/// Never returns to the keeper's code: ends with 0 after a report, else with 70.
+pub(super) fn run(plan: &Plan, channels: &mut Channels, keeper: &OwnedFd) -> ! {
+    match start(plan, channels, keeper) {
+        Ok(program) => {
+            close_socket();
+            quiet(&channels.control);
+            // Ours would keep the pipe open after the program has started.
+            channels.ready = None;
+            let (code, signal) = reap(program);
+            tell(&channels.report, Report::Ended { code, signal });
+            exit(0)
+        }
+        Err(fault) => {
+            channels.fail(&fault);
+            exit(70)
+        }
+    }
+}
+
+fn start(plan: &Plan, channels: &mut Channels, keeper: &OwnedFd) -> Result<Pid, Fault> {
+    if let Some(planned) = &plan.root {
+        root::build(planned)?;
+    }
+    if plan.namespaces.name {
+        rustix::system::sethostname(b"freehold").map_err(Fault::at("set the host name"))?;
+    }
+    lockdown::limit(&plan.limits)?;
+    lockdown::become_someone(plan.identity)?;
+    // Becoming someone takes this back. The keeper may be gone already; then its pipe says so.
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(Fault::at("ask to end with the keeper"))?;
+    if Alive::is_over(keeper) {
+        return Err(Fault("the keeper is gone".to_owned()));
+    }
+    // Inside, the program is the same user: it must not be able to change this process.
+    prctl::set_dumpable(false).map_err(Fault::at("close this process's memory"))?;
+    prctl::set_no_new_privs().map_err(Fault::at("give up new privileges"))?;
+    lockdown::landlock(&plan.access)?;
+    lockdown::filter()?;
+    match fork()? {
+        ForkResult::Child => become_program(plan, channels),
+        ForkResult::Parent { child } => Ok(child),
+    }
+}
+
+/// Becomes the program, or tells why not.
+fn become_program(plan: &Plan, channels: &mut Channels) -> ! {
+    // Where there is no process namespace, this is what ends the program with its first process.
+    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    let fault = match program(plan) {
+        Ok(mut program) => {
+            Fault(format!("start {}: {}", plan.command.program.display(), program.exec()))
+        }
+        Err(fault) => fault,
+    };
+    channels.fail(&fault);
+    exit(127)
+}
+
+fn program(plan: &Plan) -> Result<Command, Fault> {
+    let mut command = Command::new(&plan.command.program);
+    command.args(&plan.command.args).env_clear().envs(&plan.command.env);
+    command.current_dir(&plan.command.folder);
+    command.stdin(if plan.listening { Stdio::from(socket()?) } else { Stdio::null() });
+    Ok(command)
+}
+
+/// Reaps every child until the program ends.
+fn reap(program: Pid) -> (Option<i32>, Option<i32>) {
+    loop {
+        match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == program => return (Some(code), None),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == program => {
+                return (None, Some(signal as i32));
+            }
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return (None, None),
+        }
+    }
+}

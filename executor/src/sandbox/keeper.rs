@@ -1,0 +1,177 @@
+//! The keeper: makes the namespaces, waits for the instance's end, and brings it about when the
+//! executor asks or is gone.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, getpid, getppid};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{PidfdFlags, pidfd_open};
+
+use super::channel::{Alive, Channels, tell};
+use super::{Fault, first};
+use crate::exit::Report;
+use crate::plan::{Identity, MAPPED_UID, Namespaces, Plan};
+use crate::tree;
+
+/// Runs one sandbox from its plan to its end.
+pub(super) fn run(mut channels: Channels) -> Result<(), Fault> {
+    let started = start(&mut channels);
+    match started {
+        Ok(started) => {
+            // Ours would keep the pipe open after the program has started.
+            let Channels { control, ready, report } = channels;
+            drop(ready);
+            tell(&report, Report::First { pid: started.first.as_raw() });
+            wait(&started, &control)?;
+            tell(&report, used());
+            Ok(())
+        }
+        Err(fault) => {
+            channels.fail(&fault);
+            Err(fault)
+        }
+    }
+}
+
+/// A sandbox that was started.
+struct Started {
+    first: Pid,
+    /// Whether the kernel ends all other processes with the first.
+    process_namespace: bool,
+    /// Held until the end: the first process ends when this one is gone.
+    _alive: std::os::fd::OwnedFd,
+}
+
+fn start(channels: &mut Channels) -> Result<Started, Fault> {
+    let plan = channels.plan()?;
+    // Ends with the executor; the control pipe's end tells the same, should this fail.
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(Fault::at("ask to end with the executor"))?;
+    if getppid().as_raw() != plan.parent {
+        return Err(Fault("the executor is gone".to_owned()));
+    }
+    for path in &plan.join {
+        fs::write(path, "0").map_err(Fault::at(format!("join {}", path.display())))?;
+    }
+    make_namespaces(&plan)?;
+    // Making a user namespace takes this back.
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(Fault::at("ask to end with the executor"))?;
+    if !plan.namespaces.process {
+        prctl::set_child_subreaper(true).map_err(Fault::at("adopt orphans"))?;
+    }
+    let alive = Alive::new()?;
+    // What is buffered would be written twice.
+    std::io::stdout().flush().map_err(Fault::at("flush"))?;
+    match fork()? {
+        ForkResult::Child => {
+            drop(alive.write);
+            first::run(&plan, channels, &alive.read)
+        }
+        ForkResult::Parent { child } => Ok(Started {
+            first: child,
+            process_namespace: plan.namespaces.process,
+            _alive: alive.write,
+        }),
+    }
+}
+
+#[expect(unsafe_code, reason = "fork has no safe form")]
+pub(super) fn fork() -> Result<ForkResult, Fault> {
+    // SAFETY: this process has one thread (see `sandbox`), so the child finds no lock held by a
+    // thread that it lacks.
+    unsafe { nix::unistd::fork() }.map_err(Fault::at("fork"))
+}
+
+fn make_namespaces(plan: &Plan) -> Result<(), Fault> {
+    if let Identity::Map { uid, gid } = plan.identity {
+        unshare(CloneFlags::CLONE_NEWUSER).map_err(Fault::at("make a user namespace"))?;
+        let write = |name: &str, text: String| {
+            fs::write(Path::new("/proc/self").join(name), text)
+                .map_err(Fault::at(format!("write {name}")))
+        };
+        write("setgroups", "deny".to_owned())?;
+        write("uid_map", format!("{MAPPED_UID} {uid} 1"))?;
+        write("gid_map", format!("{MAPPED_UID} {gid} 1"))?;
+    }
+    // The mount namespace is the first process's own: the keeper still needs the host's /proc.
+    unshare(kinds(plan.namespaces)).map_err(Fault::at("make namespaces"))
+}
+
+fn kinds(namespaces: Namespaces) -> CloneFlags {
+    let mut kinds = CloneFlags::empty();
+    kinds.set(CloneFlags::CLONE_NEWPID, namespaces.process);
+    kinds.set(CloneFlags::CLONE_NEWNET, namespaces.network);
+    kinds.set(CloneFlags::CLONE_NEWIPC, namespaces.ipc);
+    kinds.set(CloneFlags::CLONE_NEWUTS, namespaces.name);
+    kinds.set(CloneFlags::CLONE_NEWCGROUP, namespaces.cgroup);
+    kinds
+}
+
+/// Waits for the first process; ends it when the control pipe says a byte or its end.
+fn wait(started: &Started, control: &fs::File) -> Result<(), Fault> {
+    let number = rustix::process::Pid::from_raw(started.first.as_raw());
+    let number = number.ok_or_else(|| Fault("fork gave no process".to_owned()))?;
+    let process = pidfd_open(number, PidfdFlags::empty()).map_err(Fault::at("watch a process"))?;
+    loop {
+        let mut polled =
+            [PollFd::new(&process, PollFlags::IN), PollFd::new(control, PollFlags::IN)];
+        match poll(&mut polled, None) {
+            Ok(_) if polled[1].revents().is_empty() => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(_) => {
+                let _ = kill(started.first, Signal::SIGKILL);
+                break;
+            }
+        }
+    }
+    waitpid(started.first, None).map_err(Fault::at("wait for the first process"))?;
+    if !started.process_namespace {
+        end_orphans();
+    }
+    Ok(())
+}
+
+/// Without a process namespace, orphans came to us: ends them until there are none.
+///
+/// Each round stops all it sees before it ends them, so that a program that forks all the time
+/// does not win.
+fn end_orphans() {
+    loop {
+        let mine: Vec<i32> = tree::processes(getpid().as_raw()).into_iter().skip(1).collect();
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            for &pid in &mine {
+                let _ = kill(Pid::from_raw(pid), signal);
+            }
+        }
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => break,
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+/// What all processes used: every one of them has been waited for by now.
+fn used() -> Report {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else {
+        return Report::Used { cpu_us: 0, rss_peak_bytes: 0 };
+    };
+    let us = |time: nix::sys::time::TimeVal| {
+        let us = time.tv_sec().saturating_mul(1_000_000).saturating_add(time.tv_usec());
+        u64::try_from(us).unwrap_or(0)
+    };
+    let kib = u64::try_from(usage.max_rss()).unwrap_or(0);
+    Report::Used {
+        cpu_us: us(usage.user_time()) + us(usage.system_time()),
+        rss_peak_bytes: kib * 1_024,
+    }
+}

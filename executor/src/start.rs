@@ -1,0 +1,55 @@
+//! What to start: the work, its files and its limits.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use types::{InstanceId, Limits};
+
+/// Where the package stands in every sandbox.
+pub const PACKAGE: &str = "/opt/freehold/package";
+/// Where the training contract's folders stand in a job's sandbox.
+pub const ML: &str = "/opt/ml";
+
+/// One instance to start.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The instance.
+    pub id: InstanceId,
+    /// The generation of the wanted state. An older one is refused; the same one, while it runs,
+    /// gives the running instance; a newer one replaces it.
+    pub generation: u64,
+    /// The extracted package. It is bound read-only, never written.
+    pub package: PathBuf,
+    /// What runs.
+    pub work: Work,
+    /// What it may use.
+    pub limits: Limits,
+    /// For [`Work::Serve`]: the worker's task, handed on in `FREEHOLD_TASK`. The executor adds
+    /// `onnxruntime`, `threads` and `package` where they are absent.
+    pub task: serde_json::Value,
+}
+
+/// What runs in an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// `freehold worker`, which answers on an inherited listening socket: file descriptor 3, which
+    /// is also its standard input.
+    Serve,
+    /// A program that ends: the training contract.
+    Job(Job),
+}
+
+/// A program that ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Job {
+    /// The job's name, `TRAINING_JOB_NAME` inside.
+    pub name: String,
+    /// The program: a path in the package, or an absolute path such as `/usr/bin/python3`.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Files of `/opt/ml/input/config`, by name, such as `hyperparameters.json`.
+    pub config: BTreeMap<String, Vec<u8>>,
+    /// Folders of `/opt/ml/input/data`, by channel. They are bound read-only.
+    pub channels: BTreeMap<String, PathBuf>,
+}

@@ -1,0 +1,206 @@
+//! Supervising one instance from its start to its end.
+//!
+//! Always true: the exit is told only after the keeper has ended, and the keeper ends only after
+//! every process of the instance; the socket is gone by then.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::net::unix::pipe;
+use types::Limits;
+use workflow::{Clock, Tasks};
+
+use crate::cgroup::Group;
+use crate::error::Error;
+use crate::exit::{Ending, Observed, Report, conclude};
+use crate::instance::Instance;
+use crate::launch::Launched;
+use crate::logs::Stream;
+use crate::watch::{PERIOD_MS, Watch};
+
+/// Longest text of a failed start.
+const FAULT_BYTES_MAX: u64 = 4_096;
+
+/// What a supervisor needs besides the instance.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) limits: Limits,
+    /// Whether the time limit is the whole run's, as for a job.
+    pub(crate) timed: bool,
+    pub(crate) group: Option<Group>,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: Tasks,
+}
+
+/// A sandbox whose program runs.
+#[derive(Debug)]
+pub(crate) struct Started {
+    keeper: Child,
+    control: Option<OwnedFd>,
+    report: BufReader<pipe::Receiver>,
+}
+
+fn receiver(fd: OwnedFd) -> io::Result<pipe::Receiver> {
+    pipe::Receiver::from_owned_fd(fd)
+}
+
+/// Waits until the program runs, and starts to collect its lines.
+///
+/// # Errors
+///
+/// [`Error::Sandbox`] with the step that failed.
+pub(crate) async fn started(launched: Launched, on: &Supervisor) -> Result<Started, Error> {
+    let Launched { keeper, control, ready, report, out, err } = launched;
+    let pipes = || -> io::Result<_> {
+        Ok((receiver(ready)?, receiver(report)?, receiver(out)?, receiver(err)?))
+    };
+    let (ready, report, out, err) = pipes().map_err(Error::io("read the sandbox's pipes"))?;
+    for (stream, from) in [(Stream::Out, out), (Stream::Err, err)] {
+        let (logs, clock) = (on.instance.logs.clone(), on.clock.clone());
+        logs.open();
+        on.tasks.spawn("instance-logs", async move {
+            if let Err(error) = logs.collect(stream, from, clock).await {
+                tracing::warn!(%error, "could not read an instance's lines");
+            }
+        });
+    }
+    let mut started = Started { keeper, control: Some(control), report: BufReader::new(report) };
+    let mut text = String::new();
+    let read = ready.take(FAULT_BYTES_MAX).read_to_string(&mut text).await;
+    read.map_err(Error::io("read whether the sandbox started"))?;
+    if text.is_empty() {
+        return Ok(started);
+    }
+    started.control = None;
+    reap(started.keeper).await;
+    Err(Error::Sandbox { message: text })
+}
+
+impl Supervisor {
+    /// Watches until the end, then tells it.
+    pub(crate) async fn run(mut self, started: Started) {
+        let Started { keeper, mut control, report } = started;
+        let mut lines = report.lines();
+        let mut seen = Observed::default();
+        let first = first_process(&mut lines).await;
+        {
+            let reports = read_reports(&mut lines, &mut seen);
+            let ends = self.ends(first);
+            tokio::pin!(reports);
+            tokio::select! {
+                () = &mut reports => {}
+                ending = ends => {
+                    self.instance.force(ending);
+                    // Closing the pipe asks the keeper to end the instance.
+                    control = None;
+                    reports.await;
+                }
+            }
+        }
+        drop(control);
+        reap(keeper).await;
+        self.tell(seen);
+    }
+
+    /// Waits for a reason to end the instance.
+    async fn ends(&self, first: Option<i32>) -> Ending {
+        let mut forced = self.instance.forced.subscribe();
+        let asked = async {
+            match forced.wait_for(Option::is_some).await {
+                Ok(forced) => forced.unwrap_or(Ending::Killed),
+                Err(_) => Ending::Killed,
+            }
+        };
+        let timeout = async {
+            if self.timed {
+                self.clock.sleep_ms(self.limits.timeout_ms).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        let stopping = self.tasks.stopping();
+        tokio::select! {
+            ending = asked => ending,
+            () = timeout => Ending::TimedOut,
+            () = stopping.cancelled() => Ending::Killed,
+            ending = self.watch(first) => ending,
+        }
+    }
+
+    async fn watch(&self, first: Option<i32>) -> Ending {
+        let Some(first) = first else { return std::future::pending().await };
+        let (group, instance) = (self.group.as_ref(), &self.instance);
+        let mut watch = Watch::new(first, self.limits, group, &instance.folders, &instance.seen);
+        loop {
+            if let Some(ending) = watch.look(self.clock.now_us()) {
+                return ending;
+            }
+            // Real time, also in tests: what is watched is the real machine.
+            tokio::time::sleep(Duration::from_millis(PERIOD_MS)).await;
+        }
+    }
+
+    fn tell(&mut self, mut seen: Observed) {
+        let instance = &self.instance;
+        seen.forced = *instance.forced.borrow();
+        if let Some(group) = self.group.take() {
+            seen.oom_killed = group.oom_kills().unwrap_or(0) > 0;
+            seen.cpu_us = seen.cpu_us.max(group.cpu_us().unwrap_or(0));
+            if !group.processes().is_empty() {
+                tracing::error!(instance = %instance.id, "processes are left after the end");
+            }
+        }
+        seen.cpu_us = seen.cpu_us.max(instance.seen.cpu_us.load(Ordering::Relaxed));
+        let peak = instance.seen.memory_peak_bytes.load(Ordering::Relaxed);
+        seen.memory_peak_bytes = seen.memory_peak_bytes.max(peak);
+        if let Some(socket) = &instance.socket {
+            let _ = fs::remove_file(socket);
+        }
+        let exit = conclude(seen, instance.folders.settle());
+        tracing::info!(
+            instance = %instance.id, ending = ?exit.ending, code = exit.code, signal = exit.signal,
+            "instance ended"
+        );
+        instance.exit.send_replace(Some(exit));
+    }
+}
+
+type Reports = tokio::io::Lines<BufReader<pipe::Receiver>>;
+
+async fn first_process(lines: &mut Reports) -> Option<i32> {
+    let line = lines.next_line().await.ok()??;
+    match serde_json::from_str(&line) {
+        Ok(Report::First { pid }) => Some(pid),
+        _ => None,
+    }
+}
+
+/// Reads what the sandbox tells until it has ended.
+async fn read_reports(lines: &mut Reports, seen: &mut Observed) {
+    while let Ok(Some(line)) = lines.next_line().await {
+        match serde_json::from_str(&line) {
+            Ok(Report::Ended { code, signal }) => seen.ended = Some((code, signal)),
+            Ok(Report::Used { cpu_us, rss_peak_bytes }) => {
+                seen.cpu_us = cpu_us;
+                seen.memory_peak_bytes = rss_peak_bytes;
+            }
+            Ok(Report::First { .. }) => {}
+            Err(error) => tracing::warn!(%error, "a sandbox told something unknown"),
+        }
+    }
+}
+
+/// Waits for the keeper, which ends by itself when its control pipe is closed.
+async fn reap(mut keeper: Child) {
+    let waited = tokio::task::spawn_blocking(move || keeper.wait()).await;
+    if !matches!(waited, Ok(Ok(_))) {
+        tracing::warn!("could not wait for a sandbox's process");
+    }
+}

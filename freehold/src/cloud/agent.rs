@@ -1,0 +1,151 @@
+//! An agent in this process: its executor, what it says of this machine, and its data port.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agent::{Agent, Control, Remote, Settings as AgentSettings};
+use api::client::{self, Client};
+use api::listen::{Clients, Tls};
+use api::status::Feature;
+use executor::{Executor, OrtFound};
+use types::{HostId, Name};
+use workflow::{Clock, Tasks};
+
+use super::enrolment::Enrolled;
+use super::files::Files;
+use crate::exit::Failure;
+use crate::settings::Settings;
+
+/// Most bytes of fetched chunks that a host keeps.
+const CACHE_BYTES_MAX: u64 = 10 << 30;
+/// Memory that is not given to instances: for the processes of the cloud itself.
+const MEMORY_KEPT_BYTES: u64 = 512 << 20;
+
+/// Runs the agent beside control, over its socket.
+pub(super) async fn run_local(
+    settings: &Settings,
+    files: &Files,
+    socket: &Path,
+    (clock, tasks): (&Clock, &Tasks),
+) -> Result<(), Failure> {
+    let client = Client::new(client::Settings::new(client::Address::Unix(socket.to_owned())))
+        .map_err(|error| Failure::internal("could not make a client", &error))?;
+    let host = match files.read("host")?.and_then(|text| text.trim().parse::<HostId>().ok()) {
+        Some(host) => host,
+        None => {
+            let host = HostId::new(clock.uuid());
+            files.write("host", host.to_string().as_bytes(), 0o600)?;
+            host
+        }
+    };
+    let name: Name = "local".parse().expect("a plain word is a name");
+    let machine = Machine { host, name, data_address: None };
+    make(settings, files, Arc::new(Remote::new(client)), machine, (clock, tasks)).await?.run();
+    Ok(())
+}
+
+/// Runs an agent of its own, over mutual TLS, and serves its data port; returns its address.
+pub(super) async fn run_remote(
+    settings: &Settings,
+    files: &Files,
+    (enrolled, control): (&Enrolled, &str),
+    listen: SocketAddr,
+    (clock, tasks): (&Clock, &Tasks),
+) -> Result<SocketAddr, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::usage(crate::exit::chain(error));
+    let host = enrolled.host.ok_or_else(|| Failure::usage("the enrolment names no host"))?;
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| failed(&error))?;
+    let address = listener.local_addr().map_err(|error| failed(&error))?;
+    let clients = Clients::MustProve(&enrolled.authority_pem);
+    let tls = Tls::new(&enrolled.identity, clients).map_err(|error| failed(&error))?;
+    let control = Arc::new(Remote::new(enrolled.client(control)?));
+    let machine = Machine { host, name: enrolled.name.clone(), data_address: Some(address) };
+    let agent = make(settings, files, control, machine, (clock, tasks)).await?;
+    agent.run();
+    tasks.spawn("data port", agent::serve_data(agent.clone(), listener, tls));
+    Ok(address)
+}
+
+/// Who this machine is to control.
+struct Machine {
+    host: HostId,
+    name: Name,
+    data_address: Option<SocketAddr>,
+}
+
+async fn make(
+    settings: &Settings,
+    files: &Files,
+    control: Arc<dyn Control>,
+    machine: Machine,
+    (clock, tasks): (&Clock, &Tasks),
+) -> Result<Agent, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::refused(crate::exit::chain(error));
+    let program =
+        std::env::current_exe().map_err(|error| Failure::internal("could not find ourselves", &error))?;
+    let found = executor::onnxruntime_search(settings.onnxruntime.as_deref());
+    let wanted = executor::Settings {
+        onnxruntime: found.path.clone(),
+        ..executor::Settings::new(program, files.path("run"))
+    };
+    let executor =
+        Executor::new(wanted, clock.clone(), tasks.clone()).map_err(|error| failed(&error))?;
+    let features = features(&executor, &found);
+    let wanted = AgentSettings {
+        host: machine.host,
+        name: machine.name,
+        folder: files.path("agent"),
+        cache_bytes_max: CACHE_BYTES_MAX,
+        data_address: machine.data_address,
+        cpu_milli: cpu_milli(),
+        memory_bytes: memory_bytes().saturating_sub(MEMORY_KEPT_BYTES),
+        generation: clock.now_ms(),
+    };
+    let wiring = (clock.clone(), tasks.clone());
+    Agent::new(wanted, control, executor, features, wiring).await.map_err(|error| failed(&error))
+}
+
+fn features(executor: &Executor, found: &OrtFound) -> Vec<Feature> {
+    let mut features: Vec<Feature> = executor
+        .features()
+        .into_iter()
+        .map(|feature| Feature {
+            name: feature.name.to_owned(),
+            held: feature.held,
+            matters: feature.why.to_owned(),
+            detail: feature
+                .missing_because
+                .or(feature.how.map(str::to_owned))
+                .unwrap_or_default(),
+        })
+        .collect();
+    let looked = |paths: &[PathBuf]| {
+        paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    features.push(Feature {
+        name: "onnxruntime".to_owned(),
+        held: found.path.is_some(),
+        matters: "runs more ONNX models, and most of them faster, than the built-in engine tract"
+            .to_owned(),
+        detail: match &found.path {
+            Some(path) => path.display().to_string(),
+            None => format!("{}; looked in {}", found.how_to_get, looked(&found.looked_in)),
+        },
+    });
+    features
+}
+
+/// The processors of this machine, in thousandths.
+fn cpu_milli() -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(processors).unwrap_or(u32::MAX).saturating_mul(1_000)
+}
+
+/// The memory of this machine, in bytes; a GiB where it does not say.
+fn memory_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.map_or(1 << 30, |kib| kib << 10)
+}

@@ -1,0 +1,140 @@
+//! Control in this process: opened, and served on its socket and address.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use api::identity::Validity;
+use api::listen::{Address, Clients, Listener, SOCKET_PATH_BYTES_MAX, Tls};
+use control::Control;
+use objects::Vault;
+use types::Name;
+use workflow::{Clock, Tasks};
+
+use super::files::Files;
+use super::spawn;
+use crate::exit::Failure;
+use crate::settings::Settings;
+
+/// How long something nobody uses is kept before it is garbage: a day, longer than any upload.
+const GARBAGE_GRACE_MS: u64 = 24 * 3_600_000;
+/// How long control's certificate holds; it is made anew at every start.
+const CERTIFICATE_MS: u64 = 365 * 24 * 3_600_000;
+/// The file with the first operator's token.
+const OPERATOR_TOKEN: &str = "operator.token";
+
+/// An opened control plane.
+pub(super) struct Opened {
+    pub(super) control: Control,
+    /// The first operator's token, where it is kept here.
+    pub(super) operator_token: String,
+}
+
+/// Opens database and objects, and makes the first operator where there is none.
+pub(super) async fn open(
+    settings: &Settings,
+    files: &Files,
+    clock: &Clock,
+) -> Result<Opened, Failure> {
+    let vault = match &settings.master_key {
+        Some(text) => Vault::from_hex(text),
+        None => Vault::from_file(&settings.master_key_file),
+    };
+    let vault = vault.map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
+    let host = files.read("control.name")?;
+    let name = match host {
+        Some(name) => name,
+        None => {
+            let name = clock.uuid().simple().to_string();
+            files.write("control.name", name.as_bytes(), 0o600)?;
+            name
+        }
+    };
+    let wanted = control::Settings {
+        database: settings.database.clone(),
+        objects: settings.objects.clone(),
+        objects_options: objects_options(),
+        name,
+        garbage_grace_ms: GARBAGE_GRACE_MS,
+    };
+    let control = Control::open(wanted, vault, clock.clone())
+        .await
+        .map_err(|error| Failure::refused(crate::exit::chain(&error)))?;
+    let operator: Name = "operator".parse().expect("a plain word is a name");
+    let created = control
+        .first_operator(&operator)
+        .await
+        .map_err(|error| Failure::internal("could not make the operator", &error))?;
+    if let Some(created) = created {
+        files.write(OPERATOR_TOKEN, created.token.secret.as_bytes(), 0o600)?;
+    }
+    let operator_token = files.read(OPERATOR_TOKEN)?.unwrap_or_default();
+    Ok(Opened { control, operator_token })
+}
+
+/// Credentials of an S3-compatible store come from the variables its own tools read.
+fn objects_options() -> objects::Options {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let credentials = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY"));
+    objects::Options {
+        region: variable("AWS_REGION"),
+        credentials: credentials.map(|(access_key_id, secret_access_key)| {
+            objects::blobs::Credentials { access_key_id, secret_access_key }
+        }),
+        ..objects::Options::default()
+    }
+}
+
+/// Serves control on a Unix socket that only this user can open.
+pub(super) async fn serve_local(
+    opened: &Opened,
+    files: &Files,
+    tasks: &Tasks,
+) -> Result<PathBuf, Failure> {
+    let mut path = files.path("control.sock");
+    if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        // The kernel takes only short paths; this one is as private as its folder.
+        let folder = std::env::temp_dir().join(format!("freehold-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Failure::internal("could not make a folder for the socket", &error))?;
+        path = folder.join("control.sock");
+    }
+    let listener = Listener::bind(&Address::Unix(path.clone()))
+        .await
+        .map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
+    spawn(tasks, "control socket", listener, (router(&opened.control), None));
+    Ok(path)
+}
+
+/// Serves control for agents and gateways on other machines, over TLS; both prove themselves by
+/// certificates of the cloud's own authority.
+pub(super) async fn serve_internal(
+    opened: &Opened,
+    address: SocketAddr,
+    clock: &Clock,
+    tasks: &Tasks,
+) -> Result<String, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::usage(crate::exit::chain(error));
+    let authority = opened.control.authority();
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), address.ip().to_string()];
+    names.extend(host_name());
+    let validity = Validity { now_ms: clock.now_ms(), lifetime_ms: CERTIFICATE_MS };
+    let identity = authority.control(&names, validity).map_err(|error| failed(&error))?;
+    let clients = Clients::MayProve(authority.certificate_pem());
+    let tls = Tls::new(&identity, clients).map_err(|error| failed(&error))?;
+    let listener =
+        Listener::bind(&Address::Tcp(address)).await.map_err(|error| failed(&error))?;
+    let port = listener.port().unwrap_or(address.port());
+    spawn(tasks, "control listener", listener, (router(&opened.control), Some(tls)));
+    Ok(format!("https://{}", SocketAddr::new(address.ip(), port)))
+}
+
+fn router(control: &Control) -> axum::Router {
+    control::http::router(control)
+}
+
+/// The name of this machine, where it has one.
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    (!name.is_empty() && name != "(none)").then(|| name.to_owned())
+}

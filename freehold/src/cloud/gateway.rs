@@ -1,0 +1,141 @@
+//! A gateway in this process: towards control, and its public listeners.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use api::client::{self, Client, Trust};
+use api::listen::{Address, Clients, Limits, Listener, Tls};
+use gateway::control::{Remote, Upstream};
+use gateway::{Gateway, Proof};
+use workflow::{Clock, Tasks};
+
+use super::enrolment::Enrolled;
+use super::files::Files;
+use super::spawn;
+use crate::exit::Failure;
+use crate::settings::Settings;
+
+/// Where a gateway answers.
+pub(super) struct Public {
+    pub(super) http: String,
+    pub(super) grpc: String,
+    pub(super) metrics: String,
+}
+
+/// A gateway beside control, over its socket.
+pub(super) fn local(
+    settings: &Settings,
+    socket: &Path,
+    (clock, tasks): (&Clock, &Tasks),
+) -> Result<Gateway, Failure> {
+    let client = Client::new(client::Settings::new(client::Address::Unix(socket.to_owned())))
+        .map_err(|error| Failure::internal("could not make a client", &error))?;
+    let remote = Remote::new(client, Upstream::Local(socket.to_owned()))
+        .map_err(|error| Failure::internal("could not reach control", &error))?;
+    make(settings, Arc::new(remote), None, (clock, tasks))
+}
+
+/// A gateway of its own, over mutual TLS.
+pub(super) fn remote(
+    settings: &Settings,
+    enrolled: &Enrolled,
+    control: &str,
+    (clock, tasks): (&Clock, &Tasks),
+) -> Result<Gateway, Failure> {
+    let proof = Proof {
+        authority_pem: enrolled.authority_pem.clone(),
+        identity: enrolled.identity.clone(),
+    };
+    let client = enrolled.client(control)?;
+    let address = control.trim_start_matches("https://").trim_end_matches('/').to_owned();
+    let name = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+    let name = name.trim_matches(|bracket| bracket == '[' || bracket == ']').to_owned();
+    let remote = Remote::new(client, Upstream::Tls { address, name, proof: proof.clone() })
+        .map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
+    make(settings, Arc::new(remote), Some(proof), (clock, tasks))
+}
+
+fn make(
+    settings: &Settings,
+    control: Arc<Remote>,
+    proof: Option<Proof>,
+    (clock, tasks): (&Clock, &Tasks),
+) -> Result<Gateway, Failure> {
+    let wanted = gateway::Settings {
+        base_domain: Some(settings.domain.clone()),
+        body_bytes_max: usize::try_from(settings.body_bytes_max).unwrap_or(usize::MAX),
+        rate_per_min: settings.rate_limit.saturating_mul(60),
+        proof,
+        ..gateway::Settings::default()
+    };
+    let gateway = Gateway::new(wanted, clock.clone(), tasks.clone(), control)
+        .map_err(|error| Failure::internal("could not make the gateway", &error))?;
+    gateway.run();
+    Ok(gateway)
+}
+
+/// Binds and serves the public listeners.
+pub(super) async fn serve(
+    settings: &Settings,
+    files: &Files,
+    gateway: &Gateway,
+    (clock, tasks): (&Clock, &Tasks),
+) -> Result<Public, Failure> {
+    let limits = Limits { grace_ms: settings.stop_grace_ms, ..Limits::default() };
+    let bind = async |address: SocketAddr| {
+        let listener = Listener::bind(&Address::Tcp(address)).await;
+        let listener = listener.map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
+        let tls = tls(settings, files, address, clock)?;
+        let port = listener.port().unwrap_or(address.port());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", SocketAddr::new(address.ip(), port));
+        Ok::<_, Failure>((listener.with_limits(limits), tls, url))
+    };
+    let (listener, tls, http) = bind(settings.listen).await?;
+    spawn(tasks, "public listener", listener, (gateway.http_service(), tls));
+    let (listener, tls, grpc) = bind(settings.listen_grpc).await?;
+    spawn(tasks, "grpc listener", listener, (gateway.grpc_router(), tls));
+    let (listener, tls, metrics) = bind(settings.listen_metrics).await?;
+    spawn(tasks, "metrics listener", listener, (gateway.metrics_router(), tls));
+    Ok(Public { http, grpc, metrics })
+}
+
+/// TLS for an address that others can reach, with the given certificate or one of our own; for
+/// loopback only with a given one.
+fn tls(
+    settings: &Settings,
+    files: &Files,
+    address: SocketAddr,
+    clock: &Clock,
+) -> Result<Option<Tls>, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::usage(crate::exit::chain(error));
+    let identity = match &settings.tls {
+        Some((certificate, key)) => Tls::read(certificate, key),
+        None if address.ip().is_loopback() => return Ok(None),
+        None => {
+            let names = vec![
+                "localhost".to_owned(),
+                settings.domain.clone(),
+                address.ip().to_string(),
+            ];
+            Tls::own(&files.path("tls"), &names, clock.now_ms())
+        }
+    };
+    let identity = identity.map_err(|error| failed(&error))?;
+    Tls::new(&identity, Clients::Anybody).map(Some).map_err(|error| failed(&error))
+}
+
+/// A client of control that proves itself by this certificate.
+impl Enrolled {
+    pub(super) fn client(&self, control: &str) -> Result<Client, Failure> {
+        let failed = |error: client::Error| Failure::usage(crate::exit::chain(&error));
+        let address: client::Address = control.parse().map_err(failed)?;
+        let settings = client::Settings {
+            trust: Trust::Authority(self.authority_pem.clone()),
+            identity: Some(self.identity.clone()),
+            ..client::Settings::new(address)
+        };
+        Client::new(settings).map_err(failed)
+    }
+}

@@ -1,0 +1,254 @@
+//! Settings of a server: flags, then `FREEHOLD_` variables, then a TOML file, then defaults.
+//!
+//! Always true: an unknown key of the file and an unknown `FREEHOLD_` variable are refused by
+//! name, so that a misspelt setting is never lost.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+
+use crate::exit::Failure;
+
+/// Variables that are read elsewhere than in [`ServerArguments`].
+const OTHER_VARIABLES: [&str; 5] = [
+    "FREEHOLD_SERVER",
+    "FREEHOLD_TOKEN",
+    "FREEHOLD_AUTHORITY",
+    "FREEHOLD_OUTPUT",
+    "FREEHOLD_SETTINGS",
+];
+/// Variables with this beginning belong to the tests.
+const TEST_PREFIX: &str = "FREEHOLD_TEST_";
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $field:ident: $type:ty, $env:literal $(, $more:meta)*;)*) => {
+        /// Settings of a server, as given; defaults are filled in by [`Settings`].
+        #[derive(Clone, Debug, Default, Args, Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+        pub struct ServerArguments {
+            /// A TOML file with any of these settings, named as the flags are
+            #[arg(long, env = "FREEHOLD_SETTINGS", value_name = "FILE")]
+            #[serde(skip)]
+            pub settings: Option<PathBuf>,
+            $(
+                $(#[doc = $doc])+
+                #[arg(long, env = $env $(, $more)*)]
+                pub $field: Option<$type>,
+            )*
+        }
+
+        impl ServerArguments {
+            /// Every variable that gives one of these settings.
+            const VARIABLES: &'static [&'static str] = &[$($env),*];
+
+            /// These settings, and the file's where these say nothing.
+            fn or(self, file: Self) -> Self {
+                Self { settings: self.settings, $($field: self.$field.or(file.$field)),* }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Folder of everything that is kept [default: freehold-data]
+    data: PathBuf, "FREEHOLD_DATA", value_name = "DIR";
+    /// Public address: API and inference over HTTP; port 0 takes any [default: 127.0.0.1:8000]
+    listen: SocketAddr, "FREEHOLD_LISTEN", value_name = "ADDRESS";
+    /// Public address of inference over gRPC [default: the next port after --listen]
+    listen_grpc: SocketAddr, "FREEHOLD_LISTEN_GRPC", value_name = "ADDRESS";
+    /// Address of /metrics [default: the second port after --listen]
+    listen_metrics: SocketAddr, "FREEHOLD_LISTEN_METRICS", value_name = "ADDRESS";
+    /// Address for agents and gateways on other machines, over mutual TLS [default: none for `up`, 127.0.0.1:8443 for `control`]
+    listen_internal: SocketAddr, "FREEHOLD_LISTEN_INTERNAL", value_name = "ADDRESS";
+    /// postgres://... or sqlite:///FILE [default: a SQLite file in the data folder]
+    database: String, "FREEHOLD_DATABASE", value_name = "URL", hide_env_values = true;
+    /// s3://BUCKET/PREFIX?endpoint=URL&region=..., or file:///DIR [default: a folder in the data folder]
+    objects: String, "FREEHOLD_OBJECTS", value_name = "URL", hide_env_values = true;
+    /// File with the master key, 64 hex digits; made where absent [default: master.key in the data folder]
+    master_key_file: PathBuf, "FREEHOLD_MASTER_KEY_FILE", value_name = "FILE";
+    /// The master key itself, 64 hex digits, in place of a file
+    master_key: String, "FREEHOLD_MASTER_KEY", value_name = "HEX", hide_env_values = true;
+    /// Certificate chain for public listeners, PEM [default: one of our own, where an address is not loopback]
+    tls_certificate: PathBuf, "FREEHOLD_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key";
+    /// Private key of the certificate, PEM
+    tls_key: PathBuf, "FREEHOLD_TLS_KEY", value_name = "FILE", requires = "tls_certificate";
+    /// Endpoints also answer as ENDPOINT.ACCOUNT.DOMAIN [default: localhost]
+    domain: String, "FREEHOLD_DOMAIN", value_name = "DOMAIN";
+    /// The shared library of ONNX Runtime [default: looked for; `freehold status` says where]
+    onnxruntime: PathBuf, "FREEHOLD_ONNXRUNTIME", value_name = "FILE";
+    /// Requests per second that one token may make; 0 for no limit [default: 0]
+    rate_limit: u32, "FREEHOLD_RATE_LIMIT", value_name = "NUMBER";
+    /// Largest request body of an inference, in MiB [default: 64]
+    body_limit: u64, "FREEHOLD_BODY_LIMIT", value_name = "MIB";
+    /// Seconds that in-flight requests may take to finish at a stop [default: 20]
+    stop_grace: u64, "FREEHOLD_STOP_GRACE", value_name = "SECONDS";
+    /// Which log lines: error, warn, info, debug, or tracing's filter syntax [default: info]
+    log: String, "FREEHOLD_LOG", value_name = "FILTER";
+    /// text or json [default: text]
+    log_format: String, "FREEHOLD_LOG_FORMAT", value_name = "FORMAT";
+    /// Send traces to this OpenTelemetry collector, over HTTP
+    otlp: String, "FREEHOLD_OTLP", value_name = "URL";
+}
+
+/// Settings of a server, complete.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub data: PathBuf,
+    pub listen: SocketAddr,
+    pub listen_grpc: SocketAddr,
+    pub listen_metrics: SocketAddr,
+    pub listen_internal: Option<SocketAddr>,
+    pub database: String,
+    pub objects: String,
+    pub master_key_file: PathBuf,
+    pub master_key: Option<String>,
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub domain: String,
+    pub onnxruntime: Option<PathBuf>,
+    /// Requests per second; 0 for no limit.
+    pub rate_limit: u32,
+    pub body_bytes_max: u64,
+    pub stop_grace_ms: u64,
+    pub log: String,
+    pub log_json: bool,
+    pub otlp: Option<String>,
+}
+
+const MIB: u64 = 1 << 20;
+
+impl Settings {
+    /// Reads the file, where one is named, and fills in the defaults.
+    pub fn resolve(arguments: ServerArguments) -> Result<Self, Failure> {
+        let given = match arguments.settings.clone() {
+            None => arguments,
+            Some(path) => arguments.or(read_file(&path)?),
+        };
+        let data = given.data.unwrap_or_else(|| PathBuf::from("freehold-data"));
+        let data = std::path::absolute(&data).map_err(|error| {
+            Failure::usage(format!("--data {}: {error}", data.display()))
+        })?;
+        let listen = given.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000)));
+        let log_json = match given.log_format.as_deref() {
+            None | Some("text") => false,
+            Some("json") => true,
+            Some(other) => {
+                return Err(Failure::usage(format!("--log-format {other:?}: use text or json")));
+            }
+        };
+        Ok(Self {
+            listen,
+            listen_grpc: given.listen_grpc.unwrap_or_else(|| beside(listen, 1)),
+            listen_metrics: given.listen_metrics.unwrap_or_else(|| beside(listen, 2)),
+            listen_internal: given.listen_internal,
+            database: given
+                .database
+                .unwrap_or_else(|| format!("sqlite://{}", data.join("freehold.db").display())),
+            objects: given
+                .objects
+                .unwrap_or_else(|| format!("file://{}", data.join("objects").display())),
+            master_key_file: given.master_key_file.unwrap_or_else(|| data.join("master.key")),
+            master_key: given.master_key,
+            tls: given.tls_certificate.zip(given.tls_key),
+            domain: given.domain.unwrap_or_else(|| "localhost".to_owned()),
+            onnxruntime: given.onnxruntime,
+            rate_limit: given.rate_limit.unwrap_or(0),
+            body_bytes_max: given.body_limit.unwrap_or(64).saturating_mul(MIB),
+            stop_grace_ms: given.stop_grace.unwrap_or(20).saturating_mul(1_000),
+            log: given.log.unwrap_or_else(|| "info".to_owned()),
+            log_json,
+            otlp: given.otlp,
+            data,
+        })
+    }
+}
+
+/// The port `steps` after another; any port after any port.
+fn beside(address: SocketAddr, steps: u16) -> SocketAddr {
+    let port = if address.port() == 0 { 0 } else { address.port().saturating_add(steps) };
+    SocketAddr::new(address.ip(), port)
+}
+
+fn read_file(path: &Path) -> Result<ServerArguments, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("--settings {}: {error}", path.display())))?;
+    toml::from_str(&text)
+        .map_err(|error| Failure::usage(format!("--settings {}: {error}", path.display())))
+}
+
+/// Refuses a `FREEHOLD_` variable that gives no setting.
+pub fn refuse_unknown_variables() -> Result<(), Failure> {
+    for (name, _) in std::env::vars_os() {
+        let Some(name) = name.to_str().filter(|name| name.starts_with("FREEHOLD_")) else {
+            continue;
+        };
+        let known = ServerArguments::VARIABLES.contains(&name)
+            || OTHER_VARIABLES.contains(&name)
+            || ProcessArguments::VARIABLES.contains(&name)
+            || name.starts_with(TEST_PREFIX);
+        if !known {
+            return Err(Failure::usage(format!("{name} is set, but there is no such setting"))
+                .hint("`freehold up --help` lists the variables; unset this one or correct it"));
+        }
+    }
+    Ok(())
+}
+
+/// Arguments of a gateway or an agent that runs alone.
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ProcessArguments {
+    #[command(subcommand)]
+    pub command: Option<ProcessCommand>,
+    /// Address of control, such as https://control:8443
+    #[arg(long, env = "FREEHOLD_CONTROL", value_name = "URL")]
+    pub control: Option<String>,
+    /// An agent's address for gateways on other hosts, over mutual TLS [default: 127.0.0.1:8444]
+    #[arg(long, env = "FREEHOLD_LISTEN_DATA", value_name = "ADDRESS")]
+    pub listen_data: Option<SocketAddr>,
+    #[command(flatten)]
+    pub server: ServerArguments,
+}
+
+impl ProcessArguments {
+    const VARIABLES: &'static [&'static str] = &["FREEHOLD_CONTROL", "FREEHOLD_LISTEN_DATA"];
+}
+
+/// What a gateway or agent does besides running.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ProcessCommand {
+    /// Get a certificate for this machine with a token made by `freehold status --enrol`
+    Enrol {
+        /// The token, which carries the fingerprint of control's authority
+        token: String,
+        /// Address of control
+        #[arg(long, env = "FREEHOLD_CONTROL", value_name = "URL")]
+        control: String,
+        /// Folder that keeps the certificate
+        #[arg(long, env = "FREEHOLD_DATA", default_value = "freehold-data", value_name = "DIR")]
+        data: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file: ServerArguments =
+            toml::from_str("domain = \"a.example\"\nrate-limit = 7\n").unwrap();
+        let flags =
+            ServerArguments { domain: Some("b.example".to_owned()), ..ServerArguments::default() };
+        let settings = Settings::resolve(flags.or(file)).unwrap();
+        assert_eq!((settings.domain.as_str(), settings.rate_limit), ("b.example", 7));
+        assert_eq!(settings.listen_grpc.port(), 8001);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = toml::from_str::<ServerArguments>("domian = \"x\"").unwrap_err();
+        assert!(error.to_string().contains("domian"), "{error}");
+    }
+}

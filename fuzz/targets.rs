@@ -1,0 +1,133 @@
+//! What each fuzz target does with bytes. Shared with the test that replays the corpora, so both
+//! hold the same laws.
+//!
+//! Each returns whether the bytes were taken, and panics where a law is broken.
+
+use bytes::{Bytes, BytesMut};
+
+use types::frame::{Frame, decode, encode};
+use types::{Datatype, TensorSpec};
+
+/// Takes bytes, and says whether they were taken.
+pub(crate) type Target = fn(&[u8]) -> bool;
+
+/// Every target, by the name of its folder in `corpus`.
+#[allow(dead_code, reason = "a fuzz target uses one of them")]
+pub(crate) const ALL: [(&str, Target); 8] = [
+    ("archive", archive),
+    ("manifest", manifest),
+    ("onnx", onnx),
+    ("oip_json", oip_json),
+    ("oip_binary", oip_binary),
+    ("npy", npy),
+    ("csv", csv),
+    ("frame", frame),
+];
+
+/// A package: what is read again is the same.
+pub(crate) fn archive(data: &[u8]) -> bool {
+    let limits = formats::archive::Limits {
+        entries_max: 64,
+        entry_bytes_max: 1 << 16,
+        total_bytes_max: 1 << 18,
+        ..Default::default()
+    };
+    let Ok(entries) = formats::archive::check(data, &limits) else { return false };
+    for entry in &entries {
+        let read = formats::archive::read_file(data, &entry.path, 1 << 16);
+        let content = read.expect("it was checked").expect("it is there");
+        assert_eq!(content.len() as u64, entry.bytes);
+    }
+    true
+}
+
+/// A manifest: what is written is read back.
+pub(crate) fn manifest(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(manifest) = formats::manifest::parse(text) else { return false };
+    let again = formats::manifest::parse(&formats::manifest::write(&manifest));
+    assert_eq!(again.expect("what is written is a manifest"), manifest);
+    true
+}
+
+/// A model: its findings are bounded, and its shapes fit the wire.
+pub(crate) fn onnx(data: &[u8]) -> bool {
+    let Ok(model) = formats::onnx::read(data.to_vec()) else { return false };
+    let findings = formats::onnx::findings(&model, "model.onnx", &[]);
+    assert!(findings.len() <= formats::onnx::FINDINGS_MAX);
+    findings.is_empty()
+}
+
+/// A request in JSON: what is written is read back.
+pub(crate) fn oip_json(data: &[u8]) -> bool {
+    request(Bytes::copy_from_slice(data), None)
+}
+
+/// A request with binary data; the first two bytes are the length of its JSON.
+pub(crate) fn oip_binary(data: &[u8]) -> bool {
+    let Some((length, body)) = data.split_first_chunk::<2>() else { return false };
+    let length = usize::from(u16::from_le_bytes(*length));
+    request(Bytes::copy_from_slice(body), Some(length))
+}
+
+fn request(body: Bytes, header_length: Option<usize>) -> bool {
+    use formats::oip::{check_tensor, parse_request, write_request};
+    let Ok(request) = parse_request(body, header_length) else { return false };
+    for input in &request.inputs {
+        check_tensor(input).expect("what is taken fits itself");
+    }
+    let (body, length) = write_request(&request, |_| true).expect("all can go in binary");
+    let again = parse_request(body, length).expect("what is written is a request");
+    assert_eq!(again.inputs, request.inputs);
+    assert_eq!(again.outputs, request.outputs);
+    // JSON may not be able to say it all; what it says is read.
+    if let Ok((body, length)) = write_request(&request, |_| false) {
+        let again = parse_request(body, length).expect("what is written is a request");
+        assert_eq!(again.inputs.len(), request.inputs.len());
+    }
+    true
+}
+
+/// An array: what is written is read back.
+pub(crate) fn npy(data: &[u8]) -> bool {
+    let Ok(tensor) = formats::npy::read(&Bytes::copy_from_slice(data), "x") else { return false };
+    if let Ok(file) = formats::npy::write(&tensor) {
+        assert_eq!(formats::npy::read(&file, "x").expect("what is written is an array"), tensor);
+    }
+    true
+}
+
+/// A table: rows that are tensors can be written as a table again.
+pub(crate) fn csv(data: &[u8]) -> bool {
+    let is_table = formats::table::preview(data, 8).is_ok();
+    let input = |name: &str, datatype, shape: &[i64]| TensorSpec {
+        name: name.to_owned(),
+        datatype,
+        shape: shape.to_vec(),
+    };
+    let models = [
+        vec![input("x", Datatype::Fp32, &[-1, -1])],
+        vec![input("x", Datatype::Bytes, &[-1])],
+        vec![input("a", Datatype::Int64, &[-1, 1]), input("b", Datatype::Bool, &[-1])],
+    ];
+    for inputs in models {
+        if let Ok(tensors) = formats::table::to_tensors(data, &inputs) {
+            formats::table::from_tensors(&tensors, true).expect("tensors of a table are a table");
+        }
+    }
+    is_table
+}
+
+/// A frame: what is written is read back.
+pub(crate) fn frame(data: &[u8]) -> bool {
+    let mut buffer = BytesMut::from(data);
+    let mut is_taken = false;
+    while let Ok(Some((number, frame))) = decode(&mut buffer) {
+        is_taken = true;
+        let mut wire = BytesMut::new();
+        encode(number, &frame, &mut wire).expect("what is read can be written");
+        let again: Option<(u64, Frame)> = decode(&mut wire).expect("what is written is a frame");
+        assert_eq!(again, Some((number, frame)));
+    }
+    is_taken
+}

@@ -1,0 +1,14 @@
+//! Turns `proto/inference.proto` into Rust, without a `protoc` on the machine.
+
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto/inference.proto");
+    let files = protox::compile(["inference.proto"], ["proto"])?;
+    // Tensors stay in the buffer that they arrived in, and leave from the one they came in.
+    tonic_prost_build::configure()
+        .bytes(".")
+        .emit_rerun_if_changed(false)
+        .compile_fds(files)?;
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Control, as a gateway needs it: a watch over the routes, a place for usage reports, and
+//! somewhere to send management calls on to.
+//!
+//! Always true: the gateway calls; control never does.
+
+mod remote;
+
+use std::fmt;
+
+use api::internal::{Routes, UsageReport};
+use axum::body::Body;
+use http::{Request, Response};
+use workflow::BoxFuture;
+
+pub use remote::{Remote, Upstream};
+
+/// Control could not be reached, or refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Unreachable {
+    /// What happened, for the log.
+    pub message: String,
+}
+
+impl Unreachable {
+    /// With these words for the log.
+    pub fn new(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string() }
+    }
+}
+
+/// The control plane, over the network or in the same process.
+pub trait Control: Send + Sync + 'static {
+    /// Answers with the routes when their generation has passed `after`, or after `wait_ms`.
+    fn watch_routes(
+        &self,
+        after: u64,
+        wait_ms: u64,
+    ) -> BoxFuture<'_, Result<Routes, Unreachable>>;
+
+    /// Takes a usage report; the same one twice counts once.
+    fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<(), Unreachable>>;
+
+    /// Answers a management call. Both bodies are streamed.
+    fn forward(
+        &self,
+        request: Request<Body>,
+    ) -> BoxFuture<'_, Result<Response<Body>, Unreachable>>;
+}

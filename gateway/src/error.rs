@@ -1,0 +1,252 @@
+//! What can go wrong between a caller and an answer, and what it means to the caller.
+//!
+//! Always true: unknown and forbidden are one error, so no answer tells what another account has;
+//! every word of [`Error::code`] is in `api::errors`, with that meaning.
+
+use http::StatusCode;
+use types::ErrorKind;
+
+/// Why a request was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The endpoint is not open to everybody, or is not there.
+    #[error("say who you are: send a token as `Authorization: Bearer TOKEN`")]
+    NoCredentials,
+    /// The credentials are unknown, expired, revoked or not a bearer token.
+    #[error("the token is not valid: it is unknown, expired or revoked")]
+    BadCredentials,
+    /// No endpoint of this name that the caller may invoke.
+    #[error("there is no model {model:?} that you may invoke")]
+    NoModel {
+        /// The name as asked, cut to 160 characters.
+        model: String,
+    },
+    /// The endpoint does not serve this version.
+    #[error("model {model:?} serves version {serves}, not {version:?}")]
+    NoVersion {
+        /// The name as asked.
+        model: String,
+        /// The version as asked, cut to 40 characters.
+        version: String,
+        /// The version that is served.
+        serves: u32,
+    },
+    /// Nothing is served at this path.
+    #[error("nothing is served at this path")]
+    NoPath,
+    /// The path is served, the method is not.
+    #[error("this path takes {allow} only")]
+    NoMethod {
+        /// The methods it takes.
+        allow: &'static str,
+    },
+    /// The request is wrong, as the text says.
+    #[error("{reason}")]
+    BadRequest {
+        /// What is wrong and how to mend it.
+        reason: String,
+    },
+    /// The body is larger than the limit.
+    #[error("the body is larger than {bytes_max} bytes")]
+    BodyTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The client stopped sending in the middle of the body.
+    #[error("the body stopped for {pause_ms} ms before its end")]
+    BodyStalled {
+        /// The longest pause allowed.
+        pause_ms: u64,
+    },
+    /// The connection broke in the middle of the body.
+    #[error("the body ended too early")]
+    BodyBroken,
+    /// The body is of a type or encoding that is not read here.
+    #[error("a body of {what:?} is not read here; send {takes}")]
+    BodyUnknown {
+        /// The type or encoding, cut to 80 characters.
+        what: String,
+        /// What is read.
+        takes: &'static str,
+    },
+    /// No answer of the wanted type can be given.
+    #[error("no answer of the type {wanted:?} can be given: {reason}")]
+    NotAcceptable {
+        /// The type asked for, cut to 80 characters.
+        wanted: String,
+        /// Why, and what can be given.
+        reason: String,
+    },
+    /// An input of the request does not fit itself or the model.
+    #[error("{reason}")]
+    WrongTensor {
+        /// Which, what is wrong, and the cure.
+        reason: String,
+    },
+    /// Too many requests at one time.
+    #[error("too many requests at one time for {what}: send fewer, or try again shortly")]
+    Busy {
+        /// Whose limit it is.
+        what: &'static str,
+    },
+    /// Too many requests in a short time.
+    #[error("too many requests: wait {wait_ms} ms")]
+    TooFast {
+        /// The shortest wait that works.
+        wait_ms: u64,
+    },
+    /// The endpoint has no instance that is ready.
+    #[error("model {model:?} is not ready: its instances are being started")]
+    NotReady {
+        /// The name as asked.
+        model: String,
+    },
+    /// The instance cannot be reached, or went away before it answered.
+    #[error("the model's instance went away: try again")]
+    Lost,
+    /// The time allowed has passed; the model was told to stop.
+    #[error("the model did not answer within {limit_us} microseconds and was stopped")]
+    Timeout {
+        /// The time that was allowed.
+        limit_us: u64,
+    },
+    /// The model's worker refused or failed.
+    #[error("{message}")]
+    Worker {
+        /// What it means to the caller.
+        kind: ErrorKind,
+        /// The worker's words.
+        message: String,
+    },
+    /// What a stage answered does not fit the next stage.
+    #[error("stage {stage} of the pipeline does not fit what stage {} answers", stage - 1)]
+    StagesDiffer {
+        /// The stage that cannot be fed, from 1.
+        stage: usize,
+    },
+    /// The control plane cannot be reached.
+    #[error("the control plane cannot be reached: try again")]
+    NoControl,
+}
+
+impl Error {
+    /// A wrong request, in words.
+    pub(crate) fn bad_request(reason: impl Into<String>) -> Self {
+        Self::BadRequest { reason: reason.into() }
+    }
+
+    /// No such model; long names are cut.
+    pub(crate) fn no_model(model: &str) -> Self {
+        Self::NoModel { model: model.chars().take(160).collect() }
+    }
+
+    /// What this means to the caller.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoCredentials | Self::BadCredentials => ErrorKind::Unauthenticated,
+            Self::NoModel { .. } | Self::NoVersion { .. } | Self::NoPath => ErrorKind::NotFound,
+            Self::NoMethod { .. }
+            | Self::BadRequest { .. }
+            | Self::WrongTensor { .. }
+            | Self::BodyBroken
+            | Self::BodyUnknown { .. }
+            | Self::NotAcceptable { .. } => ErrorKind::BadRequest,
+            Self::BodyTooLarge { .. } => ErrorKind::TooLarge,
+            Self::Busy { .. } | Self::TooFast { .. } => ErrorKind::Busy,
+            Self::NotReady { .. } | Self::Lost | Self::NoControl => ErrorKind::Unavailable,
+            Self::Timeout { .. } | Self::BodyStalled { .. } => ErrorKind::Timeout,
+            Self::Worker { kind, .. } => *kind,
+            Self::StagesDiffer { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// The word that programs match on, one of `api::errors`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoCredentials | Self::BadCredentials => "unauthenticated",
+            Self::NoModel { .. } | Self::NoVersion { .. } | Self::NoPath => "not_found",
+            Self::NoMethod { .. } => "method_not_allowed",
+            Self::BadRequest { .. } | Self::BodyBroken => "bad_request",
+            Self::WrongTensor { .. } => "wrong_tensor",
+            Self::BodyTooLarge { .. } => "too_large",
+            Self::BodyStalled { .. } | Self::Timeout { .. } => "timeout",
+            Self::BodyUnknown { .. } => "unsupported_media_type",
+            Self::NotAcceptable { .. } => "not_acceptable",
+            Self::Busy { .. } => "busy",
+            Self::TooFast { .. } => "rate_limited",
+            Self::NotReady { .. } => "endpoint_not_ready",
+            Self::Lost | Self::NoControl => "unavailable",
+            Self::Worker { kind, .. } => worker_code(*kind),
+            Self::StagesDiffer { .. } => "internal",
+        }
+    }
+
+    /// The HTTP status, in every protocol over HTTP.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NoMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyStalled { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyUnknown { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotAcceptable { .. } => StatusCode::NOT_ACCEPTABLE,
+            _ => status_of(self.kind()),
+        }
+    }
+
+    /// The words for the caller. What went wrong inside stays in the log.
+    pub fn public_message(&self) -> String {
+        match self {
+            Self::Worker { kind: ErrorKind::Internal, .. } => {
+                "the model failed on this request".to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+
+    /// Logs what is not the caller's doing: a fault of ours, or of the model.
+    pub(crate) fn log(&self, model: &str) {
+        match self {
+            Self::Worker { kind: ErrorKind::Internal, message } => {
+                tracing::warn!(code = self.code(), model, cause = %message, "a model failed");
+            }
+            _ if self.kind() == ErrorKind::Internal => {
+                tracing::error!(code = self.code(), model, cause = %self, "request failed");
+            }
+            _ => {}
+        }
+    }
+}
+
+impl From<formats::oip::Error> for Error {
+    fn from(error: formats::oip::Error) -> Self {
+        let reason = error.to_string();
+        match error {
+            formats::oip::Error::Tensor { .. } => Self::WrongTensor { reason },
+            _ => Self::BadRequest { reason },
+        }
+    }
+}
+
+const fn worker_code(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::BadRequest => "bad_request",
+        ErrorKind::TooLarge => "too_large",
+        ErrorKind::Unavailable => "unavailable",
+        _ => "internal",
+    }
+}
+
+/// The one place where kinds become status codes.
+const fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::Busy => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

@@ -1,0 +1,164 @@
+//! The gateway itself: its services, and the loops that keep its routes fresh and its usage told.
+//!
+//! Always true: an answer of control that is older than the routes in use is ignored; while control
+//! is away the last routes are used; on the stop, requests under way end, the last usage is
+//! reported, and the connections to instances are closed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use api::internal::Routes;
+use tokio::task::JoinHandle;
+use workflow::{Clock, Tasks};
+
+use crate::control::Control;
+use crate::hub::{Hub, StartError};
+use crate::service::Http;
+use crate::metrics;
+use crate::oip::grpc;
+use crate::routes::Table;
+use crate::settings::Settings;
+
+/// Between two tries while control is away, in milliseconds.
+const RETRY_MS: u64 = 500;
+/// Longest time for the last usage report at the stop, in milliseconds.
+const LAST_REPORT_MS: u64 = 2_000;
+
+/// The data plane. Cheap to clone; clones are the same gateway.
+#[derive(Clone)]
+pub struct Gateway {
+    hub: Arc<Hub>,
+}
+
+impl Gateway {
+    /// A gateway without routes; they come once [`Gateway::run`] was called.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when the policies or the certificate cannot be used.
+    pub fn new(
+        settings: Settings,
+        clock: Clock,
+        tasks: Tasks,
+        control: Arc<dyn Control>,
+    ) -> Result<Self, StartError> {
+        Ok(Self { hub: Arc::new(Hub::new(settings, clock, tasks, control)?) })
+    }
+
+    /// Everything over HTTP, as a tower service without the costs of a router.
+    pub fn http_service(&self) -> Http {
+        Http::new(Arc::clone(&self.hub))
+    }
+
+    /// Everything over HTTP, as a router that others can be merged into.
+    pub fn http_router(&self) -> axum::Router {
+        axum::Router::new().fallback_service(self.http_service())
+    }
+
+    /// The Open Inference Protocol over gRPC.
+    pub fn grpc_router(&self) -> axum::Router {
+        grpc::router(Arc::clone(&self.hub))
+    }
+
+    /// `/metrics`, for a listener of its own.
+    pub fn metrics_router(&self) -> axum::Router {
+        metrics::router(Arc::clone(&self.hub.metrics))
+    }
+
+    /// Starts the loops that watch the routes and report the usage; they end with the tasks.
+    pub fn run(&self) -> [JoinHandle<()>; 2] {
+        let (watch, report) = (self.clone(), self.clone());
+        [
+            self.hub.tasks.spawn("gateway routes", async move { watch.watch().await }),
+            self.hub.tasks.spawn("gateway usage", async move { report.report().await }),
+        ]
+    }
+
+    /// The generation of the routes in use; 0 before the first.
+    pub fn generation(&self) -> u64 {
+        self.hub.table.load().generation()
+    }
+
+    /// Uses these routes from now on, unless newer ones are in use.
+    pub fn use_routes(&self, routes: Routes) {
+        let before = self.hub.table.load();
+        if routes.generation < before.generation() {
+            tracing::warn!(generation = routes.generation, "older routes were refused");
+            return;
+        }
+        let table = Table::build(routes, &before, &self.hub.backends);
+        tracing::debug!(generation = table.generation(), "routes changed");
+        self.hub.metrics.routes(table.generation());
+        self.hub.table.store(Arc::new(table));
+    }
+
+    async fn watch(&self) {
+        let stopping = self.hub.tasks.stopping();
+        let wait_ms = self.hub.settings.watch_wait_ms;
+        let mut away = false;
+        while !stopping.is_cancelled() {
+            let watched = self.hub.control.watch_routes(self.generation(), wait_ms);
+            let answer = tokio::select! {
+                answer = watched => answer,
+                () = stopping.cancelled() => break,
+            };
+            match answer {
+                Ok(routes) => {
+                    away = false;
+                    if routes.generation > self.generation() {
+                        self.use_routes(routes);
+                    }
+                }
+                Err(cause) => {
+                    if !std::mem::replace(&mut away, true) {
+                        tracing::warn!(%cause, "control is away; the last routes are used");
+                    }
+                    self.hub.metrics.watch_failed();
+                    tokio::select! {
+                        () = self.hub.clock.sleep_ms(RETRY_MS) => {}
+                        () = stopping.cancelled() => break,
+                    }
+                }
+            }
+        }
+        self.hub.limits.idle().await;
+        self.hub.table.store(Arc::default());
+        self.hub.backends.renew().finish();
+    }
+
+    async fn report(&self) {
+        let stopping = self.hub.tasks.stopping();
+        while !stopping.is_cancelled() {
+            tokio::select! {
+                () = self.hub.clock.sleep_ms(self.hub.settings.usage_period_ms) => {}
+                () = stopping.cancelled() => break,
+            }
+            self.report_once().await;
+        }
+        self.hub.limits.idle().await;
+        let last = std::time::Duration::from_millis(LAST_REPORT_MS);
+        if tokio::time::timeout(last, self.report_once()).await.is_err() {
+            tracing::warn!("the last usage was not reported: control did not answer");
+        }
+    }
+
+    async fn report_once(&self) {
+        while let Some(report) = self.hub.usage.next_report() {
+            let number = report.number;
+            match self.hub.control.report_usage(report).await {
+                Ok(()) => self.hub.usage.taken(number),
+                Err(cause) => {
+                    tracing::debug!(%cause, number, "usage was not taken; it is sent again");
+                    self.hub.metrics.report_failed();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("generation", &self.generation()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,151 @@
+//! What every protocol shares: the routes, the limits, the counts, and the way in.
+//!
+//! Always true: a request is authenticated, finds its endpoint, and takes its place among those
+//! under way, in this order, before its body is read.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use access::{Action, Authorizer};
+use arc_swap::ArcSwap;
+use http::{HeaderMap, header};
+use workflow::{Clock, Tasks};
+
+use crate::backends::Backends;
+use crate::calls::Call;
+use crate::control::Control;
+use crate::error::Error;
+use crate::limits::{Limits, Place, Who};
+use crate::metrics::Metrics;
+use crate::routes::{Caller, Endpoint, Table};
+use crate::settings::Settings;
+use crate::trust;
+use crate::usage::Usage;
+
+/// The gateway's inside.
+pub(crate) struct Hub {
+    pub(crate) rights: Authorizer,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: Tasks,
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) table: ArcSwap<Table>,
+    pub(crate) backends: Backends,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) usage: Usage,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The policies built into the program are broken.
+    #[error("the policies cannot be used")]
+    Policies(#[from] access::Error),
+    /// The gateway's certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] trust::Error),
+}
+
+impl Hub {
+    pub(crate) fn new(
+        settings: Settings,
+        clock: Clock,
+        tasks: Tasks,
+        control: Arc<dyn Control>,
+    ) -> Result<Self, StartError> {
+        let settings = Arc::new(settings);
+        let start = hex::encode(clock.random::<8>());
+        Ok(Self {
+            rights: Authorizer::new()?,
+            usage: Usage::new(format!("{}-{start}", settings.name)),
+            backends: Backends::new(Arc::clone(&settings), clock.clone(), tasks.clone())?,
+            limits: Arc::new(Limits::new(Arc::clone(&settings))),
+            metrics: Arc::new(Metrics::new()),
+            table: ArcSwap::default(),
+            settings,
+            clock,
+            tasks,
+            control,
+        })
+    }
+
+    /// Whether routes are here.
+    pub(crate) fn ready(&self) -> bool {
+        self.table.load().generation() > 0 && !self.tasks.stopping().is_cancelled()
+    }
+
+    /// Finds who calls.
+    pub(crate) fn caller(&self, headers: &HeaderMap) -> Result<Caller, Error> {
+        let secret = bearer(headers)?;
+        self.table.load().caller(secret, self.clock.now_ms())
+    }
+
+    /// Finds who calls and the endpoint, to tell about it, that `model` and `version` name to them.
+    pub(crate) fn find(
+        &self,
+        headers: &HeaderMap,
+        model: &str,
+        version: &str,
+    ) -> Result<(Caller, Arc<Endpoint>), Error> {
+        self.find_for(headers, Action::EndpointsDescribe, (model, version))
+    }
+
+    fn find_for(
+        &self,
+        headers: &HeaderMap,
+        action: Action,
+        (model, version): (&str, &str),
+    ) -> Result<(Caller, Arc<Endpoint>), Error> {
+        let secret = bearer(headers)?;
+        let table = self.table.load();
+        let caller = table.caller(secret, self.clock.now_ms())?;
+        let endpoint = table.endpoint(&self.rights, &caller, action, model)?;
+        endpoint.check_version(model, version)?;
+        let endpoint = Arc::clone(endpoint);
+        Ok((caller, endpoint))
+    }
+
+    /// Like [`Hub::find`], to invoke it, and takes a place among the requests under way.
+    pub(crate) fn admit<'h>(
+        &'h self,
+        headers: &HeaderMap,
+        (model, version): (&str, &str),
+        from: Option<IpAddr>,
+    ) -> Result<Call<'h>, Error> {
+        let named = (model, version);
+        let (caller, endpoint) = self.find_for(headers, Action::EndpointsInvoke, named)?;
+        let place = self.place(&caller, from)?;
+        Ok(Call::begin(self, (caller, endpoint), model, place))
+    }
+
+    /// The endpoints that the caller may know of, by the names it may use.
+    pub(crate) fn visible(&self, caller: &Caller) -> Vec<(String, Arc<Endpoint>)> {
+        self.table.load().visible(&self.rights, caller)
+    }
+
+    /// Takes a place among the requests under way.
+    pub(crate) fn place(&self, caller: &Caller, from: Option<IpAddr>) -> Result<Place, Error> {
+        let who = match caller {
+            Caller::Known(principal) => Who::Token(principal.token),
+            Caller::Anonymous => Who::Anonymous(from),
+        };
+        self.limits.take(who, self.clock.now_us())
+    }
+}
+
+/// The secret behind `Authorization: Bearer`; none without the header.
+///
+/// # Errors
+///
+/// [`Error::BadCredentials`] for another scheme, or text that is no token.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Error::BadCredentials)?;
+    // Metadata of gRPC comes untrimmed, and some clients leave the space behind the colon in it.
+    let (scheme, secret) = text.trim().split_once(' ').ok_or(Error::BadCredentials)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(Some(secret.trim()));
+    }
+    Err(Error::BadCredentials)
+}

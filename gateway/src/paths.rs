@@ -1,0 +1,237 @@
+//! Paths: which request is meant, from its method, path and host alone.
+//!
+//! Always true: `/v2` and `/v2/` stay two paths; names are percent-decoded once, after the path was
+//! split; nothing but `/v1` and below goes to control, and never a path with `.` or `..` in it.
+
+use std::borrow::Cow;
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use crate::error::Error;
+
+/// What is asked about a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Metadata,
+    Ready,
+    Config,
+    Statistics,
+    Infer,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target<'a> {
+    Live,
+    Ready,
+    Server,
+    Index,
+    AllStatistics,
+    Model { model: Cow<'a, str>, version: Cow<'a, str>, verb: Verb },
+    Ping { endpoint: Cow<'a, str> },
+    Invocations { endpoint: Cow<'a, str> },
+    Management,
+}
+
+/// The shape of a protocol's errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `{"error": …}`.
+    Oip,
+    /// Problem details.
+    Problem,
+}
+
+/// The shape of errors under a path.
+pub(crate) fn shape(path: &str) -> Shape {
+    match path.strip_prefix("/v2") {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => Shape::Oip,
+        _ => Shape::Problem,
+    }
+}
+
+impl<'a> Target<'a> {
+    /// Reads what a request asks; `own` is the endpoint whose own host name was used.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPath`] and [`Error::NoMethod`].
+    pub(crate) fn read(
+        method: &Method,
+        path: &'a str,
+        own: Option<&'a str>,
+    ) -> Result<Self, Error> {
+        let target = Self::of_path(path, own).ok_or(Error::NoPath)?;
+        let allow = target.allow();
+        let taken = match allow {
+            "" => true,
+            "GET" => method == Method::GET || method == Method::HEAD,
+            "POST" => method == Method::POST,
+            _ => method == Method::GET || method == Method::HEAD || method == Method::POST,
+        };
+        if taken { Ok(target) } else { Err(Error::NoMethod { allow }) }
+    }
+
+    /// The path as metrics name it: without names of models.
+    pub(crate) fn route(&self) -> &'static str {
+        match self {
+            Self::Live => "/v2/health/live",
+            Self::Ready => "/v2/health/ready",
+            Self::Server => "/v2",
+            Self::Index => "/v2/repository/index",
+            Self::AllStatistics => "/v2/models/stats",
+            Self::Model { verb: Verb::Metadata, .. } => "/v2/models/{model}",
+            Self::Model { verb: Verb::Ready, .. } => "/v2/models/{model}/ready",
+            Self::Model { verb: Verb::Config, .. } => "/v2/models/{model}/config",
+            Self::Model { verb: Verb::Statistics, .. } => "/v2/models/{model}/stats",
+            Self::Model { verb: Verb::Infer, .. } => "/v2/models/{model}/infer",
+            Self::Ping { .. } => "/endpoints/{endpoint}/ping",
+            Self::Invocations { .. } => "/endpoints/{endpoint}/invocations",
+            Self::Management => "/v1",
+        }
+    }
+
+    /// The methods it takes; empty where control decides.
+    fn allow(&self) -> &'static str {
+        match self {
+            Self::Model { verb: Verb::Infer, .. } | Self::Invocations { .. } => "POST",
+            Self::Index => "GET, POST",
+            Self::Management => "",
+            _ => "GET",
+        }
+    }
+
+    fn of_path(path: &'a str, own: Option<&'a str>) -> Option<Self> {
+        if let Some(rest) = path.strip_prefix("/v2/models/") {
+            return Self::of_model(rest);
+        }
+        if let Some(rest) = path.strip_prefix("/endpoints/") {
+            let (endpoint, verb) = rest.split_once('/')?;
+            let endpoint = decode(endpoint)?;
+            return match verb {
+                "ping" => Some(Self::Ping { endpoint }),
+                "invocations" => Some(Self::Invocations { endpoint }),
+                _ => None,
+            };
+        }
+        match path {
+            "/v2" => Some(Self::Server),
+            "/v2/health/live" => Some(Self::Live),
+            "/v2/health/ready" => Some(Self::Ready),
+            "/v2/repository/index" => Some(Self::Index),
+            "/ping" => own.map(|endpoint| Self::Ping { endpoint: endpoint.into() }),
+            "/invocations" => own.map(|endpoint| Self::Invocations { endpoint: endpoint.into() }),
+            _ if path == "/v1" || path.starts_with("/v1/") => {
+                (!has_dots(path)).then_some(Self::Management)
+            }
+            _ => None,
+        }
+    }
+
+    fn of_model(rest: &'a str) -> Option<Self> {
+        if rest == "stats" {
+            return Some(Self::AllStatistics);
+        }
+        let (model, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        let (version, verb) = match rest.strip_prefix("versions/") {
+            Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+            None => ("", rest),
+        };
+        let verb = match verb {
+            "" => Verb::Metadata,
+            "ready" => Verb::Ready,
+            "config" => Verb::Config,
+            "stats" => Verb::Statistics,
+            "infer" => Verb::Infer,
+            _ => return None,
+        };
+        Some(Self::Model { model: decode(model)?, version: decode_version(version)?, verb })
+    }
+}
+
+/// The endpoint, as `account.endpoint`, whose own host name this is.
+pub(crate) fn own_host(host: &str, base_domain: &str) -> Option<String> {
+    let host = match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => host,
+    };
+    let host = host.to_ascii_lowercase();
+    let names = host.strip_suffix(&base_domain.to_ascii_lowercase())?.strip_suffix('.')?;
+    let (endpoint, account) = names.split_once('.')?;
+    if endpoint.is_empty() || account.is_empty() || account.contains('.') {
+        return None;
+    }
+    Some(format!("{account}.{endpoint}"))
+}
+
+fn decode(segment: &str) -> Option<Cow<'_, str>> {
+    if segment.is_empty() {
+        return None;
+    }
+    percent_decode_str(segment).decode_utf8().ok()
+}
+
+fn decode_version(segment: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(segment).decode_utf8().ok()
+}
+
+/// Whether a segment is `.` or `..`, also when percent-encoded: some reader behind might follow it.
+fn has_dots(path: &str) -> bool {
+    path.split('/').any(|segment| {
+        let decoded = percent_decode_str(segment).decode_utf8_lossy();
+        decoded == "." || decoded == ".." || decoded.contains(['/', '\\'])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_table() {
+        let gets = [
+            "/", "/v1", "/v1/items", "/v1/../internal/v1/routes", "/v1/%2e%2e/internal",
+            "/v1/a%2fb", "/v10", "/internal/v1/routes", "/v2", "/v2/", "/v2/health/live",
+            "/v2/health/ready", "/v2/health/ready/", "/v2/models", "/v2/models/", "/v2/models/m",
+            "/v2/models/m/", "/v2/models/acme.m/ready", "/v2/models/m/versions/3",
+            "/v2/models/m/versions/3/config", "/v2/models/m/versions//stats",
+            "/v2/models/m%20n/stats", "/v2/models/m%ff", "/v2/models/stats", "/v2/models/m/infer",
+            "/v2/models/m/manifests/latest", "/v2/repository/index", "/endpoints/m/ping",
+            "/endpoints/m/invocations", "/endpoints/m", "/ping", "/invocations", "/metrics",
+        ];
+        let posts = [
+            "/v2", "/v2/models/m/infer", "/v2/models/m/versions/3/infer", "/v2/models/m",
+            "/v2/repository/index", "/endpoints/m/invocations", "/invocations", "/v1/items",
+        ];
+        let mut table = String::new();
+        let gets = gets.map(|path| (Method::GET, path));
+        for (method, path) in gets.into_iter().chain(posts.map(|path| (Method::POST, path))) {
+            for own in [None, Some("acme.own")] {
+                let bare = matches!(path, "/ping" | "/invocations");
+                if own.is_none() || bare {
+                    let target = Target::read(&method, path, own);
+                    table += &format!("{method} {path} {own:?}: {target:?}\n");
+                }
+            }
+        }
+        insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn only_a_host_of_exactly_two_names_is_an_endpoints_own() {
+        let cases = [
+            ("risk.acme.example.org", Some("acme.risk")),
+            ("Risk.Acme.Example.org:8000", Some("acme.risk")),
+            ("example.org", None),
+            ("acme.example.org", None),
+            ("a.b.c.example.org", None),
+            (".acme.example.org", None),
+            ("risk.acme.example.orgx", None),
+            ("risk.acmeexample.org", None),
+        ];
+        for (host, endpoint) in cases {
+            assert_eq!(own_host(host, "example.org").as_deref(), endpoint, "{host}");
+        }
+    }
+}

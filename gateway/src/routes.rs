@@ -1,0 +1,150 @@
+//! Routes: who may call, what may be called, and which instances answer, all in memory.
+//!
+//! A [`Table`] is built whole from what control says and swapped in at once; a request reads one
+//! table from its start to its end.
+//!
+//! Always true: a lookup never waits; an unknown endpoint and a forbidden one give the same
+//! answer; an expired token is no token. Connections and statistics outlive the table.
+
+mod endpoint;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use access::{Action, Authorizer};
+use api::internal::{Principal, Routes};
+use sha2::{Digest as _, Sha256};
+use types::AccountId;
+
+use crate::backends::Backends;
+use crate::error::Error;
+use crate::statistics::Statistics;
+
+pub(crate) use endpoint::{Endpoint, Stage};
+
+/// Who calls.
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    /// Somebody without credentials.
+    Anonymous,
+    /// The holder of a token.
+    Known(Arc<Principal>),
+}
+
+impl Caller {
+    /// The caller's account.
+    pub(crate) fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Anonymous => None,
+            Self::Known(principal) => Some(principal.account),
+        }
+    }
+}
+
+/// Everything a gateway needs to answer without asking.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    generation: u64,
+    principals: HashMap<[u8; 32], Arc<Principal>>,
+    /// By the account's name, then by the endpoint's.
+    accounts: HashMap<String, HashMap<String, Arc<Endpoint>>>,
+}
+
+impl Table {
+    /// Builds the table of these routes; connections and statistics are taken over from `backends`
+    /// and from the table before. Instances that are in no route any more are let go.
+    pub(crate) fn build(routes: Routes, before: &Self, backends: &Backends) -> Self {
+        let mut table = Self { generation: routes.generation, ..Self::default() };
+        for principal in routes.principals {
+            let mut digest = [0; 32];
+            if hex::decode_to_slice(&principal.secret_sha256, &mut digest).is_err() {
+                tracing::warn!(token = %principal.token, "a token without a digest was left out");
+                continue;
+            }
+            table.principals.insert(digest, Arc::new(principal));
+        }
+        let statistics = before.statistics();
+        let mut kept = backends.renew();
+        for route in routes.endpoints {
+            let known = statistics.get(&route.endpoint).copied().map(Arc::clone).unwrap_or_default();
+            let endpoint = Arc::new(Endpoint::build(route, known, &mut kept));
+            let account = endpoint.account_name.to_string();
+            let names = table.accounts.entry(account).or_default();
+            names.insert(endpoint.name.to_string(), endpoint);
+        }
+        kept.finish();
+        table
+    }
+
+    /// The generation of the routes in it; 0 before the first.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Finds who holds this secret; without a secret, the caller is anonymous.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadCredentials`] when nobody holds it at `now_ms`.
+    pub(crate) fn caller(&self, secret: Option<&str>, now_ms: u64) -> Result<Caller, Error> {
+        let Some(secret) = secret else { return Ok(Caller::Anonymous) };
+        let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let principal = self.principals.get(&digest).ok_or(Error::BadCredentials)?;
+        match principal.expires_at_ms {
+            Some(end_ms) if end_ms <= now_ms => Err(Error::BadCredentials),
+            _ => Ok(Caller::Known(Arc::clone(principal))),
+        }
+    }
+
+    /// Finds the endpoint that `model` names to this caller: one of its own account, or
+    /// `account.endpoint` where it may invoke that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoModel`], or [`Error::NoCredentials`] for an anonymous caller.
+    pub(crate) fn endpoint(
+        &self,
+        rights: &Authorizer,
+        caller: &Caller,
+        action: Action,
+        model: &str,
+    ) -> Result<&Arc<Endpoint>, Error> {
+        let (account, name) = match (model.split_once('.'), caller) {
+            (Some(parts), _) => parts,
+            (None, Caller::Known(principal)) => (principal.account_name.as_str(), model),
+            (None, Caller::Anonymous) => return Err(Error::NoCredentials),
+        };
+        let found = self.accounts.get(account).and_then(|names| names.get(name));
+        match found {
+            Some(endpoint) if endpoint.allows(rights, caller, action) => Ok(endpoint),
+            _ if matches!(caller, Caller::Anonymous) => Err(Error::NoCredentials),
+            _ => Err(Error::no_model(model)),
+        }
+    }
+
+    /// The endpoints that the caller may invoke by a name, and that name, in order: those of its
+    /// own account, those granted to it, and those open to everybody.
+    pub(crate) fn visible(&self, rights: &Authorizer, caller: &Caller) -> Vec<(String, Arc<Endpoint>)> {
+        let own = caller.account();
+        let all = self.accounts.values().flat_map(HashMap::values);
+        let mut seen: Vec<_> = all
+            .filter(|endpoint| endpoint.allows(rights, caller, Action::EndpointsDescribe))
+            .map(|endpoint| {
+                let local = own == Some(endpoint.account);
+                let name = endpoint.name.to_string();
+                let full = || format!("{}.{name}", endpoint.account_name);
+                (if local { name.clone() } else { full() }, Arc::clone(endpoint))
+            })
+            .collect();
+        seen.sort_by(|(one, _), (other, _)| one.cmp(other));
+        seen
+    }
+
+    fn statistics(&self) -> HashMap<types::EndpointId, &Arc<Statistics>> {
+        let all = self.accounts.values().flat_map(HashMap::values);
+        all.map(|endpoint| (endpoint.id, &endpoint.statistics)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

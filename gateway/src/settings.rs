@@ -1,0 +1,71 @@
+//! Settings of the gateway. Every limit has a name, a unit, a default and a reason.
+//!
+//! Absent on purpose: reading them. Only the binary reads files, flags and the environment.
+
+use serde::{Deserialize, Serialize};
+
+use crate::trust::Proof;
+
+/// What a gateway may be told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// What this gateway is called in usage reports; with its start it makes them unique.
+    pub name: String,
+    /// The domain under which an endpoint has its own host name, `<endpoint>.<account>.<domain>`.
+    /// None by default: bare `/ping` and `/invocations` are then not served.
+    pub base_domain: Option<String>,
+    /// Largest request body, before and after decompression, in bytes. 64 MiB holds an image batch
+    /// and keeps a thousand of them within reach of one machine.
+    pub body_bytes_max: usize,
+    /// Longest pause between two parts of a body, in milliseconds; a slower client is let go.
+    pub body_pause_ms_max: u64,
+    /// Most requests answered at one time; more are told to come back.
+    pub requests_max: usize,
+    /// Most requests of one caller answered at one time, so that none can fill the gateway alone.
+    pub requests_per_caller_max: usize,
+    /// Most requests under way at one instance; batching needs a few, a queue adds only waiting.
+    pub requests_per_backend_max: usize,
+    /// Most connections to one instance. One carries many requests; a second one lets small
+    /// requests pass large ones.
+    pub connections_per_backend_max: usize,
+    /// Longest wait for a connection to an instance, in milliseconds.
+    pub connect_ms_max: u64,
+    /// Most bytes waiting to be sent over one connection.
+    pub outbox_bytes_max: usize,
+    /// Requests that one caller earns in a minute; 0 for no limit. The default keeps one caller
+    /// from using up a gateway, and is above what one connection can ask.
+    pub rate_per_min: u32,
+    /// Requests that one caller may save up, so that a burst after a pause is served.
+    pub rate_burst: u32,
+    /// How long control may hold the answer to a watch, in milliseconds.
+    pub watch_wait_ms: u64,
+    /// Between two reports of usage, in milliseconds.
+    pub usage_period_ms: u64,
+    /// How this gateway shows itself to agents on other hosts, and knows them. Without it only
+    /// instances on this host are reached.
+    #[serde(skip)]
+    pub proof: Option<Proof>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: "gateway".to_owned(),
+            base_domain: None,
+            body_bytes_max: 64 << 20,
+            body_pause_ms_max: 10_000,
+            requests_max: 1_024,
+            requests_per_caller_max: 512,
+            requests_per_backend_max: 256,
+            connections_per_backend_max: 2,
+            connect_ms_max: 2_000,
+            outbox_bytes_max: 256 << 20,
+            rate_per_min: 3_000_000,
+            rate_burst: 100_000,
+            watch_wait_ms: 20_000,
+            usage_period_ms: 1_000,
+            proof: None,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! How a gateway proves itself to other processes of the cloud, and knows them.
+//!
+//! Always true: both sides show certificates of the cloud's own authority; an agent is known by
+//! what its certificate says it is, since instances are found by id and not by host name.
+
+use std::sync::Arc;
+
+use api::identity::{self, Identity, Process};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+/// The certificate of this gateway and the authority it trusts.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The cloud's authority, PEM.
+    pub authority_pem: String,
+    /// This gateway's certificate and key.
+    pub identity: Identity,
+}
+
+/// A certificate or key that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not PEM, or not a certificate.
+    #[error("the gateway's certificate cannot be read: enrol again")]
+    Identity(#[from] identity::Error),
+    /// TLS does not take it.
+    #[error("the gateway's certificate or key cannot be used: {0}")]
+    Tls(String),
+}
+
+impl From<rustls::Error> for Error {
+    fn from(cause: rustls::Error) -> Self {
+        Self::Tls(cause.to_string())
+    }
+}
+
+/// TLS towards control, whose certificate is valid for the name it is reached by.
+pub(crate) fn of_control(proof: &Proof) -> Result<Arc<ClientConfig>, Error> {
+    config(proof, verifier(proof)?)
+}
+
+/// TLS towards agents, at whatever address they are.
+pub(crate) fn of_agents(proof: &Proof) -> Result<Arc<ClientConfig>, Error> {
+    config(proof, Arc::new(Agents { chain: verifier(proof)? }))
+}
+
+fn verifier(proof: &Proof) -> Result<Arc<WebPkiServerVerifier>, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in identity::chain(&proof.authority_pem)? {
+        roots.add(certificate)?;
+    }
+    let provider = Arc::new(ring::default_provider());
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|cause| Error::Tls(cause.to_string()))
+}
+
+fn config(
+    proof: &Proof,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<Arc<ClientConfig>, Error> {
+    let key = PrivateKeyDer::from_pem_slice(proof.identity.key_pem.as_bytes())
+        .map_err(|cause| Error::Tls(cause.to_string()))?;
+    let chain = identity::chain(&proof.identity.certificate_pem)?;
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_auth_cert(chain, key)?;
+    Ok(Arc::new(config))
+}
+
+/// Takes any certificate of an agent of this cloud.
+#[derive(Debug)]
+struct Agents {
+    chain: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for Agents {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let refused = CertificateError::ApplicationVerificationFailure;
+        let subject = identity::subject(end_entity).map_err(|_| refused.clone())?;
+        if subject.process != Process::Agent {
+            return Err(refused.into());
+        }
+        let name = identity::host_name(subject.process, &subject.name);
+        let name = ServerName::try_from(name).map_err(|_| refused)?;
+        self.chain.verify_server_cert(end_entity, intermediates, &name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,28 @@
+//! The model worker: what answers inside an instance (`freehold worker`).
+//!
+//! Two threads. One reads and writes connections, keeps the queue, and watches deadlines; the
+//! other owns the engine, runs batches, and writes the answers itself. A single request thus
+//! passes from thread to thread once, and its bytes are used where they lie.
+//!
+//! Always true: every request is answered once, or its caller is gone; a batch holds only requests
+//! whose answers do not depend on each other; a run that nobody waits for is stopped.
+//! Absent on purpose: networks, authentication, conversion of foreign protocols: see `gateway`.
+#![forbid(unsafe_code)]
+
+pub mod task;
+
+mod batch;
+mod check;
+mod connection;
+mod engine;
+mod fault;
+mod queue;
+mod runner;
+mod server;
+mod worker;
+
+pub use engine::Description;
+pub use fault::Fault;
+pub use server::{Ended, serve};
+pub use task::{EngineChoice, Task};
+pub use worker::worker_main;

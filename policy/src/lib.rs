@@ -1,0 +1,17 @@
+//! Every decision, as a plain function of a snapshot, the time and the settings.
+//!
+//! The live system and a simulator run the same functions. Reasons come back as data.
+//!
+//! Always true: the same arguments give the same answer on every machine; every function is
+//! total; an answer that ranks ends with an id, so that it is unique.
+//! Absent on purpose: clocks, chance, floats, logs, storage, hash order.
+#![forbid(unsafe_code)]
+#![deny(clippy::float_arithmetic, clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod backoff;
+pub mod batching;
+pub mod garbage;
+pub mod linking;
+pub mod placement;
+pub mod ranking;
+pub mod rate;

@@ -1,0 +1,8 @@
+WITH RECURSIVE wanted (place) AS (
+    SELECT 0
+    UNION ALL
+    SELECT place + 1 FROM wanted WHERE place + 1 < $2
+)
+SELECT id, name
+FROM accounts
+WHERE id IN (SELECT substr($1, place * 37 + 1, 37) FROM wanted)

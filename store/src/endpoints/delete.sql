@@ -1,0 +1,3 @@
+UPDATE endpoints
+SET deleting = 1, state = 'deleting', generation = generation + 1
+WHERE id = $1 AND deleting = 0

@@ -1,0 +1,3 @@
+UPDATE endpoints
+SET sharing = $3, generation = generation + 1
+WHERE id = $1 AND generation = $2 AND deleting = 0

@@ -1,0 +1,137 @@
+//! Hosts: the machines that run instances.
+//!
+//! Always true: a host's generation never goes down; a report of an earlier start of its agent is
+//! refused; gateways hear when a host's data address changes.
+
+use types::{Digest, HostId, Name};
+
+use crate::Tx;
+use crate::error::Error;
+use crate::feeds::{Topic, feed_bump};
+use crate::statement::Row;
+
+/// A host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostRow {
+    pub id: HostId,
+    pub name: Name,
+    /// Grows with every start of its agent; 0 until it reported.
+    pub generation: u64,
+    pub cpu_milli: u32,
+    pub memory_bytes: u64,
+    /// Where gateways on other hosts reach its instances: `host:port`.
+    pub data_address: Option<String>,
+    /// What the machine gives, as it reported.
+    pub features: serde_json::Value,
+    /// When it last reported; 0 until it did.
+    pub seen_at_ms: u64,
+    /// Whether its agent runs in the control plane's process.
+    pub local: bool,
+    /// SHA-256 of its certificate, for one that enrolled.
+    pub certificate: Option<Digest>,
+}
+
+/// What a host says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostSays {
+    pub generation: u64,
+    pub cpu_milli: u32,
+    pub memory_bytes: u64,
+    pub data_address: Option<String>,
+    pub features: serde_json::Value,
+}
+
+fn host(row: &Row) -> Result<HostRow, Error> {
+    Ok(HostRow {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        generation: row.get("generation")?,
+        cpu_milli: row.get("cpu_milli")?,
+        memory_bytes: row.get("memory_bytes")?,
+        data_address: row.get("data_address")?,
+        features: row.get("features")?,
+        seen_at_ms: row.get("seen_at_ms")?,
+        local: row.get("local")?,
+        certificate: row.get("certificate")?,
+    })
+}
+
+/// Adds a host. [`Error::Unique`] when the name is taken.
+pub async fn host_insert(tx: &mut Tx<'_>, row: &HostRow) -> Result<(), Error> {
+    tx.sql("insert a host", include_str!("hosts/insert.sql"))
+        .bind(&row.id)
+        .bind(&row.name)
+        .bind(&row.generation)
+        .bind(&row.cpu_milli)
+        .bind(&row.memory_bytes)
+        .bind(&row.data_address)
+        .bind(&row.features)
+        .bind(&row.seen_at_ms)
+        .bind(&row.local)
+        .bind(&row.certificate)
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// Fetches one host.
+pub async fn host_fetch(tx: &mut Tx<'_>, id: HostId) -> Result<HostRow, Error> {
+    let row = tx.sql("fetch a host", include_str!("hosts/fetch.sql")).bind(&id).first().await?;
+    host(&row.ok_or_else(|| Error::NotFound { what: "host", id: id.to_string() })?)
+}
+
+/// Fetches the host of this name.
+pub async fn host_fetch_by_name(tx: &mut Tx<'_>, name: &Name) -> Result<HostRow, Error> {
+    let fetch = tx.sql("fetch a host by name", include_str!("hosts/fetch_by_name.sql"));
+    let row = fetch.bind(name).first().await?;
+    host(&row.ok_or_else(|| Error::NotFound { what: "host", id: name.to_string() })?)
+}
+
+/// Every host, by name.
+pub async fn hosts_list(tx: &mut Tx<'_>) -> Result<Vec<HostRow>, Error> {
+    let rows = tx.sql("list hosts", include_str!("hosts/list.sql")).every().await?;
+    rows.iter().map(host).collect()
+}
+
+/// Records what a host says of itself. The same again is accepted.
+///
+/// # Errors
+///
+/// [`Error::Stale`] when a later start of its agent has reported.
+pub async fn host_report(
+    tx: &mut Tx<'_>,
+    id: HostId,
+    says: &HostSays,
+    now_ms: u64,
+) -> Result<(), Error> {
+    let before = host_fetch(tx, id).await?;
+    let changed = tx
+        .sql("record a host's report", include_str!("hosts/report.sql"))
+        .bind(&id)
+        .bind(&says.generation)
+        .bind(&says.cpu_milli)
+        .bind(&says.memory_bytes)
+        .bind(&says.data_address)
+        .bind(&says.features)
+        .bind(&now_ms)
+        .run()
+        .await?;
+    if changed == 0 {
+        let stored = before.generation;
+        return Err(Error::Stale { what: "host", id: id.to_string(), stored });
+    }
+    if before.data_address != says.data_address {
+        feed_bump(tx, Topic::Routes);
+    }
+    Ok(())
+}
+
+/// Stores the certificate of a host that enrolled.
+pub async fn host_certify(tx: &mut Tx<'_>, id: HostId, certificate: &Digest) -> Result<(), Error> {
+    let text = "UPDATE hosts SET certificate = $2 WHERE id = $1";
+    let changed = tx.sql("certify a host", text).bind(&id).bind(certificate).run().await?;
+    if changed == 1 {
+        return Ok(());
+    }
+    Err(Error::NotFound { what: "host", id: id.to_string() })
+}

@@ -1,0 +1,4 @@
+SELECT id, name, generation, cpu_milli, memory_bytes, data_address, features, seen_at_ms, local,
+    certificate
+FROM hosts
+WHERE id = $1

@@ -1,0 +1,3 @@
+UPDATE items
+SET sharing = $3, generation = generation + 1
+WHERE id = $1 AND generation = $2

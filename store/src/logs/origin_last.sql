@@ -1,0 +1,3 @@
+SELECT COALESCE(MAX(origin_seq), 0) AS number
+FROM logs
+WHERE subject = $1 AND origin = $2

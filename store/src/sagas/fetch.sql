@@ -1,0 +1,4 @@
+SELECT id, kind, subject, state, step, phase, attempts, started_at_ms, due_at_ms, owner, error,
+    generation
+FROM sagas
+WHERE id = $1

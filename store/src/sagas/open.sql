@@ -1,0 +1,6 @@
+SELECT id, kind, subject, state, step, phase, attempts, started_at_ms, due_at_ms, owner, error,
+    generation
+FROM sagas
+WHERE phase IN ('forward', 'undoing', 'stuck')
+ORDER BY id
+LIMIT $1

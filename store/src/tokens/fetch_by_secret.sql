@@ -1,0 +1,3 @@
+SELECT id, account_id, label, role, secret_sha256, created_at_ms, expires_at_ms, revoked_at_ms
+FROM tokens
+WHERE secret_sha256 = $1

@@ -1,0 +1,5 @@
+SELECT id, account_id, label, role, secret_sha256, created_at_ms, expires_at_ms, revoked_at_ms
+FROM tokens
+WHERE account_id = $1 AND id > $2
+ORDER BY id
+LIMIT $3

@@ -1,0 +1,26 @@
+//! The words every room shares: ids, names, units, tensor and format types, the worker's wire
+//! frame and the kinds of error.
+//!
+//! Always true: a value of one of these types is valid; text is checked where it comes in.
+//! Absent on purpose: behaviour, input and output, clocks, chance. A new module here needs a line
+//! in an architecture decision record.
+#![forbid(unsafe_code)]
+
+pub mod digest;
+pub mod figure;
+pub mod format;
+pub mod frame;
+pub mod ids;
+pub mod kinds;
+pub mod names;
+pub mod task;
+pub mod tensor;
+
+pub use digest::Digest;
+pub use figure::{Figure, FigureName, Grade};
+pub use format::{Column, ColumnType, Format};
+pub use ids::*;
+pub use kinds::{ErrorKind, ItemKind};
+pub use names::{Name, NameError, Reference};
+pub use task::{InstanceType, Limits, Runtime};
+pub use tensor::{Datatype, Tensor, TensorSpec};

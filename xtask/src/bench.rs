@@ -1,0 +1,115 @@
+//! Benchmarks: what is measured, beside what, and the page that says so.
+//!
+//! Always true: a row of `docs/benchmarks.md` was measured on the machine the page names, by the
+//! program of one build; a benchmark that could not run leaves no row, and fails the verb.
+
+mod start;
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::places::Places;
+use crate::{Failure, process};
+
+const PAGE: &str = "docs/benchmarks.md";
+
+/// A benchmark: its name, what it measures, and the function that does.
+type Benchmark = (&'static str, &'static str, fn(&Places) -> Result<Vec<Row>, Failure>);
+
+const BENCHMARKS: [Benchmark; 1] =
+    [("start", "from exec to readiness on an existing data folder, and idle memory", start::run)];
+
+/// One measured line of the page.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// What was done.
+    pub(crate) work: String,
+    /// What was measured, with its unit.
+    pub(crate) measured: String,
+    /// What it was measured beside, in the same run; empty where there is nothing like it.
+    pub(crate) beside: String,
+    /// What must be reached, and whether it was.
+    pub(crate) must: String,
+    pub(crate) reached: bool,
+}
+
+/// The names of the benchmarks.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    BENCHMARKS.iter().map(|(name, ..)| *name)
+}
+
+/// Runs the benchmarks named, or all of them, and writes the page.
+pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
+    if words.iter().any(|word| word == "--list") {
+        for (name, what, _) in BENCHMARKS {
+            println!("{name:<10} {what}");
+        }
+        return Ok(());
+    }
+    if let Some(word) = words.iter().find(|word| !names().any(|name| name == *word)) {
+        return Err(Failure::new(format!(
+            "{word:?} is no benchmark: see cargo xtask bench --list"
+        )));
+    }
+    process::run(&mut process::cargo(
+        places,
+        &["build", "--workspace", "--release", "--locked", "--bins"],
+    ))?;
+    let mut sections = Vec::new();
+    let mut short = Vec::new();
+    for (name, what, measure) in BENCHMARKS {
+        if !words.is_empty() && !words.iter().any(|word| word == name) {
+            continue;
+        }
+        process::tell(&format!("\n== {name}: {what}"));
+        let rows = measure(places).map_err(|failure| Failure::at(name, failure))?;
+        short.extend(rows.iter().filter(|row| !row.reached).map(|row| row.work.clone()));
+        sections.push(section(name, what, &rows));
+    }
+    let page = format!("{}\n{}", head(), sections.join("\n"));
+    println!("{page}");
+    if words.is_empty() {
+        let path = places.root.join(PAGE);
+        fs::write(&path, page).map_err(|error| Failure::at(path.display(), error))?;
+    }
+    if short.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("not reached: {}", short.join("; "))))
+}
+
+fn section(name: &str, what: &str, rows: &[Row]) -> String {
+    let mut text = format!("## {name}\n\n{what}\n\n");
+    text +=
+        "| work | measured | beside it | must reach | reached |\n| --- | --- | --- | --- | --- |\n";
+    for Row { work, measured, beside, must, reached } in rows {
+        let beside = if beside.is_empty() { "–" } else { beside };
+        let reached = if *reached { "yes" } else { "no" };
+        text += &format!("| {work} | {measured} | {beside} | {must} | {reached} |\n");
+    }
+    text
+}
+
+/// What the numbers were measured on.
+fn head() -> String {
+    let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = facts.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    let cores = facts.lines().filter(|line| line.starts_with("processor")).count();
+    let said = |program: &str, word: &str| {
+        process::output(Command::new(program).arg(word)).unwrap_or_default().trim().to_owned()
+    };
+    format!(
+        "# Benchmarks\n\nWritten by `cargo xtask bench`; medians unless said otherwise.\n\n\
+         - machine: {}, {cores} cores, Linux {}\n- compiler: {}, release profile\n",
+        model.unwrap_or("unknown processor"),
+        said("uname", "-r"),
+        said("rustc", "--version"),
+    )
+}
+
+/// The middle one, of an odd number.
+pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,81 @@
+//! Promises: every row of a table in `SPECIFICATION.md` names, in its last column, the test or
+//! benchmark that holds it, and that one exists.
+//!
+//! A test is named as `room::path::test_name`, of which the room and the last word are looked up; a
+//! benchmark as `bench name`; a check of this program as `xtask verb`.
+
+use super::{Finding, Tree, quoted, rows};
+use crate::bench;
+
+const PAGE: &str = "SPECIFICATION.md";
+
+/// Checks every row of every table.
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    let Some(text) = tree.text(PAGE) else {
+        return vec![Finding::new(PAGE, 0, "missing: it names every promised number")];
+    };
+    let all: Vec<(usize, Vec<&str>)> = rows(text).collect();
+    let heads_end = |at: usize| all.get(at + 1).is_some_and(|(_, cells)| is_rule(cells));
+    let mut findings = Vec::new();
+    for (at, (line, cells)) in all.iter().enumerate() {
+        if is_rule(cells) || heads_end(at) {
+            continue;
+        }
+        let mut held = quoted(cells.last().copied().unwrap_or_default()).peekable();
+        if held.peek().is_none() {
+            let text = "no `test` or `bench name` in the last column holds this promise";
+            findings.push(Finding::new(PAGE, *line, text));
+        }
+        for name in held.filter(|name| !exists(tree, name)) {
+            findings.push(Finding::new(PAGE, *line, format!("there is no {name:?}")));
+        }
+    }
+    findings
+}
+
+fn is_rule(cells: &[&str]) -> bool {
+    cells.iter().all(|cell| cell.starts_with('-') || cell.starts_with(":-"))
+}
+
+fn exists(tree: &Tree, name: &str) -> bool {
+    let name = name.strip_prefix("cargo xtask ").unwrap_or(name);
+    if let Some(name) = name.strip_prefix("bench ") {
+        return bench::names().any(|known| known == name);
+    }
+    if let Some(verb) = name.strip_prefix("xtask ") {
+        return crate::VERBS.iter().any(|(known, ..)| *known == verb);
+    }
+    let words: Vec<&str> = name.split("::").collect();
+    let [room, .., test] = words[..] else { return false };
+    let start = format!("{room}/");
+    let example = format!("examples/{room}/");
+    let declared = format!("fn {test}(");
+    tree.ending(".rs")
+        .filter(|file| file.path.starts_with(&start) || file.path.starts_with(&example))
+        .any(|file| file.text.contains(&declared))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_without_a_test_is_found() {
+        let page = "\
+| promise | number | held by |
+| --- | --- | --- |
+| kept | 1 | `store::it::rows_stay` and `examples-room::seed` |
+| renamed | 2 | `store::it::rows_go` |
+| bare | 3 | by hand |
+| measured | 4 | `bench nothing` |
+";
+        let tree = Tree::of(&[
+            (PAGE, page),
+            ("store/tests/it/main.rs", "fn rows_stay() {}"),
+            ("examples/examples-room/src/main.rs", "fn seed() {}"),
+        ]);
+        let found: Vec<String> = check(&tree).iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 3, "{found:#?}");
+        assert!(found[0].contains("store::it::rows_go") && found[2].contains("bench nothing"));
+    }
+}
