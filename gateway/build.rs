@@ -6,9 +6,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto/inference.proto");
     let files = protox::compile(["inference.proto"], ["proto"])?;
     // Tensors stay in the buffer that they arrived in, and leave from the one they came in.
-    tonic_prost_build::configure()
-        .bytes(".")
-        .emit_rerun_if_changed(false)
-        .compile_fds(files)?;
+    tonic_prost_build::configure().bytes(".").emit_rerun_if_changed(false).compile_fds(files)?;
     Ok(())
 }

@@ -103,6 +103,7 @@ impl Control for Remote {
 /// Bytes of an output that are read at once.
 const STREAM_BYTES: usize = 256 << 10;
 
+#[expect(clippy::needless_pass_by_value, reason = "used as a mapping of results")]
 fn refine(error: api::client::Error) -> ControlError {
     let message = error.to_string();
     if error.passes() {

@@ -139,13 +139,8 @@ mod tests {
             bytes: 0,
             key: String::new(),
         };
-        let limits = Limits {
-            timeout_ms: 1,
-            memory_bytes: 1,
-            cpu_milli: 1,
-            processes: 1,
-            scratch_bytes: 1,
-        };
+        let limits =
+            Limits { timeout_ms: 1, memory_bytes: 1, cpu_milli: 1, processes: 1, scratch_bytes: 1 };
         let task = Task {
             runtime: Runtime::Onnx,
             package,

@@ -16,7 +16,6 @@ use crate::{Agent, logs, prove, serve, train};
 const RETRY_MS_MIN: u64 = 100;
 const RETRY_MS_MAX: u64 = 5_000;
 
-
 /// Why an instance cannot do what it is for; one sentence for people.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -106,8 +106,7 @@ impl Agent {
     ) -> Result<Self, Error> {
         let packages = packages::Packages::open(&settings, Arc::clone(&control)).await?;
         let held = held::Held::default();
-        let shared =
-            Shared { settings, control, executor, packages, held, features, clock, tasks };
+        let shared = Shared { settings, control, executor, packages, held, features, clock, tasks };
         Ok(Self { shared: Arc::new(shared) })
     }
 

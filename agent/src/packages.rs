@@ -146,7 +146,11 @@ impl Fetched {
 }
 
 impl ChunkSource for Fetched {
-    fn chunk(&self, account: AccountId, id: ChunkId) -> BoxFuture<'_, Result<Bytes, objects::Error>> {
+    fn chunk(
+        &self,
+        account: AccountId,
+        id: ChunkId,
+    ) -> BoxFuture<'_, Result<Bytes, objects::Error>> {
         Box::pin(self.blob(account, format!("chunks/{id}")))
     }
 

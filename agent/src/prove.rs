@@ -107,7 +107,8 @@ async fn ask(
 ) -> Result<(), Trouble> {
     let request = request(package, &test.input)?;
     let outputs = request.outputs.iter().map(|output| output.name.clone()).collect();
-    let infer = Infer { budget_us: timeout_ms.saturating_mul(1_000), inputs: request.inputs, outputs };
+    let infer =
+        Infer { budget_us: timeout_ms.saturating_mul(1_000), inputs: request.inputs, outputs };
     let answer = channel.infer(infer, timeout_ms.saturating_add(1_000)).await;
     let answer = answer.map_err(|error| Trouble::of(&error))?;
     test.expect.compare(&answer.outputs).map_err(|mismatch| Trouble::of(&mismatch))
@@ -199,7 +200,8 @@ async fn algorithm(
         let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let failure = match ran {
             Ok(memory_peak_bytes) => {
-                measures.memory_peak_bytes = measures.memory_peak_bytes.max(Some(memory_peak_bytes));
+                measures.memory_peak_bytes =
+                    measures.memory_peak_bytes.max(Some(memory_peak_bytes));
                 measures.cpu_us = measures.cpu_us.max(Some(took_us));
                 None
             }
@@ -281,9 +283,8 @@ fn config<'a>(
     };
     let hyperparameters: BTreeMap<&String, String> =
         parameters.iter().map(|(name, value)| (name, text(value))).collect();
-    let channels: BTreeMap<&String, serde_json::Value> = channels
-        .map(|name| (name, serde_json::json!({ "TrainingInputMode": "File" })))
-        .collect();
+    let channels: BTreeMap<&String, serde_json::Value> =
+        channels.map(|name| (name, serde_json::json!({ "TrainingInputMode": "File" }))).collect();
     let resources = serde_json::json!({ "current_host": "algo-1", "hosts": ["algo-1"] });
     let bytes = |value: serde_json::Value| value.to_string().into_bytes();
     BTreeMap::from([

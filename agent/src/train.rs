@@ -67,10 +67,8 @@ async fn follow(agent: &Agent, assignment: &Assignment, life: &Life) -> executor
     let tell = async {
         while progress.changed().await.is_ok() {
             let progress_ppm = *progress.borrow_and_update();
-            let told = InstanceReport {
-                progress_ppm,
-                ..report(agent, assignment, InstanceState::Ready)
-            };
+            let told =
+                InstanceReport { progress_ppm, ..report(agent, assignment, InstanceState::Ready) };
             deliver(agent, assignment, &told).await;
             agent.shared.clock.sleep_ms(PROGRESS_MS).await;
         }

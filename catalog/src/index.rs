@@ -150,7 +150,11 @@ impl Index {
             kept.push(entry);
         }
         let ranked = ranking::rank(&candidates, &query.wish);
-        ranked.into_iter().take(query.limit).map(|ranked| hit(kept[ranked.index], &ranked)).collect()
+        ranked
+            .into_iter()
+            .take(query.limit)
+            .map(|ranked| hit(kept[ranked.index], &ranked))
+            .collect()
     }
 }
 

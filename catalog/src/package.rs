@@ -47,7 +47,8 @@ impl Refusal {
 
 impl From<archive::Error> for Refusal {
     fn from(error: archive::Error) -> Self {
-        let transient = matches!(error.kind(), types::ErrorKind::Internal | types::ErrorKind::Unavailable);
+        let transient =
+            matches!(error.kind(), types::ErrorKind::Internal | types::ErrorKind::Unavailable);
         Self { code: "invalid_package", message: error.to_string(), transient }
     }
 }
@@ -141,33 +142,32 @@ fn check_model(open: &Open<'_>, inspection: &mut Inspection) -> Result<Vec<Strin
     }
     let bytes = archive::read_file(open(), &task.entry, MODEL_BYTES_MAX)?;
     let bytes = bytes.unwrap_or_default();
-    let model = onnx::read(bytes)
-        .map_err(|error| Refusal::model(format!("{}: {error}", task.entry)))?;
+    let model =
+        onnx::read(bytes).map_err(|error| Refusal::model(format!("{}: {error}", task.entry)))?;
     let findings = onnx::findings(&model, &task.entry, &inspection.files);
-    if !findings.is_empty() {
-        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let (fatal, notes): (Vec<_>, Vec<_>) =
+        findings.iter().partition(|finding| finding.fatal);
+    if !fatal.is_empty() {
+        let lines: Vec<String> = fatal.iter().map(ToString::to_string).collect();
         return Err(Refusal::model(format!("{}: {}", task.entry, lines.join("; "))));
     }
     let input = Format::Tensors { tensors: model.inputs.clone() };
     let output = Format::Tensors { tensors: model.outputs.clone() };
     adopt("input", &mut inspection.manifest.input, input, &task.entry)?;
     adopt("output", &mut inspection.manifest.output, output, &task.entry)?;
-    Ok(vec![format!(
+    let mut lines = vec![format!(
         "{}: a valid graph of {} nodes, {} inputs, {} outputs",
         task.entry,
         model.nodes,
         model.inputs.len(),
         model.outputs.len()
-    )])
+    )];
+    lines.extend(notes.iter().map(|note| format!("{}: {note}", task.entry)));
+    Ok(lines)
 }
 
 /// Takes the graph's format where the manifest gives none; refuses a manifest that contradicts it.
-fn adopt(
-    key: &str,
-    said: &mut Option<Format>,
-    found: Format,
-    entry: &str,
-) -> Result<(), Refusal> {
+fn adopt(key: &str, said: &mut Option<Format>, found: Format, entry: &str) -> Result<(), Refusal> {
     match said {
         Some(Format::Tensors { .. }) => {
             let said = said.as_ref().expect("it was just seen");

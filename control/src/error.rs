@@ -70,9 +70,9 @@ impl Error {
             }
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::NoResources { .. } => ErrorKind::Busy,
-            Self::DatabaseUnavailable(_)
-            | Self::StorageUnavailable(_)
-            | Self::StorageFull(_) => ErrorKind::Unavailable,
+            Self::DatabaseUnavailable(_) | Self::StorageUnavailable(_) | Self::StorageFull(_) => {
+                ErrorKind::Unavailable
+            }
             Self::Store(_) | Self::Objects(_) | Self::Internal { .. } => ErrorKind::Internal,
         }
     }

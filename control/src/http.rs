@@ -77,7 +77,11 @@ pub fn router(control: &Control) -> Router {
 }
 
 /// Finds out who calls, or refuses.
-async fn authenticate(State(control): State<Control>, mut request: Request, next: Next) -> Response {
+async fn authenticate(
+    State(control): State<Control>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let path = request.uri().path();
     if OPEN_PATHS.contains(&path) || path.starts_with(OPEN_PREFIX) {
         return next.run(request).await;

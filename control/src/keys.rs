@@ -8,9 +8,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use objects::{AccountKeys, ObjectKey, SealedKey};
-use store::accounts::{
-    AccountSecretRow, SecretKind, account_secret_insert, account_secrets_list,
-};
+use store::accounts::{AccountSecretRow, SecretKind, account_secret_insert, account_secrets_list};
 use store::objects::ObjectRow;
 use types::AccountId;
 

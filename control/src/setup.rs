@@ -42,7 +42,9 @@ pub enum SetupError {
     Objects(#[source] objects::Error),
     #[error("the policies cannot be read")]
     Access(#[source] access::Error),
-    #[error("the cloud's own secrets do not open: the master key is another one than they were sealed with")]
+    #[error(
+        "the cloud's own secrets do not open: the master key is another one than they were sealed with"
+    )]
     MasterKey(#[source] objects::Error),
     #[error("{attempted}")]
     Secret {
@@ -153,18 +155,17 @@ async fn settle(
         .read("read a secret of the cloud", |tx| Box::pin(setting_find(tx, name)))
         .await
         .map_err(SetupError::Store)?;
-    let sealed = match there {
-        Some(sealed) => sealed,
-        None => {
-            let sealed = hex::encode(vault.seal(name, fresh));
-            store
-                .transact("store a secret of the cloud", |tx| {
-                    let sealed = sealed.clone();
-                    Box::pin(async move { setting_settle(tx, name, &sealed).await })
-                })
-                .await
-                .map_err(SetupError::Store)?
-        }
+    let sealed = if let Some(sealed) = there {
+        sealed
+    } else {
+        let sealed = hex::encode(vault.seal(name, fresh));
+        store
+            .transact("store a secret of the cloud", |tx| {
+                let sealed = sealed.clone();
+                Box::pin(async move { setting_settle(tx, name, &sealed).await })
+            })
+            .await
+            .map_err(SetupError::Store)?
     };
     let sealed = hex::decode(&sealed).map_err(|error| SetupError::Secret {
         attempted: "a secret of the cloud is broken",

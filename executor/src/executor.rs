@@ -3,9 +3,11 @@
 //! Always true: at most one instance of an id runs; an older generation never replaces a newer
 //! one; a start that fails leaves nothing behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,12 +46,21 @@ pub struct Settings {
     pub onnxruntime: Option<PathBuf>,
     /// Whether control groups are used where they can be made. Watching holds the limits else.
     pub cgroups: bool,
+    /// Features to do without although the machine offers them, by their names in
+    /// [`crate::features`]: `mount namespace` and `process namespace`. For trying out a lesser host.
+    pub without: Vec<&'static str>,
 }
 
 impl Settings {
     /// Settings with every means that the machine offers.
     pub fn new(program: impl Into<PathBuf>, folder: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), folder: folder.into(), onnxruntime: None, cgroups: true }
+        Self {
+            program: program.into(),
+            folder: folder.into(),
+            onnxruntime: None,
+            cgroups: true,
+            without: Vec::new(),
+        }
     }
 }
 
@@ -62,11 +73,13 @@ pub struct Executor {
 struct Shared {
     settings: Settings,
     sandbox: Box<dyn Sandbox>,
+    machine: Machine,
     clock: Clock,
     tasks: Tasks,
     instances: Mutex<BTreeMap<InstanceId, Running>>,
-    /// User numbers in use.
-    slots: Mutex<BTreeSet<u32>>,
+    /// User numbers in use, each with its claim on this machine where instances have users of their
+    /// own.
+    slots: Mutex<BTreeMap<u32, Option<UnixDatagram>>>,
     /// One start at a time for an id; ids are few at a time, so one lock does for all.
     starting: tokio::sync::Mutex<()>,
 }
@@ -94,9 +107,11 @@ impl Executor {
             }
         }
         let sandbox = Box::new(ProcessSandbox::new(settings.program.clone())?);
+        let machine = settings.without.iter().fold(Machine::get().clone(), Machine::without);
         let shared = Shared {
             settings,
             sandbox,
+            machine,
             clock,
             tasks,
             instances: Mutex::default(),
@@ -124,11 +139,23 @@ impl Executor {
     /// Starts an instance, and returns once its program runs. A worker's model is not loaded by
     /// then: its socket takes connections and answers when it is.
     ///
+    /// Dropping the future does not take the start back.
+    ///
     /// # Errors
     ///
     /// [`Error::Stale`] where a newer generation runs, [`Error::Refused`] where this machine cannot
     /// seal it, [`Error::Sandbox`] where a step inside failed, and the others by their names.
     pub async fn start(&self, start: Start) -> Result<Running, Error> {
+        let this = self.clone();
+        let begun =
+            self.shared.tasks.spawn("instance-start", async move { this.begin(start).await });
+        begun.await.unwrap_or_else(|error| {
+            let source = std::io::Error::other(error);
+            Err(Error::Io { action: "finish a start".to_owned(), source })
+        })
+    }
+
+    async fn begin(&self, start: Start) -> Result<Running, Error> {
         let _one = self.shared.starting.lock().await;
         if let Some(held) = self.replaceable(&start)? {
             if held.generation() == start.generation {
@@ -137,20 +164,21 @@ impl Executor {
             held.kill();
             held.wait().await;
         }
-        let shared = &self.shared;
-        let machine = Machine::get();
-        let slot = shared.take_slot(machine)?;
-        let result = shared.start(&start, machine, slot).await;
+        let slot = self.shared.take_slot()?;
+        let result = self.shared.start(&start, slot).await;
         if result.is_err() {
-            shared.slots.lock().remove(&slot);
+            self.shared.slots.lock().remove(&slot);
         }
         let (running, supervisor, started) = result?;
-        shared.instances.lock().insert(start.id, running.clone());
-        let shared = Arc::clone(&self.shared);
+        self.shared.instances.lock().insert(start.id, running.clone());
+        // Weak: an executor that nobody holds ends its instances.
+        let shared = Arc::downgrade(&self.shared);
         self.shared.tasks.spawn("instance", async move {
             let instance = Arc::clone(&supervisor.instance);
             supervisor.run(started).await;
-            shared.forget(&instance);
+            if let Some(shared) = shared.upgrade() {
+                shared.forget(&instance);
+            }
         });
         Ok(running)
     }
@@ -173,20 +201,26 @@ impl Executor {
 type Begun = (Running, Supervisor, supervise::Started);
 
 impl Shared {
-    fn take_slot(&self, machine: &Machine) -> Result<u32, Error> {
+    fn take_slot(&self) -> Result<u32, Error> {
         let mut slots = self.slots.lock();
-        let most = if let Users::PerInstance { .. } = machine.users { USERS_MAX } else { u32::MAX };
-        let free = (0..most).find(|slot| !slots.contains(slot));
-        let slot = free.ok_or_else(|| {
-            let message = format!("{most} instances run here, and no more users are left");
-            Error::Invalid { message }
-        })?;
-        slots.insert(slot);
-        Ok(slot)
+        let Users::PerInstance { first } = self.machine.users else {
+            let slot = (0..=u32::MAX).find(|slot| !slots.contains_key(slot)).unwrap_or(u32::MAX);
+            slots.insert(slot, None);
+            return Ok(slot);
+        };
+        for slot in (0..USERS_MAX).filter(|slot| !slots.contains_key(slot)).collect::<Vec<_>>() {
+            if let Some(claim) = claim_user(first + slot).map_err(Error::io("claim a user number"))? {
+                slots.insert(slot, Some(claim));
+                return Ok(slot);
+            }
+        }
+        let message = format!("{USERS_MAX} instances run here, and no more users are left");
+        Err(Error::Invalid { message })
     }
 
     /// Makes everything and launches; what it made goes away by itself where it fails.
-    async fn start(&self, start: &Start, machine: &Machine, slot: u32) -> Result<Begun, Error> {
+    async fn start(&self, start: &Start, slot: u32) -> Result<Begun, Error> {
+        let machine = &self.machine;
         let owner = match machine.users {
             Users::PerInstance { first } => Some(first + slot),
             Users::Mapped | Users::Same => None,
@@ -215,6 +249,7 @@ impl Shared {
         });
         let supervisor = Supervisor {
             instance: Arc::clone(&instance),
+            processes_held: group.limits_pids() || machine.process_limit,
             limits: start.limits,
             timed: matches!(start.work, Work::Job(_)),
             group: Some(group),
@@ -249,6 +284,17 @@ impl Shared {
         if let Some(slot) = instance.slot.lock().take() {
             self.slots.lock().remove(&slot);
         }
+    }
+}
+
+/// Claims a user number for this executor among all on this machine, or none where another has
+/// it: an abstract socket of that name, which the kernel gives up when we end.
+fn claim_user(user: u32) -> std::io::Result<Option<UnixDatagram>> {
+    let address = SocketAddr::from_abstract_name(format!("freehold-user-{user}"))?;
+    match UnixDatagram::bind_addr(&address) {
+        Ok(claim) => Ok(Some(claim)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

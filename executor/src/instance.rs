@@ -1,7 +1,7 @@
 //! A running instance, as its owner holds it.
 //!
-//! Always true: clones are the same instance; its end is told once and kept; when the last clone
-//! and the executor are gone, so is the instance.
+//! Always true: clones are the same instance; its end is told once and kept; when the executor is
+//! gone, so is the instance.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -60,7 +60,7 @@ pub trait Sandbox: Send + Sync + fmt::Debug {
 /// A sandbox that was started, and the pipes to it.
 #[derive(Debug)]
 pub struct Launched {
-    pub(crate) keeper: Child,
+    pub(crate) keeper: Keeper,
     /// A byte, or closing it, ends the instance.
     pub(crate) control: OwnedFd,
     /// Ends empty when the program runs, with a text when it does not.
@@ -69,6 +69,29 @@ pub struct Launched {
     pub(crate) report: OwnedFd,
     pub(crate) out: OwnedFd,
     pub(crate) err: OwnedFd,
+}
+
+/// A keeper's process. It is always waited for, since nobody else would.
+#[derive(Debug)]
+pub(crate) struct Keeper(Option<Child>);
+
+impl Keeper {
+    /// Waits for its end, which comes by itself when its control pipe is closed.
+    pub(crate) async fn reap(mut self) {
+        let Some(mut child) = self.0.take() else { return };
+        let waited = tokio::task::spawn_blocking(move || child.wait()).await;
+        if !matches!(waited, Ok(Ok(_))) {
+            tracing::warn!("could not wait for a sandbox's process");
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            std::thread::spawn(move || child.wait());
+        }
+    }
 }
 
 /// The level `process`: re-executes this program as `freehold sandbox`.
@@ -165,14 +188,10 @@ fn launch(program: &PathBuf, mut plan: Plan, socket: Option<UnixListener>) -> io
     }
     let keeper = command.spawn()?;
     drop((ready_write, report_write, socket));
-    let mut launched = Launched { keeper, control, ready, report, out, err };
-    if let Err(error) = send(&launched.control, &plan) {
-        // It read nothing, so it has started nothing.
-        let _ = launched.keeper.kill();
-        let _ = launched.keeper.wait();
-        return Err(error);
-    }
-    Ok(launched)
+    let keeper = Keeper(Some(keeper));
+    // Where this fails the pipe closes, and the keeper ends.
+    send(&control, &plan)?;
+    Ok(Launched { keeper, control, ready, report, out, err })
 }
 
 fn send(control: &OwnedFd, plan: &Plan) -> io::Result<()> {

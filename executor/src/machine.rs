@@ -72,6 +72,27 @@ impl Machine {
         MACHINE.get_or_init(Self::probe)
     }
 
+    /// The same machine, as if it did not offer this feature.
+    pub(crate) fn without(mut self, name: &&'static str) -> Self {
+        match *name {
+            "mount namespace" => {
+                self.namespaces.mount = false;
+                self.fresh_proc = false;
+                // Where not even root may mount, it cannot hand its folders to others either.
+                if let Users::PerInstance { .. } = self.users {
+                    (self.users, self.process_limit) = (Users::Same, false);
+                }
+            }
+            "process namespace" => {
+                self.namespaces.process = false;
+                self.fresh_proc = false;
+            }
+            _ => return self,
+        }
+        self.refused.insert(name, "left out by the settings".to_owned());
+        self
+    }
+
     fn probe() -> Self {
         let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
         let mut refused = BTreeMap::new();

@@ -6,7 +6,6 @@
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,7 +19,7 @@ use crate::cgroup::Group;
 use crate::error::Error;
 use crate::exit::{Ending, Observed, Report, conclude};
 use crate::instance::Instance;
-use crate::launch::Launched;
+use crate::launch::{Keeper, Launched};
 use crate::logs::Stream;
 use crate::watch::{PERIOD_MS, Watch};
 
@@ -35,6 +34,8 @@ pub(crate) struct Supervisor {
     /// Whether the time limit is the whole run's, as for a job.
     pub(crate) timed: bool,
     pub(crate) group: Option<Group>,
+    /// Whether the kernel limits processes by itself.
+    pub(crate) processes_held: bool,
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
 }
@@ -42,7 +43,7 @@ pub(crate) struct Supervisor {
 /// A sandbox whose program runs.
 #[derive(Debug)]
 pub(crate) struct Started {
-    keeper: Child,
+    keeper: Keeper,
     control: Option<OwnedFd>,
     report: BufReader<pipe::Receiver>,
 }
@@ -79,7 +80,7 @@ pub(crate) async fn started(launched: Launched, on: &Supervisor) -> Result<Start
         return Ok(started);
     }
     started.control = None;
-    reap(started.keeper).await;
+    started.keeper.reap().await;
     Err(Error::Sandbox { message: text })
 }
 
@@ -105,7 +106,7 @@ impl Supervisor {
             }
         }
         drop(control);
-        reap(keeper).await;
+        keeper.reap().await;
         self.tell(seen);
     }
 
@@ -136,8 +137,8 @@ impl Supervisor {
 
     async fn watch(&self, first: Option<i32>) -> Ending {
         let Some(first) = first else { return std::future::pending().await };
-        let (group, instance) = (self.group.as_ref(), &self.instance);
-        let mut watch = Watch::new(first, self.limits, group, &instance.folders, &instance.seen);
+        let group = self.group.as_ref();
+        let mut watch = Watch::new(first, self.limits, group, &self.instance, self.processes_held);
         loop {
             if let Some(ending) = watch.look(self.clock.now_us()) {
                 return ending;
@@ -194,13 +195,5 @@ async fn read_reports(lines: &mut Reports, seen: &mut Observed) {
             Ok(Report::First { .. }) => {}
             Err(error) => tracing::warn!(%error, "a sandbox told something unknown"),
         }
-    }
-}
-
-/// Waits for the keeper, which ends by itself when its control pipe is closed.
-async fn reap(mut keeper: Child) {
-    let waited = tokio::task::spawn_blocking(move || keeper.wait()).await;
-    if !matches!(waited, Ok(Ok(_))) {
-        tracing::warn!("could not wait for a sandbox's process");
     }
 }

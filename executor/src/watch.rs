@@ -14,6 +14,7 @@ use types::Limits;
 use crate::cgroup::Group;
 use crate::exit::Ending;
 use crate::folders::Folders;
+use crate::instance::Instance;
 use crate::tree;
 
 /// How often to look, in milliseconds: a program that fills memory as fast as it can takes some
@@ -54,17 +55,15 @@ impl<'a> Watch<'a> {
         first: i32,
         limits: Limits,
         group: Option<&'a Group>,
-        folders: &'a Folders,
-        seen: &'a Seen,
+        instance: &'a Instance,
+        processes_held: bool,
     ) -> Self {
-        let processes_held =
-            group.is_some_and(Group::limits_pids) || crate::machine::Machine::get().process_limit;
         Self {
             first,
             limits,
             group,
-            folders,
-            seen,
+            folders: &instance.folders,
+            seen: &instance.seen,
             share: Share::default(),
             looks: 0,
             stopped: false,

@@ -113,15 +113,136 @@ async fn a_job_keeps_the_training_contract() {
     assert!(!running.model_folder().exists());
 }
 
+/// What the worker in miniature tells.
+fn ask(running: &Running) -> serde_json::Value {
+    let mut answer = String::new();
+    let mut stream = UnixStream::connect(running.socket().unwrap()).unwrap();
+    stream.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(&answer).unwrap()
+}
+
+/// As on a host that refuses mounts: only landlock hides its files.
+#[tokio::test]
+async fn without_mounts_a_worker_sees_its_package_and_no_more() {
+    if !features().iter().any(|feature| feature.name == "landlock" && feature.held) {
+        eprintln!("SKIPPED: this machine lacks: landlock");
+        return;
+    }
+    let host = Host::with(|settings| settings.without = vec!["mount namespace"]);
+    let running = host.executor.start(host.start(Work::Serve)).await.unwrap();
+    let told = ask(&running);
+    assert_eq!(told["seen"], json!([]));
+    assert_eq!((&told["package"], &told["scratch"]), (&json!(1), &json!(true)));
+    assert_eq!(told["socket"], json!(false));
+    let refused = host.executor.start(host.job(&["sleep"])).await.unwrap_err();
+    assert!(matches!(refused, Error::Refused { .. }), "{refused}");
+}
+
+/// As on a host that refuses process namespaces: the keeper ends all it can find.
+#[tokio::test]
+async fn without_a_process_namespace_children_left_behind_are_gone_too() {
+    if !can_run_jobs() {
+        return;
+    }
+    let host = Host::with(|settings| settings.without = vec!["process namespace"]);
+    for args in [["leave-children", "mark-of-the-keeper"], ["fork-bomb", ""]] {
+        let running = host.executor.start(host.job(&args)).await.unwrap();
+        let exit = running.wait().await;
+        assert!(exit.is_success() || exit.ending == Ending::TooManyProcesses, "{exit:?}");
+        assert_eq!(programs(host.folder.path()), Vec::<String>::new());
+    }
+}
+
+/// The executor is killed: its instances end with it.
+#[test]
+fn nothing_outlives_an_executor_that_is_killed() {
+    if !can_run_jobs() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let package = folder.path().join("package");
+    fs::create_dir(&package).unwrap();
+    fs::copy(HELPER, package.join("attack")).unwrap();
+    let user = nix::unistd::geteuid().to_string();
+    let mut executor = std::process::Command::new(HELPER)
+        .args(["as-user", &user])
+        .args([folder.path().join("work"), package])
+        .arg("sleep")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until(|| !programs(folder.path()).is_empty());
+    executor.kill().unwrap();
+    executor.wait().unwrap();
+    wait_until(|| programs(folder.path()).is_empty());
+}
+
+fn wait_until(mut done: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < until, "it did not come about");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What Python programs commonly do works: threads, processes, semaphores, temporary files.
+#[tokio::test]
+async fn python_works_in_a_job() {
+    const SCRIPT: &str = r#"
+import concurrent.futures, ctypes, hashlib, multiprocessing, os, sqlite3, subprocess, tempfile
+import threading, zoneinfo, getpass, socket
+def double(x): return 2 * x
+assert multiprocessing.get_context('fork').Pool(2).map(double, range(4)) == [0, 2, 4, 6]
+with concurrent.futures.ThreadPoolExecutor(4) as pool: assert list(pool.map(double, [1])) == [2]
+said = subprocess.check_output("echo a b | awk '{print $2}'; id -un", shell=True)
+assert said == b'b\nfreehold\n', said
+tempfile.TemporaryFile().write(b'x')
+sqlite3.connect('/tmp/x.db').execute('CREATE TABLE t (x)')
+try: socket.create_connection(('1.1.1.1', 53), 1); assert False
+except OSError as error: print(error)
+open('/opt/ml/model/model', 'w').write(getpass.getuser())
+"#;
+    if !can_run_jobs() || !Path::new("/usr/bin/python3").exists() {
+        eprintln!("SKIPPED: no job with /usr/bin/python3 can run here");
+        return;
+    }
+    let host = Host::new();
+    let mut start = host.job(&[]);
+    let Work::Job(job) = &mut start.work else { unreachable!() };
+    job.program = "/usr/bin/python3".into();
+    job.args = vec!["-c".to_owned(), SCRIPT.to_owned()];
+    let running = host.executor.start(start).await.unwrap();
+    let exit = running.wait().await;
+    assert!(exit.is_success(), "{exit:?} {:#?}", lines(&running).await);
+    assert_eq!(fs::read_to_string(running.model_folder().join("model")).unwrap(), "freehold");
+}
+
+#[tokio::test]
+async fn instances_end_when_nobody_holds_their_executor() {
+    if !can_run_jobs() {
+        return;
+    }
+    let Host { folder, executor, clock: _, tasks: _, .. } = {
+        let host = Host::new();
+        let running = host.executor.start(host.job(&["sleep"])).await.unwrap();
+        assert!(running.exit().is_none());
+        host
+    };
+    let running = executor.running().remove(0);
+    drop(executor);
+    assert_eq!(running.wait().await.ending, Ending::Killed);
+    drop(folder);
+}
+
 #[tokio::test]
 async fn a_worker_answers_on_its_socket_until_it_is_stopped() {
     let host = Host::new();
     let running = host.executor.start(host.start(Work::Serve)).await.unwrap();
     let socket = running.socket().unwrap().to_path_buf();
-    let mut answer = String::new();
-    UnixStream::connect(&socket).unwrap().read_to_string(&mut answer).unwrap();
-    let task: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let told = ask(&running);
+    let task = &told["task"];
     assert_eq!(task["entry"], json!("model.onnx"));
+    assert_eq!((&told["package"], &told["scratch"]), (&json!(1), &json!(true)));
     assert_eq!((&task["threads"], &task["timeout_ms"]), (&json!(1), &json!(60_000)));
     running.kill();
     let exit = running.wait().await;
@@ -231,23 +352,15 @@ async fn instances_end_with_the_keeper_and_the_keeper_with_its_control_pipe() {
     }
     let host = Host::new();
     let running = host.executor.start(host.job(&["sleep"])).await.unwrap();
-    let keeper = keepers(host.folder.path()).pop().unwrap();
+    let keeper = children(std::process::id()).pop().unwrap();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper), nix::sys::signal::SIGKILL).unwrap();
     let exit = running.wait().await;
     assert_eq!(exit.ending, Ending::Lost);
     // The kernel ends the rest as soon as it gets to it.
-    let until = Instant::now() + Duration::from_secs(5);
-    while !programs(host.folder.path()).is_empty() {
-        assert!(Instant::now() < until, "{:?}", programs(host.folder.path()));
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    wait_until(|| programs(host.folder.path()).is_empty());
 }
 
-/// Children of this process whose command is a sandbox.
-fn keepers(_folder: &Path) -> Vec<i32> {
-    children(std::process::id())
-}
-
+/// Children of a process.
 fn children(of: u32) -> Vec<i32> {
     let mut found = Vec::new();
     for task in fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten() {

@@ -157,7 +157,7 @@ pub struct StatusArguments {
 
 #[derive(Debug, Args)]
 pub struct LoginArguments {
-    /// The cloud's address [default: http://127.0.0.1:8000]
+    /// The cloud's address [default: that of `freehold up` on this machine]
     pub address: Option<String>,
     /// Take the operator's token from this data folder of a cloud on this machine
     /// [default: freehold-data, where no --token is given]

@@ -66,7 +66,7 @@ async fn tell(
     let signins = SignIns::make(program, arguments.events.as_deref(), scratch);
     let signins = teller.step("gather sign-ins", signins).await?;
     let told = story::tell(cloud, (program, &signins, scratch), teller).await?;
-    let by_hand = by_hand(arguments, cloud, data, &told.requester_token, scratch)?;
+    let by_hand = by_hand(arguments, cloud, data, &told.requester_token, scratch);
     told.report(teller, &signins).write(out, &by_hand)?;
     if !arguments.stay {
         return Ok(());
@@ -105,7 +105,7 @@ fn by_hand(
     data: &Path,
     token: &str,
     scratch: &Path,
-) -> Result<Vec<String>, Failure> {
+) -> Vec<String> {
     let freehold = this_program();
     if !arguments.stay {
         let mut lines = vec![format!("{freehold} demo --stay       # the same, and the cloud stays")];
@@ -115,11 +115,11 @@ fn by_hand(
             lines.push(format!("{freehold} up                # a cloud of your own, in ./freehold-data"));
         }
         lines.push(format!("{freehold} help"));
-        return Ok(lines);
+        return lines;
     }
     let request = scratch.join("request.json");
     let (http, endpoint) = (&cloud.http, story::ENDPOINT);
-    Ok(vec![
+    vec![
         format!("export FREEHOLD_SERVER={http} FREEHOLD_TOKEN={token}"),
         format!("{freehold} search sign-in risk"),
         format!("{freehold} item show {}", story::MODEL),
@@ -130,7 +130,7 @@ fn by_hand(
             request.display()
         ),
         format!("FREEHOLD_TOKEN={} {freehold} status", cloud.operator_token),
-    ])
+    ]
 }
 
 /// How this program is called from here.

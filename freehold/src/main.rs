@@ -3,6 +3,8 @@
 //! Always true: only this crate reads the environment, flags and files of settings; data goes to
 //! stdout and everything else to stderr; the exit code tells the kind of failure.
 
+#![expect(unreachable_pub, reason = "a program exports nothing: `pub` says who may use it within")]
+
 mod args;
 mod cloud;
 mod commands;

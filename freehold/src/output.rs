@@ -13,7 +13,7 @@ use crate::args::Format;
 use crate::exit::Failure;
 
 /// Where a command writes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Output {
     format: Format,
 }
@@ -67,11 +67,6 @@ impl Output {
             return write_json(thing);
         }
         write_stdout(people(thing).as_bytes())
-    }
-
-    /// Writes text or bytes as they are.
-    pub fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
-        write_stdout(bytes)
     }
 
     /// A bar that counts bytes, on stderr; silent where that is no terminal.
@@ -128,7 +123,12 @@ pub fn table(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String 
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let mut text = String::new();
+    for line in table.lines() {
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
 }
 
 /// Tells people something that is not data.
@@ -145,8 +145,8 @@ fn write_json<T: Serialize + ?Sized>(thing: &T) -> Result<(), Failure> {
     write_stdout(text.as_bytes())
 }
 
-/// Writes to stdout; a reader that has gone away is not an error.
-fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
+/// Writes text or bytes to stdout as they are; a reader that has gone away is not an error.
+pub fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

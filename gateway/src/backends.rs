@@ -1,7 +1,8 @@
 //! Backends: the instances that answer, and the connections to them.
 //!
 //! Requests to one instance share a few connections; each is numbered, sent as soon as it comes,
-//! and answered in any order. The instance with the fewest requests under way is asked first.
+//! and answered in any order. The instance with the fewest requests under way is asked first, one
+//! that could just not be reached last.
 //!
 //! Always true: a request is sent to one instance at most; a second instance is tried only when
 //! not a byte was sent to the first. A caller that goes away takes its request with it: the worker
@@ -14,7 +15,7 @@ mod wire;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use api::internal;
 use parking_lot::Mutex;
@@ -30,6 +31,9 @@ use crate::trust;
 use connection::{Connection, Refusal};
 
 pub(crate) use dial::Duplex;
+
+/// How long an instance that could not be reached is asked last, in microseconds.
+const REST_US: u64 = 1_000_000;
 
 /// What an instance is known by: a new generation is another process.
 type Key = (InstanceId, u64);
@@ -54,6 +58,8 @@ pub(crate) struct Backend {
     told: internal::Backend,
     tools: Arc<Tools>,
     in_flight: AtomicUsize,
+    /// Until then it is asked last, since it could not be reached.
+    rests_until_us: AtomicU64,
     open: Mutex<Vec<Arc<Connection>>>,
     /// Held while a connection is being made, so that a burst makes one and not hundreds.
     dialing: tokio::sync::Mutex<()>,
@@ -130,7 +136,11 @@ enum Missed {
 ///
 /// [`Error::NotReady`] without backends, [`Error::Busy`] when all are full, [`Error::Lost`] when
 /// none is reached or one went away, and what the worker says.
-pub(crate) async fn infer(backends: &[Arc<Backend>], model: &str, infer: &Infer) -> Result<Answer, Error> {
+pub(crate) async fn infer(
+    backends: &[Arc<Backend>],
+    model: &str,
+    infer: &Infer,
+) -> Result<Answer, Error> {
     let Some(first) = least_busy(backends, None) else {
         return Err(Error::NotReady { model: model.to_owned() });
     };
@@ -151,7 +161,7 @@ fn least_busy<'a>(
     except: Option<&Arc<Backend>>,
 ) -> Option<&'a Arc<Backend>> {
     let other = |backend: &&Arc<Backend>| except.is_none_or(|not| !Arc::ptr_eq(not, backend));
-    backends.iter().filter(other).min_by_key(|it| it.in_flight.load(Ordering::Relaxed))
+    backends.iter().filter(other).min_by_key(|it| it.rank())
 }
 
 impl Backend {
@@ -160,9 +170,18 @@ impl Backend {
             told,
             tools,
             in_flight: AtomicUsize::new(0),
+            rests_until_us: AtomicU64::new(0),
             open: Mutex::default(),
             dialing: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The order in which backends are asked: those that were reached first, then by what is under
+    /// way.
+    fn rank(&self) -> (bool, usize) {
+        let until_us = self.rests_until_us.load(Ordering::Relaxed);
+        let rests = until_us > 0 && self.tools.clock.now_us() < until_us;
+        (rests, self.in_flight.load(Ordering::Relaxed))
     }
 
     async fn infer(&self, infer: &Infer) -> Result<Answer, Missed> {
@@ -214,6 +233,8 @@ impl Backend {
             Err(failure) => {
                 let (instance, cause) = (self.told.instance, failure);
                 tracing::warn!(%instance, %cause, "an instance could not be reached");
+                let until_us = self.tools.clock.now_us().saturating_add(REST_US);
+                self.rests_until_us.store(until_us, Ordering::Relaxed);
                 self.open_connection(0).ok_or(Error::Lost)
             }
         }

@@ -61,7 +61,8 @@ impl<'h> Call<'h> {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongTensor`] when the tensors are not the model's, and what `backends::infer` says.
+    /// [`Error::WrongTensor`] when the tensors are not the model's, and what `backends::infer`
+    /// says.
     pub(crate) async fn run(&mut self, asked: Asked) -> Result<Vec<Tensor>, Error> {
         let (outputs, times) = self.run_stages(asked).await?;
         self.outcome = Some("success");

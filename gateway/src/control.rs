@@ -32,18 +32,12 @@ impl Unreachable {
 /// The control plane, over the network or in the same process.
 pub trait Control: Send + Sync + 'static {
     /// Answers with the routes when their generation has passed `after`, or after `wait_ms`.
-    fn watch_routes(
-        &self,
-        after: u64,
-        wait_ms: u64,
-    ) -> BoxFuture<'_, Result<Routes, Unreachable>>;
+    fn watch_routes(&self, after: u64, wait_ms: u64) -> BoxFuture<'_, Result<Routes, Unreachable>>;
 
     /// Takes a usage report; the same one twice counts once.
     fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<(), Unreachable>>;
 
     /// Answers a management call. Both bodies are streamed.
-    fn forward(
-        &self,
-        request: Request<Body>,
-    ) -> BoxFuture<'_, Result<Response<Body>, Unreachable>>;
+    fn forward(&self, request: Request<Body>)
+    -> BoxFuture<'_, Result<Response<Body>, Unreachable>>;
 }

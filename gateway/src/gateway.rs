@@ -13,10 +13,10 @@ use workflow::{Clock, Tasks};
 
 use crate::control::Control;
 use crate::hub::{Hub, StartError};
-use crate::service::Http;
 use crate::metrics;
 use crate::oip::grpc;
 use crate::routes::Table;
+use crate::service::Http;
 use crate::settings::Settings;
 
 /// Between two tries while control is away, in milliseconds.

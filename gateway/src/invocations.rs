@@ -1,5 +1,5 @@
-//! Invocations: `/ping` and `/invocations` of the container contract of `SageMaker`, for endpoints by
-//! name, and bare on an endpoint's own host name.
+//! Invocations: `/ping` and `/invocations` of the container contract of `SageMaker`, for endpoints
+//! by name, and bare on an endpoint's own host name.
 //!
 //! JSON, CSV and `NumPy` come in and go out; the answer has the type that was accepted, or that of
 //! the request. Absent on purpose: binary tensors and metadata, which the Open Inference Protocol
@@ -36,7 +36,8 @@ enum Media {
 impl Media {
     fn named(text: &str) -> Option<Self> {
         let (name, parameters) = text.split_once(';').unwrap_or((text, ""));
-        let header = parameters.split(';').any(|it| it.trim().eq_ignore_ascii_case("header=present"));
+        let header =
+            parameters.split(';').any(|it| it.trim().eq_ignore_ascii_case("header=present"));
         match name.trim().to_ascii_lowercase().as_str() {
             JSON => Some(Self::Json),
             CSV => Some(Self::Csv { header }),

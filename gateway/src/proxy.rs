@@ -97,8 +97,7 @@ fn new_traceparent(hub: &Hub) -> HeaderValue {
     // A random id is zero, and so not valid, once in 2^64 times; then the call has no trace.
     let (trace, span) = (hub.clock.random::<16>(), hub.clock.random::<8>());
     let text = format!("00-{}-{}-00", hex::encode(trace), hex::encode(span));
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text))
-        .unwrap_or(HeaderValue::from_static(""))
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

@@ -66,7 +66,8 @@ impl Table {
         let statistics = before.statistics();
         let mut kept = backends.renew();
         for route in routes.endpoints {
-            let known = statistics.get(&route.endpoint).copied().map(Arc::clone).unwrap_or_default();
+            let known =
+                statistics.get(&route.endpoint).copied().map(Arc::clone).unwrap_or_default();
             let endpoint = Arc::new(Endpoint::build(route, known, &mut kept));
             let account = endpoint.account_name.to_string();
             let names = table.accounts.entry(account).or_default();
@@ -124,7 +125,11 @@ impl Table {
 
     /// The endpoints that the caller may invoke by a name, and that name, in order: those of its
     /// own account, those granted to it, and those open to everybody.
-    pub(crate) fn visible(&self, rights: &Authorizer, caller: &Caller) -> Vec<(String, Arc<Endpoint>)> {
+    pub(crate) fn visible(
+        &self,
+        rights: &Authorizer,
+        caller: &Caller,
+    ) -> Vec<(String, Arc<Endpoint>)> {
         let own = caller.account();
         let all = self.accounts.values().flat_map(HashMap::values);
         let mut seen: Vec<_> = all

@@ -126,8 +126,7 @@ impl Statistics {
         counts.queue_ns = counts.queue_ns.saturating_add(times.queue_ns);
         counts.compute_input_ns = counts.compute_input_ns.saturating_add(times.compute_input_ns);
         counts.compute_infer_ns = counts.compute_infer_ns.saturating_add(times.compute_infer_ns);
-        counts.compute_output_ns =
-            counts.compute_output_ns.saturating_add(times.compute_output_ns);
+        counts.compute_output_ns = counts.compute_output_ns.saturating_add(times.compute_output_ns);
         let full = counts.batches.len() >= BATCH_SIZES_MAX;
         let size = match counts.batches.last_key_value() {
             Some((&last, _)) if full && !counts.batches.contains_key(&batch_rows) => last,

@@ -34,7 +34,7 @@ pub struct Description {
     pub outputs: Vec<TensorSpec>,
     /// Most rows that are run together; 0 where requests are never joined.
     pub batch_max: u32,
-    /// Whether the first dimension of everything is one and the same, and free.
+    /// Whether the first dimension of everything is free.
     #[serde(skip)]
     pub(crate) free_first: bool,
 }
@@ -111,39 +111,19 @@ fn entry(task: &Task) -> Result<std::path::PathBuf, Fault> {
     Err(Fault::bad(format!("{} leads out of the package", task.entry.display())))
 }
 
-/// An input or output as an engine tells it, with the name of its first dimension.
-#[derive(Clone, Debug)]
-pub(crate) struct Told {
-    pub(crate) spec: TensorSpec,
-    pub(crate) first: String,
-}
-
-/// Makes a description, and finds whether requests can be joined.
+/// Makes a description. Requests can be joined where the first dimension of everything is free, and
+/// the producer says by `batch_max` that its rows do not depend on each other.
 pub(crate) fn describe(
     engine: &'static str,
     engine_version: String,
-    inputs: Vec<Told>,
-    outputs: Vec<Told>,
+    inputs: Vec<TensorSpec>,
+    outputs: Vec<TensorSpec>,
     task: &Task,
 ) -> Description {
-    let all = || inputs.iter().chain(&outputs);
-    let free = all().all(|told| told.spec.shape.first() == Some(&-1));
-    let mut names: Vec<&str> =
-        all().map(|told| told.first.as_str()).filter(|name| !name.is_empty()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let free_first = free && names.len() <= 1 && !inputs.is_empty();
+    let mut all = inputs.iter().chain(&outputs);
+    let free_first = !inputs.is_empty() && all.all(|spec| spec.shape.first() == Some(&-1));
     let batch_max = if free_first && task.batch_max > 1 { task.batch_max } else { 0 };
-    let specs = |list: Vec<Told>| list.into_iter().map(|told| told.spec).collect();
-    Description {
-        engine,
-        engine_version,
-        platform: "onnx",
-        inputs: specs(inputs),
-        outputs: specs(outputs),
-        batch_max,
-        free_first,
-    }
+    Description { engine, engine_version, platform: "onnx", inputs, outputs, batch_max, free_first }
 }
 
 /// Nanoseconds since then.

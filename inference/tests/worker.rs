@@ -146,7 +146,6 @@ fn a_model_that_mixes_rows_is_never_given_others() {
                 let (number, answer) = worker.answer();
                 let sum = f32::from(u8::try_from(number).unwrap()) + 1.;
                 assert_eq!(read_floats(&answer.outputs[0].data), [sum], "{engine:?} {round}");
-                assert_eq!(answer.batch_rows, 2);
             }
         }
     }

@@ -16,7 +16,10 @@ use crate::http::problem::ApiError;
 use crate::operations::accounts as operations;
 
 pub fn routes() -> OpenApiRouter<Control> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(fetch)).routes(routes!(whoami))
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(fetch))
+        .routes(routes!(whoami))
 }
 
 /// Lists the accounts that the caller may see: its own, or all for an operator.

@@ -7,7 +7,7 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::Control;
@@ -29,7 +29,7 @@ pub async fn once(State(control): State<Control>, request: Request, next: Next) 
     let data = DATA_PATHS.contains(&request.uri().path());
     match (key, caller) {
         (Some(key), Some(caller)) if request.method() == Method::POST && !data => {
-            keyed(control, caller, &key, request, next).await.unwrap_or_else(|e| e.into_response())
+            keyed(control, caller, &key, request, next).await.unwrap_or_else(IntoResponse::into_response)
         }
         _ => next.run(request).await,
     }

@@ -94,7 +94,7 @@ async fn find(
     caller: Caller,
     Query(query): Query<SearchQuery>,
 ) -> Result<Json<Findings>, ApiError> {
-    Ok(Json(search::search(&control, &caller, &query).await?))
+    Ok(Json(search::search(&control, &caller, &query)?))
 }
 
 /// Suggests items for what the caller has and needs, best first, each with its reasons.

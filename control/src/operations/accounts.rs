@@ -60,13 +60,15 @@ pub async fn list(
     let slice = slice::<AccountId>(query)?;
     let limit = slice.limit;
     let rows = if control.may(caller, Action::AccountsList, Resource::cloud()) {
-        let read = control.shared.store.read("list accounts", |tx| {
-            Box::pin(accounts_list(tx, slice.after, limit + 1))
-        });
+        let read = control
+            .shared
+            .store
+            .read("list accounts", |tx| Box::pin(accounts_list(tx, slice.after, limit + 1)));
         read.await?
     } else if slice.after.is_none() {
         let id = caller.account;
-        let own = control.shared.store.read("fetch an account", |tx| Box::pin(account_fetch(tx, id)));
+        let own =
+            control.shared.store.read("fetch an account", |tx| Box::pin(account_fetch(tx, id)));
         vec![own.await?]
     } else {
         vec![]
@@ -112,7 +114,9 @@ pub(crate) async fn make(
         .await;
     match made {
         Ok(()) => Ok(CreatedAccount { account: shape(account), token: new.shown() }),
-        Err(store::Error::Unique { .. }) => Err(Error::NameTaken { name: account.name.to_string() }),
+        Err(store::Error::Unique { .. }) => {
+            Err(Error::NameTaken { name: account.name.to_string() })
+        }
         Err(error) => Err(error.into()),
     }
 }

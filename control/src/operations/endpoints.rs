@@ -1,5 +1,7 @@
 //! Endpoints: wanted state that the reconciler of endpoints makes true.
 
+use futures::FutureExt as _;
+
 use access::{Action, Resource};
 use api::endpoints::{DeployRequest, Endpoint, EndpointState, StageStatus, UpdateEndpoint};
 use api::internal::InstanceReport;
@@ -201,8 +203,7 @@ pub async fn log(
     query: &LogQuery,
 ) -> Result<Log, Error> {
     let row = own(control, caller, name, Action::EndpointsRead).await?;
-    let lines = control.log_lines(&row.id.to_string(), query).await?;
-    control.shown_log(&row.id.to_string(), lines, false).await
+    control.follow_log(&row.id.to_string(), query, || std::future::ready(Ok(false)).boxed()).await
 }
 
 async fn own(

@@ -58,14 +58,14 @@ pub async fn enrol(control: &Control, request: Enrol) -> Result<Enrolled, Error>
     let token: EnrolmentToken = request.token.parse().map_err(|_| Error::Unauthenticated)?;
     let digest: Digest = access::tokens::digest_of(&token.secret);
     let now_ms = control.now_ms();
-    let taken = control
+    let answer = control
         .shared
         .store
         .transact("take an enrolment", |tx| {
             Box::pin(async move { enrolment_take(tx, &digest, now_ms).await })
         })
         .await;
-    let row = match taken {
+    let row = match answer {
         Ok(row) => row,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(Error::Unauthenticated),
         Err(error) => return Err(error.into()),

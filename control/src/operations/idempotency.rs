@@ -66,9 +66,10 @@ pub async fn finish(
 /// Gives a call up, so that it may be made again.
 pub async fn abandon(control: &Control, caller: &Caller, key: &str) -> Result<(), Error> {
     let account = caller.account;
-    let abandoned = control.shared.store.transact("abandon a call", |tx| {
-        Box::pin(idempotency_abandon(tx, account, key))
-    });
+    let abandoned = control
+        .shared
+        .store
+        .transact("abandon a call", |tx| Box::pin(idempotency_abandon(tx, account, key)));
     Ok(abandoned.await?)
 }
 

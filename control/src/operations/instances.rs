@@ -59,11 +59,8 @@ pub(crate) struct ResolvedStage {
 impl ResolvedStage {
     /// The task that serves this stage on an instance of this size.
     pub(crate) fn task(&self, size: &types::InstanceType) -> Task {
-        let limits = Limits {
-            memory_bytes: size.memory_bytes,
-            cpu_milli: size.cpu_milli,
-            ..self.limits
-        };
+        let limits =
+            Limits { memory_bytes: size.memory_bytes, cpu_milli: size.cpu_milli, ..self.limits };
         Task {
             runtime: types::Runtime::Onnx,
             package: ungranted(self.owner, self.object, self.bytes),
@@ -196,8 +193,7 @@ pub(crate) async fn resolve_stage(
         account_name: account_name.clone(),
         role: access::Role::Developer,
     };
-    let (seen, version) =
-        crate::operations::items::resolve(control, &caller, reference).await?;
+    let (seen, version) = crate::operations::items::resolve(control, &caller, reference).await?;
     let manifest: Manifest = from_json(&version.manifest)?;
     let listing = listing(&version.listing)?;
     let task = manifest.task.filter(|task| task.runtime == types::Runtime::Onnx);
@@ -427,7 +423,10 @@ pub(crate) fn found<T>(
 }
 
 /// The objects that an instance's output holds: none or one.
-pub(crate) async fn output_of(control: &Control, id: InstanceId) -> Result<Option<ObjectId>, Error> {
+pub(crate) async fn output_of(
+    control: &Control,
+    id: InstanceId,
+) -> Result<Option<ObjectId>, Error> {
     let holder = output_holder(id);
     let read = control.shared.store.read("find an output", move |tx| {
         Box::pin(async move { store::objects::objects_held(tx, &holder).await })

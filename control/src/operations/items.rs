@@ -38,7 +38,9 @@ pub(crate) fn resource(item: &ItemRow) -> Resource {
 pub(crate) fn access_sharing(sharing: &store::Sharing) -> access::Sharing {
     match sharing {
         store::Sharing::Nobody => access::Sharing::Nobody,
-        store::Sharing::Accounts(accounts) => access::Sharing::Accounts(accounts.iter().copied().collect()),
+        store::Sharing::Accounts(accounts) => {
+            access::Sharing::Accounts(accounts.iter().copied().collect())
+        }
         store::Sharing::Everybody => access::Sharing::Everybody,
     }
 }
@@ -91,7 +93,8 @@ pub(crate) async fn resolve(
 
 async fn version_row(control: &Control, seen: &Seen, number: u32) -> Result<VersionRow, Error> {
     let id = seen.item.id;
-    let read = control.shared.store.read("fetch a version", |tx| Box::pin(version_fetch(tx, id, number)));
+    let read =
+        control.shared.store.read("fetch a version", |tx| Box::pin(version_fetch(tx, id, number)));
     match read.await {
         Ok(row) => Ok(row),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::NotFound {
@@ -114,9 +117,9 @@ pub async fn list(
         .shared
         .store
         .read("list items", |tx| {
-            Box::pin(async move {
-                listings_list_of(tx, account, slice.after.as_ref(), limit + 1).await
-            })
+            Box::pin(
+                async move { listings_list_of(tx, account, slice.after.as_ref(), limit + 1).await },
+            )
         })
         .await?;
     let mut items = Vec::with_capacity(rows.len());
@@ -136,9 +139,8 @@ pub async fn fetch(
     let seen = see(control, caller, (account, name), Action::ItemsRead).await?;
     let id = seen.item.id;
     let row = control.shared.store.read("fetch a listing", |tx| Box::pin(listing_fetch(tx, id)));
-    let row = row.await?.ok_or_else(|| Error::NotFound {
-        what: format!("the item {account}/{name}"),
-    })?;
+    let row =
+        row.await?.ok_or_else(|| Error::NotFound { what: format!("the item {account}/{name}") })?;
     item(control, caller.account, row).await
 }
 

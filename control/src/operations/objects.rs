@@ -120,7 +120,22 @@ pub(crate) async fn store_stream(
     let claims_seen = claims(control, account).await?;
     let objects = &control.shared.objects;
     let sealed = objects.put_stream(&keys, id, media_type, body).await.map_err(object_error)?;
-    insert(control, &keys, &sealed, (media_type, claims_seen)).await?.ok_or_else(unsettled)
+    let mut claims_seen = claims_seen;
+    for _ in 0..COMMIT_TRIES {
+        if let Some(row) = insert(control, &keys, &sealed, (media_type, claims_seen)).await? {
+            return Ok(row);
+        }
+        // Chunks were claimed for deletion meanwhile: see that none of these was among them.
+        claims_seen = claims(control, account).await?;
+        for chunk in &sealed.chunks {
+            match objects.source().chunk(account, *chunk).await {
+                Ok(_) => {}
+                Err(objects::Error::Missing { .. }) => return Err(unsettled()),
+                Err(error) => return Err(object_error(error)),
+            }
+        }
+    }
+    Err(unsettled())
 }
 
 /// Commits the row of a sealed object; none when it has to be looked at again.
@@ -148,9 +163,9 @@ async fn insert(
         .store
         .transact("commit an object", |tx| {
             let (row, chunks) = (&row, &chunks);
-            Box::pin(async move {
-                object_insert(tx, row, ObjectChunks { chunks, claims_seen }).await
-            })
+            Box::pin(
+                async move { object_insert(tx, row, ObjectChunks { chunks, claims_seen }).await },
+            )
         })
         .await;
     match inserted {
@@ -162,9 +177,10 @@ async fn insert(
 }
 
 async fn claims(control: &Control, account: AccountId) -> Result<u64, Error> {
-    let read = control.shared.store.read("read claims of chunks", |tx| {
-        Box::pin(account_chunk_claims(tx, account))
-    });
+    let read = control
+        .shared
+        .store
+        .read("read claims of chunks", |tx| Box::pin(account_chunk_claims(tx, account)));
     Ok(read.await?)
 }
 

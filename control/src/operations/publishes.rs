@@ -1,13 +1,14 @@
 //! Publishings: started, shown, and followed by their log.
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
 use access::{Action, Kind, Resource};
 use api::items::Sharing;
 use api::pages::{Log, LogLine, LogQuery, Page, PageQuery};
 use api::publishes::{Publish, PublishRequest, PublishState};
 use store::logs::{Level, LogRow, NewLine, NumberedLine, log_append, logs_append_from, logs_list};
-use store::publishes::{
-    self as rows, PublishRow, publish_fetch, publish_insert, publishes_list,
-};
+use store::publishes::{self as rows, PublishRow, publish_fetch, publish_insert, publishes_list};
 use store::sagas::saga_insert;
 use types::{Name, ObjectId, PublishId, Reference, SagaId};
 use workflow::saga;
@@ -17,6 +18,9 @@ use crate::operations::instances::found;
 use crate::operations::{LOG_LINES_MAX, log_window, objects, page, slice};
 use crate::sagas::publish::{PublishSaga, State};
 use crate::{Control, Error};
+
+/// How long one look for the end of a log's writer may be away.
+const LOG_SLICE_MS: u64 = 250;
 
 /// The account's publishings, newest first.
 pub async fn list(
@@ -76,11 +80,7 @@ fn row(
 }
 
 /// Stores a publishing and its saga together, and has the saga begin. One that is stored stays.
-pub(crate) async fn start(
-    control: &Control,
-    row: &PublishRow,
-    state: &State,
-) -> Result<(), Error> {
+pub(crate) async fn start(control: &Control, row: &PublishRow, state: &State) -> Result<(), Error> {
     let id = SagaId::new(control.clock().uuid());
     let record = saga::begin::<PublishSaga>(id, row.id.to_string(), state, row.created_at_ms)
         .map_err(|error| Error::internal("could not begin to publish", error))?;
@@ -115,11 +115,11 @@ pub async fn log(
     id: PublishId,
     query: &LogQuery,
 ) -> Result<Log, Error> {
-    own(control, caller, id).await?;
-    let lines = control.log_lines(&id.to_string(), query).await?;
-    let row = own(control, caller, id).await?;
-    let ended = row.state != rows::PublishState::Running;
-    control.shown_log(&id.to_string(), lines, ended).await
+    let ended = || {
+        let row = own(control, caller, id);
+        async move { Ok(row.await?.state != rows::PublishState::Running) }.boxed()
+    };
+    control.follow_log(&id.to_string(), query, ended).await
 }
 
 async fn own(control: &Control, caller: &Caller, id: PublishId) -> Result<PublishRow, Error> {
@@ -158,37 +158,39 @@ fn shape(row: PublishRow, owner: &Name) -> Publish {
 }
 
 impl Control {
-    /// Lines of a log that a caller was found to be allowed to read; waits for one where asked to.
-    pub(crate) async fn log_lines(
+    /// Lines of a log; waits for one where asked to, but not beyond the end of what writes it.
+    ///
+    /// `ended` says whether that has ended, and refuses a caller who may not know.
+    pub(crate) async fn follow_log<'a>(
         &self,
         subject: &str,
         query: &LogQuery,
-    ) -> Result<Vec<LogLine>, Error> {
+        ended: impl Fn() -> BoxFuture<'a, Result<bool, Error>> + Send + Sync,
+    ) -> Result<Log, Error> {
         let (after, wait_ms) = log_window(query)?;
-        let store = &self.shared.store;
-        if wait_ms > 0 {
-            store.logs_wait(subject, after, wait_ms).await?;
+        let mut left_ms = wait_ms;
+        loop {
+            // Asked before the lines are read: what ended before wrote all its lines before.
+            let over = ended().await?;
+            let lines = self.log_lines(subject, after).await?;
+            if over && lines.len() < LOG_LINES_MAX as usize {
+                return Ok(Log { lines, ended: true });
+            }
+            if !lines.is_empty() || left_ms == 0 {
+                return Ok(Log { lines, ended: false });
+            }
+            let slice_ms = left_ms.min(LOG_SLICE_MS);
+            left_ms -= slice_ms;
+            self.shared.store.logs_wait(subject, after, slice_ms).await?;
         }
-        let read = store
-            .read("list a log", |tx| Box::pin(logs_list(tx, subject, after, LOG_LINES_MAX)));
-        Ok(read.await?.into_iter().map(line).collect())
     }
 
-    /// An answer with these lines. It is the last one when what writes them has ended and none
-    /// came meanwhile.
-    pub(crate) async fn shown_log(
-        &self,
-        subject: &str,
-        lines: Vec<LogLine>,
-        ended: bool,
-    ) -> Result<Log, Error> {
-        let Some(last) = lines.last().map(|line| line.seq) else {
-            return Ok(Log { lines, ended });
-        };
-        let read =
-            self.shared.store.read("list a log", |tx| Box::pin(logs_list(tx, subject, last, 1)));
-        let ended = ended && read.await?.is_empty();
-        Ok(Log { lines, ended })
+    async fn log_lines(&self, subject: &str, after: u64) -> Result<Vec<LogLine>, Error> {
+        let read = self
+            .shared
+            .store
+            .read("list a log", |tx| Box::pin(logs_list(tx, subject, after, LOG_LINES_MAX)));
+        Ok(read.await?.into_iter().map(line).collect())
     }
 
     /// Writes a line that a step says, once however often the step runs.
@@ -229,9 +231,7 @@ impl Control {
         };
         self.shared
             .store
-            .transact("write a log line", |tx| {
-                Box::pin(log_append(tx, subject, line.clone()))
-            })
+            .transact("write a log line", |tx| Box::pin(log_append(tx, subject, line.clone())))
             .await?;
         Ok(())
     }

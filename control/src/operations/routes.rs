@@ -75,7 +75,9 @@ fn route(
     let stages = stages
         .into_iter()
         .enumerate()
-        .map(|(place, stage)| self::stage(stage, mine.iter().filter(|row| row.stage as usize == place)))
+        .map(|(place, stage)| {
+            self::stage(stage, mine.iter().filter(|row| row.stage as usize == place))
+        })
         .collect();
     Ok(Route {
         endpoint: endpoint.id,

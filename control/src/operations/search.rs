@@ -26,7 +26,7 @@ const WAIT_MS: u64 = 10_000;
 const RETRY_MS: u64 = 500;
 
 /// Items by text and filters.
-pub async fn search(
+pub fn search(
     control: &Control,
     caller: &Caller,
     query: &SearchQuery,
@@ -42,7 +42,7 @@ pub async fn search(
     };
     let text = query.text.clone().unwrap_or_default();
     let format = query.format.clone();
-    find(control, caller, Query { text, format, wish, limit: limit(query.limit, 20)? })
+    find(control, caller, &Query { text, format, wish, limit: limit(query.limit, 20)? })
 }
 
 /// Items that serve what the caller has and needs.
@@ -70,10 +70,9 @@ pub async fn suggest(
         latency_us_max: request.latency_us_max,
         memory_bytes_max: request.memory_bytes_max,
         cpu_milli_max: request.cpu_milli_max,
-        ..Wish::default()
     };
     let text = request.text.clone().unwrap_or_default();
-    find(control, caller, Query { text, format: None, wish, limit: limit(request.limit, 10)? })
+    find(control, caller, &Query { text, format: None, wish, limit: limit(request.limit, 10)? })
 }
 
 /// What a data set holds.
@@ -91,9 +90,9 @@ fn limit(wanted: Option<u32>, default: u32) -> Result<usize, Error> {
     }
 }
 
-fn find(control: &Control, caller: &Caller, query: Query) -> Result<Findings, Error> {
+fn find(control: &Control, caller: &Caller, query: &Query) -> Result<Findings, Error> {
     control.authorize(caller, Action::ItemsSearch, Resource::cloud())?;
-    let hits = control.shared.index.find(caller.account, &query);
+    let hits = control.shared.index.find(caller.account, query);
     Ok(Findings { found: hits.into_iter().map(shape).collect() })
 }
 

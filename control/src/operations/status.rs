@@ -92,7 +92,8 @@ pub async fn tasks(control: &Control, caller: &Caller) -> Result<Vec<TaskStatus>
             status: json(serde_json::to_value(&report)),
         })
         .collect();
-    let read = control.shared.store.read("list sagas", |tx| Box::pin(sagas_list_open(tx, SAGAS_MAX)));
+    let read =
+        control.shared.store.read("list sagas", |tx| Box::pin(sagas_list_open(tx, SAGAS_MAX)));
     for record in read.await? {
         tasks.push(TaskStatus {
             name: format!("{} {}", record.kind, record.subject),

@@ -59,9 +59,10 @@ pub async fn list(
     control.authorize(caller, Action::TokensList, Resource::account(caller.account))?;
     let slice = slice::<TokenId>(query)?;
     let (account, limit) = (caller.account, slice.limit);
-    let read = control.shared.store.read("list tokens", |tx| {
-        Box::pin(tokens_list(tx, account, slice.after, limit + 1))
-    });
+    let read = control
+        .shared
+        .store
+        .read("list tokens", |tx| Box::pin(tokens_list(tx, account, slice.after, limit + 1)));
     Ok(page(read.await?, limit, |row| row.id.to_string(), shape))
 }
 
@@ -73,7 +74,9 @@ pub async fn create(
 ) -> Result<CreatedToken, Error> {
     control.authorize(caller, Action::TokensCreate, Resource::account(caller.account))?;
     if request.label.chars().count() > LABEL_CHARS_MAX {
-        return Err(Error::invalid(format!("label has to be at most {LABEL_CHARS_MAX} characters")));
+        return Err(Error::invalid(format!(
+            "label has to be at most {LABEL_CHARS_MAX} characters"
+        )));
     }
     if request.role > role_of(caller.role) {
         return Err(Error::Forbidden {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
 use access::{Action, Kind, Resource};
@@ -72,9 +73,10 @@ pub async fn list(
     control.authorize(caller, Action::TrainingsList, Resource::account(caller.account))?;
     let slice = slice::<TrainingId>(query)?;
     let (account, limit) = (caller.account, slice.limit);
-    let read = control.shared.store.read("list trainings", |tx| {
-        Box::pin(trainings_list(tx, account, slice.after, limit + 1))
-    });
+    let read = control
+        .shared
+        .store
+        .read("list trainings", |tx| Box::pin(trainings_list(tx, account, slice.after, limit + 1)));
     let mut shaped = Vec::new();
     for row in read.await? {
         shaped.push(shape(row, &caller.account_name)?);
@@ -203,9 +205,10 @@ async fn resolve_data(
     }
     let (mut packages, mut lineage) = (BTreeMap::new(), Vec::new());
     for channel in channels {
-        let wanted = request.data.get(channel).ok_or_else(|| {
-            Error::invalid(format!("the channel {channel:?} needs a data set"))
-        })?;
+        let wanted = request
+            .data
+            .get(channel)
+            .ok_or_else(|| Error::invalid(format!("the channel {channel:?} needs a data set")))?;
         let dataset = items::resolve(control, caller, wanted).await?;
         if dataset.0.item.kind != ItemKind::Dataset {
             return Err(Error::invalid(format!("{wanted} is not a data set")));
@@ -235,9 +238,8 @@ pub(crate) fn size(
     cpu_milli: u32,
 ) -> Result<InstanceType, Error> {
     let names = || InstanceType::ALL.map(|size| size.name).join(", ");
-    let fits = |size: &InstanceType| {
-        size.memory_bytes >= memory_bytes && size.cpu_milli >= cpu_milli
-    };
+    let fits =
+        |size: &InstanceType| size.memory_bytes >= memory_bytes && size.cpu_milli >= cpu_milli;
     match wanted {
         None => InstanceType::ALL.into_iter().find(fits).ok_or_else(|| {
             Error::invalid(format!(
@@ -271,10 +273,11 @@ pub async fn log(
     id: TrainingId,
     query: &LogQuery,
 ) -> Result<Log, Error> {
-    own(control, caller, id, Action::TrainingsRead).await?;
-    let lines = control.log_lines(&id.to_string(), query).await?;
-    let row = own(control, caller, id, Action::TrainingsRead).await?;
-    control.shown_log(&id.to_string(), lines, row.state.ended()).await
+    let ended = || {
+        let row = own(control, caller, id, Action::TrainingsRead);
+        async move { Ok(row.await?.state.ended()) }.boxed()
+    };
+    control.follow_log(&id.to_string(), query, ended).await
 }
 
 /// Wants a training no more. One that has ended stays as it is.
@@ -295,8 +298,7 @@ async fn own(
     id: TrainingId,
     action: Action,
 ) -> Result<TrainingRow, Error> {
-    let read =
-        control.shared.store.read("fetch a training", |tx| Box::pin(training_fetch(tx, id)));
+    let read = control.shared.store.read("fetch a training", |tx| Box::pin(training_fetch(tx, id)));
     let missing = || format!("the training {id}");
     let row = found(read.await, missing)?;
     let resource = Resource::of(Kind::Training, row.account_id);
@@ -325,7 +327,10 @@ fn shape(row: TrainingRow, owner: &Name) -> Result<Training, Error> {
             rows::TrainingState::Failed => TrainingState::Failed,
             rows::TrainingState::Cancelled => TrainingState::Cancelled,
         },
-        progress_ppm: row.progress_ppm,
+        progress_ppm: match row.state {
+            rows::TrainingState::Succeeded => Some(1_000_000),
+            _ => row.progress_ppm,
+        },
         model,
         error: row.error,
         created_at_ms: row.created_at_ms,

@@ -13,7 +13,8 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<(), Error>
     let mut rows = Vec::new();
     for count in &report.counts {
         let id = count.endpoint;
-        let read = control.shared.store.read("fetch an endpoint", |tx| Box::pin(endpoint_fetch(tx, id)));
+        let read =
+            control.shared.store.read("fetch an endpoint", |tx| Box::pin(endpoint_fetch(tx, id)));
         let endpoint = match read.await {
             Ok(endpoint) => endpoint,
             Err(store::Error::NotFound { .. }) => continue,
@@ -36,9 +37,7 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<(), Error>
         .store
         .transact("add a usage report", |tx| {
             let (reporter, rows) = (report.reporter.clone(), rows.clone());
-            Box::pin(async move {
-                usage_record(tx, &reporter, report.number, &rows, now_ms).await
-            })
+            Box::pin(async move { usage_record(tx, &reporter, report.number, &rows, now_ms).await })
         })
         .await?;
     Ok(())

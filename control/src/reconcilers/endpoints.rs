@@ -69,9 +69,8 @@ impl Endpoints {
     }
 
     async fn close(&self) -> Result<Status, Error> {
-        let read = self.control.shared.store.read("list endpoints", |tx| {
-            Box::pin(endpoints_list_all(tx))
-        });
+        let read =
+            self.control.shared.store.read("list endpoints", |tx| Box::pin(endpoints_list_all(tx)));
         let mut status = Status::default();
         for endpoint in read.await? {
             let name = endpoint.name.clone();
@@ -111,7 +110,8 @@ impl Endpoints {
                         Err(error) => return Err(error),
                     }
                     if tried.len() >= FAILURES_MAX {
-                        problem = problem.or_else(|| tried.iter().max_by_key(|row| row.id).map(why));
+                        problem =
+                            problem.or_else(|| tried.iter().max_by_key(|row| row.id).map(|row| why(row)));
                     }
                 }
             }
@@ -202,9 +202,11 @@ impl Endpoints {
         }
         if instances.iter().all(|row| row.ended_at_ms.is_some()) {
             let id = endpoint.id;
-            let removed = self.control.shared.store.transact("remove an endpoint", |tx| {
-                Box::pin(endpoint_remove(tx, id))
-            });
+            let removed = self
+                .control
+                .shared
+                .store
+                .transact("remove an endpoint", |tx| Box::pin(endpoint_remove(tx, id)));
             removed.await?;
             steps += 1;
         }
@@ -237,7 +239,7 @@ impl Endpoints {
     }
 }
 
-fn why(row: &&InstanceRow) -> String {
+fn why(row: &InstanceRow) -> String {
     let report = row.report.clone().and_then(|report| {
         serde_json::from_value::<InstanceReport>(report).ok().and_then(|report| report.error)
     });
@@ -254,7 +256,9 @@ impl Reconciler for Endpoints {
     }
 
     fn activate(&self) -> BoxFuture<'_, Status> {
-        async { self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error))) }
-            .boxed()
+        async {
+            self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error)))
+        }
+        .boxed()
     }
 }

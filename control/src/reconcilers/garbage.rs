@@ -150,8 +150,12 @@ impl Garbage {
             let chunk = Chunk { id, references, touched_at_ms, condemned_at_ms: None };
             garbage::decide(&chunk, now_ms, &settings) == garbage::Decision::Condemn
         };
-        let condemned: Vec<Digest> =
-            chunks.iter().filter(|chunk| dies(chunk)).map(|chunk| chunk.0).take(settings.acts_max).collect();
+        let condemned: Vec<Digest> = chunks
+            .iter()
+            .filter(|chunk| dies(chunk))
+            .map(|chunk| chunk.0)
+            .take(settings.acts_max)
+            .collect();
         if condemned.is_empty() {
             return Ok(0);
         }
@@ -181,9 +185,7 @@ impl Garbage {
             let live = control
                 .shared
                 .store
-                .read("list objects", |tx| {
-                    Box::pin(objects_list_live(tx, account, after, BATCH))
-                })
+                .read("list objects", |tx| Box::pin(objects_list_live(tx, account, after, BATCH)))
                 .await?;
             let Some((_, last)) = live.last() else { break };
             after = *last;
@@ -217,7 +219,9 @@ impl Reconciler for Garbage {
     }
 
     fn activate(&self) -> BoxFuture<'_, Status> {
-        async { self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error))) }
-            .boxed()
+        async {
+            self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error)))
+        }
+        .boxed()
     }
 }

@@ -82,7 +82,9 @@ impl Reconciler for LostHosts {
     }
 
     fn activate(&self) -> BoxFuture<'_, Status> {
-        async { self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error))) }
-            .boxed()
+        async {
+            self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error)))
+        }
+        .boxed()
     }
 }

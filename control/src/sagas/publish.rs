@@ -141,9 +141,7 @@ impl Saga for PublishSaga {
             0 => self.fail(state).await,
             4 => match state.instance {
                 None => Ok(()),
-                Some(id) => {
-                    instances::let_go(&self.control, id).await.map_err(|e| failure(&e))
-                }
+                Some(id) => instances::let_go(&self.control, id).await.map_err(|e| failure(&e)),
             },
             _ => Ok(()),
         }
@@ -157,9 +155,11 @@ impl Saga for PublishSaga {
 impl PublishSaga {
     async fn receive(&self, state: &mut State) -> Result<Outcome, Failure> {
         let id = state.object;
-        let read = self.control.shared.store.read("fetch the package", |tx| {
-            Box::pin(store::objects::object_fetch(tx, id))
-        });
+        let read = self
+            .control
+            .shared
+            .store
+            .read("fetch the package", |tx| Box::pin(store::objects::object_fetch(tx, id)));
         let row = read.await.map_err(|error| failure(&error.into()))?;
         state.package_sha256 = Some(row.sha256);
         state.package_bytes = row.bytes;
@@ -242,7 +242,8 @@ impl PublishSaga {
             stage: 0,
             task,
         };
-        let row = instances::place(&self.control, placing).await.map_err(|error| failure(&error))?;
+        let row =
+            instances::place(&self.control, placing).await.map_err(|error| failure(&error))?;
         let Some(report) = ended(&row)? else {
             return Ok(Outcome::Wait { retry_after_ms: WAIT_MS });
         };
@@ -289,13 +290,13 @@ impl PublishSaga {
                 value.map(|value| Figure { name, value, grade, source })
             })
             .collect();
-        let text = format!(
-            "start {} us, median {} us, 99 of 100 under {} us, peak memory {} bytes",
-            measures.start_us,
-            measures.latency_p50_us.unwrap_or(0),
-            measures.latency_p99_us.unwrap_or(0),
-            measures.memory_peak_bytes.unwrap_or(0),
-        );
+        let figures: Vec<String> = state
+            .figures
+            .iter()
+            .map(|figure| format!("{:?} {}", figure.name, figure.value))
+            .collect();
+        let text =
+            if figures.is_empty() { "nothing measured".to_owned() } else { figures.join(", ") };
         self.say(state, "measure", "info", &text).await?;
         instances::let_go(&self.control, id).await.map_err(|error| failure(&error))?;
         Ok(Outcome::Done)
@@ -389,9 +390,7 @@ impl PublishSaga {
             .await;
         match committed {
             Ok(()) => Ok(()),
-            Err(Error::Store(
-                store::Error::Stale { .. } | store::Error::Unique { .. },
-            )) => {
+            Err(Error::Store(store::Error::Stale { .. } | store::Error::Unique { .. })) => {
                 // Another publishing of the same item was quicker: draw the next number.
                 state.version = None;
                 Err(Failure::transient("another version of the item was published meanwhile"))
@@ -481,9 +480,11 @@ impl PublishSaga {
         F: FnOnce(&package::Open<'_>) -> T + Send + 'static,
     {
         let id = state.object;
-        let read = self.control.shared.store.read("fetch the package", |tx| {
-            Box::pin(store::objects::object_fetch(tx, id))
-        });
+        let read = self
+            .control
+            .shared
+            .store
+            .read("fetch the package", |tx| Box::pin(store::objects::object_fetch(tx, id)));
         let row = read.await.map_err(|error| failure(&error.into()))?;
         let reader = self.control.open_object(&row).await.map_err(|error| failure(&error))?;
         with_package(reader, work).await.map_err(|error| failure(&error))

@@ -138,12 +138,8 @@ impl TrainSaga {
         let host = instances::host_name(&self.control, instance.host_id).await;
         let text = format!("a {} instance on host {host}", state.resolved.instance_type);
         self.say(state, "allocate", &text).await?;
-        self.update(TrainingRow {
-            state: TrainingState::Running,
-            instance_id: Some(id),
-            ..row
-        })
-        .await?;
+        self.update(TrainingRow { state: TrainingState::Running, instance_id: Some(id), ..row })
+            .await?;
         Ok(Outcome::Done)
     }
 
@@ -175,8 +171,11 @@ impl TrainSaga {
             self.begin_publish(state, id).await?;
             self.update(TrainingRow { state: TrainingState::Publishing, ..row }).await?;
         }
-        let read =
-            self.control.shared.store.read("fetch a publishing", |tx| Box::pin(publish_fetch(tx, id)));
+        let read = self
+            .control
+            .shared
+            .store
+            .read("fetch a publishing", |tx| Box::pin(publish_fetch(tx, id)));
         let publish = read.await.map_err(|error| failure(&error.into()))?;
         match publish.state {
             PublishState::Running => Ok(Outcome::Wait { retry_after_ms: WAIT_MS / 4 }),
@@ -265,8 +264,11 @@ impl TrainSaga {
 
     async fn row(&self, state: &State) -> Result<TrainingRow, Failure> {
         let id = state.training;
-        let read =
-            self.control.shared.store.read("fetch a training", |tx| Box::pin(training_fetch(tx, id)));
+        let read = self
+            .control
+            .shared
+            .store
+            .read("fetch a training", |tx| Box::pin(training_fetch(tx, id)));
         read.await.map_err(|error| failure(&error.into()))
     }
 
@@ -315,7 +317,6 @@ fn config(resolved: &Resolved) -> BTreeMap<String, serde_json::Value> {
     let hyperparameters: BTreeMap<&String, String> =
         resolved.parameters.iter().map(|(name, value)| (name, text(value))).collect();
     let channel = serde_json::json!({
-        "ContentType": "application/octet-stream",
         "TrainingInputMode": "File",
         "S3DistributionType": "FullyReplicated",
         "RecordWrapperType": "None",

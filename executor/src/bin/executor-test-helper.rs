@@ -28,14 +28,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// A worker in miniature: answers each connection with one line.
+/// A worker in miniature: answers each connection with its task, and what it sees of the host.
 fn serve() -> ExitCode {
     use std::os::fd::AsFd as _;
     let listener = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
     let listener = std::os::unix::net::UnixListener::from(listener);
     let task = std::env::vars().find(|(name, _)| name == "FREEHOLD_TASK").map(|(_, value)| value);
+    let seen: Vec<&str> = ["/root", "/etc/shadow", "/etc/passwd", "/proc/1/status", "/sys"]
+        .into_iter()
+        .filter(|path| fs::read_dir(path).is_ok() || fs::read(path).is_ok())
+        .collect();
+    let package = fs::read_dir(".").unwrap().count();
+    let written = fs::write(std::env::temp_dir().join("x"), "x").is_ok();
     for stream in listener.incoming() {
-        writeln!(stream.unwrap(), "{}", task.as_deref().unwrap_or("no task")).unwrap();
+        let task = task.as_deref().unwrap_or("no task");
+        let told = serde_json::json!({
+            "task": serde_json::from_str::<serde_json::Value>(task).unwrap(),
+            "seen": seen, "package": package, "scratch": written,
+            "socket": call(libc::SYS_socket, [2, 1, 0, 0]).is_ok(),
+        });
+        writeln!(stream.unwrap(), "{told}").unwrap();
     }
     ExitCode::SUCCESS
 }

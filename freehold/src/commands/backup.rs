@@ -6,7 +6,7 @@
 //!
 //! Always true: a folder of the wanted name is whole, or is not there; nothing of a copy is put
 //! back unless every digest is right; the cloud may run while it is copied.
-//! Absent on purpose: PostgreSQL and S3, which have better tools of their own.
+//! Absent on purpose: `PostgreSQL` and S3, which have better tools of their own.
 
 mod restore;
 mod seal;

@@ -15,7 +15,7 @@ use crate::output::{Output, note};
 
 /// How often an endpoint is looked at, and how long it is waited for.
 const PAUSE: Duration = Duration::from_millis(200);
-const WAIT: Duration = Duration::from_secs(600);
+const WAIT: Duration = Duration::from_mins(10);
 /// Elements of an input that are written out in an example.
 const ELEMENTS_MAX: usize = 16;
 
@@ -69,7 +69,7 @@ pub async fn wait_until_ready(client: &Client, name: &Name) -> Result<Endpoint, 
                 return Err(Failure::refused(message).hint(log).code("instance_failed"));
             }
             EndpointState::Starting if begun.elapsed() > WAIT => {
-                let message = format!("{name} is still starting after {} s", WAIT.as_secs());
+                let message = format!("{name} is still starting after {} minutes", WAIT.as_secs() / 60);
                 return Err(Failure::unavailable(message).hint(log));
             }
             EndpointState::Starting => tokio::time::sleep(PAUSE).await,

@@ -10,7 +10,7 @@ use types::Name;
 
 use crate::args::InvokeArguments;
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{Output, write_stdout};
 
 const JSON: &str = "application/json";
 /// How long an answer may take beyond the client's usual limit.
@@ -38,7 +38,7 @@ pub(super) async fn run(
     if !answer.ends_with(b"\n") {
         answer.push(b'\n');
     }
-    out.raw(&answer)
+    write_stdout(&answer)
 }
 
 /// `endpoint`, or `account.endpoint`.

@@ -12,7 +12,7 @@ use types::{Name, PublishId, TrainingId};
 
 use crate::args::LogsArguments;
 use crate::exit::Failure;
-use crate::output::{Output, time};
+use crate::output::{Output, time, write_stdout};
 
 /// How long one call waits for a line.
 const WAIT_MS: u64 = 10_000;
@@ -122,7 +122,7 @@ fn write(line: &LogLine, out: &Output) -> Result<(), Failure> {
         format!("{}  {}", time(line.at_ms), sentence(line))
     };
     text.push('\n');
-    out.raw(text.as_bytes())
+    write_stdout(text.as_bytes())
 }
 
 /// `step  text`, and the level where it is not the usual one.

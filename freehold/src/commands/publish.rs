@@ -54,6 +54,9 @@ pub(super) async fn publish_and_show(
     out.one(&publish, |publish| rows(publish, version.as_ref()))
 }
 
+/// Called with each line of a log.
+pub type Tell = dyn Fn(&LogLine) -> Result<(), Failure> + Sync;
+
 /// Publishes a folder; `tell` is called with each line of the log.
 ///
 /// # Errors
@@ -63,7 +66,7 @@ pub async fn publish_folder(
     client: &Client,
     folder: &Path,
     sharing: Option<Sharing>,
-    (out, tell): (&Output, &(dyn Fn(&LogLine) -> Result<(), Failure> + Sync)),
+    (out, tell): (&Output, &Tell),
 ) -> Result<Publish, Failure> {
     let busy = out.busy(&format!("packing {}", folder.display()));
     let package = pack(folder.to_owned()).await;

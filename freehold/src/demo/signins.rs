@@ -194,10 +194,12 @@ fn asked(rows: &[Row], from_log: usize) -> Vec<&Row> {
 
 /// The newest of each kind, for logs that end with a long run of one kind.
 fn spread<'r>(all: &[&'r Row]) -> Vec<&'r Row> {
-    let newest = |risky: bool| {
-        all.iter().rev().filter(move |row| row.risky == risky).take(ASKED_MAX / 2).rev().copied()
-    };
-    newest(false).chain(newest(true)).collect()
+    let mut some = Vec::new();
+    for kind in [false, true] {
+        let of_kind: Vec<&Row> = all.iter().copied().filter(|row| row.risky == kind).collect();
+        some.extend_from_slice(&of_kind[of_kind.len().saturating_sub(ASKED_MAX / 2)..]);
+    }
+    some
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, Failure> {

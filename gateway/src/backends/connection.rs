@@ -28,6 +28,8 @@ use crate::settings::Settings;
 
 /// Room made for a read when the frame's length is not known yet.
 const READ_BYTES: usize = 64 << 10;
+/// Less room than this is not worth a read.
+const READ_BYTES_MIN: usize = 4 << 10;
 /// Most parts handed to one write (the kernel takes 1,024; a few fill any socket).
 const SLICES_MAX: usize = 64;
 
@@ -351,7 +353,7 @@ async fn read_frames(mut half: impl AsyncRead + Unpin, shared: &Arc<Shared>) -> 
         if shared.unused.load(Ordering::Acquire) && shared.pending.lock().waiting.is_empty() {
             return Ok(());
         }
-        if buffer.capacity() == buffer.len() {
+        if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
             buffer.reserve(READ_BYTES);
         }
         tokio::select! {

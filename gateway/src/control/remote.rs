@@ -98,11 +98,7 @@ impl Remote {
 }
 
 impl Control for Remote {
-    fn watch_routes(
-        &self,
-        after: u64,
-        wait_ms: u64,
-    ) -> BoxFuture<'_, Result<Routes, Unreachable>> {
+    fn watch_routes(&self, after: u64, wait_ms: u64) -> BoxFuture<'_, Result<Routes, Unreachable>> {
         let watch = Watch { after, wait_ms };
         Box::pin(async move { self.client.routes_watch(watch).await.map_err(Unreachable::new) })
     }

@@ -58,7 +58,8 @@ pub(super) fn read(body: &[u8], specs: &[TensorSpec]) -> Result<(Vec<Tensor>, Fo
 
 fn no_form() -> Error {
     Error::bad_request(
-        "the body is none of {\"instances\": [rows]}, {\"inputs\": {name: values}} or a list of rows",
+        "the body is none of {\"instances\": [rows]}, {\"inputs\": {name: values}} or a list of \
+         rows",
     )
 }
 
@@ -191,9 +192,12 @@ pub(super) fn write(outputs: &[Tensor], form: Form) -> Result<Bytes, Error> {
     let rows = outputs.first().and_then(|output| output.shape.first()).copied();
     let even = rows.is_some() && outputs.iter().all(|it| it.shape.first().copied() == rows);
     let written = match (form, outputs) {
-        (Form::Rows, [output]) if even => serde_json::to_vec(&Predictions { predictions: nest(output) }),
+        (Form::Rows, [output]) if even => {
+            serde_json::to_vec(&Predictions { predictions: nest(output) })
+        }
         (Form::Rows, _) if even => {
-            let rows = Rows { rows: rows.unwrap_or(0), outputs: outputs.iter().map(nest).collect() };
+            let rows =
+                Rows { rows: rows.unwrap_or(0), outputs: outputs.iter().map(nest).collect() };
             serde_json::to_vec(&Predictions { predictions: rows })
         }
         _ => {

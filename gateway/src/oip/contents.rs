@@ -4,8 +4,8 @@
 //! returned has the bytes that its datatype and shape say.
 
 use bytes::Bytes;
-use formats::oip::elements::{Element, Elements, push_bytes};
 use formats::oip::check_tensor;
+use formats::oip::elements::{Element, Elements, push_bytes};
 use types::{Datatype, Tensor};
 
 use crate::error::Error;

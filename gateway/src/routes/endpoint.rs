@@ -76,7 +76,9 @@ impl Endpoint {
     pub(crate) fn allows(&self, rights: &Authorizer, caller: &Caller, action: Action) -> bool {
         let principal = match caller {
             Caller::Anonymous => None,
-            Caller::Known(known) => Some(access::Principal::member(known.account, role(known.role))),
+            Caller::Known(known) => {
+                Some(access::Principal::member(known.account, role(known.role)))
+            }
         };
         // Of the accounts it is shared with only the caller's own counts: no list is copied.
         let named = caller.account().filter(|account| self.accounts.contains(account));

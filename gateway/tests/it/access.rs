@@ -9,7 +9,8 @@ const INFER: &[u8] =
 #[tokio::test]
 async fn every_route_refuses_strangers_and_tells_them_nothing() {
     let world = World::start().await;
-    let callers = [("acme", Some(ACME)), ("other", Some(OTHER)), ("wrong", Some("x")), ("none", None)];
+    let callers =
+        [("acme", Some(ACME)), ("other", Some(OTHER)), ("wrong", Some("x")), ("none", None)];
     let mut table = String::new();
     for path in [
         "GET /v2/health/live",
@@ -57,7 +58,8 @@ async fn the_unknown_and_the_forbidden_are_the_same_to_the_byte() {
         ("/endpoints/acme.echo/invocations", "/endpoints/acme.none/invocations"),
     ] {
         for secret in [Some(OTHER), None] {
-            let method = if forbidden.starts_with("/v2/models/acme.echo/") { "POST" } else { "GET" };
+            let method =
+                if forbidden.starts_with("/v2/models/acme.echo/") { "POST" } else { "GET" };
             let ask = |path| Ask { method, path, secret, ..Ask::default() };
             let forbidden = world.ask(ask(forbidden)).await;
             let unknown = world.ask(ask(unknown)).await;

@@ -25,7 +25,8 @@ async fn a_caller_that_goes_away_cancels_its_request_at_the_worker() {
 #[tokio::test]
 async fn the_callers_timeout_stops_the_worker() {
     let mut world = World::start().await;
-    let body = String::from_utf8_lossy(BODY).replacen('{', r#"{"parameters": {"timeout": 20000}, "#, 1);
+    let body =
+        String::from_utf8_lossy(BODY).replacen('{', r#"{"parameters": {"timeout": 20000}, "#, 1);
     let answer = world.ask(Ask::post(SLOW, body.as_bytes())).await;
     assert_eq!(answer.status, 504);
     let text = "the model did not answer within 20000 microseconds and was stopped";

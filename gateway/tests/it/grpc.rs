@@ -67,7 +67,8 @@ async fn answers_and_errors_are_the_protocols() {
     golden.push(line(client.server_live(by("", ServerLiveRequest {})).await));
     golden.push(line(client.server_ready(by("", ServerReadyRequest {})).await));
     golden.push(line(client.server_metadata(by("", ServerMetadataRequest {})).await));
-    for (name, version) in [("echo", ""), ("echo", "3"), ("echo", "4"), ("cold", ""), ("none", "")] {
+    for (name, version) in [("echo", ""), ("echo", "3"), ("echo", "4"), ("cold", ""), ("none", "")]
+    {
         let (name, version) = (name.to_owned(), version.to_owned());
         let asked = ModelReadyRequest { name: name.clone(), version: version.clone() };
         golden.push(line(client.model_ready(by(ACME, asked)).await));

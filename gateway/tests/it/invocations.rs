@@ -52,12 +52,8 @@ async fn json_csv_and_errors() {
 async fn numpy_both_ways() {
     let world = World::start().await;
     let data: Bytes = [1.0_f32, 2.0, 3.0, 4.0].iter().flat_map(|it| it.to_le_bytes()).collect();
-    let tensor = Tensor {
-        name: "OUTPUT".to_owned(),
-        datatype: Datatype::Fp32,
-        shape: vec![2, 2],
-        data,
-    };
+    let tensor =
+        Tensor { name: "OUTPUT".to_owned(), datatype: Datatype::Fp32, shape: vec![2, 2], data };
     let file = npy::write(&tensor).unwrap();
     let headers = [("content-type", "application/x-npy")];
     let answer = world.ask(Ask::post(PATH, &file).with(&headers)).await;
@@ -70,7 +66,8 @@ async fn an_endpoint_answers_bare_paths_on_its_own_host_name() {
     let base_domain = Some("example.org".to_owned());
     let world = World::start_with(Settings { base_domain, ..Settings::default() }).await;
     let mut golden = String::new();
-    for host in ["echo.acme.example.org:8000", "none.acme.example.org", "example.org", "localhost"] {
+    for host in ["echo.acme.example.org:8000", "none.acme.example.org", "example.org", "localhost"]
+    {
         let headers = [("host", host)];
         let ping = world.ask(Ask::get("/ping").with(&headers)).await.status;
         let invoked = world.ask(Ask::post("/invocations", b"[[1, 2]]").with(&headers)).await;

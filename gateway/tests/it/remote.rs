@@ -38,7 +38,12 @@ fn identity(authority: &Authority, process: Process) -> Identity {
 }
 
 /// An agent's data port: reads whom the gateway wants, and splices to that worker.
-async fn agent(tasks: &Tasks, authority: &Authority, as_process: Process, to: PathBuf) -> SocketAddr {
+async fn agent(
+    tasks: &Tasks,
+    authority: &Authority,
+    as_process: Process,
+    to: PathBuf,
+) -> SocketAddr {
     let shown = identity(authority, as_process);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
@@ -90,7 +95,6 @@ async fn world_behind(process: Process) -> World {
     let worker = PathBuf::from(std::mem::replace(&mut backend.socket, "/not/here".to_owned()));
     let address = agent(&world.tasks, &authority, process, worker).await;
     backend.data_address = Some(address.to_string());
-    // Another generation, so that no connection of before is used.
     world.tell(routes).await;
     world
 }

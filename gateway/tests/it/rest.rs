@@ -9,15 +9,17 @@ use gateway::Settings;
 
 use crate::world::{Answered, Ask, World};
 
-const PLAIN: &str =
-    r#"{"id": "7", "inputs": [{"name": "INPUT", "shape": [1, 2], "datatype": "FP32", "data": [1.5, -2]}]}"#;
+const PLAIN: &str = r#"{"id": "7", "inputs": [
+    {"name": "INPUT", "shape": [1, 2], "datatype": "FP32", "data": [1.5, -2]}]}"#;
 
 /// A binary request whose answer is wanted in binary; JSON, then data.
 fn binary(values: &[f32]) -> (usize, Vec<u8>) {
     let data: Vec<u8> = values.iter().flat_map(|it| it.to_le_bytes()).collect();
     let (rows, bytes) = (values.len() / 2, data.len());
     let json = format!(
-        r#"{{"parameters":{{"binary_data_output":true,"sequence_id":0,"unheard_of":"x"}},"inputs":[{{"name":"INPUT","shape":[{rows},2],"datatype":"FP32","parameters":{{"binary_data_size":{bytes}}}}}]}}"#
+        r#"{{"parameters":{{"binary_data_output":true,"sequence_id":0,"unheard_of":"x"}},
+        "inputs":[{{"name":"INPUT","shape":[{rows},2],"datatype":"FP32",
+        "parameters":{{"binary_data_size":{bytes}}}}}]}}"#
     );
     (json.len(), [json.as_bytes(), &data].concat())
 }
@@ -88,7 +90,10 @@ async fn binary_tensors_travel_both_ways() {
     let length = length.to_string();
     let headers = [("inference-header-content-length", length.as_str())];
     let answer = world.ask(Ask::post("/v2/models/echo/infer", &body).with(&headers)).await;
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/octet-stream")));
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, Some("application/octet-stream"))
+    );
     assert_eq!(data(&answer), &body[length.parse().unwrap()..]);
     let json = answer.body.len() - data(&answer).len();
     insta::assert_snapshot!(String::from_utf8_lossy(&answer.body[..json]));

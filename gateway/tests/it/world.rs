@@ -18,9 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use types::frame::{self, Answer, Frame};
-use types::{
-    AccountId, Datatype, EndpointId, ErrorKind, HostId, InstanceId, TensorSpec, TokenId,
-};
+use types::{AccountId, Datatype, EndpointId, ErrorKind, HostId, InstanceId, TensorSpec, TokenId};
 use uuid::Uuid;
 use workflow::{BoxFuture, Clock, Tasks};
 
@@ -109,8 +107,7 @@ impl World {
         let _loops = gateway.run();
         let folder = tempfile::tempdir().unwrap();
         let slow = worker(&tasks, &folder.path().join("slow"), Manner::Slow);
-        for (name, manner) in
-            [("echo", Manner::Echo), ("fail", Manner::Fail), ("die", Manner::Die)]
+        for (name, manner) in [("echo", Manner::Echo), ("fail", Manner::Fail), ("die", Manner::Die)]
         {
             worker(&tasks, &folder.path().join(name), manner);
         }
@@ -372,10 +369,9 @@ async fn serve_frames(
                     continue;
                 }
                 (_, Manner::Die) => return,
-                (_, _) => Frame::Failure {
-                    kind: ErrorKind::Internal,
-                    message: "secret cause".to_owned(),
-                },
+                (_, _) => {
+                    Frame::Failure { kind: ErrorKind::Internal, message: "secret cause".to_owned() }
+                }
             };
             frame::encode(number, &answer, &mut write).unwrap();
         }

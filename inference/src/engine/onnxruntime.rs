@@ -18,7 +18,7 @@ use ort::value::{
 use types::{Datatype, Tensor, TensorSpec};
 
 use super::elements::{numbers, texts, write_texts};
-use super::{Description, Engine, Input, Ran, Stop, Told, describe, ns_since};
+use super::{Description, Engine, Input, Ran, Stop, describe, ns_since};
 use crate::fault::Fault;
 use crate::task::Task;
 
@@ -44,7 +44,7 @@ impl OnnxRuntime {
             })
         });
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-        let outputs: Vec<Option<Told>> = session.outputs().iter().map(told).collect();
+        let outputs: Vec<Option<TensorSpec>> = session.outputs().iter().map(told).collect();
         let tensors = outputs.iter().map(Option::is_some).collect();
         let outputs = outputs.into_iter().flatten().collect();
         let description = describe("onnxruntime", version(library), inputs, outputs, task);
@@ -77,9 +77,10 @@ fn environment(library: &Path) -> Result<&'static Environment, Fault> {
     made.as_ref().map_err(Clone::clone)
 }
 
-/// Warnings and worse go to the instance's log.
+/// Errors go to the instance's log. Warnings are about the graph and the machine, and repeat at
+/// every start.
 fn log(level: LogLevel, _category: &str, _id: &str, _place: &str, message: &str) {
-    if level >= LogLevel::Warning {
+    if level >= LogLevel::Error {
         let _ = writeln!(std::io::stderr(), "onnxruntime: {message}");
     }
 }
@@ -95,11 +96,10 @@ fn version(library: &Path) -> String {
     from_name.or_else(from_build).unwrap_or_else(|| "unknown".to_owned())
 }
 
-fn told(outlet: &Outlet) -> Option<Told> {
-    let ValueType::Tensor { ty, shape, dimension_symbols } = outlet.dtype() else { return None };
+fn told(outlet: &Outlet) -> Option<TensorSpec> {
+    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else { return None };
     let shape = shape.iter().map(|&size| size.max(-1)).collect();
-    let spec = TensorSpec { name: outlet.name().to_owned(), datatype: datatype(*ty)?, shape };
-    Some(Told { spec, first: dimension_symbols.first().cloned().unwrap_or_default() })
+    Some(TensorSpec { name: outlet.name().to_owned(), datatype: datatype(*ty)?, shape })
 }
 
 fn datatype(ty: TensorElementType) -> Option<Datatype> {

@@ -15,7 +15,7 @@ use tract_onnx::pb::{self, ValueInfoProto, tensor_shape_proto::dimension, type_p
 use tract_onnx::prelude::*;
 use types::{Datatype, TensorSpec};
 
-use super::{Description, Engine, Input, Ran, Stop, Told, describe, ns_since};
+use super::{Description, Engine, Input, Ran, Stop, describe, ns_since};
 use crate::fault::Fault;
 use crate::task::Task;
 
@@ -172,7 +172,7 @@ fn tensor(spec: &TensorSpec, value: &Tensor) -> TractResult<types::Tensor> {
 }
 
 /// Inputs and outputs as the file tells them; inputs with a default value are left out.
-fn specs(proto: &pb::ModelProto) -> Result<(Vec<Told>, Vec<Told>), Fault> {
+fn specs(proto: &pb::ModelProto) -> Result<(Vec<TensorSpec>, Vec<TensorSpec>), Fault> {
     let graph = proto.graph.as_ref().ok_or_else(|| Fault::bad("the file holds no graph"))?;
     let given = |info: &&ValueInfoProto| {
         !graph.initializer.iter().any(|initializer| initializer.name == info.name)
@@ -182,23 +182,17 @@ fn specs(proto: &pb::ModelProto) -> Result<(Vec<Told>, Vec<Told>), Fault> {
     Ok((inputs, outputs))
 }
 
-fn told(info: &ValueInfoProto) -> Result<Told, Fault> {
+fn told(info: &ValueInfoProto) -> Result<TensorSpec, Fault> {
     let refuse = || Fault::bad(format!("{:?} is of a type that tract does not take", info.name));
     let value = info.r#type.as_ref().and_then(|found| found.value.as_ref());
     let Some(type_proto::Value::TensorType(tensor)) = value else { return Err(refuse()) };
     let datatype = datatype(tensor.elem_type).ok_or_else(refuse)?;
-    let (mut shape, mut first) = (Vec::new(), String::new());
-    for (index, size) in tensor.shape.iter().flat_map(|shape| &shape.dim).enumerate() {
-        match &size.value {
-            Some(dimension::Value::DimValue(size)) => shape.push(*size),
-            Some(dimension::Value::DimParam(name)) if index == 0 => {
-                shape.push(-1);
-                first.clone_from(name);
-            }
-            Some(dimension::Value::DimParam(_)) | None => shape.push(-1),
-        }
-    }
-    Ok(Told { spec: TensorSpec { name: info.name.clone(), datatype, shape }, first })
+    let dims = tensor.shape.iter().flat_map(|shape| &shape.dim);
+    let shape = dims.map(|dim| match &dim.value {
+        Some(dimension::Value::DimValue(size)) => *size,
+        Some(dimension::Value::DimParam(_)) | None => -1,
+    });
+    Ok(TensorSpec { name: info.name.clone(), datatype, shape: shape.collect() })
 }
 
 /// ONNX's number of an element type; see `onnx.proto`, `TensorProto.DataType`.

@@ -16,8 +16,9 @@ fn tensors() -> impl Strategy<Value = Vec<Tensor>> {
 }
 
 fn frames() -> impl Strategy<Value = Frame> {
-    let infer = (any::<u64>(), tensors(), vec("[a-z]{0,8}", 0..3))
-        .prop_map(|(budget_us, inputs, outputs)| Frame::Infer(Infer { budget_us, inputs, outputs }));
+    let infer = (any::<u64>(), tensors(), vec("[a-z]{0,8}", 0..3)).prop_map(
+        |(budget_us, inputs, outputs)| Frame::Infer(Infer { budget_us, inputs, outputs }),
+    );
     let answer = (any::<[u64; 4]>(), any::<u32>(), tensors()).prop_map(|(times, rows, outputs)| {
         Frame::Answer(Answer {
             queue_ns: times[0],

@@ -58,9 +58,11 @@ fn check_free(data: &Path) -> Result<(), Failure> {
     match fs::read_dir(data) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Failure::usage(format!("{}: {error}", data.display()))),
-        Ok(mut entries) if entries.next().is_none() => Ok(()),
-        Ok(_) => Err(Failure::usage(format!("{} is not empty", data.display()))
-            .hint("name another folder with --data, or move this one away first")),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(Failure::usage(format!("{} is not empty", data.display()))
+                .hint("name another folder with --data, or move this one away first")),
+        },
     }
 }
 

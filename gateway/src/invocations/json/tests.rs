@@ -26,7 +26,10 @@ fn every_form_of_inputs_is_read_or_refused_with_a_cure() {
         (r#"[{"x": [1, 2]}, {"x": [3, 4]}]"#, &one),
         (r#"{"inputs": {"x": [[1, 2]]}}"#, &one),
         (r#"{"inputs": [[1, 2]]}"#, &one),
-        (r#"{"inputs": [{"name": "x", "datatype": "UINT8", "shape": [1, 2], "data": [1, 2]}]}"#, &one),
+        (
+            r#"{"inputs": [{"name": "x", "datatype": "UINT8", "shape": [1, 2], "data": [1, 2]}]}"#,
+            &one,
+        ),
         (r#"{"instances": [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]}"#, &two),
         (r#"{"instances": [[1, 2]]}"#, &flat),
         (r#"{"inputs": {"a": [1, 2], "b": ["x", "y"]}}"#, &two),
@@ -40,7 +43,8 @@ fn every_form_of_inputs_is_read_or_refused_with_a_cure() {
         (r#"{"inputs""#, &one),
         ("7", &one),
     ];
-    let table: String = cases.map(|(body, specs)| format!("{body}\n  {}\n", told(body, specs))).concat();
+    let table: String =
+        cases.map(|(body, specs)| format!("{body}\n  {}\n", told(body, specs))).concat();
     insta::assert_snapshot!(table);
 }
 
@@ -59,7 +63,8 @@ fn answers_are_written_by_row_or_by_output() {
         data: Bytes::from_static(&[1, 0, 0, 0, b'a', 0, 0, 0, 0]),
     };
     let scalar = Tensor { shape: vec![], data: float.data.slice(..4), ..float.clone() };
-    let broken = Tensor { data: Bytes::from_static(&[1, 0, 0, 0, 255, 0, 0, 0, 0]), ..text.clone() };
+    let broken =
+        Tensor { data: Bytes::from_static(&[1, 0, 0, 0, 255, 0, 0, 0, 0]), ..text.clone() };
     let mut table = String::new();
     let both = [float.clone(), text];
     for outputs in [&both[..1], &both, &[scalar], &[broken]] {

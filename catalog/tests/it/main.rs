@@ -1,0 +1,4 @@
+//! What the catalogue refuses and what it takes, on packages made here.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod package;

@@ -1,0 +1,6 @@
+//! Whole clouds, made of the real program, spoken to as users do.
+
+mod grpc;
+mod sharing;
+mod story;
+mod world;

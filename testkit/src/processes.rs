@@ -1,0 +1,45 @@
+//! Which processes are left when a program was killed.
+//!
+//! The test process adopts whatever its children leave behind (`PR_SET_CHILD_SUBREAPER`), so an
+//! orphan, however it was made, is one of our children and is found in `/proc`.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use nix::sys::prctl;
+
+/// Children that tests started on purpose.
+static KNOWN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Adopts orphans from now on.
+pub fn adopt() {
+    prctl::set_child_subreaper(true).expect("Linux knows subreapers since 3.4");
+}
+
+/// Tells that this child was started on purpose.
+pub(crate) fn know(pid: u32) {
+    KNOWN.lock().expect("nobody panics while holding it").insert(pid);
+}
+
+/// Orphans that still run: number and command line of each.
+pub fn left() -> Vec<String> {
+    let known = KNOWN.lock().expect("nobody panics while holding it").clone();
+    let me = std::process::id();
+    let mut left = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        // The name in parentheses may hold anything; the state and the parent stand behind it.
+        let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+        let (state, parent) = (fields.next(), fields.next());
+        let ours = parent.and_then(|parent| parent.parse::<u32>().ok()) == Some(me);
+        if ours && state != Some("Z") && !known.contains(&pid) {
+            let words = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let words = String::from_utf8_lossy(&words).replace('\0', " ");
+            left.push(format!("{pid} {}", words.trim()));
+        }
+    }
+    left
+}

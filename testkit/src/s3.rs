@@ -1,0 +1,90 @@
+//! An S3-compatible server on the loopback, over a temporary folder.
+//!
+//! Always true: it runs on a thread of its own, so a test may block while its cloud asks; it ends
+//! when it is dropped.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+const ID: &str = "test-id";
+const SECRET: &str = "test-secret";
+const BUCKET: &str = "freehold-test";
+
+/// A server with one bucket.
+#[derive(Debug)]
+pub struct S3 {
+    address: SocketAddr,
+    root: TempDir,
+    /// Dropped to end it.
+    _running: oneshot::Sender<()>,
+}
+
+impl S3 {
+    /// Starts a server.
+    pub fn start() -> Self {
+        let root = tempfile::tempdir().expect("the temporary folder can be written");
+        std::fs::create_dir(root.path().join(BUCKET)).expect("the folder is ours");
+        let files = s3s_fs::FileSystem::new(root.path()).expect("the folder is there");
+        let mut service = S3ServiceBuilder::new(files);
+        service.set_auth(SimpleAuth::from_single(ID, SECRET));
+        let service = service.build();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("the loopback is there");
+        let address = listener.local_addr().expect("it is bound");
+        listener.set_nonblocking(true).expect("it is a socket");
+        let (running, ended) = oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.expect("a runtime can be made");
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).expect("it does not block");
+                tokio::select! {
+                    () = serve(listener, service) => {}
+                    _ = ended => {}
+                }
+            });
+        });
+        Self { address, root, _running: running }
+    }
+
+    /// What goes behind `--objects`.
+    pub fn url(&self) -> String {
+        format!("s3://{BUCKET}/some/prefix?endpoint=http://{}", self.address)
+    }
+
+    /// The variables that carry its credentials.
+    pub fn environment() -> Vec<(String, String)> {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        vec![
+            pair("AWS_ACCESS_KEY_ID", ID),
+            pair("AWS_SECRET_ACCESS_KEY", SECRET),
+            pair("AWS_REGION", "us-east-1"),
+        ]
+    }
+
+    /// Where it keeps what it was given.
+    pub fn folder(&self) -> &Path {
+        self.root.path()
+    }
+}
+
+async fn serve(listener: TcpListener, service: S3Service) {
+    let mut connections = JoinSet::new();
+    while let Ok((socket, _)) = listener.accept().await {
+        let service = service.clone();
+        connections.spawn(async move {
+            let http = Builder::new(TokioExecutor::new());
+            // A client that goes away in the middle is no failure of the server.
+            let _ = http.serve_connection(TokioIo::new(socket), service).await;
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
