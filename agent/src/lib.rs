@@ -15,6 +15,7 @@ mod control;
 mod data;
 mod held;
 mod instance;
+mod life;
 mod logs;
 mod packages;
 mod prove;

@@ -20,7 +20,7 @@ use types::{Runtime, Tensor};
 
 use crate::Agent;
 use crate::channel::Channel;
-use crate::instance::{Life, Trouble, report, why};
+use crate::life::{Life, Trouble, report, why};
 use crate::{serve, train};
 
 /// Requests before measuring, so that caches and clocks are warm.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Agent;
 use crate::channel::{Channel, ChannelError};
-use crate::instance::{Life, Trouble, deliver, report, why};
+use crate::life::{Life, Trouble, deliver, report, why};
 
 /// Longest time to load a model: large ones on slow disks take a minute.
 pub(crate) const LOAD_MS_MAX: u64 = 240_000;

@@ -11,7 +11,7 @@ use formats::{archive, manifest};
 use tokio_util::sync::CancellationToken;
 
 use crate::Agent;
-use crate::instance::{Life, Trouble, deliver, report, why};
+use crate::life::{Life, Trouble, deliver, report, why};
 use crate::packages::Unpacked;
 
 /// How often progress is told.

@@ -71,11 +71,16 @@ codes! {
     invalid_manifest BadRequest "`freehold.toml` is missing or wrong";
     model_invalid BadRequest "the model is no valid model";
     engine_missing Unavailable "no engine here can run this model";
+    nothing_to_publish BadRequest "the folder holds nothing that a manifest could be written for";
     unit_test_failed BadRequest "a unit test of the package failed";
     formats_differ BadRequest "the formats of two stages are not equal";
     wrong_tensor BadRequest "an input of the request does not fit the model";
+    invalid_parameter BadRequest "the algorithm does not take this parameter";
     training_failed Conflict "the training ended without a model";
     cancelled Conflict "the work was cancelled";
+    saga_gave_up Unavailable "a step failed too often and was given up";
+    saga_too_old Timeout "the work took longer than it may";
+    transient Unavailable "a step failed and is tried again";
     already_ended Conflict "this has ended already";
     instance_failed Unavailable "an instance could not start or broke";
     endpoint_not_ready Unavailable "the endpoint has no healthy instance yet";

@@ -9,9 +9,6 @@ use types::{Figure, FigureName, Format, Grade, Reference, Runtime};
 
 use crate::package::Inspection;
 
-/// Most bytes of documentation that are kept; a README fits, a book does not.
-pub const DOCUMENTATION_BYTES_MAX: u64 = 256 << 10;
-
 /// What the catalogue shows of a version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Listing {

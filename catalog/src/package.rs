@@ -13,10 +13,10 @@ use formats::manifest::{self, Manifest, TestInput};
 use formats::onnx;
 use types::{Format, ItemKind, Runtime};
 
-use crate::listing::DOCUMENTATION_BYTES_MAX;
-
 /// Largest model file that is read to check its graph. Weights beyond it go to external data.
 pub const MODEL_BYTES_MAX: u64 = 2 << 30;
+/// Most bytes of documentation that are kept; a README fits, a book does not.
+pub const DOCUMENTATION_BYTES_MAX: u64 = 256 << 10;
 /// Largest notebook that is read to check it.
 pub const NOTEBOOK_BYTES_MAX: u64 = 64 << 20;
 

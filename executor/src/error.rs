@@ -52,7 +52,7 @@ pub enum Error {
         asked: u64,
     },
     /// A Unix socket's path has at most 107 bytes.
-    #[error("the socket path {} is too long; choose a data folder with a shorter path", path.display())]
+    #[error("the socket path {path:?} is too long; choose a data folder with a shorter path")]
     SocketPath {
         /// The path.
         path: PathBuf,

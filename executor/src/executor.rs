@@ -47,7 +47,7 @@ pub struct Settings {
     /// Whether control groups are used where they can be made. Watching holds the limits else.
     pub cgroups: bool,
     /// Features to do without although the machine offers them, by their names in
-    /// [`crate::features`]: `mount namespace` and `process namespace`. For trying out a lesser host.
+    /// [`crate::features`]: `mount namespace`, `process namespace`. For trying out a lesser host.
     pub without: Vec<&'static str>,
 }
 
@@ -209,7 +209,9 @@ impl Shared {
             return Ok(slot);
         };
         for slot in (0..USERS_MAX).filter(|slot| !slots.contains_key(slot)).collect::<Vec<_>>() {
-            if let Some(claim) = claim_user(first + slot).map_err(Error::io("claim a user number"))? {
+            if let Some(claim) =
+                claim_user(first + slot).map_err(Error::io("claim a user number"))?
+            {
                 slots.insert(slot, Some(claim));
                 return Ok(slot);
             }

@@ -98,7 +98,8 @@ impl Folders {
     /// read.
     pub(crate) fn settle(&self) -> Option<String> {
         if let Err(error) = plain_only(&self.model(), 0) {
-            tracing::warn!(folder = %self.model().display(), %error, "could not tidy a model folder");
+            let folder = self.model();
+            tracing::warn!(folder = %folder.display(), %error, "could not tidy a model folder");
         }
         read_failure(&self.at.join("ml/output/failure"))
     }

@@ -24,11 +24,11 @@ pub use self::pack::{SKIPPED, pack};
 pub use self::path::check_path;
 
 /// The code of a package that breaks a rule.
-pub const CODE_INVALID: &str = "package_invalid";
+pub const CODE_INVALID: &str = "invalid_package";
 /// The code of a package that passes a limit.
-pub const CODE_LIMIT: &str = "package_too_large";
+pub const CODE_LIMIT: &str = "too_large";
 /// The code of a file or stream that could not be read or written.
-pub const CODE_IO: &str = "package_io";
+pub const CODE_IO: &str = "internal";
 
 /// What an archive may hold. Every limit guards memory, disk or time of the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,19 +11,3 @@ pub mod npy;
 pub mod oip;
 pub mod onnx;
 pub mod table;
-
-/// Every error code of this room. Each has a page in `docs/errors`.
-pub const CODES: [&str; 12] = [
-    archive::CODE_INVALID,
-    archive::CODE_LIMIT,
-    archive::CODE_IO,
-    manifest::CODE_INVALID,
-    manifest::CODE_NOTHING_FOUND,
-    manifest::CODE_PARAMETER,
-    onnx::CODE_INVALID,
-    oip::CODE_INVALID,
-    oip::CODE_TENSOR,
-    oip::CODE_UNSAYABLE,
-    table::CODE_INVALID,
-    npy::CODE_INVALID,
-];

@@ -29,11 +29,11 @@ pub const FILE_NAME: &str = "freehold.toml";
 pub const BYTES_MAX: u64 = 256 << 10;
 
 /// The code of a manifest that breaks a rule.
-pub const CODE_INVALID: &str = "manifest_invalid";
+pub const CODE_INVALID: &str = "invalid_manifest";
 /// The code of a folder in which nothing is recognised.
 pub const CODE_NOTHING_FOUND: &str = "nothing_to_publish";
 /// The code of a parameter that an algorithm does not take.
-pub const CODE_PARAMETER: &str = "parameter_invalid";
+pub const CODE_PARAMETER: &str = "invalid_parameter";
 
 /// What a producer says about an item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

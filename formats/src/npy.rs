@@ -21,7 +21,7 @@ const ALIGN_BYTES: usize = 64;
 const TEXT_BYTES_MAX: u64 = 1 << 30;
 
 /// The code of an array that cannot be read or written.
-pub const CODE_INVALID: &str = "array_invalid";
+pub const CODE_INVALID: &str = "wrong_tensor";
 
 /// Why an array cannot be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

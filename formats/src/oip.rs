@@ -32,11 +32,11 @@ pub const HEADER_LENGTH: &str = "inference-header-content-length";
 pub const NAME_BYTES_MAX: usize = 1_024;
 
 /// The code of a body that is not of the protocol.
-pub const CODE_INVALID: &str = "request_invalid";
+pub const CODE_INVALID: &str = "bad_request";
 /// The code of a tensor that does not fit itself or the model.
-pub const CODE_TENSOR: &str = "tensor_invalid";
+pub const CODE_TENSOR: &str = "wrong_tensor";
 /// The code of an output that JSON cannot carry.
-pub const CODE_UNSAYABLE: &str = "output_needs_binary";
+pub const CODE_UNSAYABLE: &str = "not_acceptable";
 
 /// Parameters of a request or response, by name.
 pub type Parameters = serde_json::Map<String, Value>;

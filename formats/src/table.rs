@@ -23,7 +23,7 @@ const SNIFF_BYTES_MAX: u64 = 1 << 20;
 const MISSING: [&str; 6] = ["", "nan", "na", "n/a", "null", "none"];
 
 /// The code of a table that cannot be read, or does not fit the model.
-pub const CODE_INVALID: &str = "table_invalid";
+pub const CODE_INVALID: &str = "wrong_tensor";
 
 /// The start of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]

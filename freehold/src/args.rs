@@ -42,7 +42,13 @@ pub struct ClientArguments {
     #[arg(long, global = true, env = "FREEHOLD_SERVER", value_name = "URL")]
     pub server: Option<String>,
     /// The token to show [default: the one that `freehold login` kept]
-    #[arg(long, global = true, env = "FREEHOLD_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
     pub token: Option<String>,
     /// A certificate authority to trust besides the system's, for an https address
     #[arg(long, global = true, env = "FREEHOLD_AUTHORITY", value_name = "FILE")]
@@ -427,9 +433,9 @@ fn parse_share(text: &str) -> Result<u64, String> {
         Some(number) => (number, 10_000.0),
         None => (text, 1_000_000.0),
     };
-    scaled(number, scale).filter(|ppm| *ppm <= 1_000_000).ok_or_else(|| {
-        format!("{text:?} is not a share: write 0.9 or 90%")
-    })
+    scaled(number, scale)
+        .filter(|ppm| *ppm <= 1_000_000)
+        .ok_or_else(|| format!("{text:?} is not a share: write 0.9 or 90%"))
 }
 
 /// Milliseconds such as 2.5, in microseconds.

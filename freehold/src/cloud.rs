@@ -182,7 +182,8 @@ pub async fn agent(arguments: ProcessArguments) -> Result<(), Failure> {
     let parts = Parts::new(&settings);
     let listen = arguments.listen_data.unwrap_or_else(|| ([127, 0, 0, 1], DATA_PORT).into());
     let wiring = (&clock, &parts.work);
-    let address = agent::run_remote(&settings, &files, (&enrolled, &control), listen, wiring).await?;
+    let address =
+        agent::run_remote(&settings, &files, (&enrolled, &control), listen, wiring).await?;
     note(&format!("agent {} runs; gateways reach its instances at {address}", enrolled.name))?;
     signals::wait().await?;
     parts.stop().await;

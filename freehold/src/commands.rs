@@ -46,11 +46,7 @@ pub use wording::{engines, figures};
 /// # Panics
 ///
 /// On the commands that are a cloud, or need none: `main` runs those.
-pub async fn run(
-    command: Command,
-    client: &ClientArguments,
-    out: &Output,
-) -> Result<(), Failure> {
+pub async fn run(command: Command, client: &ClientArguments, out: &Output) -> Result<(), Failure> {
     if let Command::Login(login) = command {
         return login::run(login, client, out).await;
     }

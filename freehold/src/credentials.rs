@@ -82,7 +82,8 @@ impl Credentials {
             (None, _) => Err(Failure::usage("no cloud is known")
                 .hint("run `freehold login`, or give --server and --token")),
             (_, None) => {
-                Err(Failure::usage("no token is known").hint("run `freehold login`, or give --token"))
+                Err(Failure::usage("no token is known")
+                    .hint("run `freehold login`, or give --token"))
             }
         }
     }

@@ -34,7 +34,9 @@ const STOP_GRACE_S: u64 = 5;
 
 /// Does the main job and tells it.
 pub async fn run(arguments: DemoArguments, out: &Output) -> Result<(), Failure> {
-    note("The main job of Freehold: publish, find, train, deploy, ask. Two accounts that never met.")?;
+    note(
+        "The main job of Freehold: publish, find, train, deploy, ask. Two accounts that never met.",
+    )?;
     let scratch = tempfile::Builder::new().prefix("freehold-demo-").tempdir().map_err(|error| {
         Failure::refused(format!("could not make a temporary folder: {error}"))
             .hint("set TMPDIR to a folder with some room")
@@ -108,11 +110,17 @@ fn by_hand(
 ) -> Vec<String> {
     let freehold = this_program();
     if !arguments.stay {
-        let mut lines = vec![format!("{freehold} demo --stay       # the same, and the cloud stays")];
+        let mut lines =
+            vec![format!("{freehold} demo --stay       # the same, and the cloud stays")];
         if arguments.data.is_some() {
-            lines.push(format!("{freehold} up --data {}   # the cloud of this demo", data.display()));
+            lines.push(format!(
+                "{freehold} up --data {}   # the cloud of this demo",
+                data.display()
+            ));
         } else {
-            lines.push(format!("{freehold} up                # a cloud of your own, in ./freehold-data"));
+            lines.push(format!(
+                "{freehold} up                # a cloud of your own, in ./freehold-data"
+            ));
         }
         lines.push(format!("{freehold} help"));
         return lines;

@@ -103,7 +103,8 @@ pub fn pairs(rows: &[(String, String)]) -> String {
         text += format!("{key:width$}  {}", lines.next().unwrap_or("")).trim_end();
         text.push('\n');
         for line in lines {
-            text += format!("{:width$}  {line}\n", "").as_str();
+            text += format!("{:width$}  {line}", "").trim_end();
+            text.push('\n');
         }
     }
     text

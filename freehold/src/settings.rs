@@ -126,9 +126,8 @@ impl Settings {
             Some(path) => arguments.or(read_file(&path)?),
         };
         let data = given.data.unwrap_or_else(|| PathBuf::from("freehold-data"));
-        let data = std::path::absolute(&data).map_err(|error| {
-            Failure::usage(format!("--data {}: {error}", data.display()))
-        })?;
+        let data = std::path::absolute(&data)
+            .map_err(|error| Failure::usage(format!("--data {}: {error}", data.display())))?;
         let listen = given.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000)));
         let log_json = match given.log_format.as_deref() {
             None | Some("text") => false,

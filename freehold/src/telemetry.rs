@@ -1,5 +1,7 @@
 //! Telemetry: log lines as text or JSON on stderr, and traces to a collector where one is named.
 
+use std::io::IsTerminal as _;
+
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig as _;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -27,7 +29,9 @@ impl Drop for Telemetry {
 pub fn start(settings: &Settings, process: &'static str) -> Result<Telemetry, Failure> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|error| Failure::usage(format!("--log {:?}: {error}", settings.log)))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let lines = if settings.log_json { lines.json().boxed() } else { lines.boxed() };
     let traces = settings.otlp.as_deref().map(|url| exporter(url, process)).transpose()?;
     let spans = traces

@@ -161,13 +161,14 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Full { .. } => "storage_full",
-            Self::Unreachable { .. } => "storage_unreachable",
-            Self::Body { .. } => "body_incomplete",
-            Self::EmptyChunk => "chunk_empty",
-            Self::Range { .. } => "range_invalid",
-            Self::TooLarge { .. } => "object_too_large",
-            Self::NotSent { .. } => "chunks_missing",
-            Self::Exists { .. } => "object_exists",
+            Self::Corrupt { .. } => "object_corrupt",
+            Self::Unreachable { .. } => "storage_unavailable",
+            Self::Body { .. } => "object_incomplete",
+            Self::EmptyChunk => "bad_request",
+            Self::Range { .. } => "range_not_satisfiable",
+            Self::TooLarge { .. } => "too_large",
+            Self::NotSent { .. } => "missing_chunks",
+            Self::Exists { .. } => "conflict",
             _ => "internal",
         }
     }

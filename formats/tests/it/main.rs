@@ -10,11 +10,3 @@ mod oip;
 mod onnx;
 mod protobuf;
 mod table;
-
-#[test]
-fn every_error_code_is_there_once_and_plain() {
-    let codes: std::collections::BTreeSet<&str> = formats::CODES.into();
-    assert_eq!(codes.len(), formats::CODES.len());
-    let plain = |code: &&str| code.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase());
-    assert!(codes.iter().all(plain));
-}

@@ -249,7 +249,7 @@ fn a_response_looks_as_clients_expect() {
     let parts = write_response_parts(&response, |_| true).unwrap();
     assert_eq!(parts.blobs[0].as_ptr(), response.outputs[0].data.as_ptr(), "not copied");
     let refusal = write_response(&response, |_| false).unwrap_err();
-    assert_eq!(refusal.code(), "output_needs_binary");
+    assert_eq!(refusal.code(), "not_acceptable");
     assert_eq!(
         refusal.to_string(),
         "output \"raw\": FP16 cannot be said in JSON; ask for it in binary (\"binary_data\": true)"

@@ -82,8 +82,8 @@ async fn make(
     (clock, tasks): (&Clock, &Tasks),
 ) -> Result<Agent, Failure> {
     let failed = |error: &dyn std::error::Error| Failure::refused(crate::exit::chain(error));
-    let program =
-        std::env::current_exe().map_err(|error| Failure::internal("could not find ourselves", &error))?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::internal("could not find ourselves", &error))?;
     let found = executor::onnxruntime_search(settings.onnxruntime.as_deref());
     let wanted = executor::Settings {
         onnxruntime: found.path.clone(),
@@ -114,10 +114,7 @@ fn features(executor: &Executor, found: &OrtFound) -> Vec<Feature> {
             name: feature.name.to_owned(),
             held: feature.held,
             matters: feature.why.to_owned(),
-            detail: feature
-                .missing_because
-                .or(feature.how.map(str::to_owned))
-                .unwrap_or_default(),
+            detail: feature.missing_because.or(feature.how.map(str::to_owned)).unwrap_or_default(),
         })
         .collect();
     let looked = |paths: &[PathBuf]| {

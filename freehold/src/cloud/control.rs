@@ -121,8 +121,7 @@ pub(super) async fn serve_internal(
     let identity = authority.control(&names, validity).map_err(|error| failed(&error))?;
     let clients = Clients::MayProve(authority.certificate_pem());
     let tls = Tls::new(&identity, clients).map_err(|error| failed(&error))?;
-    let listener =
-        Listener::bind(&Address::Tcp(address)).await.map_err(|error| failed(&error))?;
+    let listener = Listener::bind(&Address::Tcp(address)).await.map_err(|error| failed(&error))?;
     let port = listener.port().unwrap_or(address.port());
     spawn(tasks, "control listener", listener, (router(&opened.control), Some(tls)));
     Ok(format!("https://{}", SocketAddr::new(address.ip(), port)))

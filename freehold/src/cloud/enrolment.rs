@@ -47,7 +47,7 @@ pub(super) async fn enrol(
 ) -> Result<(), Failure> {
     let parsed: EnrolmentToken = token.parse().map_err(|_| {
         Failure::usage("this is no enrolment token")
-            .hint("an operator makes one: freehold host invite NAME")
+            .hint("an operator makes one: freehold status --enrol PROCESS=NAME")
     })?;
     let files = Files::open(data)?;
     let address: client::Address = control.parse()?;
@@ -55,8 +55,8 @@ pub(super) async fn enrol(
         trust: Trust::Fingerprint(parsed.authority),
         ..client::Settings::new(address)
     };
-    let request = SigningRequest::new()
-        .map_err(|error| Failure::internal("could not make a key", &error))?;
+    let request =
+        SigningRequest::new().map_err(|error| Failure::internal("could not make a key", &error))?;
     let wanted = Enrol { token: token.to_owned(), request_pem: request.request_pem };
     let enrolled = Client::new(settings)?.enrol(&wanted).await?;
     if enrolled.process != process {
@@ -87,8 +87,8 @@ pub(super) fn read(files: &Files, process: &str) -> Result<Enrolled, Failure> {
             .hint(format!("run: freehold {process} enrol TOKEN --control https://CONTROL:8443"))
     };
     let text = files.read(FILE)?.ok_or_else(missing)?;
-    let kept: Kept = serde_json::from_str(&text)
-        .map_err(|error| Failure::usage(format!("{FILE}: {error}")))?;
+    let kept: Kept =
+        serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{FILE}: {error}")))?;
     if kept.process != process {
         return Err(missing());
     }

@@ -114,11 +114,8 @@ fn tls(
         Some((certificate, key)) => Tls::read(certificate, key),
         None if address.ip().is_loopback() => return Ok(None),
         None => {
-            let names = vec![
-                "localhost".to_owned(),
-                settings.domain.clone(),
-                address.ip().to_string(),
-            ];
+            let names =
+                vec!["localhost".to_owned(), settings.domain.clone(), address.ip().to_string()];
             Tls::own(&files.path("tls"), &names, clock.now_ms())
         }
     };

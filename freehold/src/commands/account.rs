@@ -21,10 +21,8 @@ pub(super) async fn run(
             note("the token is shown this once; keep it: freehold login --token TOKEN")
         }
         AccountCommand::List => {
-            let accounts: Vec<Account> = every(|page| async move {
-                client.accounts_list(&page).await
-            })
-            .await?;
+            let accounts: Vec<Account> =
+                every(|page| async move { client.accounts_list(&page).await }).await?;
             out.list(&accounts, &["account", "made", "id"], |account| {
                 let Account { id, name, created_at_ms } = account;
                 vec![name.to_string(), time(*created_at_ms), id.to_string()]

@@ -69,7 +69,8 @@ pub async fn wait_until_ready(client: &Client, name: &Name) -> Result<Endpoint, 
                 return Err(Failure::refused(message).hint(log).code("instance_failed"));
             }
             EndpointState::Starting if begun.elapsed() > WAIT => {
-                let message = format!("{name} is still starting after {} minutes", WAIT.as_secs() / 60);
+                let message =
+                    format!("{name} is still starting after {} minutes", WAIT.as_secs() / 60);
                 return Err(Failure::unavailable(message).hint(log));
             }
             EndpointState::Starting => tokio::time::sleep(PAUSE).await,

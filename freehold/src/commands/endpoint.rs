@@ -58,14 +58,18 @@ pub(super) async fn run(
 /// The name of an endpoint of the caller's own account.
 async fn own(client: &Client, reference: &Reference) -> Result<Name, Failure> {
     if reference.version.is_some() {
-        return Err(Failure::usage(format!("{reference} is no endpoint: endpoints have no versions"))
-            .hint(format!("write {}", reference.name)));
+        return Err(Failure::usage(format!(
+            "{reference} is no endpoint: endpoints have no versions"
+        ))
+        .hint(format!("write {}", reference.name)));
     }
     if let Some(account) = &reference.account {
         let caller = owner(client, &Reference { account: None, ..reference.clone() }).await?;
         if *account != caller {
-            return Err(Failure::usage(format!("{reference} belongs to {account}, you are {caller}"))
-                .hint("only its owner can share an endpoint"));
+            return Err(Failure::usage(format!(
+                "{reference} belongs to {account}, you are {caller}"
+            ))
+            .hint("only its owner can share an endpoint"));
         }
     }
     Ok(reference.name.clone())

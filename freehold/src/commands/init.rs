@@ -52,7 +52,10 @@ fn rows(drafted: &Manifest, path: &Path) -> Vec<(String, String)> {
         ("name", drafted.name.to_string()),
         ("title", drafted.title.clone()),
         ("summary", drafted.summary.clone()),
-        ("runs", task.map(|task| format!("{} as {}", task.entry, task.runtime)).unwrap_or_default()),
+        (
+            "runs",
+            task.map(|task| format!("{} as {}", task.entry, task.runtime)).unwrap_or_default(),
+        ),
         ("input", wording::format(drafted.input.as_ref())),
         ("output", wording::format(drafted.output.as_ref())),
         ("channels", drafted.channels.join(", ")),

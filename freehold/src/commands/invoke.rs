@@ -55,10 +55,7 @@ fn endpoint_of(text: &str) -> Result<(Option<Name>, Name), Failure> {
 }
 
 /// The body of the request and its media type.
-fn body_of(
-    request: Option<String>,
-    file: Option<&Path>,
-) -> Result<(&'static str, Bytes), Failure> {
+fn body_of(request: Option<String>, file: Option<&Path>) -> Result<(&'static str, Bytes), Failure> {
     let (media_type, body) = match (request, file) {
         (Some(request), _) => (JSON, request.into_bytes()),
         (None, Some(path)) if path == Path::new("-") => {

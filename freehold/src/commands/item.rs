@@ -114,7 +114,10 @@ fn rows(shown: &Shown) -> Vec<(String, String)> {
     rows.add("stages", &lines(&listing.stages));
     rows.add("needs", &needs(listing));
     rows.add("figures", &wording::figures(&listing.figures));
-    rows.add("package", &format!("{}, SHA-256 {}", bytes(version.package_bytes), version.package_sha256));
+    rows.add(
+        "package",
+        &format!("{}, SHA-256 {}", bytes(version.package_bytes), version.package_sha256),
+    );
     let file = |file: &api::items::PackageFile| format!("{} ({})", file.path, bytes(file.bytes));
     let files: Vec<String> = version.files.iter().flatten().map(file).collect();
     rows.add("files", &files.join("\n"));

@@ -40,8 +40,9 @@ impl FromStr for Subject {
             return Ok(Self::Training(id));
         }
         text.parse().map(Self::Endpoint).map_err(|_| {
-            Failure::usage(format!("{text:?} has no log"))
-                .hint("give the id of a publishing (pub-...) or training (train-...), or an endpoint")
+            Failure::usage(format!("{text:?} has no log")).hint(
+                "give the id of a publishing (pub-...) or training (train-...), or an endpoint",
+            )
         })
     }
 }
@@ -102,8 +103,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let mut follower = Follower::new(client, arguments.subject.parse()?);
     loop {
-        let log =
-            if arguments.follow { follower.next().await? } else { follower.there().await? };
+        let log = if arguments.follow { follower.next().await? } else { follower.there().await? };
         for line in &log.lines {
             write(line, out)?;
         }

@@ -103,7 +103,10 @@ fn outcome(publish: Publish) -> Result<Publish, Failure> {
         return Ok(publish);
     }
     let why = publish.error.as_deref().unwrap_or("it ended without a reason");
-    Err(Failure::refused(format!("publishing failed at step {}: {why}", publish.step))
+    // The reason names the step already, where the step itself gave it.
+    let step = format!("{}: ", publish.step);
+    let why = why.strip_prefix(&step).unwrap_or(why);
+    Err(Failure::refused(format!("publishing failed at step {step}{why}"))
         .hint(format!("correct it and publish again; the whole log: freehold logs {}", publish.id)))
 }
 

@@ -26,12 +26,7 @@ pub(super) async fn run(
     out.text(&client.status().await?, |status| text(&client.address().to_string(), status))
 }
 
-async fn enrol(
-    process: String,
-    name: &str,
-    client: &Client,
-    out: &Output,
-) -> Result<(), Failure> {
+async fn enrol(process: String, name: &str, client: &Client, out: &Output) -> Result<(), Failure> {
     if !matches!(process.as_str(), "agent" | "gateway") {
         return Err(Failure::usage(format!("--enrol {process:?}: there is no such process"))
             .hint("write agent=NAME or gateway=NAME"));

@@ -91,7 +91,8 @@ impl Grpc {
             ..InferInputTensor::default()
         };
         let wait_us = i64::try_from(WAIT.as_micros()).unwrap_or(i64::MAX);
-        let timeout = InferParameter { parameter_choice: Some(ParameterChoice::Int64Param(wait_us)) };
+        let timeout =
+            InferParameter { parameter_choice: Some(ParameterChoice::Int64Param(wait_us)) };
         let message = ModelInferRequest {
             model_name: self.endpoint.to_string(),
             inputs: vec![input],

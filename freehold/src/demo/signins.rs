@@ -70,7 +70,7 @@ impl SignIns {
         if let Some(log) = log {
             let read = program.run(&[OsStr::new("read-sshd"), log.as_os_str()]).await?;
             events.add(&text(read)?);
-            say(&format!("{} sign-ins in {}", events.lines.len(), log.display()))?;
+            say(&format!("{} in {}", count(events.lines.len()), log.display()))?;
         }
         let from_log = events.lines.len();
         events.write(&file)?;
@@ -166,7 +166,7 @@ async fn features(program: &Program, file: &Path) -> Result<Vec<Row>, Failure> {
 /// Why the trainer would refuse these sign-ins, if it would.
 fn unusable(rows: &[Row]) -> Option<String> {
     if rows.len() < ROWS_MIN {
-        return Some(format!("{} are too few", rows.len()));
+        return Some(format!("{} teach too little", count(rows.len())));
     }
     let learnt = &rows[..rows.len() - rows.len() / HELD_OUT];
     let held_out = &rows[learnt.len()..];
@@ -184,9 +184,8 @@ fn unusable(rows: &[Row]) -> Option<String> {
 fn asked(rows: &[Row], from_log: usize) -> Vec<&Row> {
     let held_out = &rows[rows.len() - rows.len() / HELD_OUT..];
     let of_log: Vec<&Row> = held_out.iter().filter(|row| row.index < from_log).collect();
-    let both = |rows: &[&Row]| {
-        rows.iter().any(|row| row.risky) && rows.iter().any(|row| !row.risky)
-    };
+    let both =
+        |rows: &[&Row]| rows.iter().any(|row| row.risky) && rows.iter().any(|row| !row.risky);
     let all = if both(&of_log) { of_log } else { held_out.iter().collect() };
     let newest = all[all.len().saturating_sub(ASKED_MAX)..].to_vec();
     if both(&newest) { newest } else { spread(&all) }
@@ -200,6 +199,10 @@ fn spread<'r>(all: &[&'r Row]) -> Vec<&'r Row> {
         some.extend_from_slice(&of_kind[of_kind.len().saturating_sub(ASKED_MAX / 2)..]);
     }
     some
+}
+
+fn count(sign_ins: usize) -> String {
+    if sign_ins == 1 { "1 sign-in".to_owned() } else { format!("{sign_ins} sign-ins") }
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, Failure> {

@@ -89,12 +89,9 @@ pub async fn tell(
     let checked = check_borders(&cast, &algorithm);
     teller.step("neither sees what is the other's", checked).await?;
     let mut items = Vec::new();
-    for (client, reference) in [
-        (producer, &algorithm),
-        (producer, &dataset),
-        (requester, &model),
-        (requester, &pipeline),
-    ] {
+    for (client, reference) in
+        [(producer, &algorithm), (producer, &dataset), (requester, &model), (requester, &pipeline)]
+    {
         items.push(shown(client, reference).await?);
     }
     Ok(Told {
@@ -173,12 +170,8 @@ async fn publish_dataset(
     scratch: &Path,
 ) -> Result<Reference, Failure> {
     let folder = scratch.join("dataset");
-    let words = [
-        OsStr::new("dataset"),
-        signins.file.as_os_str(),
-        OsStr::new("--into"),
-        folder.as_os_str(),
-    ];
+    let words =
+        [OsStr::new("dataset"), signins.file.as_os_str(), OsStr::new("--into"), folder.as_os_str()];
     program.run(&words).await?;
     if signins.from_log > 0 {
         tell_of_log(&folder)?;
@@ -292,7 +285,10 @@ async fn deploy(requester: &Client, pipeline: &Reference) -> Result<String, Fail
     let endpoint = requester.endpoint_create(&request).await?;
     let endpoint = wait_until_ready(requester, &endpoint.name).await?;
     let engine = engines(&endpoint);
-    say(&format!("{} is ready, an instance of type {}, engine {engine}", endpoint.name, endpoint.instance_type))?;
+    say(&format!(
+        "{} is ready, an instance of type {}, engine {engine}",
+        endpoint.name, endpoint.instance_type
+    ))?;
     Ok(engine)
 }
 
@@ -333,7 +329,8 @@ async fn ask(
         asking::rest(requester, &endpoint, &one).await.map(drop)
     });
     let rest_us = rest_us.await?;
-    let grpc_us = asking::median_us(ASKED_TIMES, async || grpc.risk(one[0]).await.map(drop)).await?;
+    let grpc_us =
+        asking::median_us(ASKED_TIMES, async || grpc.risk(one[0]).await.map(drop)).await?;
     say(&format!("one sign-in, median of {ASKED_TIMES}: REST {rest_us} us, gRPC {grpc_us} us"))?;
     Ok((judged, right, (rest_us, grpc_us)))
 }
@@ -358,7 +355,7 @@ async fn check_borders(cast: &Cast, algorithm: &Reference) -> Result<(), Failure
     refused("the producer asks the endpoint", described.map(drop))?;
     let usage = producer.item_usage(account, item).await?;
     say(&format!(
-        "the producer learns counts only: {} trainings by {} accounts",
+        "the producer learns counts only: trainings {}, accounts {}",
         usage.trainings, usage.accounts
     ))
 }

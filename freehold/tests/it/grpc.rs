@@ -33,8 +33,9 @@ pub(crate) async fn infer(
         request.metadata_mut().insert("authorization", value);
     }
     let answer = client.model_infer(request).await?.into_inner();
-    let data = answer.raw_output_contents.first().ok_or_else(|| {
-        Status::new(Code::Internal, "the answer has no raw output")
-    })?;
+    let data = answer
+        .raw_output_contents
+        .first()
+        .ok_or_else(|| Status::new(Code::Internal, "the answer has no raw output"))?;
     Ok(data.chunks_exact(4).map(|it| f32::from_le_bytes(it.try_into().unwrap())).collect())
 }

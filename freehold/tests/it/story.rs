@@ -132,12 +132,7 @@ async fn chain(producer: &Account, requester: &Account, model: &Reference) -> Re
     requester.publish_for(&package, api::items::Sharing::Nobody).await
 }
 
-async fn deploy(
-    cloud: &mut Cloud,
-    requester: &Account,
-    model: &Reference,
-    pipeline: &Reference,
-) {
+async fn deploy(cloud: &mut Cloud, requester: &Account, model: &Reference, pipeline: &Reference) {
     requester.deploy("risk", model).await;
     requester.begin_deploy("chain", pipeline).await.unwrap();
     lose(cloud, Process::Control).await;
@@ -219,8 +214,7 @@ async fn update_and_delete(cloud: &mut Cloud, requester: &Account, pipeline: &Re
     let client = &requester.client;
     let risk = name("risk");
     let generation = client.endpoint_fetch(&risk).await.unwrap().generation;
-    let wanted =
-        UpdateEndpoint { source: pipeline.clone(), instance_type: None, generation };
+    let wanted = UpdateEndpoint { source: pipeline.clone(), instance_type: None, generation };
     client.endpoint_update(&risk, &wanted).await.unwrap();
     let stale = client.endpoint_update(&risk, &wanted).await.unwrap_err();
     assert_eq!(stale.code(), "stale_generation", "{stale:?}");

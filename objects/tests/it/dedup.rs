@@ -80,7 +80,7 @@ async fn an_object_never_changes() {
     let (store, keys) = (folder_store(root.path()).await, keys(1));
     let first = put(&store, &keys, 1, b"first").await.unwrap();
     let refused = put(&store, &keys, 1, b"second").await;
-    assert_eq!(refused.unwrap_err().code(), "object_exists");
+    assert_eq!(refused.unwrap_err().code(), "conflict");
     assert_eq!(read(&store, &keys, &first).await.unwrap(), b"first");
 
     // Putting the same again gives the same key, so that what was noted before still opens it.

@@ -176,7 +176,7 @@ async fn a_body_that_breaks_off_leaves_nothing() {
     let broken = body(&noise(1, 5_000_000), 300_000)
         .chain(stream::iter([Err(io::ErrorKind::ConnectionReset.into())]));
     let error = store.put_stream(&keys, object(1), MEDIA, broken).await.unwrap_err();
-    assert_eq!((error.code(), error.kind()), ("body_incomplete", ErrorKind::BadRequest));
+    assert_eq!((error.code(), error.kind()), ("object_incomplete", ErrorKind::BadRequest));
     assert_eq!(error.to_string(), "the body broke off after 5000000 bytes");
     assert_eq!(manifest_count(&store, account(1)).await, 0);
     assert_eq!(fixture::chunk_count(&store, account(1)).await, 0);

@@ -54,7 +54,7 @@ async fn a_store_that_does_not_answer_is_unavailable() {
     let sealed = put(&store, &keys, 1, b"content").await.unwrap();
     drop(server);
     let error = read(&store, &keys, &sealed).await.unwrap_err();
-    assert_eq!((error.code(), error.kind()), ("storage_unreachable", ErrorKind::Unavailable));
+    assert_eq!((error.code(), error.kind()), ("storage_unavailable", ErrorKind::Unavailable));
     let said = error.to_string();
     assert!(said.starts_with("the object store cannot be reached to read manifest of"), "{said}");
 }

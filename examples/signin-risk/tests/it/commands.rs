@@ -49,7 +49,15 @@ fn the_recorded_log_gives_every_attempt() {
 
 #[test]
 fn a_wrong_word_is_answered_with_help() {
-    for words in ["sing", "package", "dataset --into x", "generate --rows many", "generate --rows", "features a b", "read-sshd"] {
+    for words in [
+        "sing",
+        "package",
+        "dataset --into x",
+        "generate --rows many",
+        "generate --rows",
+        "features a b",
+        "read-sshd",
+    ] {
         let output = run(words);
         assert_eq!(output.status.code(), Some(1), "{words}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{words}");
@@ -80,5 +88,7 @@ fn events_become_the_package_of_a_data_set_unless_they_are_none() {
     assert_eq!(folder.read("dataset/events.csv"), folder.read("events.csv"));
     let wrong = folder.write("wrong.csv", "a,b\n1,2\n");
     let into = folder.0.join("wrong");
-    assert!(!run(&format!("dataset {} --into {}", wrong.display(), into.display())).status.success());
+    assert!(
+        !run(&format!("dataset {} --into {}", wrong.display(), into.display())).status.success()
+    );
 }
