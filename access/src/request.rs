@@ -112,6 +112,8 @@ actions! {
     TokensList = "tokens.list";
     /// Revoke a token. On the token.
     TokensRevoke = "tokens.revoke";
+    /// Make a fresh version of the account's key. On the account.
+    KeysRotate = "keys.rotate";
     /// Send chunks and make objects. On the account.
     ObjectsWrite = "objects.write";
     /// Read an object's facts and bytes. On the object.

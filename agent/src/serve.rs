@@ -18,6 +18,9 @@ const HEALTH_MS: u64 = 5_000;
 /// How long that answer may take: it does not wait for requests that are being worked on.
 const HEALTH_ANSWER_MS: u64 = 10_000;
 
+/// How many of its last lines a broken worker's failure tells.
+const LAST_LINES: usize = 3;
+
 /// Starts the worker, reports it ready, watches its health until it is to stop or ends by itself.
 pub(crate) async fn live(
     agent: &Agent,
@@ -102,10 +105,11 @@ pub(crate) async fn described(life: &Life) -> Result<Description, Trouble> {
         Err(ChannelError::Closed | ChannelError::Io(_)) => {
             let exit = life.running.wait().await;
             let mut lines = life.running.logs();
-            let mut last = String::new();
+            let mut last = Vec::new();
             while let Some(line) = lines.ready() {
-                last = line.line;
+                last.push(line.line);
             }
+            let last = last[last.len().saturating_sub(LAST_LINES)..].join("; ");
             let text = format!("the model worker {}: {last}", why(&exit));
             Err(Trouble(text.trim_end_matches(": ").to_owned()))
         }

@@ -1,7 +1,7 @@
 //! Accounts and their tokens.
 //!
 //! Paths: `GET|POST /v1/accounts`, `GET /v1/accounts/{account}`, `GET /v1/whoami`,
-//! `GET|POST /v1/tokens`, `DELETE /v1/tokens/{token}`.
+//! `GET|POST /v1/tokens`, `DELETE /v1/tokens/{token}`, `POST /v1/keys/rotate`.
 //! Always true: the secret of a token is shown once, in the answer that creates it.
 
 use serde::{Deserialize, Serialize};
@@ -90,4 +90,11 @@ pub struct CreatedToken {
 pub struct Whoami {
     pub account: Account,
     pub token: Token,
+}
+
+/// A fresh version of the account's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RotatedKey {
+    /// The version that seals from now on.
+    pub version: u32,
 }

@@ -44,12 +44,10 @@ codes! {
     not_acceptable BadRequest "no answer of the wanted type can be given";
     range_not_satisfiable BadRequest "the wanted range is outside the object";
     too_large TooLarge "the request is larger than its limit";
-    limit_exceeded Conflict "there are as many of these as allowed";
     conflict Conflict "the thing is not in the state the request supposes";
     stale_generation Conflict "the thing was changed by someone else meanwhile";
     name_taken Conflict "this name is used already";
     wrong_kind BadRequest "the thing is of another kind than is needed here";
-    in_use Conflict "the thing is still used";
     idempotency_mismatch Conflict "this idempotency key was used for another request";
     idempotency_in_progress Conflict "the same request is being carried out right now";
     invalid_cursor BadRequest "this is no cursor of this list";
@@ -59,7 +57,6 @@ codes! {
     unknown_instance_type BadRequest "there is no instance type of this name";
     timeout Timeout "the time allowed for the request has passed";
     unavailable Unavailable "something needed for the answer cannot be reached now";
-    stopping Unavailable "the server is being stopped";
     database_unavailable Unavailable "the database cannot be reached";
     storage_unavailable Unavailable "the object store cannot be reached";
     storage_full Unavailable "there is no space left";
@@ -70,7 +67,6 @@ codes! {
     invalid_package BadRequest "the package cannot be used";
     invalid_manifest BadRequest "`freehold.toml` is missing or wrong";
     model_invalid BadRequest "the model is no valid model";
-    engine_missing Unavailable "no engine here can run this model";
     nothing_to_publish BadRequest "the folder holds nothing that a manifest could be written for";
     unit_test_failed BadRequest "a unit test of the package failed";
     formats_differ BadRequest "the formats of two stages are not equal";
@@ -81,7 +77,6 @@ codes! {
     saga_gave_up Unavailable "a step failed too often and was given up";
     saga_too_old Timeout "the work took longer than it may";
     transient Unavailable "a step failed and is tried again";
-    already_ended Conflict "this has ended already";
     instance_failed Unavailable "an instance could not start or broke";
     endpoint_not_ready Unavailable "the endpoint has no healthy instance yet";
     enrolment_refused Unauthenticated "this host may not enrol";

@@ -1,19 +1,8 @@
 //! What control, gateways and agents say to each other, under `/internal/v1`.
 //!
 //! Agents and gateways call; control never does. Watches are long polls by generation: the answer
-//! comes when the generation has passed the one asked after, or when the wait is over.
-//!
-//! Paths:
-//! - `POST /internal/v1/enrol` ([`Enrol`] to [`Enrolled`]; the token is the proof)
-//! - `PUT  /internal/v1/hosts/{host}` ([`HostReport`])
-//! - `GET  /internal/v1/hosts/{host}/assignments?after=&wait_ms=` ([`Assignments`])
-//! - `PUT  /internal/v1/instances/{instance}/report` ([`InstanceReport`])
-//! - `POST /internal/v1/instances/{instance}/logs` ([`InstanceLogs`])
-//! - `PUT  /internal/v1/instances/{instance}/output` (a tar, streamed; [`Output`] comes back)
-//! - `GET  /internal/v1/accounts/{account}/blobs/{kind}/{id}` (a sealed blob; the kind is `chunks`
-//!   or `manifests`)
-//! - `GET  /internal/v1/routes?after=&wait_ms=` ([`Routes`])
-//! - `POST /internal/v1/usage` ([`UsageReport`])
+//! comes when the generation has passed the one asked after, or when the wait is over. Every type
+//! says which path it belongs to.
 //!
 //! Always true: a receiver refuses an older generation and accepts the same one twice.
 
@@ -44,7 +33,8 @@ pub struct Watch {
     pub wait_ms: u64,
 }
 
-/// Asks for a certificate.
+/// Asks for a certificate: `POST /internal/v1/enrol`, where the token is the proof; answered by
+/// [`Enrolled`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enrol {
@@ -66,7 +56,8 @@ pub struct Enrolled {
     pub authority_pem: String,
 }
 
-/// What a host has and holds; sent at start, on change and every five seconds.
+/// What a host has and holds; sent at start, on change and every five seconds:
+/// `PUT /internal/v1/hosts/{host}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostReport {
@@ -81,7 +72,7 @@ pub struct HostReport {
     pub features: Vec<Feature>,
 }
 
-/// What a host is to run.
+/// What a host is to run: `GET /internal/v1/hosts/{host}/assignments?after=&wait_ms=`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignments {
     pub generation: u64,
@@ -140,7 +131,8 @@ pub enum Purpose {
     },
 }
 
-/// An object, and the key that opens it and nothing else.
+/// An object, and the key that opens it and nothing else. Its sealed blobs are got from
+/// `GET /internal/v1/accounts/{account}/blobs/{kind}/{id}`, of kind `chunks` or `manifests`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectGrant {
@@ -174,7 +166,7 @@ pub enum InstanceState {
     Failed,
 }
 
-/// What became of an instance.
+/// What became of an instance: `PUT /internal/v1/instances/{instance}/report`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceReport {
@@ -235,7 +227,7 @@ pub struct TestResult {
     pub failure: Option<String>,
 }
 
-/// Lines an instance wrote.
+/// Lines an instance wrote: `POST /internal/v1/instances/{instance}/logs`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceLogs {
@@ -243,13 +235,14 @@ pub struct InstanceLogs {
     pub lines: Vec<crate::pages::LogLine>,
 }
 
-/// What became of a job's output.
+/// What became of a job's output, sent as a tar: `PUT /internal/v1/instances/{instance}/output`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     pub object: ObjectId,
 }
 
-/// Everything a gateway needs to answer without asking.
+/// Everything a gateway needs to answer without asking:
+/// `GET /internal/v1/routes?after=&wait_ms=`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Routes {
     pub generation: u64,
@@ -316,7 +309,8 @@ pub struct Backend {
     pub data_address: Option<String>,
 }
 
-/// What a gateway counted since its last report. Repeating a report counts once.
+/// What a gateway counted since its last report: `POST /internal/v1/usage`. Repeating a report
+/// counts once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UsageReport {

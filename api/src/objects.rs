@@ -27,6 +27,7 @@ pub struct Chunk {
     /// BLAKE3 of the plain bytes.
     pub hash: Digest,
     /// Plain bytes.
+    #[schema(minimum = 1, maximum = 2_097_152)]
     pub bytes: u32,
 }
 
@@ -56,7 +57,7 @@ pub struct CommitObject {
     /// The chunks, in order.
     pub chunks: Vec<Chunk>,
     /// Such as `application/x-tar`.
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = "^[ -~]*$")]
     pub media_type: String,
 }
 

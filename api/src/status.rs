@@ -69,6 +69,7 @@ pub struct Enrolment {
 #[serde(deny_unknown_fields)]
 pub struct CreateEnrolment {
     /// What enrols: `agent` or `gateway`.
+    #[schema(pattern = "^(agent|gateway)$")]
     pub process: String,
     pub name: Name,
 }

@@ -12,6 +12,10 @@ pub enum Error {
     NotFound { what: String },
     #[error("no valid token came with the request")]
     Unauthenticated,
+    #[error("the lifetime of this token is over")]
+    TokenExpired,
+    #[error("this enrolment token is unknown, used up, or has ended")]
+    EnrolmentRefused,
     #[error("this token may not {action}")]
     Forbidden { action: String },
     #[error("{message}")]
@@ -24,10 +28,13 @@ pub enum Error {
     Conflict { code: &'static str, message: String },
     #[error("{what} is larger than the limit of {limit}")]
     TooLarge { what: &'static str, limit: String },
+    /// `later`: there may be room once something else has ended.
     #[error("no host has room: {message}")]
-    NoResources { message: String },
+    NoResources { message: String, later: bool },
     #[error("the database cannot be reached")]
     DatabaseUnavailable(#[source] store::Error),
+    #[error("the disk of the database is full")]
+    DatabaseFull(#[source] store::Error),
     #[error("the database refused the request")]
     Store(#[source] store::Error),
     #[error("the object store cannot be reached")]
@@ -58,11 +65,18 @@ impl Error {
         Self::Invalid { code: "bad_request", message: message.into() }
     }
 
+    /// A request that names a thing of a kind that does not fit.
+    pub fn wrong_kind(message: impl Into<String>) -> Self {
+        Self::Invalid { code: "wrong_kind", message: message.into() }
+    }
+
     /// What the error means to the caller.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::Unauthenticated => ErrorKind::Unauthenticated,
+            Self::Unauthenticated | Self::TokenExpired | Self::EnrolmentRefused => {
+                ErrorKind::Unauthenticated
+            }
             Self::Forbidden { .. } => ErrorKind::Forbidden,
             Self::Invalid { .. } => ErrorKind::BadRequest,
             Self::NameTaken { .. } | Self::Stale { .. } | Self::Conflict { .. } => {
@@ -70,9 +84,10 @@ impl Error {
             }
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::NoResources { .. } => ErrorKind::Busy,
-            Self::DatabaseUnavailable(_) | Self::StorageUnavailable(_) | Self::StorageFull(_) => {
-                ErrorKind::Unavailable
-            }
+            Self::DatabaseUnavailable(_)
+            | Self::DatabaseFull(_)
+            | Self::StorageUnavailable(_)
+            | Self::StorageFull(_) => ErrorKind::Unavailable,
             Self::Store(_) | Self::Objects(_) | Self::Internal { .. } => ErrorKind::Internal,
         }
     }
@@ -82,6 +97,8 @@ impl Error {
         match self {
             Self::NotFound { .. } => "not_found",
             Self::Unauthenticated => "unauthenticated",
+            Self::TokenExpired => "token_expired",
+            Self::EnrolmentRefused => "enrolment_refused",
             Self::Forbidden { .. } => "forbidden",
             Self::Invalid { code, .. } | Self::Conflict { code, .. } => code,
             Self::NameTaken { .. } => "name_taken",
@@ -90,7 +107,7 @@ impl Error {
             Self::NoResources { .. } => "no_resources",
             Self::DatabaseUnavailable(_) => "database_unavailable",
             Self::StorageUnavailable(_) => "storage_unavailable",
-            Self::StorageFull(_) => "storage_full",
+            Self::StorageFull(_) | Self::DatabaseFull(_) => "storage_full",
             Self::Store(_) | Self::Objects(_) | Self::Internal { .. } => "internal",
         }
     }
@@ -101,6 +118,8 @@ impl Error {
             Self::Unauthenticated => {
                 "send Authorization: Bearer TOKEN; `freehold login` keeps one for you"
             }
+            Self::TokenExpired => "ask an owner of the account for a new token",
+            Self::EnrolmentRefused => "ask an operator for a new token: `freehold status --enrol`",
             Self::Forbidden { .. } => "ask an owner of the account for a token with a higher role",
             Self::Stale { .. } => "read it again, and repeat the change with the new generation",
             Self::NameTaken { .. } => "choose another name",
@@ -110,6 +129,7 @@ impl Error {
             Self::DatabaseUnavailable(_) | Self::StorageUnavailable(_) => {
                 "nothing was lost; repeat the request in a few seconds"
             }
+            Self::DatabaseFull(_) => "free space for the database, then repeat the request",
             Self::StorageFull(_) => "free space for the object store, then repeat the request",
             _ => return None,
         })
@@ -118,8 +138,9 @@ impl Error {
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
-        match error.kind() {
-            ErrorKind::Unavailable => Self::DatabaseUnavailable(error),
+        match (&error, error.kind()) {
+            (store::Error::Full { .. }, _) => Self::DatabaseFull(error),
+            (_, ErrorKind::Unavailable) => Self::DatabaseUnavailable(error),
             _ => Self::Store(error),
         }
     }

@@ -44,6 +44,11 @@ impl Control {
         Ok(keys)
     }
 
+    /// Forgets an account's keys, so that they are read again.
+    pub(crate) fn forget_keys(&self, account: AccountId) {
+        self.shared.keys.open.write().remove(&account);
+    }
+
     /// Fresh keys for a new account, sealed for its row.
     pub(crate) fn fresh_keys(&self, account: AccountId) -> AccountSecretRow {
         let keys = AccountKeys::generate(account);
@@ -57,7 +62,12 @@ impl Control {
 
     /// The key of an object, to read it here or to grant it to an instance.
     pub(crate) async fn object_key(&self, row: &ObjectRow) -> Result<ObjectKey, Error> {
-        let keys = self.account_keys(row.account_id).await?;
+        let mut keys = self.account_keys(row.account_id).await?;
+        if row.key_version > keys.version() {
+            // Another control plane rotated the key since ours were read.
+            self.forget_keys(row.account_id);
+            keys = self.account_keys(row.account_id).await?;
+        }
         let bytes = hex::decode(&row.sealed_key)
             .map_err(|error| Error::internal("could not read an object's key", error))?;
         let sealed = SealedKey { version: row.key_version, bytes };

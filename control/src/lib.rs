@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
@@ -49,6 +50,8 @@ struct Shared {
     signer: Signer,
     clock: Clock,
     activator: reconciler::Activator,
+    /// Since when this control plane could hear of hosts, in Unix milliseconds.
+    hears_since_ms: AtomicU64,
     /// The drivers hold control and control holds them, until [`Control::close`].
     drivers: Mutex<Option<Drivers>>,
 }
@@ -83,6 +86,12 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Brings every sealed secret under the key in use, and says what did not work.
+    pub async fn reseal(&self) -> reconciler::Status {
+        let driver = self.drivers().reconcilers;
+        driver.activate(reconcilers::keys::NAME).await.unwrap_or_default()
     }
 
     /// Lets go of the drivers and closes the database, after the tasks have stopped.

@@ -10,10 +10,12 @@ pub mod hosts;
 pub mod idempotency;
 pub mod instances;
 pub mod items;
+pub mod keys;
 pub mod objects;
 pub mod publishes;
 pub mod routes;
 pub mod search;
+pub(crate) mod stages;
 pub mod status;
 pub mod tokens;
 pub mod trainings;
@@ -39,10 +41,10 @@ pub(crate) fn slice<I: FromStr>(page: &PageQuery) -> Result<Slice<I>, Error> {
     }
     let after = match &page.cursor {
         None => None,
-        Some(text) => Some(
-            text.parse()
-                .map_err(|_| Error::invalid("the cursor is not the `next` of a page before"))?,
-        ),
+        Some(text) => Some(text.parse().map_err(|_| Error::Invalid {
+            code: "invalid_cursor",
+            message: "the cursor is not the `next` of a page before".to_owned(),
+        })?),
     };
     Ok(Slice { after, limit })
 }

@@ -5,6 +5,7 @@
 pub mod endpoints;
 pub mod garbage;
 pub mod hosts;
+pub mod keys;
 pub mod trimming;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub fn registry(control: &Control) -> Vec<Arc<dyn Reconciler>> {
         Arc::new(hosts::LostHosts::new(control.clone())),
         Arc::new(endpoints::Endpoints::new(control.clone())),
         Arc::new(garbage::Garbage::new(control.clone())),
+        Arc::new(keys::Keys::new(control.clone())),
         Arc::new(trimming::Trimming::new(control.clone())),
     ]
 }

@@ -4,6 +4,7 @@
 //! whichever control plane is first, and stored sealed by the master key.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use api::accounts::{CreatedAccount, Role};
 use api::identity::Authority;
@@ -56,6 +57,8 @@ pub enum SetupError {
 
 const SIGNING_KEY: &str = "signing-key";
 const AUTHORITY: &str = "authority";
+/// The cloud's own secrets, by the names they are stored under.
+pub(crate) const SECRETS: [&str; 2] = [SIGNING_KEY, AUTHORITY];
 
 impl Control {
     /// Opens database and objects, and makes what a new cloud needs.
@@ -64,9 +67,24 @@ impl Control {
     ///
     /// [`SetupError`] says what is not as it should be.
     pub async fn open(settings: Settings, vault: Vault, clock: Clock) -> Result<Self, SetupError> {
-        let store = store::Store::open(&settings.database).await.map_err(SetupError::Store)?;
         let blobs = Blobs::open(&settings.objects, settings.objects_options.clone()).await;
-        let objects = objects::Store::new(blobs.map_err(SetupError::Objects)?);
+        Self::open_over(blobs.map_err(SetupError::Objects)?, settings, vault, clock).await
+    }
+
+    /// Like [`Control::open`], over blobs that are open already; those that the settings name are
+    /// not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Control::open`].
+    pub async fn open_over(
+        blobs: Blobs,
+        settings: Settings,
+        vault: Vault,
+        clock: Clock,
+    ) -> Result<Self, SetupError> {
+        let store = store::Store::open(&settings.database).await.map_err(SetupError::Store)?;
+        let objects = objects::Store::new(blobs);
         let signer = signer(&store, &vault).await?;
         let authority = authority(&store, &vault, clock.now_ms()).await?;
         let activator = reconciler::Activator::new();
@@ -81,6 +99,7 @@ impl Control {
             signer,
             clock: clock.clone(),
             activator: activator.clone(),
+            hears_since_ms: AtomicU64::new(clock.now_ms()),
             drivers: Mutex::new(None),
             settings,
         };
@@ -109,6 +128,12 @@ impl Control {
     ///
     /// As the database fails.
     pub async fn first_operator(&self, name: &Name) -> Result<Option<CreatedAccount>, Error> {
+        let read = self.shared.store.read("look for an account", |tx| {
+            Box::pin(store::accounts::accounts_list(tx, None, 1))
+        });
+        if !read.await?.is_empty() {
+            return Ok(None);
+        }
         match accounts::make(self, name.clone(), Role::Operator).await {
             Ok(created) => Ok(Some(created)),
             Err(Error::NameTaken { .. }) => Ok(None),

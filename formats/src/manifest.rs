@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use types::{Datatype, ErrorKind, FigureName, Format, ItemKind, Name, Reference, Runtime};
 
-pub use self::check::check;
+pub use self::check::{JOB_MS_MAX, check};
 pub use self::draft::draft;
 pub use self::expect::Mismatch;
 pub use self::text::{parse, write};

@@ -1,13 +1,10 @@
 //! The Open Inference Protocol's REST bodies: JSON, with the binary tensor extension, both ways.
 //!
-//! A body is JSON alone, or JSON of a length told in the header [`HEADER_LENGTH`] and then the data
-//! of the binary tensors in order. Data in JSON may be flat or nested as the shape says. `FP16` and
-//! `BF16` travel only in binary. JSON cannot say NaN or infinity: they are written as `null`, and
-//! `null` is read as NaN.
+//! `FP16` and `BF16` travel only in binary. JSON cannot say NaN or infinity: they are written as
+//! `null`, and `null` is read as NaN. Data in JSON may be flat or nested.
 //!
-//! Always true: a tensor that is returned has data that fits its shape; binary data is sliced out
-//! of the body, never copied; memory is at most eight times the body. Unknown keys and parameters
-//! are ignored, as clients of other servers send theirs.
+//! Always true: a returned tensor's data fits its shape; binary data is sliced out of the body, not
+//! copied; memory is at most eight times the body. Unknown keys and parameters are ignored.
 //! Absent on purpose: shared memory, classification, sequences.
 //! Source: Open Inference Protocol v2, REST; Triton, binary tensor data extension.
 

@@ -3,6 +3,8 @@
 //! Always true: every flag of a server is also a setting of the file and a `FREEHOLD_` variable of
 //! the same name.
 
+mod examples;
+
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -12,20 +14,12 @@ use types::{ItemKind, Name, Reference};
 
 use crate::settings::{ProcessArguments, ServerArguments};
 
-const AFTER_HELP: &str = "\
-Try it:
-  freehold demo                        the main job, from nothing, in under a minute
-  freehold up                          a cloud in ./freehold-data, at http://127.0.0.1:8000
-  freehold login                       keep the operator's token of that cloud
-  freehold publish my-model/           package, test, measure and list a folder
-  freehold search \"sign-in risk\"       find by what it does
-
-Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed,
-2 wrong arguments, 3 not authorised, 4 not found, 5 conflict, 6 unavailable, 7 a fault of ours.";
+/// Over the options that every command has.
+const EVERYWHERE: &str = "Of every command";
 
 /// A cloud for machine-learning models that you own.
 #[derive(Debug, Parser)]
-#[command(name = "freehold", version, after_help = AFTER_HELP, propagate_version = true)]
+#[command(name = "freehold", version, after_help = examples::FREEHOLD, propagate_version = true)]
 pub struct Arguments {
     #[command(flatten)]
     pub client: ClientArguments,
@@ -39,19 +33,18 @@ pub struct Arguments {
 #[derive(Clone, Debug, Args)]
 pub struct ClientArguments {
     /// The cloud's address [default: the one that `freehold login` kept]
-    #[arg(long, global = true, env = "FREEHOLD_SERVER", value_name = "URL")]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    #[arg(env = "FREEHOLD_SERVER", value_name = "URL")]
     pub server: Option<String>,
     /// The token to show [default: the one that `freehold login` kept]
-    #[arg(
-        long,
-        global = true,
-        env = "FREEHOLD_TOKEN",
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "FREEHOLD_TOKEN",
         hide_env_values = true,
         value_name = "TOKEN"
     )]
     pub token: Option<String>,
     /// A certificate authority to trust besides the system's, for an https address
-    #[arg(long, global = true, env = "FREEHOLD_AUTHORITY", value_name = "FILE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    #[arg(env = "FREEHOLD_AUTHORITY", value_name = "FILE")]
     pub authority: Option<PathBuf>,
 }
 
@@ -59,7 +52,8 @@ pub struct ClientArguments {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct OutputArguments {
     /// Tables for people, or JSON for programs
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table, env = "FREEHOLD_OUTPUT")]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    #[arg(value_enum, default_value_t = Format::Table, env = "FREEHOLD_OUTPUT")]
     pub output: Format,
 }
 
@@ -125,6 +119,9 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Change the master key of a cloud that is stopped
+    #[command(subcommand)]
+    MasterKey(MasterKeyCommand),
     /// Copy a cloud's database and objects into a folder
     Backup(BackupArguments),
     /// Put a copy back into an empty data folder
@@ -138,6 +135,7 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::DEMO)]
 pub struct DemoArguments {
     /// Judge the sign-ins of an sshd log, such as /var/log/auth.log
     #[arg(long, value_name = "FILE")]
@@ -162,6 +160,7 @@ pub struct StatusArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::LOGIN)]
 pub struct LoginArguments {
     /// The cloud's address [default: that of `freehold up` on this machine]
     pub address: Option<String>,
@@ -174,11 +173,16 @@ pub struct LoginArguments {
 #[derive(Debug, Subcommand)]
 pub enum AccountCommand {
     /// Make an account; prints its first token, once
-    Create { name: Name },
+    Create {
+        /// Its name: a-z, 0-9 and -
+        name: Name,
+    },
     /// List accounts
     List,
     /// Say whose token this is
     Whoami,
+    /// Make a fresh version of the account's key; no data is rewritten (owners)
+    RotateKey,
 }
 
 #[derive(Debug, Subcommand)]
@@ -197,22 +201,32 @@ pub enum TokenCommand {
     /// List tokens
     List,
     /// Revoke a token
-    Revoke { id: types::TokenId },
+    Revoke {
+        /// Its id, as `freehold token list` shows it
+        id: types::TokenId,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum ItemCommand {
     /// List your items
     List,
-    /// Show an item: name or account/name, perhaps with @version
-    Show { item: Reference },
+    /// Show an item
+    Show {
+        /// NAME of yours, or ACCOUNT/NAME; @VERSION for another than the newest
+        item: Reference,
+    },
     /// Say who may see and use an item
     Share(ShareArguments),
     /// Count what others made of an item
-    Usage { item: Reference },
+    Usage {
+        /// The item
+        item: Reference,
+    },
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::SHARE)]
 pub struct ShareArguments {
     /// The item or endpoint
     pub name: Reference,
@@ -238,6 +252,7 @@ pub struct InitArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::PUBLISH)]
 pub struct PublishArguments {
     /// The folder with freehold.toml at its root
     #[arg(default_value = ".")]
@@ -252,17 +267,27 @@ pub struct PublishArguments {
 
 #[derive(Debug, Args)]
 pub struct SearchArguments {
-    /// Words, in any order
-    pub text: Vec<String>,
-    #[arg(long, value_parser = parse_kind)]
-    pub kind: Option<ItemKind>,
-    #[arg(long)]
-    pub category: Option<String>,
-    #[arg(long)]
-    pub subcategory: Option<String>,
-    /// tensors, table, json or a media type
+    #[command(flatten)]
+    pub facts: FactsArguments,
+    /// What it takes: tensors, table, json or a media type
     #[arg(long)]
     pub format: Option<String>,
+}
+
+/// What is looked for.
+#[derive(Debug, Args)]
+pub struct FactsArguments {
+    /// Words, in any order
+    pub text: Vec<String>,
+    /// algorithm, dataset, model, pipeline or notebook
+    #[arg(long, value_parser = parse_kind)]
+    pub kind: Option<ItemKind>,
+    /// Such as security
+    #[arg(long)]
+    pub category: Option<String>,
+    /// Such as sign-in-risk
+    #[arg(long)]
+    pub subcategory: Option<String>,
     /// Least accuracy, such as 0.9
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     pub accuracy: Option<u64>,
@@ -278,9 +303,10 @@ pub struct SearchArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::SUGGEST)]
 pub struct SuggestArguments {
     #[command(flatten)]
-    pub search: SearchArguments,
+    pub facts: FactsArguments,
     /// A data set at hand
     #[arg(long)]
     pub dataset: Option<Reference>,
@@ -290,6 +316,7 @@ pub struct SuggestArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::PIPELINE)]
 pub struct PipelineArguments {
     /// The pipeline's name
     pub name: Name,
@@ -299,6 +326,7 @@ pub struct PipelineArguments {
     /// What it does, in a sentence
     #[arg(long, default_value = "")]
     pub summary: String,
+    /// What it is about
     #[arg(long, default_value = "pipeline")]
     pub category: String,
     /// Share it with everybody
@@ -307,11 +335,13 @@ pub struct PipelineArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::TRAIN)]
 pub struct TrainArguments {
     /// The algorithm
     pub algorithm: Reference,
     /// A data set for a channel: CHANNEL=REFERENCE
-    #[arg(long = "data", value_name = "CHANNEL=DATASET", required = true, value_parser = parse_pair)]
+    #[arg(long = "data", value_name = "CHANNEL=DATASET", required = true)]
+    #[arg(value_parser = parse_pair)]
     pub data: Vec<(String, String)>,
     /// A parameter: NAME=VALUE
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_pair)]
@@ -332,12 +362,19 @@ pub enum TrainingCommand {
     /// List your trainings, newest first
     List,
     /// Show a training
-    Show { id: types::TrainingId },
+    Show {
+        /// Its id, as `freehold training list` shows it
+        id: types::TrainingId,
+    },
     /// Cancel a training; nothing of it is kept
-    Cancel { id: types::TrainingId },
+    Cancel {
+        /// Its id
+        id: types::TrainingId,
+    },
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::DEPLOY)]
 pub struct DeployArguments {
     /// The model or pipeline
     pub source: Reference,
@@ -357,24 +394,34 @@ pub enum EndpointCommand {
     /// List your endpoints
     List,
     /// Show an endpoint
-    Show { name: Name },
+    Show {
+        /// Its name
+        name: Name,
+    },
     /// Run another model or version, without a pause
     Update(UpdateArguments),
     /// Say who may call it
     Share(ShareArguments),
     /// Remove it
-    Delete { name: Name },
+    Delete {
+        /// Its name
+        name: Name,
+    },
 }
 
 #[derive(Debug, Args)]
 pub struct UpdateArguments {
+    /// The endpoint
     pub name: Name,
+    /// The model or pipeline it is to run
     pub source: Reference,
+    /// nano, small, medium or large [default: the smallest that fits]
     #[arg(long)]
     pub instance_type: Option<String>,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::INVOKE)]
 pub struct InvokeArguments {
     /// The endpoint: yours, or account.endpoint
     pub endpoint: String,
@@ -387,6 +434,7 @@ pub struct InvokeArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::LOGS)]
 pub struct LogsArguments {
     /// The id of a publishing or training, or the name of an endpoint
     pub subject: String,
@@ -395,7 +443,22 @@ pub struct LogsArguments {
     pub follow: bool,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum MasterKeyCommand {
+    /// Put a fresh key into use; what the old one seals is resealed at the next start
+    Rotate(MasterKeyArguments),
+    /// Forget old keys, once nothing is sealed by them any more
+    Prune(MasterKeyArguments),
+}
+
 #[derive(Debug, Args)]
+pub struct MasterKeyArguments {
+    #[command(flatten)]
+    pub server: ServerArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::BACKUP)]
 pub struct BackupArguments {
     #[command(flatten)]
     pub server: ServerArguments,

@@ -8,6 +8,7 @@ mod control;
 mod enrolment;
 mod files;
 mod gateway;
+mod master_key;
 mod signals;
 
 use api::listen::{self, Listener, Tls};
@@ -19,6 +20,7 @@ use crate::settings::{ProcessArguments, ProcessCommand, ServerArguments, Setting
 use crate::telemetry;
 
 pub use files::Files;
+pub use master_key::master_key;
 
 /// A cloud that runs in this process.
 pub struct Running {

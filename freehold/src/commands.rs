@@ -72,6 +72,7 @@ pub async fn run(command: Command, client: &ClientArguments, out: &Output) -> Re
         | Command::Init(_)
         | Command::Explain { .. }
         | Command::Completion { .. }
+        | Command::MasterKey(_)
         | Command::Backup(_)
         | Command::Restore(_)
         | Command::Control(_)

@@ -1,4 +1,4 @@
-//! `freehold demo`: the main job from nothing, on a cloud in this process that goes away at the end.
+//! `freehold demo`: the main job from nothing, on a cloud in this process that goes away after it.
 //!
 //! Two accounts that have never met: `producer` publishes an algorithm and a data set; `requester`
 //! finds the algorithm by what it does, trains it, puts the model in a pipeline, deploys that, and
@@ -47,8 +47,9 @@ pub async fn run(arguments: DemoArguments, out: &Output) -> Result<(), Failure> 
     let program = teller.step("find the example's trainer", Program::find()).await?;
     let data = settings.data.clone();
     let cloud = teller.step("start a cloud in this process", start(settings)).await?;
+    let places = (&program, scratch.path());
     let told = tokio::select! {
-        told = tell(&arguments, (&cloud, &data), (&program, scratch.path()), (&mut teller, out)) => told,
+        told = tell(&arguments, (&cloud, &data), places, (&mut teller, out)) => told,
         stopped = interrupted() => stopped.and_then(|()| {
             Err(Failure::refused("the demo was interrupted"))
         }),
@@ -134,7 +135,8 @@ fn by_hand(
         format!("{freehold} endpoint show {endpoint}"),
         format!("{freehold} invoke {endpoint} --file {}", request.display()),
         format!(
-            "curl -H \"Authorization: Bearer $FREEHOLD_TOKEN\" {http}/v2/models/{endpoint}/infer -d @{}",
+            "curl -H \"Authorization: Bearer $FREEHOLD_TOKEN\" \
+             {http}/v2/models/{endpoint}/infer -d @{}",
             request.display()
         ),
         format!("FREEHOLD_TOKEN={} {freehold} status", cloud.operator_token),

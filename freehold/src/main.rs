@@ -56,6 +56,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Control(server) => cloud::control(server).await,
             Command::Gateway(process) => cloud::gateway(process).await,
             Command::Agent(process) => cloud::agent(process).await,
+            Command::MasterKey(command) => cloud::master_key(command).await,
             Command::Backup(backup) => commands::backup::backup(backup).await,
             Command::Restore(restore) => commands::backup::restore(restore).await,
             Command::Demo(demo) => demo::run(demo, &out).await,

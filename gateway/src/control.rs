@@ -5,6 +5,7 @@
 
 mod remote;
 
+use std::error::Error;
 use std::fmt;
 
 use api::internal::{Routes, UsageReport};
@@ -26,6 +27,17 @@ impl Unreachable {
     /// With these words for the log.
     pub fn new(message: impl fmt::Display) -> Self {
         Self { message: message.to_string() }
+    }
+
+    /// With an error and its causes, on one line for the log.
+    pub fn caused(error: &dyn Error) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            message = format!("{message}: {inner}");
+            cause = inner.source();
+        }
+        Self { message }
     }
 }
 

@@ -1,10 +1,8 @@
 //! Blobs: sealed bytes under a name, in a folder or in an S3-compatible bucket.
 //!
 //! Writing takes two steps: [`Backend::stage`] puts the bytes where no reader looks, and
-//! [`Backend::publish`] makes all staged blobs visible and durable together. On S3 a single put
-//! is whole, durable and visible at once, so there staging already does it; a chunk that is
-//! visible too early is unreferenced, and harmless.
-//!
+//! [`Backend::publish`] makes all staged blobs visible and durable together. On S3 a put is whole,
+//! durable and visible at once, so staging does it all: a chunk visible too early is harmless.
 //! Layout: `account/<account>/chunks/<2 hex>/<64 hex>` and `account/<account>/manifests/<object>`.
 //!
 //! Always true: a blob is visible whole or not at all; after [`Backend::publish`] returned it

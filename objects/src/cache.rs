@@ -1,14 +1,12 @@
 //! A host's cache of sealed chunks: a folder that never grows past its limit.
 //!
-//! The chunk used longest ago goes first. The order survives a restart through the files' times.
-//! Entries are sealed like everywhere else, and not flushed: the reader verifies each one, and an
-//! entry that a crash or a bad disk spoiled is discarded and fetched again.
+//! The chunk used longest ago goes first; the order survives a restart through the files' times.
+//! Entries are sealed and not flushed: the reader verifies each, and fetches a spoiled one again.
 //!
 //! Always true: at rest the folder holds at most the limit, and while chunks are being stored at
-//! most those more; a chunk that many readers
-//! want at once is fetched once; failing to store an entry never fails a read.
-//! Absent on purpose: manifests, which are small and read once per object; sharing one folder
-//! between processes, each of which would count only what it stored.
+//! most those more; a chunk that many readers want at once is fetched once; failing to store an
+//! entry never fails a read.
+//! Absent on purpose: manifests, which are read once per object; sharing a folder of processes.
 
 mod index;
 

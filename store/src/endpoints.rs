@@ -47,6 +47,16 @@ pub struct EndpointRow {
     pub generation: u64,
     pub deleting: bool,
     pub created_at_ms: u64,
+    /// What is routed; none until it is ready for the first time.
+    pub served: Option<Served>,
+}
+
+/// What an endpoint answers with: what is wanted, or after an update what was wanted before, until
+/// all of the new is ready.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Served {
+    pub what: EndpointChange,
+    pub since_ms: u64,
 }
 
 /// What an endpoint is to run from now on.
@@ -72,7 +82,19 @@ fn endpoint(row: &Row) -> Result<EndpointRow, Error> {
         generation: row.get("generation")?,
         deleting: row.get("deleting")?,
         created_at_ms: row.get("created_at_ms")?,
+        served: served(row)?,
     })
+}
+
+fn served(row: &Row) -> Result<Option<Served>, Error> {
+    let since_ms: Option<u64> = row.get("served_at_ms")?;
+    let Some(since_ms) = since_ms else { return Ok(None) };
+    let what = EndpointChange {
+        source: row.get("served_source")?,
+        resolved: row.get("served_stages")?,
+        instance_type: row.get("served_type")?,
+    };
+    Ok(Some(Served { what, since_ms }))
 }
 
 /// Adds an endpoint. [`Error::Unique`] when the account has one of this name.
@@ -231,6 +253,24 @@ pub async fn endpoint_state(
         .bind(&error.map(ToOwned::to_owned))
         .run()
         .await?;
+    guard(tx, id, changed).await?;
+    feed_bump(tx, Topic::Routes);
+    Ok(())
+}
+
+/// Has an endpoint answer with what generation `generation` wants, all of which is ready.
+///
+/// # Errors
+///
+/// [`Error::Stale`] when something newer is wanted; [`Error::Conflict`] when it is being deleted.
+pub async fn endpoint_serve(
+    tx: &mut Tx<'_>,
+    id: EndpointId,
+    generation: u64,
+    now_ms: u64,
+) -> Result<(), Error> {
+    let serve = tx.sql("serve an endpoint", include_str!("endpoints/serve.sql"));
+    let changed = serve.bind(&id).bind(&generation).bind(&now_ms).run().await?;
     guard(tx, id, changed).await?;
     feed_bump(tx, Topic::Routes);
     Ok(())

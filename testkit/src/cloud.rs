@@ -67,6 +67,8 @@ struct Addresses {
 /// A cloud.
 #[derive(Debug)]
 pub struct Cloud {
+    /// First, so that every process is killed before its folder goes.
+    running: BTreeMap<Process, Program>,
     program: PathBuf,
     folder: TempDir,
     addresses: Addresses,
@@ -74,7 +76,6 @@ pub struct Cloud {
     flags: Vec<String>,
     variables: Vec<(String, String)>,
     apart: bool,
-    running: BTreeMap<Process, Program>,
     expected: Vec<String>,
     operator_token: String,
     /// Kept for as long as the cloud, and dropped after its processes.

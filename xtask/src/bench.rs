@@ -3,22 +3,33 @@
 //! Always true: a row of `docs/benchmarks.md` was measured on the machine the page names, by the
 //! program of one build; a benchmark that could not run leaves no row, and fails the verb.
 
+mod cloud;
+mod engine;
+mod mlserver;
+mod protocol;
+mod seal;
 mod start;
+mod tools;
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::places::Places;
 use crate::{Failure, process};
 
+use tools::Tools;
+
 const PAGE: &str = "docs/benchmarks.md";
 
 /// A benchmark: its name, what it measures, and the function that does.
-type Benchmark = (&'static str, &'static str, fn(&Places) -> Result<Vec<Row>, Failure>);
+type Benchmark = (&'static str, &'static str, fn(&Places, &Tools) -> Result<Vec<Row>, Failure>);
 
-const BENCHMARKS: [Benchmark; 1] =
-    [("start", "from exec to readiness on an existing data folder, and idle memory", start::run)];
+const BENCHMARKS: [Benchmark; 4] = [
+    ("protocol", "what REST and the way to a model that does nothing cost", protocol::run),
+    ("engine", "what serving leaves of the engine's samples in a second", engine::run),
+    ("seal", "receiving a package, cutting, encrypting and storing it", seal::run),
+    ("start", "from exec to readiness on an existing data folder, and idle memory", start::run),
+];
 
 /// One measured line of the page.
 #[derive(Debug)]
@@ -52,10 +63,7 @@ pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
             "{word:?} is no benchmark: see cargo xtask bench --list"
         )));
     }
-    process::run(&mut process::cargo(
-        places,
-        &["build", "--workspace", "--release", "--locked", "--bins"],
-    ))?;
+    let tools = Tools::build(places)?;
     let mut sections = Vec::new();
     let mut short = Vec::new();
     for (name, what, measure) in BENCHMARKS {
@@ -63,11 +71,12 @@ pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
             continue;
         }
         process::tell(&format!("\n== {name}: {what}"));
-        let rows = measure(places).map_err(|failure| Failure::at(name, failure))?;
+        let load = load();
+        let rows = measure(places, &tools).map_err(|failure| Failure::at(name, failure))?;
         short.extend(rows.iter().filter(|row| !row.reached).map(|row| row.work.clone()));
-        sections.push(section(name, what, &rows));
+        sections.push(section(name, &format!("{what}. {load}"), &rows));
     }
-    let page = format!("{}\n{}", head(), sections.join("\n"));
+    let page = format!("{}\n{}", head(&tools), sections.join("\n"));
     println!("{page}");
     if words.is_empty() {
         let path = places.root.join(PAGE);
@@ -91,25 +100,38 @@ fn section(name: &str, what: &str, rows: &[Row]) -> String {
     text
 }
 
+/// What else the machine was doing.
+fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let minute = text.split_whitespace().next().unwrap_or("unknown");
+    format!("Load of the machine in the minute before: {minute}.")
+}
+
 /// What the numbers were measured on.
-fn head() -> String {
+fn head(tools: &Tools) -> String {
     let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = facts.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     let cores = facts.lines().filter(|line| line.starts_with("processor")).count();
     let said = |program: &str, word: &str| {
         process::output(Command::new(program).arg(word)).unwrap_or_default().trim().to_owned()
     };
+    let engine = tools.setup.python.onnxruntime.as_ref().and_then(|path| path.file_name());
     format!(
-        "# Benchmarks\n\nWritten by `cargo xtask bench`; medians unless said otherwise.\n\n\
-         - machine: {}, {cores} cores, Linux {}\n- compiler: {}, release profile\n",
+        "# Benchmarks\n\nWritten by `cargo xtask bench`; medians of runs that take turns with \
+         what they are measured beside, all on loopback. What must be reached is also in the \
+         specification.\n\n\
+         - date: {}\n- machine: {}, {cores} processors, Linux {}\n\
+         - compiler: {}, release profile\n- engine: {}\n",
+        said("date", "+%Y-%m-%d"),
         model.unwrap_or("unknown processor"),
         said("uname", "-r"),
         said("rustc", "--version"),
+        engine.map_or("none but the built-in one".into(), |name| name.to_string_lossy()),
     )
 }
 
-/// The middle one, of an odd number.
-pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+/// The middle one, of an odd number; 0 of none.
+pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_unstable_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or_default()
 }

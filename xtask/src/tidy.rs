@@ -8,8 +8,10 @@ mod codes;
 mod imports;
 mod licences;
 mod links;
+mod registries;
 mod sources;
 mod specification;
+mod sql;
 mod traces;
 
 use std::collections::BTreeSet;
@@ -66,6 +68,8 @@ pub(crate) fn run(places: &Places, _words: &[String]) -> Result<(), Failure> {
     findings.extend(sources::check(&tree));
     findings.extend(imports::check(&tree, &metadata(places, &["--no-deps"])?)?);
     findings.extend(codes::check(&tree));
+    findings.extend(sql::check(&tree));
+    findings.extend(registries::check(&tree));
     findings.extend(specification::check(&tree));
     findings.extend(links::check(&tree));
     findings.extend(traces::check(&tree));
@@ -139,6 +143,11 @@ impl Tree {
             files: files.iter().map(file).collect(),
         }
     }
+}
+
+/// Whether a source file holds tests only.
+fn is_test(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("/tests.rs") || path.starts_with("testkit/")
 }
 
 /// The rows of every table of a Markdown text: line number, then cells without their borders.

@@ -4,8 +4,9 @@ use types::{Name, TokenId};
 
 use super::call::Call;
 use super::{Client, Error};
-use crate::accounts::Whoami;
-use crate::accounts::{Account, CreateAccount, CreateToken, CreatedAccount, CreatedToken, Token};
+use crate::accounts::{
+    Account, CreateAccount, CreateToken, CreatedAccount, CreatedToken, RotatedKey, Token, Whoami,
+};
 use crate::pages::{Page, PageQuery};
 
 impl Client {
@@ -37,6 +38,11 @@ impl Client {
     /// The tokens of the caller's account. `GET /v1/tokens`
     pub async fn tokens_list(&self, page: &PageQuery) -> Result<Page<Token>, Error> {
         self.ask(Call::get("/v1/tokens").query(page)).await
+    }
+
+    /// Makes a fresh version of the account's key. `POST /v1/keys/rotate`
+    pub async fn key_rotate(&self) -> Result<RotatedKey, Error> {
+        self.ask(Call::post("/v1/keys/rotate").once()).await
     }
 
     /// Revokes a token. `DELETE /v1/tokens/{token}`

@@ -5,7 +5,7 @@ use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use api::accounts::{Account, CreateAccount, CreatedAccount, Whoami};
+use api::accounts::{Account, CreateAccount, CreatedAccount, RotatedKey, Whoami};
 use api::pages::{Page, PageQuery};
 use types::Name;
 
@@ -13,13 +13,14 @@ use crate::Control;
 use crate::caller::Caller;
 use crate::http::extract::{Json, Path, Query};
 use crate::http::problem::ApiError;
-use crate::operations::accounts as operations;
+use crate::operations::{accounts as operations, keys};
 
 pub fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(fetch))
         .routes(routes!(whoami))
+        .routes(routes!(rotate_key))
 }
 
 /// Lists the accounts that the caller may see: its own, or all for an operator.
@@ -60,4 +61,15 @@ async fn fetch(
     responses((status = 200, body = Whoami)))]
 async fn whoami(State(control): State<Control>, caller: Caller) -> Result<Json<Whoami>, ApiError> {
     Ok(Json(operations::whoami(&control, &caller).await?))
+}
+
+/// Makes a fresh version of the account's key. New objects are sealed under it, and the keys of the
+/// others are resealed; no data is rewritten. Owners only.
+#[utoipa::path(post, path = "/v1/keys/rotate", tag = "accounts",
+    responses((status = 200, body = RotatedKey)))]
+async fn rotate_key(
+    State(control): State<Control>,
+    caller: Caller,
+) -> Result<Json<RotatedKey>, ApiError> {
+    Ok(Json(keys::rotate(&control, &caller).await?))
 }

@@ -14,6 +14,11 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
 )]
 pub struct Document;
 
+/// Bytes as they are: how OpenAPI names a body that is no JSON.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Octets(String);
+
 /// What every operation may answer besides what it says itself.
 const REFUSALS: [(&str, &str); 10] = [
     ("400", "The request is wrong."),

@@ -1,8 +1,10 @@
 //! Creating calls that are safe to repeat: the same `Idempotency-Key` gets the same answer.
 //!
-//! Always true: a key belongs to one account; another request under the same key is refused; only
-//! answers below 500 are kept, so that a failure of ours can be repeated.
-//! Absent on purpose: the routes that take data. They are named by content and repeat by nature.
+//! Always true: a key belongs to one account; another request under the same key, or one by a
+//! token of another role, is refused; only the answer of a call that was carried out is kept, so
+//! that one that was refused can be made again.
+//! Absent on purpose: the routes that take data, which are named by content and repeat by nature,
+//! and those that only look.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -17,19 +19,22 @@ use crate::operations::idempotency::{self as operation, Begun};
 
 /// Longest key.
 const KEY_BYTES_MAX: usize = 200;
-/// Largest answer that is kept.
+/// Largest answer that is kept: far above that of any creating call.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// Routes that take data.
-const DATA_PATHS: [&str; 3] = ["/v1/objects/chunks", "/v1/objects/stream", "/v1/objects/missing"];
+/// Routes that take data, and those that make nothing.
+const FREE_PATHS: [&str; 4] =
+    ["/v1/objects/chunks", "/v1/objects/stream", "/v1/objects/missing", "/v1/suggest"];
 
 /// Runs the request, or answers as it was answered before.
 pub async fn once(State(control): State<Control>, request: Request, next: Next) -> Response {
     let key = request.headers().get(api::IDEMPOTENCY_HEADER).cloned();
     let caller = request.extensions().get::<Caller>().cloned();
-    let data = DATA_PATHS.contains(&request.uri().path());
+    let free = FREE_PATHS.contains(&request.uri().path());
     match (key, caller) {
-        (Some(key), Some(caller)) if request.method() == Method::POST && !data => {
-            keyed(control, caller, &key, request, next).await.unwrap_or_else(IntoResponse::into_response)
+        (Some(key), Some(caller)) if request.method() == Method::POST && !free => {
+            keyed(control, caller, &key, request, next)
+                .await
+                .unwrap_or_else(IntoResponse::into_response)
         }
         _ => next.run(request).await,
     }
@@ -61,21 +66,22 @@ async fn keyed(
         Begun::Now => {}
     }
     let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
-    let (parts, body) = answer.into_parts();
-    let body = to_bytes(body, ANSWER_BYTES_MAX).await.unwrap_or_default();
-    if parts.status.is_server_error() {
+    if !answer.status().is_success() {
         operation::abandon(&control, &caller, key).await?;
-    } else {
-        operation::finish(&control, &caller, key, parts.status.as_u16(), &body).await?;
+        return Ok(answer);
     }
+    let (parts, body) = answer.into_parts();
+    let body = to_bytes(body, ANSWER_BYTES_MAX)
+        .await
+        .map_err(|error| crate::Error::internal("could not keep an answer", error))?;
+    operation::finish(&control, &caller, key, (parts.status.as_u16(), &body)).await?;
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 
-fn replayed(status: u16, body: String) -> Response {
+fn replayed(status: u16, body: Vec<u8>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    let kind = if status.is_success() { "application/json" } else { api::problem::MEDIA_TYPE };
     let mut response = (status, body).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
     response
 }

@@ -15,6 +15,7 @@ use types::ObjectId;
 
 use crate::Control;
 use crate::caller::Caller;
+use crate::http::document::Octets;
 use crate::http::extract::{Json, Path};
 use crate::http::problem::ApiError;
 use crate::operations::objects as operations;
@@ -47,7 +48,7 @@ async fn missing(
 
 /// Takes chunks: each its length in four little-endian bytes, then its bytes.
 #[utoipa::path(post, path = "/v1/objects/chunks", tag = "objects",
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = Option<Octets>, content_type = "application/octet-stream"),
     responses((status = 200, body = ReceivedChunks)))]
 async fn receive_chunks(
     State(control): State<Control>,
@@ -70,7 +71,7 @@ async fn commit(
 
 /// Makes an object of the body as it arrives. For clients that do not cut chunks themselves.
 #[utoipa::path(post, path = "/v1/objects/stream", tag = "objects",
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = Option<Octets>, content_type = "application/octet-stream"),
     responses((status = 201, body = Object)))]
 async fn receive_stream(
     State(control): State<Control>,
@@ -100,8 +101,8 @@ async fn fetch(
 #[utoipa::path(get, path = "/v1/objects/{object}/content", tag = "objects",
     params(("object" = ObjectId, Path), ("range" = Option<String>, Header)),
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, body = Octets, content_type = "application/octet-stream"),
+        (status = 206, body = Octets, content_type = "application/octet-stream"),
         (status = 416, description = "The range lies outside the object.", body = api::Problem,
             content_type = "application/problem+json")))]
 async fn content(

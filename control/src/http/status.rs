@@ -32,7 +32,7 @@ async fn health(State(control): State<Control>) -> Result<Json<Health>, ApiError
     Ok(Json(operations::health(&control).await?))
 }
 
-/// Says what runs, and what each host gives and lacks. Operators only.
+/// Says what runs, and what each host gives and lacks.
 #[utoipa::path(get, path = "/v1/status", tag = "status", responses((status = 200, body = Status)))]
 async fn status(State(control): State<Control>, caller: Caller) -> Result<Json<Status>, ApiError> {
     Ok(Json(operations::status(&control, &caller).await?))

@@ -42,8 +42,10 @@ impl Control {
         };
         let standing =
             access::tokens::standing(token.expires_at_ms, token.revoked_at_ms, self.now_ms());
-        if standing != access::tokens::Standing::Valid {
-            return Err(Error::Unauthenticated);
+        match standing {
+            access::tokens::Standing::Valid => {}
+            access::tokens::Standing::Expired => return Err(Error::TokenExpired),
+            access::tokens::Standing::Revoked => return Err(Error::Unauthenticated),
         }
         let role = token.role.parse().map_err(|error| Error::internal("unknown role", error))?;
         Ok(Caller { token: token.id, account: account.id, account_name: account.name, role })

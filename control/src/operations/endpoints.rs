@@ -16,8 +16,9 @@ use store::instances::{InstanceRow, Owner, instances_list_of};
 use types::{EndpointId, ItemKind, Name, Reference};
 
 use crate::caller::Caller;
-use crate::operations::instances::{ResolvedStage, found, resolve_stage};
+use crate::operations::instances::found;
 use crate::operations::items::{self, access_sharing, from_json, shown_sharing, stored_sharing};
+use crate::operations::stages::{ResolvedStage, resolve_stage};
 use crate::operations::trainings::size;
 use crate::operations::{page, slice};
 use crate::reconcilers::endpoints::{NAME, current};
@@ -69,6 +70,7 @@ pub async fn create(
         generation: 1,
         deleting: false,
         created_at_ms: control.now_ms(),
+        served: None,
     };
     let inserted = control
         .shared
@@ -113,7 +115,7 @@ async fn resolve(
             }
         }
         kind => {
-            return Err(Error::invalid(format!(
+            return Err(Error::wrong_kind(format!(
                 "{reference} is a {kind}; models and pipelines can be deployed"
             )));
         }
@@ -247,7 +249,7 @@ async fn shape(control: &Control, caller: &Caller, row: EndpointRow) -> Result<E
         })
         .await?;
     let status = |(place, stage): (usize, &ResolvedStage)| {
-        let newest = current(&instances, &row, place, stage);
+        let newest = current(&instances, &row.instance_type, place, stage);
         StageStatus {
             source: stage.reference.clone(),
             state: newest.map_or("waiting", |row| row.state.as_str()).to_owned(),

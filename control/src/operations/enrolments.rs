@@ -55,7 +55,7 @@ pub async fn create(
 
 /// Exchanges an enrolment token for a certificate.
 pub async fn enrol(control: &Control, request: Enrol) -> Result<Enrolled, Error> {
-    let token: EnrolmentToken = request.token.parse().map_err(|_| Error::Unauthenticated)?;
+    let token: EnrolmentToken = request.token.parse().map_err(|_| Error::EnrolmentRefused)?;
     let digest: Digest = access::tokens::digest_of(&token.secret);
     let now_ms = control.now_ms();
     let answer = control
@@ -67,7 +67,7 @@ pub async fn enrol(control: &Control, request: Enrol) -> Result<Enrolled, Error>
         .await;
     let row = match answer {
         Ok(row) => row,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(Error::Unauthenticated),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(Error::EnrolmentRefused),
         Err(error) => return Err(error.into()),
     };
     let process = match row.process {

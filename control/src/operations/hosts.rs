@@ -1,7 +1,12 @@
 //! Hosts: what each reports of itself.
+//!
+//! Always true: an agent that starts again runs nothing of before, so what was let go on its host
+//! has ended with its first report.
 
 use api::internal::HostReport;
+use store::Tx;
 use store::hosts::{HostRow, HostSays, host_fetch, host_insert, host_report};
+use store::instances::{InstanceState, Wanted, instance_end, instances_list_live};
 use types::{ErrorKind, HostId};
 
 use crate::{Control, Error};
@@ -40,14 +45,16 @@ pub async fn report(
         .transact("record a host's report", |tx| {
             let (says, first) = (says.clone(), first.clone());
             Box::pin(async move {
-                match host_fetch(tx, id).await {
+                let generation = match host_fetch(tx, id).await {
                     Err(error) if error.kind() == ErrorKind::NotFound && local => {
                         host_insert(tx, &first).await?;
+                        0
                     }
                     Err(error) => return Err(error),
-                    Ok(_) => {}
-                }
-                host_report(tx, id, &says, now_ms).await
+                    Ok(row) => row.generation,
+                };
+                host_report(tx, id, &says, now_ms).await?;
+                if says.generation > generation { end_unwanted(tx, id, now_ms).await } else { Ok(()) }
             })
         })
         .await;
@@ -59,4 +66,14 @@ pub async fn report(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Ends what was let go on a host whose agent has started again and knows nothing of it.
+async fn end_unwanted(tx: &mut Tx<'_>, id: HostId, now_ms: u64) -> Result<(), store::Error> {
+    for row in instances_list_live(tx).await? {
+        if row.host_id == id && row.wanted == Wanted::Gone {
+            instance_end(tx, row.id, InstanceState::Ended, None, now_ms).await?;
+        }
+    }
+    Ok(())
 }

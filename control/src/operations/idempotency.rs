@@ -1,4 +1,6 @@
 //! Idempotency: what a creating call answered, kept for its repetition.
+//!
+//! Always true: answers are stored sealed, for some hold the secret of a token.
 
 use axum::body::Bytes;
 use store::idempotency::{
@@ -14,7 +16,7 @@ pub enum Begun {
     /// Do it now.
     Now,
     /// It was done before, with this answer.
-    Before { status: u16, body: String },
+    Before { status: u16, body: Vec<u8> },
 }
 
 /// Begins a call under a key. `line` is its method and path.
@@ -25,7 +27,7 @@ pub async fn begin(
     line: &str,
     body: &Bytes,
 ) -> Result<Begun, Error> {
-    let fingerprint = fingerprint(line, body);
+    let fingerprint = fingerprint(caller.role, line, body);
     let (account, now_ms) = (caller.account, control.now_ms());
     let begun = control
         .shared
@@ -36,7 +38,10 @@ pub async fn begin(
         .await?;
     match begun {
         rows::Begun::New => Ok(Begun::Now),
-        rows::Begun::Done { status, body } => Ok(Begun::Before { status, body }),
+        rows::Begun::Done { status, body } => {
+            let body = open(control, caller, key, &body)?;
+            Ok(Begun::Before { status, body })
+        }
         rows::Begun::InProgress => Err(Error::Conflict {
             code: "idempotency_in_progress",
             message: "a call with this idempotency key is being worked on".to_owned(),
@@ -53,10 +58,10 @@ pub async fn finish(
     control: &Control,
     caller: &Caller,
     key: &str,
-    status: u16,
-    body: &[u8],
+    (status, body): (u16, &[u8]),
 ) -> Result<(), Error> {
-    let (account, body) = (caller.account, String::from_utf8_lossy(body).into_owned());
+    let account = caller.account;
+    let body = hex::encode(control.shared.vault.seal(&context(caller, key), body));
     let finished = control.shared.store.transact("finish a call", |tx| {
         Box::pin(idempotency_finish(tx, account, key, status, &body))
     });
@@ -73,7 +78,19 @@ pub async fn abandon(control: &Control, caller: &Caller, key: &str) -> Result<()
     Ok(abandoned.await?)
 }
 
-/// Tells requests apart: SHA-256 of the line and the body.
-fn fingerprint(line: &str, body: &[u8]) -> String {
-    access::tokens::digest_of(&format!("{line}\n{}", hex::encode(body))).to_string()
+/// The answer that was sealed for this account and key.
+fn open(control: &Control, caller: &Caller, key: &str, sealed: &str) -> Result<Vec<u8>, Error> {
+    let unreadable = "could not read a kept answer";
+    let sealed = hex::decode(sealed).map_err(|error| Error::internal(unreadable, error))?;
+    let opened = control.shared.vault.open(&context(caller, key), &sealed);
+    opened.map_err(|error| Error::internal(unreadable, error))
+}
+
+fn context(caller: &Caller, key: &str) -> String {
+    format!("answer:{}:{key}", caller.account)
+}
+
+/// Tells requests apart: SHA-256 of the caller's role, the line and the body.
+fn fingerprint(role: access::Role, line: &str, body: &[u8]) -> String {
+    access::tokens::digest_of(&format!("{role}\n{line}\n{}", hex::encode(body))).to_string()
 }

@@ -7,7 +7,6 @@ use api::internal::{
     Assignment, Assignments, InstanceLogs, InstanceReport, ObjectGrant, Output, Purpose, Task,
     Watch,
 };
-use formats::manifest::Manifest;
 use policy::placement::{self, Need};
 use store::hosts::{HostRow, host_fetch, hosts_list};
 use store::instances::{
@@ -17,11 +16,10 @@ use store::instances::{
 use store::logs::{Level, NewLine, NumberedLine, logs_append_from};
 use store::objects::{object_fetch, object_hold};
 use store::{Topic, Tx};
-use types::{
-    AccountId, ErrorKind, Format, HostId, InstanceId, Limits, Name, ObjectId, Reference, SagaId,
-};
+use types::{AccountId, ErrorKind, HostId, InstanceId, ObjectId, SagaId};
+use workflow::saga;
 
-use crate::operations::items::{from_json, listing};
+use crate::operations::items::from_json;
 use crate::operations::objects::store_stream;
 use crate::{Control, Error};
 
@@ -39,43 +37,6 @@ pub(crate) struct Placing {
     pub(crate) owner: Owner,
     pub(crate) stage: u32,
     pub(crate) task: Task,
-}
-
-/// A stage of a pipeline or the whole of a model endpoint, as it was found.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub(crate) struct ResolvedStage {
-    pub(crate) reference: Reference,
-    pub(crate) item: types::ItemId,
-    pub(crate) owner: AccountId,
-    pub(crate) object: ObjectId,
-    pub(crate) bytes: u64,
-    pub(crate) entry: String,
-    pub(crate) batch_max: u32,
-    pub(crate) limits: Limits,
-    pub(crate) input: Option<Format>,
-    pub(crate) output: Option<Format>,
-}
-
-impl ResolvedStage {
-    /// The task that serves this stage on an instance of this size.
-    pub(crate) fn task(&self, size: &types::InstanceType) -> Task {
-        let limits =
-            Limits { memory_bytes: size.memory_bytes, cpu_milli: size.cpu_milli, ..self.limits };
-        Task {
-            runtime: types::Runtime::Onnx,
-            package: ungranted(self.owner, self.object, self.bytes),
-            entry: self.entry.clone(),
-            args: Vec::new(),
-            limits,
-            batch_max: self.batch_max,
-            purpose: Purpose::Serve,
-        }
-    }
-}
-
-/// A grant without its key, as it is stored.
-pub(crate) fn ungranted(account: AccountId, object: ObjectId, bytes: u64) -> ObjectGrant {
-    ObjectGrant { account, object, bytes, key: String::new() }
 }
 
 /// Places an instance on a host with room, or gives the one that was placed before.
@@ -105,8 +66,13 @@ pub(crate) async fn place_in(
     let limits = placing.task.limits;
     let need = Need { cpu_milli: limits.cpu_milli, memory_bytes: limits.memory_bytes };
     let hosts = free_hosts(tx, now_ms).await?;
-    let host_id = placement::pick(&hosts, &need)
-        .map_err(|refusal| Error::NoResources { message: refusal.to_string() })?;
+    let host_id = match placement::pick(&hosts, &need) {
+        Ok(host_id) => host_id,
+        Err(refusal) => {
+            let later = may_fit_later(tx, &need, now_ms).await?;
+            return Err(Error::NoResources { message: refusal.to_string(), later });
+        }
+    };
     let task = serde_json::to_value(&placing.task)
         .map_err(|error| Error::internal("could not write a task", error))?;
     let row = InstanceRow {
@@ -148,6 +114,16 @@ async fn free_hosts(tx: &mut Tx<'_>, now_ms: u64) -> Result<Vec<placement::Host>
     Ok(hosts.map(free).collect())
 }
 
+/// Whether a host would have room if nothing ran on it. While no host is there, one may come.
+async fn may_fit_later(tx: &mut Tx<'_>, need: &Need, now_ms: u64) -> Result<bool, Error> {
+    let mut hosts = hosts_list(tx).await?;
+    hosts.retain(|host| alive(host, now_ms));
+    let fits = |host: &HostRow| {
+        host.cpu_milli >= need.cpu_milli && host.memory_bytes >= need.memory_bytes
+    };
+    Ok(hosts.is_empty() || hosts.iter().any(fits))
+}
+
 /// Whether a host has reported lately.
 pub(crate) fn alive(host: &HostRow, now_ms: u64) -> bool {
     host.seen_at_ms > 0 && now_ms.saturating_sub(host.seen_at_ms) <= HOST_LOST_MS
@@ -158,6 +134,11 @@ pub(crate) async fn fetch(control: &Control, id: InstanceId) -> Result<InstanceR
     let read =
         control.shared.store.read("fetch an instance", |tx| Box::pin(instance_fetch(tx, id)));
     found(read.await, || format!("the instance {id}"))
+}
+
+/// What its host last said of an instance.
+pub(crate) fn reported(row: &InstanceRow) -> Result<Option<InstanceReport>, Error> {
+    row.report.as_ref().map(from_json).transpose()
 }
 
 /// Wants an instance gone. One that was never made is gone.
@@ -179,52 +160,6 @@ pub(crate) async fn let_go(control: &Control, id: InstanceId) -> Result<(), Erro
 pub(crate) async fn host_name(control: &Control, id: HostId) -> String {
     let read = control.shared.store.read("fetch a host", |tx| Box::pin(host_fetch(tx, id)));
     read.await.map_or_else(|_| id.to_string(), |host| host.name.to_string())
-}
-
-/// The model that a stage means, if the account may use it.
-pub(crate) async fn resolve_stage(
-    control: &Control,
-    (account, account_name): &(AccountId, Name),
-    reference: &Reference,
-) -> Result<ResolvedStage, Error> {
-    let caller = crate::caller::Caller {
-        token: types::TokenId::new(uuid::Uuid::nil()),
-        account: *account,
-        account_name: account_name.clone(),
-        role: access::Role::Developer,
-    };
-    let (seen, version) = crate::operations::items::resolve(control, &caller, reference).await?;
-    let manifest: Manifest = from_json(&version.manifest)?;
-    let listing = listing(&version.listing)?;
-    let task = manifest.task.filter(|task| task.runtime == types::Runtime::Onnx);
-    let Some(task) = task else {
-        return Err(Error::invalid(format!(
-            "{}/{} is a {}, and only models answer requests",
-            seen.account_name, seen.item.name, seen.item.kind
-        )));
-    };
-    Ok(ResolvedStage {
-        reference: Reference {
-            account: Some(seen.account_name),
-            name: seen.item.name,
-            version: Some(version.number),
-        },
-        item: version.item_id,
-        owner: seen.item.account_id,
-        object: version.object_id,
-        bytes: version.package_bytes,
-        entry: task.entry,
-        batch_max: task.batch_max,
-        limits: Limits {
-            timeout_ms: task.timeout_ms,
-            memory_bytes: listing.requires.memory_bytes,
-            cpu_milli: listing.requires.cpu_milli,
-            processes: listing.requires.processes,
-            scratch_bytes: listing.requires.scratch_bytes,
-        },
-        input: listing.input,
-        output: listing.output,
-    })
 }
 
 /// What a host is to run, with the keys of what it runs, once it is newer or the wait is over.
@@ -318,6 +253,24 @@ pub async fn report(
 
 /// Has the sagas about a subject look now.
 pub(crate) async fn nudge(control: &Control, subject: &str) -> Result<(), Error> {
+    for id in open_sagas(control, subject).await? {
+        control.drivers().sagas.nudge(id);
+    }
+    Ok(())
+}
+
+/// Has the sagas about a subject undone, as far as they have not ended.
+pub(crate) async fn cancel_sagas(control: &Control, subject: &str) -> Result<(), Error> {
+    for id in open_sagas(control, subject).await? {
+        match control.drivers().sagas.cancel(id).await {
+            Ok(_) | Err(saga::Error::NotFound { .. } | saga::Error::TooLate { .. }) => {}
+            Err(error) => return Err(Error::internal("could not cancel a saga", error)),
+        }
+    }
+    Ok(())
+}
+
+async fn open_sagas(control: &Control, subject: &str) -> Result<Vec<SagaId>, Error> {
     let about = subject.to_owned();
     let records = control
         .shared
@@ -326,12 +279,8 @@ pub(crate) async fn nudge(control: &Control, subject: &str) -> Result<(), Error>
             Box::pin(async move { store::sagas::sagas_list_about(tx, &about).await })
         })
         .await?;
-    let ids: Vec<SagaId> =
-        records.iter().filter(|record| !record.phase.ended()).map(|record| record.id).collect();
-    for id in ids {
-        control.drivers().sagas.nudge(id);
-    }
-    Ok(())
+    let open = records.iter().filter(|record| !record.phase.ended());
+    Ok(open.map(|record| record.id).collect())
 }
 
 /// Takes over lines that an instance wrote. They go to the log of what it runs for.
@@ -374,6 +323,7 @@ pub async fn output(
     body: impl futures::Stream<Item = std::io::Result<bytes::Bytes>> + Send,
 ) -> Result<Output, Error> {
     let row = fetch(control, id).await?;
+    expect_running(&row)?;
     let object = store_stream(control, row.account_id, "application/x-tar", body).await?;
     let holder = output_holder(id);
     control
@@ -382,12 +332,25 @@ pub async fn output(
         .transact("hold an output", |tx| {
             let holder = holder.clone();
             Box::pin(async move {
+                // Asked again: whoever let the instance go holds nothing of it any more.
+                expect_running(&instance_fetch(tx, id).await?)?;
                 store::objects::objects_release(tx, &holder).await?;
-                object_hold(tx, object.id, &holder).await
+                Ok::<_, Error>(object_hold(tx, object.id, &holder).await?)
             })
         })
         .await?;
     Ok(Output { object: object.id })
+}
+
+/// Refuses what comes from an instance that has ended, or that nobody wants any more.
+fn expect_running(row: &InstanceRow) -> Result<(), Error> {
+    if row.wanted == Wanted::Running && !row.state.ended() {
+        return Ok(());
+    }
+    Err(Error::Conflict {
+        code: "conflict",
+        message: format!("the instance {} has ended, or is to end", row.id),
+    })
 }
 
 /// A sealed blob that an instance needs: `chunks/ID` or `manifests/ID` of an account.

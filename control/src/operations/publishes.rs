@@ -84,7 +84,7 @@ pub(crate) async fn start(control: &Control, row: &PublishRow, state: &State) ->
     let id = SagaId::new(control.clock().uuid());
     let record = saga::begin::<PublishSaga>(id, row.id.to_string(), state, row.created_at_ms)
         .map_err(|error| Error::internal("could not begin to publish", error))?;
-    control
+    let started = control
         .shared
         .store
         .transact("begin to publish", |tx| {
@@ -97,7 +97,9 @@ pub(crate) async fn start(control: &Control, row: &PublishRow, state: &State) ->
                 saga_insert(tx, &record).await
             })
         })
-        .await?;
+        .await;
+    // Nothing held the package yet: it may have become garbage since it was looked for.
+    found(started, || format!("the object {}", row.object_id))?;
     control.drivers().sagas.wake();
     Ok(())
 }
@@ -201,21 +203,13 @@ impl Control {
         level: &'static str,
         text: &str,
     ) -> Result<(), Error> {
-        let line = NewLine {
-            at_ms: self.now_ms(),
-            source: step.to_owned(),
-            level: level.parse().unwrap_or(Level::Info),
-            text: text.to_owned(),
-        };
-        let origin = format!("{step}:{}", access::tokens::digest_of(text));
+        let (origin, line) = said(step, level, text, self.now_ms());
         self.shared
             .store
             .transact("write a log line", |tx| {
+                let lines = vec![line.clone()];
                 let (subject, origin) = (subject.to_owned(), origin.clone());
-                let numbered = NumberedLine { number: 1, line: line.clone() };
-                Box::pin(
-                    async move { logs_append_from(tx, &subject, &origin, vec![numbered]).await },
-                )
+                Box::pin(async move { logs_append_from(tx, &subject, &origin, lines).await })
             })
             .await?;
         Ok(())
@@ -235,6 +229,22 @@ impl Control {
             .await?;
         Ok(())
     }
+}
+
+/// A line of a step, and its origin: the same line of the same step is written once.
+pub(crate) fn said(
+    step: &'static str,
+    level: &'static str,
+    text: &str,
+    at_ms: u64,
+) -> (String, NumberedLine) {
+    let line = NewLine {
+        at_ms,
+        source: step.to_owned(),
+        level: level.parse().unwrap_or(Level::Info),
+        text: text.to_owned(),
+    };
+    (format!("{step}:{}", access::tokens::digest_of(text)), NumberedLine { number: 1, line })
 }
 
 fn line(row: LogRow) -> LogLine {

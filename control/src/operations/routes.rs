@@ -3,15 +3,16 @@
 use api::internal::{Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
 use store::Topic;
 use store::accounts::accounts_names;
-use store::endpoints::{EndpointRow, endpoints_list_all};
+use store::endpoints::{EndpointRow, Served, endpoints_list_all};
 use store::hosts::hosts_list;
-use store::instances::{InstanceRow, InstanceState, Owner, Wanted, instances_list_live};
+use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
 use store::tokens::tokens_list_live;
 use types::AccountId;
 
 use crate::caller::role_of;
-use crate::operations::instances::ResolvedStage;
 use crate::operations::items::from_json;
+use crate::operations::stages::ResolvedStage;
+use crate::reconcilers::endpoints::current;
 use crate::{Control, Error};
 
 /// What gateways hold, once it is newer or the wait is over.
@@ -63,20 +64,27 @@ fn route(
     account_name: types::Name,
     instances: &[InstanceRow],
 ) -> Result<Route, Error> {
-    let stages: Vec<ResolvedStage> = from_json(&endpoint.resolved)?;
-    let mine: Vec<&InstanceRow> = instances
+    // After an update the old answers, as a whole, until all of the new is ready.
+    let (source, resolved, size) = match &endpoint.served {
+        Some(Served { what, .. }) => (&what.source, &what.resolved, &what.instance_type),
+        None => (&endpoint.source, &endpoint.resolved, &endpoint.instance_type),
+    };
+    let stages: Vec<ResolvedStage> = from_json(resolved)?;
+    let mine: Vec<InstanceRow> = instances
         .iter()
         .filter(|row| row.owner == Owner::Endpoint(endpoint.id))
-        .filter(|row| row.wanted == Wanted::Running && row.state == InstanceState::Ready)
+        .filter(|row| row.state == InstanceState::Ready)
+        .cloned()
         .collect();
     let input = stages.first().and_then(|stage| stage.input.clone());
     let output = stages.last().and_then(|stage| stage.output.clone());
-    let version = endpoint.source.version.unwrap_or(1);
+    let version = source.version.unwrap_or(1);
     let stages = stages
         .into_iter()
         .enumerate()
         .map(|(place, stage)| {
-            self::stage(stage, mine.iter().filter(|row| row.stage as usize == place))
+            let newest = current(&mine, size, place, &stage);
+            self::stage(stage, newest)
         })
         .collect();
     Ok(Route {
@@ -94,10 +102,8 @@ fn route(
     })
 }
 
-/// A stage with the ready instances of its newest task: while an endpoint is updated, instances
-/// of the old task answer until the reconciler lets them go.
-fn stage<'a>(stage: ResolvedStage, ready: impl Iterator<Item = &'a &'a InstanceRow>) -> Stage {
-    let newest = ready.copied().max_by_key(|row| row.id);
+/// A stage with its ready instance, where it has one.
+fn stage(stage: ResolvedStage, newest: Option<&InstanceRow>) -> Stage {
     let report: Option<InstanceReport> =
         newest.and_then(|row| serde_json::from_value(row.report.clone()?).ok());
     let backends = newest.zip(report.as_ref()).and_then(|(row, report)| {

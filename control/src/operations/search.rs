@@ -26,11 +26,7 @@ const WAIT_MS: u64 = 10_000;
 const RETRY_MS: u64 = 500;
 
 /// Items by text and filters.
-pub fn search(
-    control: &Control,
-    caller: &Caller,
-    query: &SearchQuery,
-) -> Result<Findings, Error> {
+pub fn search(control: &Control, caller: &Caller, query: &SearchQuery) -> Result<Findings, Error> {
     let wish = Wish {
         kind: query.kind,
         category: query.category.clone(),
@@ -56,7 +52,7 @@ pub async fn suggest(
         Some(reference) => {
             let (seen, version) = items::resolve(control, caller, reference).await?;
             if seen.item.kind != ItemKind::Dataset {
-                return Err(Error::invalid(format!("{reference} is not a data set")));
+                return Err(Error::wrong_kind(format!("{reference} is not a data set")));
             }
             data_format(&items::listing(&version.listing)?)
         }

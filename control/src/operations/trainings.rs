@@ -155,13 +155,16 @@ async fn resolve(
     let algorithm = items::resolve(control, caller, &request.algorithm).await?;
     let kind = algorithm.0.item.kind;
     if kind != ItemKind::Algorithm {
-        return Err(Error::invalid(format!("{} is a {kind}, not an algorithm", request.algorithm)));
+        return Err(Error::wrong_kind(format!(
+            "{} is a {kind}, not an algorithm",
+            request.algorithm
+        )));
     }
     let manifest: Manifest = from_json(&algorithm.1.manifest)?;
     let task = manifest.task.clone().ok_or_else(|| Error::invalid("the algorithm has no task"))?;
     let parameters = manifest
         .resolve_parameters(&request.parameters)
-        .map_err(|error| Error::invalid(error.to_string()))?;
+        .map_err(|error| Error::Invalid { code: error.code(), message: error.to_string() })?;
     let (channels, data) = resolve_data(control, caller, request, &manifest.channels).await?;
     let listing = items::listing(&algorithm.1.listing)?;
     let limits = Limits {
@@ -211,7 +214,7 @@ async fn resolve_data(
             .ok_or_else(|| Error::invalid(format!("the channel {channel:?} needs a data set")))?;
         let dataset = items::resolve(control, caller, wanted).await?;
         if dataset.0.item.kind != ItemKind::Dataset {
-            return Err(Error::invalid(format!("{wanted} is not a data set")));
+            return Err(Error::wrong_kind(format!("{wanted} is not a data set")));
         }
         packages.insert(channel.clone(), Package::of(&dataset));
         lineage.push(LineageData {
@@ -247,8 +250,9 @@ pub(crate) fn size(
             ))
         }),
         Some(name) => {
-            let size = InstanceType::find(name).ok_or_else(|| {
-                Error::invalid(format!("{name:?} is not an instance type; use {}", names()))
+            let size = InstanceType::find(name).ok_or_else(|| Error::Invalid {
+                code: "unknown_instance_type",
+                message: format!("{name:?} is not an instance type; use {}", names()),
             })?;
             if fits(&size) {
                 return Ok(size);

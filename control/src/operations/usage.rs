@@ -4,8 +4,8 @@ use api::internal::UsageReport;
 use store::endpoints::endpoint_fetch;
 use store::usage::{UsageRow, usage_record};
 
-use crate::operations::instances::ResolvedStage;
 use crate::operations::items::from_json;
+use crate::operations::stages::ResolvedStage;
 use crate::{Control, Error};
 
 /// Adds a report.

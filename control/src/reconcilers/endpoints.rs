@@ -1,10 +1,12 @@
 //! Gives every stage of every endpoint an instance, and takes the others away.
 //!
 //! An instance is current when its task is the one that the stage wants; after an update the old
-//! ones answer until every stage has a ready current one. What fails is started again after a
-//! growing pause, and the endpoint is marked failed when it has failed too often in a row.
+//! ones answer until every stage has a ready current one, and are let go a little after the
+//! routes changed. What fails is started again after a growing pause, and the endpoint is marked
+//! failed when it has failed too often in a row.
 //!
-//! Always true: an endpoint is removed only when none of its instances is left.
+//! Always true: what is routed is wholly of one wanted state, never of two; an endpoint is removed
+//! only when none of its instances is left.
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -12,14 +14,16 @@ use futures::future::BoxFuture;
 use api::internal::InstanceReport;
 use policy::backoff;
 use store::endpoints::{
-    EndpointRow, EndpointState, endpoint_remove, endpoint_state, endpoints_list_all,
+    EndpointChange, EndpointRow, EndpointState, endpoint_remove, endpoint_serve, endpoint_state,
+    endpoints_list_all,
 };
 use store::instances::{InstanceRow, InstanceState, Owner, Wanted, instances_list_of};
 use types::{InstanceId, InstanceType};
 use workflow::reconciler::{Reconciler, Status};
 
-use crate::operations::instances::{self, Placing, ResolvedStage};
+use crate::operations::instances::{self, Placing};
 use crate::operations::items::from_json;
+use crate::operations::stages::ResolvedStage;
 use crate::{Control, Error};
 
 /// The reconciler's name, by which it is woken.
@@ -30,6 +34,8 @@ const FAILURES_MAX: usize = 3;
 /// The pause before a failed stage is started again; it doubles up to the maximum.
 const RESTART_MS_MIN: u64 = 500;
 const RESTART_MS_MAX: u64 = 60_000;
+/// How long the old instances go on after the routes changed, for requests that they still have.
+const DRAIN_MS: u64 = 5_000;
 
 /// Makes endpoints true.
 #[derive(Debug)]
@@ -37,23 +43,23 @@ pub struct Endpoints {
     control: Control,
 }
 
-/// The newest instance of an endpoint whose task is what the stage at this place wants.
+/// The newest of an endpoint's instances whose task is what the stage at this place wants.
 pub(crate) fn current<'a>(
     instances: &'a [InstanceRow],
-    endpoint: &EndpointRow,
+    instance_type: &str,
     place: usize,
     stage: &ResolvedStage,
 ) -> Option<&'a InstanceRow> {
-    of_stage(instances, endpoint, place, stage).max_by_key(|row| row.id)
+    of_stage(instances, instance_type, place, stage).max_by_key(|row| row.id)
 }
 
 fn of_stage<'a>(
     instances: &'a [InstanceRow],
-    endpoint: &EndpointRow,
+    instance_type: &str,
     place: usize,
     stage: &ResolvedStage,
-) -> impl Iterator<Item = &'a InstanceRow> {
-    let wanted = InstanceType::find(&endpoint.instance_type)
+) -> impl Iterator<Item = &'a InstanceRow> + use<'a> {
+    let wanted = InstanceType::find(instance_type)
         .and_then(|size| serde_json::to_value(stage.task(&size)).ok());
     instances.iter().filter(move |row| {
         row.stage as usize == place
@@ -96,35 +102,35 @@ impl Endpoints {
         let stages: Vec<ResolvedStage> = from_json(&endpoint.resolved)?;
         let (mut steps, mut ready, mut problem) = (0, true, None);
         for (place, stage) in stages.iter().enumerate() {
-            let newest = current(&instances, &endpoint, place, stage);
-            match newest.map(|row| row.state) {
-                Some(InstanceState::Ready) => {}
-                Some(InstanceState::Waiting | InstanceState::Starting) => ready = false,
-                None | Some(InstanceState::Ended | InstanceState::Failed) => {
-                    ready = false;
-                    let tried: Vec<_> = of_stage(&instances, &endpoint, place, stage).collect();
-                    match self.start(&endpoint, (place, stage), &tried).await {
-                        Ok(true) => steps += 1,
-                        Ok(false) => {}
-                        Err(Error::NoResources { message }) => problem = Some(message),
-                        Err(error) => return Err(error),
-                    }
-                    if tried.len() >= FAILURES_MAX {
-                        problem =
-                            problem.or_else(|| tried.iter().max_by_key(|row| row.id).map(|row| why(row)));
-                    }
-                }
+            let size = &endpoint.instance_type;
+            let tried: Vec<_> = of_stage(&instances, size, place, stage).collect();
+            let newest = tried.iter().max_by_key(|row| row.id).map(|row| row.state);
+            if newest == Some(InstanceState::Ready) {
+                continue;
+            }
+            ready = false;
+            let failed = tried.iter().filter(|row| row.state.ended());
+            if failed.clone().count() >= FAILURES_MAX {
+                problem = problem.or_else(|| failed.max_by_key(|row| row.id).map(|row| why(row)));
+            }
+            if newest.is_some_and(|state| !state.ended()) {
+                continue;
+            }
+            match self.start(&endpoint, (place, stage), &tried).await {
+                Ok(true) => steps += 1,
+                Ok(false) => {}
+                Err(Error::NoResources { message, .. }) => problem = Some(message),
+                Err(error) => return Err(error),
             }
         }
         if ready {
-            steps += self.retire(&instances, &endpoint, &stages).await?;
+            steps += self.serve(&endpoint, (&instances, &stages)).await?;
         }
         let state = match (ready, &problem) {
             (true, _) => EndpointState::Ready,
             (false, Some(_)) => EndpointState::Failed,
             (false, None) => EndpointState::Starting,
         };
-        // While a ready endpoint is updated, the old instances go on answering.
         let problem = if ready { None } else { problem };
         if endpoint.state != state || endpoint.error != problem {
             self.note(&endpoint, state, problem.as_deref()).await?;
@@ -140,7 +146,7 @@ impl Endpoints {
         (place, stage): (usize, &ResolvedStage),
         tried: &[&InstanceRow],
     ) -> Result<bool, Error> {
-        let failures = tried.iter().filter(|row| row.state == InstanceState::Failed).count();
+        let failures = tried.iter().filter(|row| row.state.ended()).count();
         let last_ms = tried.iter().filter_map(|row| row.ended_at_ms).max();
         if let Some(last_ms) = last_ms.filter(|_| failures > 0) {
             let attempt = u32::try_from(failures).unwrap_or(u32::MAX);
@@ -167,7 +173,34 @@ impl Endpoints {
         Ok(true)
     }
 
-    /// Takes away what is not current, once everything current is ready.
+    /// Routes what is wanted, which is ready; and takes the old away once nobody uses it.
+    async fn serve(
+        &self,
+        endpoint: &EndpointRow,
+        (instances, stages): (&[InstanceRow], &[ResolvedStage]),
+    ) -> Result<u64, Error> {
+        let wanted = EndpointChange {
+            source: endpoint.source.clone(),
+            resolved: endpoint.resolved.clone(),
+            instance_type: endpoint.instance_type.clone(),
+        };
+        let now_ms = self.control.now_ms();
+        match &endpoint.served {
+            Some(served) if served.what == wanted => {
+                let drained = now_ms >= served.since_ms.saturating_add(DRAIN_MS);
+                if drained { self.retire(instances, endpoint, stages).await } else { Ok(0) }
+            }
+            _ => {
+                let (id, generation) = (endpoint.id, endpoint.generation);
+                let served = self.control.shared.store.transact("serve an endpoint", |tx| {
+                    Box::pin(endpoint_serve(tx, id, generation, now_ms))
+                });
+                passed(served.await).map(|()| 1)
+            }
+        }
+    }
+
+    /// Takes away what is not current, also what failed before: it no longer counts.
     async fn retire(
         &self,
         instances: &[InstanceRow],
@@ -177,12 +210,14 @@ impl Endpoints {
         let kept: Vec<InstanceId> = stages
             .iter()
             .enumerate()
-            .filter_map(|(place, stage)| current(instances, endpoint, place, stage))
+            .filter_map(|(place, stage)| {
+                current(instances, &endpoint.instance_type, place, stage)
+            })
             .map(|row| row.id)
             .collect();
         let mut steps = 0;
         for row in instances {
-            if row.wanted == Wanted::Running && !kept.contains(&row.id) && !row.state.ended() {
+            if row.wanted == Wanted::Running && !kept.contains(&row.id) {
                 instances::let_go(&self.control, row.id).await?;
                 steps += 1;
             }
@@ -231,11 +266,15 @@ impl Endpoints {
                 })
             })
             .await;
-        match noted {
-            // Something newer is wanted; its own activation notes where it stands.
-            Err(store::Error::Stale { .. } | store::Error::Conflict { .. }) => Ok(()),
-            other => Ok(other?),
-        }
+        passed(noted)
+    }
+}
+
+/// What was stored, or came too late: something newer is wanted, and has its own activation.
+fn passed(stored: Result<(), store::Error>) -> Result<(), Error> {
+    match stored {
+        Err(store::Error::Stale { .. } | store::Error::Conflict { .. }) => Ok(()),
+        other => Ok(other?),
     }
 }
 
@@ -243,7 +282,10 @@ fn why(row: &InstanceRow) -> String {
     let report = row.report.clone().and_then(|report| {
         serde_json::from_value::<InstanceReport>(report).ok().and_then(|report| report.error)
     });
-    report.unwrap_or_else(|| "its host was lost".to_owned())
+    report.unwrap_or_else(|| match row.state {
+        InstanceState::Ended => "it ended by itself".to_owned(),
+        _ => "its host was lost".to_owned(),
+    })
 }
 
 impl Reconciler for Endpoints {

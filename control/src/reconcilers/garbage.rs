@@ -1,4 +1,5 @@
-//! Collects garbage: objects that nothing holds, and chunks that no object uses.
+//! Collects garbage: objects that nothing holds, manifests without an object, as a crash leaves
+//! them, and chunks that no object uses.
 //!
 //! Chunks are condemned by marking: every object's manifest is read, and what no manifest names
 //! and is old enough is condemned in a transaction that fails when an object was made since. In a
@@ -10,15 +11,15 @@
 use std::collections::BTreeSet;
 
 use futures::FutureExt as _;
-use futures::StreamExt as _;
+use futures::TryStreamExt as _;
 use futures::future::BoxFuture;
 
-use objects::ChunkId;
+use objects::{ChunkEntry, ChunkId, ManifestEntry};
 use policy::garbage::{self, Chunk};
 use store::accounts::account_objects_sequence;
 use store::chunks::{chunks_claim, chunks_condemn, chunks_forget};
 use store::objects::{object_delete, object_fetch, objects_list_live, objects_list_unheld};
-use types::{AccountId, Digest};
+use types::{AccountId, Digest, ObjectId};
 use workflow::reconciler::{Reconciler, Status};
 
 use crate::{Control, Error};
@@ -42,7 +43,10 @@ impl Garbage {
 
     async fn close(&self) -> Result<Status, Error> {
         let mut status = Status::default();
-        status.steps_done += self.delete_objects().await?;
+        match self.delete_objects().await {
+            Ok(steps) => status.steps_done += steps,
+            Err(error) => status.failures.push(crate::error::chain(&error)),
+        }
         let accounts = self.control.shared.objects.accounts().await.map_err(Error::Objects)?;
         for account in accounts {
             match self.collect(account).await {
@@ -78,6 +82,7 @@ impl Garbage {
                 Err(store::Error::Conflict { .. } | store::Error::NotFound { .. }) => continue,
                 Err(error) => return Err(error.into()),
             }
+            // A manifest that stays behind is found without its row, later.
             let gone = control.shared.objects.delete_manifest(row.account_id, id).await;
             gone.map_err(Error::Objects)?;
         }
@@ -86,7 +91,43 @@ impl Garbage {
 
     async fn collect(&self, account: AccountId) -> Result<u64, Error> {
         let deleted = self.delete_claimed(account).await?;
-        Ok(deleted + self.condemn(account).await?)
+        let control = &self.control;
+        let read = control.shared.store.read("read the objects' sequence", |tx| {
+            Box::pin(account_objects_sequence(tx, account))
+        });
+        let sequence = match read.await {
+            Ok(sequence) => sequence,
+            Err(store::Error::NotFound { .. }) => return Ok(deleted),
+            Err(error) => return Err(error.into()),
+        };
+        // What is stored is listed before what is used is read, so that nothing new looks unused.
+        let manifests = control.shared.objects.manifest_list(account);
+        let manifests: Vec<ManifestEntry> = manifests.try_collect().await.map_err(Error::Objects)?;
+        let chunks = control.shared.objects.chunk_list(account);
+        let chunks: Vec<ChunkEntry> = chunks.try_collect().await.map_err(Error::Objects)?;
+        let used = self.mark(account).await?;
+        self.condemn(account, &chunks, (&used, sequence)).await?;
+        Ok(deleted + self.delete_orphans(account, &manifests, &used).await?)
+    }
+
+    /// Deletes old manifests whose object was never committed, or is gone.
+    async fn delete_orphans(
+        &self,
+        account: AccountId,
+        manifests: &[ManifestEntry],
+        used: &Used,
+    ) -> Result<u64, Error> {
+        let control = &self.control;
+        let before_ms = control.now_ms().saturating_sub(control.shared.settings.garbage_grace_ms);
+        let mut steps = 0;
+        for entry in manifests {
+            if entry.written_at_ms < before_ms && !used.objects.contains(&entry.object) {
+                let gone = control.shared.objects.delete_manifest(account, entry.object).await;
+                gone.map_err(Error::Objects)?;
+                steps += 1;
+            }
+        }
+        Ok(steps)
     }
 
     /// Deletes what was condemned by an earlier activation.
@@ -121,43 +162,36 @@ impl Garbage {
     }
 
     /// Condemns what no object uses.
-    async fn condemn(&self, account: AccountId) -> Result<u64, Error> {
+    async fn condemn(
+        &self,
+        account: AccountId,
+        chunks: &[ChunkEntry],
+        (used, sequence): (&Used, u64),
+    ) -> Result<(), Error> {
         let control = &self.control;
         let now_ms = control.now_ms();
-        let read = control.shared.store.read("read the objects' sequence", |tx| {
-            Box::pin(account_objects_sequence(tx, account))
-        });
-        let sequence = match read.await {
-            Ok(sequence) => sequence,
-            Err(store::Error::NotFound { .. }) => return Ok(0),
-            Err(error) => return Err(error.into()),
-        };
-        let mut chunks = Vec::new();
-        let mut listed = control.shared.objects.chunk_list(account);
-        while let Some(entry) = listed.next().await {
-            let entry = entry.map_err(Error::Objects)?;
-            chunks.push((entry.id.0, entry.written_at_ms));
-        }
-        drop(listed);
-        let used = self.mark(account).await?;
         let settings = garbage::Settings {
             grace_ms: control.shared.settings.garbage_grace_ms,
             condemned_ms: control.shared.settings.garbage_grace_ms,
             acts_max: CONDEMNED_MAX,
         };
-        let dies = |&(id, touched_at_ms): &(Digest, u64)| {
-            let references = u64::from(used.contains(&id));
-            let chunk = Chunk { id, references, touched_at_ms, condemned_at_ms: None };
+        let dies = |entry: &&ChunkEntry| {
+            let chunk = Chunk {
+                id: entry.id.0,
+                references: u64::from(used.chunks.contains(&entry.id.0)),
+                touched_at_ms: entry.written_at_ms,
+                condemned_at_ms: None,
+            };
             garbage::decide(&chunk, now_ms, &settings) == garbage::Decision::Condemn
         };
         let condemned: Vec<Digest> = chunks
             .iter()
-            .filter(|chunk| dies(chunk))
-            .map(|chunk| chunk.0)
+            .filter(dies)
+            .map(|entry| entry.id.0)
             .take(settings.acts_max)
             .collect();
         if condemned.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         let noted = control
             .shared
@@ -170,17 +204,17 @@ impl Garbage {
             })
             .await;
         match noted {
-            Ok(()) => Ok(0),
+            Ok(()) => Ok(()),
             // An object was made meanwhile; the next activation marks again.
-            Err(store::Error::Stale { .. }) => Ok(0),
+            Err(store::Error::Stale { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Every chunk that an object of the account names.
-    async fn mark(&self, account: AccountId) -> Result<BTreeSet<Digest>, Error> {
+    /// Every object of the account, and every chunk that one names.
+    async fn mark(&self, account: AccountId) -> Result<Used, Error> {
         let control = &self.control;
-        let (mut used, mut after) = (BTreeSet::new(), 0);
+        let (mut used, mut after) = (Used::default(), 0);
         loop {
             let live = control
                 .shared
@@ -202,11 +236,19 @@ impl Garbage {
                     Err(error) => return Err(error.into()),
                 };
                 let reader = control.open_object(&row).await?;
-                used.extend(reader.chunks().map(|chunk| chunk.0));
+                used.objects.insert(id);
+                used.chunks.extend(reader.chunks().map(|chunk| chunk.0));
             }
         }
         Ok(used)
     }
+}
+
+/// What an account's rows use of its blobs.
+#[derive(Debug, Default)]
+struct Used {
+    objects: BTreeSet<ObjectId>,
+    chunks: BTreeSet<Digest>,
 }
 
 impl Reconciler for Garbage {

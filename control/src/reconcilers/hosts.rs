@@ -1,6 +1,11 @@
 //! Ends the instances of hosts that no longer report, so that others take their place.
 //!
 //! A host that comes back finds them unassigned and stops what still runs.
+//!
+//! Always true: a host counts as lost only after control could have heard of it all that time.
+//! After a start of control, or a loss of its database, the hosts have their whole time again.
+
+use std::sync::atomic::Ordering;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -10,7 +15,7 @@ use store::instances::{InstanceState, Owner, instance_end, instances_list_live};
 use types::InstanceId;
 use workflow::reconciler::{Reconciler, Status};
 
-use crate::operations::instances::{alive, nudge};
+use crate::operations::instances::{HOST_LOST_MS, alive, nudge};
 use crate::reconcilers::endpoints;
 use crate::{Control, Error};
 
@@ -29,7 +34,7 @@ impl LostHosts {
     async fn close(&self) -> Result<Status, Error> {
         let control = &self.control;
         let now_ms = control.now_ms();
-        let (hosts, instances) = control
+        let read = control
             .shared
             .store
             .read("list hosts and instances", |tx| {
@@ -38,13 +43,21 @@ impl LostHosts {
                     Ok::<_, store::Error>((hosts, instances_list_live(tx).await?))
                 })
             })
-            .await?;
+            .await;
+        if read.is_err() {
+            // No report could be heard either.
+            control.shared.hears_since_ms.store(now_ms, Ordering::Relaxed);
+        }
+        let (hosts, instances) = read?;
+        let hears_since_ms = control.shared.hears_since_ms.load(Ordering::Relaxed);
+        if now_ms.saturating_sub(hears_since_ms) <= HOST_LOST_MS {
+            return Ok(Status::default());
+        }
         let lost = |id| !hosts.iter().any(|host| host.id == id && alive(host, now_ms));
         let mut status = Status::default();
         for row in instances {
             // A new instance is given the time that a host has for its report.
-            let young = now_ms.saturating_sub(row.created_at_ms)
-                <= crate::operations::instances::HOST_LOST_MS;
+            let young = now_ms.saturating_sub(row.created_at_ms) <= HOST_LOST_MS;
             if young || !lost(row.host_id) {
                 continue;
             }

@@ -4,37 +4,28 @@
 //! The producer's code runs in one instance, whose purpose is to prove the package: it runs the
 //! unit tests and measures, and its report serves two steps.
 //!
-//! Always true: the version is committed in one transaction with the end of the publishing, so a
-//! crash leaves the whole version or none of it; a failure says step, file and cure in the log.
+//! Always true: the version is committed in one transaction with the end of the publishing and its
+//! last line, so a crash leaves the whole version or none of it; a failure says step, file and
+//! cure in the log. The last step commits, and a version is never taken back: undoing it changes
+//! nothing, and the publishing stays published.
+
+mod commit;
+mod proof;
 
 use serde::{Deserialize, Serialize};
 
-use api::internal::{InstanceReport, InstanceState, Purpose, Task};
 use api::items::{Lineage, Sharing};
-use catalog::{Inspection, Listing, Refusal, package};
-use formats::manifest::{Manifest, TestInput};
+use catalog::{Inspection, Refusal, package};
+use formats::manifest::Manifest;
 use policy::linking;
-use store::instances::InstanceRow;
-use store::items::{ItemRow, item_fetch, item_fetch_by_name, item_insert, item_share};
 use store::publishes::{PublishRow, PublishState, publish_fetch, publish_update};
-use store::versions::{VersionRow, version_fetch, version_insert};
-use types::{
-    AccountId, ErrorKind, Figure, FigureName, Grade, InstanceId, ItemId, ItemKind, Limits, Name,
-    ObjectId, PublishId, Reference, Runtime,
-};
+use types::{AccountId, Digest, Figure, InstanceId, ItemId, ItemKind, Name, ObjectId, PublishId};
 use workflow::saga::{Failure, Outcome, Problem, Saga};
 
-use crate::operations::instances::{self, Placing};
-use crate::operations::items;
+use crate::Control;
+use crate::operations::{instances, stages};
 use crate::packages::with_package;
 use crate::sagas::failure;
-use crate::{Control, Error};
-
-/// Requests that a model is measured with.
-const MEASURE_REQUESTS: u32 = 200;
-/// How often a saga looks whether its instance has reported; a report nudges it sooner.
-const WAIT_MS: u64 = 1_000;
-const MIB: u64 = 1 << 20;
 
 const STEPS: [&str; 8] =
     ["receive", "package", "test", "check", "unit-test", "measure", "version", "list"];
@@ -56,12 +47,15 @@ pub struct State {
     /// The name to publish under in place of the manifest's: of a trained model.
     pub name: Option<Name>,
     pub lineage: Option<Lineage>,
-    package_sha256: Option<types::Digest>,
+    package_sha256: Option<Digest>,
     package_bytes: u64,
     manifest: Option<Manifest>,
     files: Vec<formats::archive::Entry>,
     documentation: String,
     instance: Option<InstanceId>,
+    /// How many instances were lost with their hosts.
+    #[serde(default)]
+    hosts_lost: u32,
     figures: Vec<Figure>,
     version: Option<(ItemId, u32)>,
     problem: Option<Problem>,
@@ -84,6 +78,7 @@ impl State {
             files: Vec::new(),
             documentation: String::new(),
             instance: None,
+            hosts_lost: 0,
             figures: Vec::new(),
             version: None,
             problem: None,
@@ -212,7 +207,7 @@ impl PublishSaga {
         let mut formats = Vec::new();
         for stage in &mut manifest.stages {
             let account = (state.account, state.account_name.clone());
-            let resolved = instances::resolve_stage(&self.control, &account, stage).await;
+            let resolved = stages::resolve_stage(&self.control, &account, stage).await;
             let resolved = resolved.map_err(|error| failure(&error))?;
             *stage = resolved.reference.clone();
             formats.push((resolved.input, resolved.output));
@@ -223,190 +218,6 @@ impl PublishSaga {
         manifest.output = output;
         let text = format!("{} stages whose formats are equal", formats.len());
         self.say(state, "check", "info", &text).await
-    }
-
-    async fn unit_test(&self, state: &mut State) -> Result<Outcome, Failure> {
-        let Some(task) = proof(state)? else {
-            self.say(state, "unit-test", "info", "nothing to run").await?;
-            return Ok(Outcome::Done);
-        };
-        let Some(id) = state.instance else {
-            // The id is stored before the instance is made, so that a repeated step finds it.
-            state.instance = Some(InstanceId::new(self.control.clock().uuid()));
-            return Ok(Outcome::Wait { retry_after_ms: 0 });
-        };
-        let placing = Placing {
-            id,
-            account: state.account,
-            owner: store::instances::Owner::Publish(state.publish),
-            stage: 0,
-            task,
-        };
-        let row =
-            instances::place(&self.control, placing).await.map_err(|error| failure(&error))?;
-        let Some(report) = ended(&row)? else {
-            return Ok(Outcome::Wait { retry_after_ms: WAIT_MS });
-        };
-        for test in &report.tests {
-            match &test.failure {
-                None => {
-                    let text = format!("{}: passed", test.name);
-                    self.say(state, "unit-test", "info", &text).await?;
-                }
-                Some(why) => {
-                    return Err(Failure::permanent(
-                        "unit_test_failed",
-                        format!("{}: {why}", test.name),
-                    ));
-                }
-            }
-        }
-        if row.state == store::instances::InstanceState::Failed {
-            let why = report.error.unwrap_or_else(|| "the instance failed".to_owned());
-            return Err(Failure::permanent("unit_test_failed", why));
-        }
-        if report.tests.is_empty() {
-            self.say(state, "unit-test", "info", "it loads; it brings no unit tests").await?;
-        }
-        Ok(Outcome::Done)
-    }
-
-    async fn measure(&self, state: &mut State) -> Result<Outcome, Failure> {
-        let Some(id) = state.instance else { return Ok(Outcome::Done) };
-        let row = instances::fetch(&self.control, id).await.map_err(|error| failure(&error))?;
-        let measures = ended(&row)?.and_then(|report| report.measures).unwrap_or_default();
-        let host = instances::host_name(&self.control, row.host_id).await;
-        let source = format!("measured while publishing, on host {host}");
-        let found = [
-            (FigureName::StartUs, Some(measures.start_us).filter(|us| *us > 0)),
-            (FigureName::LatencyP50Us, measures.latency_p50_us),
-            (FigureName::LatencyP99Us, measures.latency_p99_us),
-            (FigureName::MemoryPeakBytes, measures.memory_peak_bytes),
-        ];
-        state.figures = found
-            .into_iter()
-            .filter_map(|(name, value)| {
-                let (grade, source) = (Grade::Measured, source.clone());
-                value.map(|value| Figure { name, value, grade, source })
-            })
-            .collect();
-        let figures: Vec<String> = state
-            .figures
-            .iter()
-            .map(|figure| format!("{:?} {}", figure.name, figure.value))
-            .collect();
-        let text =
-            if figures.is_empty() { "nothing measured".to_owned() } else { figures.join(", ") };
-        self.say(state, "measure", "info", &text).await?;
-        instances::let_go(&self.control, id).await.map_err(|error| failure(&error))?;
-        Ok(Outcome::Done)
-    }
-
-    async fn version(&self, state: &mut State) -> Result<Outcome, Failure> {
-        let manifest = state.manifest()?.clone();
-        let number = self.draw_number(state, &manifest.name).await?;
-        let Some((item_id, number)) = number else {
-            return Ok(Outcome::Wait { retry_after_ms: 0 });
-        };
-        let reference = Reference {
-            account: Some(state.account_name.clone()),
-            name: manifest.name.clone(),
-            version: Some(number),
-        };
-        let mut listing = Listing::of(&state.inspection()?, state.package_bytes);
-        listing.figures.extend(state.figures.iter().cloned());
-        let signer = &self.control.shared.signer;
-        let row = VersionRow {
-            item_id,
-            number,
-            object_id: state.object,
-            package_sha256: state.package_sha256.unwrap_or(types::Digest([0; 32])),
-            package_bytes: state.package_bytes,
-            manifest: json(&manifest)?,
-            listing: json(&listing)?,
-            files: json(&state.files)?,
-            signature: hex::encode(signer.sign(&reference, &state.files)),
-            signed_by: hex::encode(signer.public_key()),
-            lineage: state.lineage.as_ref().map(json).transpose()?,
-            created_at_ms: self.control.now_ms(),
-        };
-        self.commit(state, &row, manifest.kind).await?;
-        self.say(state, "version", "info", &format!("{reference}, signed")).await?;
-        Ok(Outcome::Done)
-    }
-
-    /// The item and the number that the version gets; none when it was just drawn and has to be
-    /// stored first.
-    async fn draw_number(
-        &self,
-        state: &mut State,
-        name: &Name,
-    ) -> Result<Option<(ItemId, u32)>, Failure> {
-        if state.version.is_some() {
-            return Ok(state.version);
-        }
-        let (account, name) = (state.account, name.clone());
-        let found = self.control.shared.store.read("look for the item", move |tx| {
-            Box::pin(async move { item_fetch_by_name(tx, account, &name).await })
-        });
-        state.version = match found.await {
-            Ok(item) => Some((item.id, item.newest + 1)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Some((ItemId::new(self.control.clock().uuid()), 1))
-            }
-            Err(error) => return Err(failure(&error.into())),
-        };
-        Ok(None)
-    }
-
-    /// Commits item, version and the end of the publishing together.
-    async fn commit(
-        &self,
-        state: &mut State,
-        version: &VersionRow,
-        kind: ItemKind,
-    ) -> Result<(), Failure> {
-        let control = &self.control;
-        let sharing = items::stored_sharing(control, &state.sharing).await;
-        let sharing = sharing.map_err(|error| failure(&error))?;
-        let item = ItemRow {
-            id: version.item_id,
-            account_id: state.account,
-            name: state.manifest()?.name.clone(),
-            kind,
-            sharing,
-            newest: 0,
-            generation: 1,
-            created_at_ms: version.created_at_ms,
-        };
-        let (publish, now_ms) = (state.publish, control.now_ms());
-        let committed = control
-            .shared
-            .store
-            .transact("publish a version", |tx| {
-                let (item, version) = (item.clone(), version.clone());
-                Box::pin(async move { insert(tx, publish, (&item, &version), now_ms).await })
-            })
-            .await;
-        match committed {
-            Ok(()) => Ok(()),
-            Err(Error::Store(store::Error::Stale { .. } | store::Error::Unique { .. })) => {
-                // Another publishing of the same item was quicker: draw the next number.
-                state.version = None;
-                Err(Failure::transient("another version of the item was published meanwhile"))
-            }
-            Err(error) => Err(failure(&error)),
-        }
-    }
-
-    async fn list(&self, state: &mut State) -> Result<Outcome, Failure> {
-        let who = match &state.sharing {
-            Sharing::Nobody => "its owner only",
-            Sharing::Accounts { .. } => "its owner and named accounts",
-            Sharing::Everybody => "everybody",
-        };
-        self.say(state, "list", "info", &format!("listed; a new item is shown to {who}")).await?;
-        Ok(Outcome::Done)
     }
 
     /// Marks the publishing as failed.
@@ -491,52 +302,6 @@ impl PublishSaga {
     }
 }
 
-/// In one transaction: the item where it is new, its version, and the end of the publishing.
-async fn insert(
-    tx: &mut store::Tx<'_>,
-    publish: PublishId,
-    (item, version): (&ItemRow, &VersionRow),
-    now_ms: u64,
-) -> Result<(), Error> {
-    if let Ok(there) = version_fetch(tx, version.item_id, version.number).await
-        && there.object_id == version.object_id
-    {
-        return Ok(()); // An earlier run of this step committed, and its answer was lost.
-    }
-    if version.number == 1 {
-        let (sharing, first) = (item.sharing.clone(), store::Sharing::Nobody);
-        item_insert(tx, &ItemRow { sharing: first, ..item.clone() }).await?;
-        version_insert(tx, version).await?;
-        if sharing != store::Sharing::Nobody {
-            let generation = item_fetch(tx, item.id).await?.generation;
-            item_share(tx, item.id, generation, &sharing).await?;
-        }
-    } else {
-        let there = item_fetch(tx, item.id).await?;
-        if there.kind != item.kind {
-            return Err(Error::Conflict {
-                code: "invalid_manifest",
-                message: format!(
-                    "{} is a {} already; publish the {} under another name",
-                    item.name, there.kind, item.kind
-                ),
-            });
-        }
-        version_insert(tx, version).await?;
-    }
-    let row = publish_fetch(tx, publish).await?;
-    let row = PublishRow {
-        state: PublishState::Published,
-        step: "list".to_owned(),
-        name: Some(item.name.clone()),
-        item_id: Some(item.id),
-        version: Some(version.number),
-        ended_at_ms: Some(now_ms),
-        ..row
-    };
-    Ok(publish_update(tx, &row).await?)
-}
-
 fn refused(refusal: &Refusal) -> Failure {
     if refusal.transient {
         Failure::transient(refusal.message.clone())
@@ -547,70 +312,4 @@ fn refused(refusal: &Refusal) -> Failure {
 
 fn json<T: Serialize>(value: &T) -> Result<serde_json::Value, Failure> {
     serde_json::to_value(value).map_err(|error| Failure::permanent("internal", error.to_string()))
-}
-
-/// The report of an instance that has ended.
-pub(super) fn ended(row: &InstanceRow) -> Result<Option<InstanceReport>, Failure> {
-    use store::instances::InstanceState::{Ended, Failed};
-    if !matches!(row.state, Ended | Failed) {
-        return Ok(None);
-    }
-    match &row.report {
-        Some(report) => serde_json::from_value(report.clone())
-            .map(Some)
-            .map_err(|error| Failure::permanent("internal", error.to_string())),
-        None => Ok(Some(InstanceReport {
-            host: row.host_id,
-            generation: row.generation,
-            state: InstanceState::Failed,
-            socket: None,
-            description: None,
-            error: Some("its host was lost".to_owned()),
-            progress_ppm: None,
-            measures: None,
-            tests: Vec::new(),
-        })),
-    }
-}
-
-/// The task that proves a package; none where nothing runs.
-fn proof(state: &State) -> Result<Option<Task>, Failure> {
-    let manifest = state.manifest()?;
-    let Some(task) = &manifest.task else { return Ok(None) };
-    if task.runtime == Runtime::Job && manifest.tests.is_empty() {
-        return Ok(None);
-    }
-    let tests = manifest.tests.iter().map(json).collect::<Result<Vec<_>, _>>()?;
-    let is_job = |input: &TestInput| matches!(input, TestInput::Job { .. });
-    let channels = if manifest.tests.iter().any(|test| is_job(&test.input)) {
-        manifest.channels.clone()
-    } else {
-        Vec::new()
-    };
-    let measure_requests = if task.runtime == Runtime::Onnx { MEASURE_REQUESTS } else { 0 };
-    Ok(Some(Task {
-        runtime: task.runtime,
-        package: instances::ungranted(state.account, state.object, state.package_bytes),
-        entry: task.entry.clone(),
-        args: task.args.clone(),
-        limits: limits_of(manifest, task.timeout_ms),
-        batch_max: task.batch_max,
-        purpose: Purpose::Prove {
-            tests,
-            parameters: json(&manifest.parameters)?,
-            channels,
-            measure_requests,
-        },
-    }))
-}
-
-fn limits_of(manifest: &Manifest, timeout_ms: u64) -> Limits {
-    let requires = &manifest.requires;
-    Limits {
-        timeout_ms,
-        memory_bytes: requires.memory_mib.saturating_mul(MIB),
-        cpu_milli: requires.cpu_milli,
-        processes: requires.processes,
-        scratch_bytes: requires.scratch_mib.saturating_mul(MIB),
-    }
 }

@@ -4,7 +4,7 @@
 //! with its lineage by a publishing of its own.
 //!
 //! Always true: a cancelled or failed training leaves no instance and no half model; its log says
-//! why.
+//! why. A model that was published before the end is there for good, so its training succeeded.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,19 @@ use serde::{Deserialize, Serialize};
 use api::internal::{Purpose, Task};
 use api::items::Sharing;
 use store::instances::{InstanceState, Owner};
+use store::objects::objects_release;
 use store::publishes::{PublishRow, PublishState, publish_fetch};
 use store::trainings::{TrainingRow, TrainingState, training_fetch, training_update};
-use types::{AccountId, InstanceId, ItemId, Name, ObjectId, PublishId, Runtime, TrainingId};
-use workflow::saga::{Failure, Outcome, Problem, Saga};
+use types::{AccountId, ErrorKind, InstanceId, ItemId, Name, ObjectId, PublishId, Runtime, TrainingId};
+use workflow::saga::{Failure, Limits, Outcome, Problem, Saga};
 
 use crate::Control;
-use crate::operations::instances::{self, Placing, ungranted};
+use crate::operations::instances::{self, Placing};
 use crate::operations::publishes;
+use crate::operations::stages::ungranted;
 use crate::operations::trainings::Resolved;
-use crate::sagas::failure;
-use crate::sagas::publish::{self, ended};
+use crate::sagas::publish;
+use crate::sagas::{HOSTS_LOST_MAX, Placed, ended, failure, lost, placed};
 
 /// How often a saga looks whether its instance has reported; a report nudges it sooner.
 const WAIT_MS: u64 = 1_000;
@@ -47,6 +49,9 @@ pub struct State {
     model: Name,
     pub(crate) resolved: Resolved,
     instance: Option<InstanceId>,
+    /// How many instances were lost with their hosts.
+    #[serde(default)]
+    hosts_lost: u32,
     output: Option<ObjectId>,
     publish: Option<PublishId>,
     version: Option<(ItemId, u32)>,
@@ -68,6 +73,7 @@ impl State {
             model,
             resolved,
             instance: None,
+            hosts_lost: 0,
             output: None,
             publish: None,
             version: None,
@@ -91,14 +97,20 @@ impl Saga for TrainSaga {
         &STEPS
     }
 
+    /// The longest job that a manifest may ask for, and a day to place it and take its model.
+    fn limits() -> Limits {
+        let age_ms_max = formats::manifest::JOB_MS_MAX + 24 * 3_600_000;
+        Limits { age_ms_max, ..Limits::default() }
+    }
+
     async fn run(&self, step: usize, state: &mut State) -> Result<Outcome, Failure> {
         let row = self.row(state).await?;
-        if row.cancel_wanted && step < 3 {
-            return Err(Failure::permanent(CANCELLED, "cancelled by its owner"));
+        if row.cancel_wanted && step < 2 {
+            return Err(unwanted());
         }
         match step {
             0 => self.allocate(state, row).await,
-            1 => self.train(state).await,
+            1 => self.train(state, row).await,
             2 => self.publish(state, row).await,
             _ => self.finish(state, row).await,
         }
@@ -107,10 +119,7 @@ impl Saga for TrainSaga {
     async fn undo(&self, step: usize, state: &mut State) -> Result<(), Failure> {
         match step {
             0 => self.fail(state).await,
-            1 => match state.instance {
-                None => Ok(()),
-                Some(id) => instances::let_go(&self.control, id).await.map_err(|e| failure(&e)),
-            },
+            2 => self.end_publish(state).await,
             _ => Ok(()),
         }
     }
@@ -122,9 +131,24 @@ impl Saga for TrainSaga {
 
 impl TrainSaga {
     async fn allocate(&self, state: &mut State, row: TrainingRow) -> Result<Outcome, Failure> {
+        let instance = match self.instance(state, "allocate").await? {
+            Placed::At(instance) => instance,
+            Placed::Waits(outcome) => return Ok(outcome),
+        };
+        let host = instances::host_name(&self.control, instance.host_id).await;
+        let text = format!("a {} instance on host {host}", state.resolved.instance_type);
+        self.say(state, "allocate", &text).await?;
+        let instance_id = Some(instance.id);
+        self.update(TrainingRow { state: TrainingState::Running, instance_id, ..row }).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// The instance of the job, placed where there is none yet.
+    async fn instance(&self, state: &mut State, step: &'static str) -> Result<Placed, Failure> {
         let Some(id) = state.instance else {
+            // The id is stored before the instance is made, so that a repeated step finds it.
             state.instance = Some(InstanceId::new(self.control.clock().uuid()));
-            return Ok(Outcome::Wait { retry_after_ms: 0 });
+            return Ok(Placed::Waits(Outcome::Wait { retry_after_ms: 0 }));
         };
         let placing = Placing {
             id,
@@ -133,23 +157,35 @@ impl TrainSaga {
             stage: 0,
             task: task(state),
         };
-        let placed = instances::place(&self.control, placing).await;
-        let instance = placed.map_err(|error| failure(&error))?;
-        let host = instances::host_name(&self.control, instance.host_id).await;
-        let text = format!("a {} instance on host {host}", state.resolved.instance_type);
-        self.say(state, "allocate", &text).await?;
-        self.update(TrainingRow { state: TrainingState::Running, instance_id: Some(id), ..row })
-            .await?;
-        Ok(Outcome::Done)
+        let placed = placed(&self.control, placing).await?;
+        if matches!(placed, Placed::Waits(_)) {
+            self.say(state, step, "waiting for a host with room").await?;
+        }
+        Ok(placed)
     }
 
-    async fn train(&self, state: &mut State) -> Result<Outcome, Failure> {
-        let id = state.instance.ok_or_else(|| Failure::permanent("internal", "no instance"))?;
-        let row = instances::fetch(&self.control, id).await.map_err(|error| failure(&error))?;
-        let Some(report) = ended(&row)? else {
+    async fn train(&self, state: &mut State, row: TrainingRow) -> Result<Outcome, Failure> {
+        let instance = match self.instance(state, "run").await? {
+            Placed::At(instance) => instance,
+            Placed::Waits(outcome) => return Ok(outcome),
+        };
+        let id = instance.id;
+        if row.instance_id != Some(id) {
+            self.update(TrainingRow { instance_id: Some(id), ..row }).await?;
+        }
+        let Some(report) = ended(&instance)? else {
             return Ok(Outcome::Wait { retry_after_ms: WAIT_MS });
         };
-        if row.state == InstanceState::Failed {
+        if lost(&instance) && state.hosts_lost < HOSTS_LOST_MAX {
+            instances::let_go(&self.control, id).await.map_err(|error| failure(&error))?;
+            self.release_output(state).await?;
+            state.hosts_lost += 1;
+            let text = format!("a host was lost; training again, {} so far", state.hosts_lost);
+            self.say(state, "run", &text).await?;
+            state.instance = None;
+            return Ok(Outcome::Wait { retry_after_ms: 0 });
+        }
+        if instance.state == InstanceState::Failed {
             let why = report.error.unwrap_or_else(|| "the job failed".to_owned());
             return Err(Failure::permanent("training_failed", why));
         }
@@ -163,31 +199,56 @@ impl TrainSaga {
     }
 
     async fn publish(&self, state: &mut State, row: TrainingRow) -> Result<Outcome, Failure> {
+        let cancelled = row.cancel_wanted;
         let Some(id) = state.publish else {
+            if cancelled {
+                return Err(unwanted());
+            }
             state.publish = Some(PublishId::new(self.control.clock().uuid()));
             return Ok(Outcome::Wait { retry_after_ms: 0 });
         };
-        if row.state == TrainingState::Running {
+        if row.state == TrainingState::Running && !cancelled {
             self.begin_publish(state, id).await?;
             self.update(TrainingRow { state: TrainingState::Publishing, ..row }).await?;
         }
+        match self.published(state).await? {
+            Some(PublishRow { state: PublishState::Published, item_id, version, .. }) => {
+                state.version = item_id.zip(version);
+                Ok(Outcome::Done)
+            }
+            _ if cancelled => Err(unwanted()),
+            Some(PublishRow { state: PublishState::Failed, error, .. }) => {
+                let why = error.unwrap_or_default();
+                Err(Failure::permanent("training_failed", format!("the model is not sound: {why}")))
+            }
+            _ => Ok(Outcome::Wait { retry_after_ms: WAIT_MS / 4 }),
+        }
+    }
+
+    /// The model's publishing, if it was begun.
+    async fn published(&self, state: &State) -> Result<Option<PublishRow>, Failure> {
+        let Some(id) = state.publish else { return Ok(None) };
         let read = self
             .control
             .shared
             .store
             .read("fetch a publishing", |tx| Box::pin(publish_fetch(tx, id)));
-        let publish = read.await.map_err(|error| failure(&error.into()))?;
-        match publish.state {
-            PublishState::Running => Ok(Outcome::Wait { retry_after_ms: WAIT_MS / 4 }),
-            PublishState::Failed => {
-                let why = publish.error.unwrap_or_default();
-                Err(Failure::permanent("training_failed", format!("the model is not sound: {why}")))
-            }
-            PublishState::Published => {
-                state.version = publish.item_id.zip(publish.version);
-                Ok(Outcome::Done)
-            }
+        match read.await {
+            Ok(row) => Ok(Some(row)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failure(&error.into())),
         }
+    }
+
+    /// Ends the model's publishing where it still runs, and waits for its end.
+    async fn end_publish(&self, state: &State) -> Result<(), Failure> {
+        let Some(row) = self.published(state).await? else { return Ok(()) };
+        if row.state != PublishState::Running {
+            return Ok(());
+        }
+        let cancelled = instances::cancel_sagas(&self.control, &row.id.to_string()).await;
+        cancelled.map_err(|error| failure(&error))?;
+        Err(Failure::transient("the publishing of the model has not ended yet"))
     }
 
     async fn begin_publish(&self, state: &State, id: PublishId) -> Result<(), Failure> {
@@ -215,9 +276,20 @@ impl TrainSaga {
     }
 
     async fn finish(&self, state: &mut State, row: TrainingRow) -> Result<Outcome, Failure> {
-        let (item, version) =
+        let version =
             state.version.ok_or_else(|| Failure::permanent("internal", "no version"))?;
+        self.succeed(state, row, version).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn succeed(
+        &self,
+        state: &State,
+        row: TrainingRow,
+        (item, version): (ItemId, u32),
+    ) -> Result<(), Failure> {
         self.say(state, "finish", &format!("the model is {}@{version}", state.model)).await?;
+        self.release_output(state).await?;
         let now_ms = self.control.now_ms();
         self.update(TrainingRow {
             state: TrainingState::Succeeded,
@@ -226,15 +298,21 @@ impl TrainSaga {
             ended_at_ms: Some(row.ended_at_ms.unwrap_or(now_ms)),
             ..row
         })
-        .await?;
-        self.release_output(state).await?;
-        Ok(Outcome::Done)
+        .await
     }
 
     async fn fail(&self, state: &State) -> Result<(), Failure> {
+        if let Some(id) = state.instance {
+            instances::let_go(&self.control, id).await.map_err(|error| failure(&error))?;
+        }
         let row = self.row(state).await?;
         if row.state.ended() {
             return Ok(());
+        }
+        if let Some(publish) = self.published(state).await?
+            && let Some(version) = publish.item_id.zip(publish.version)
+        {
+            return self.succeed(state, row, version).await;
         }
         let problem = state.problem.as_ref();
         let cancelled = problem.is_some_and(|problem| problem.code == CANCELLED);
@@ -257,7 +335,7 @@ impl TrainSaga {
         let holder = instances::output_holder(id);
         let released = self.control.shared.store.transact("release an output", |tx| {
             let holder = holder.clone();
-            Box::pin(async move { store::objects::objects_release(tx, &holder).await })
+            Box::pin(async move { objects_release(tx, &holder).await })
         });
         released.await.map(|_| ()).map_err(|error| failure(&error.into()))
     }
@@ -285,6 +363,10 @@ impl TrainSaga {
         let said = self.control.say_once(&subject, step, "info", text).await;
         said.map_err(|error| failure(&error))
     }
+}
+
+fn unwanted() -> Failure {
+    Failure::permanent(CANCELLED, "cancelled by its owner")
 }
 
 /// The job, by the training contract.

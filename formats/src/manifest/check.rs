@@ -33,9 +33,10 @@ const LIST_MAX: usize = 100;
 /// Most arguments, and bytes in one.
 const ARGS_MAX: usize = 64;
 const ARG_BYTES_MAX: usize = 4_096;
-/// Longest time of a request and of a job, in milliseconds.
+/// Longest time of a request, in milliseconds.
 const REQUEST_MS_MAX: u64 = 600_000;
-const JOB_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// Longest time of a job, in milliseconds.
+pub const JOB_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// Largest batch.
 const BATCH_MAX: u32 = 4_096;
 

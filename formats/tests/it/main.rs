@@ -4,6 +4,7 @@
 
 mod archive;
 mod corpus;
+mod documents;
 mod manifest;
 mod npy;
 mod oip;

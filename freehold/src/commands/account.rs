@@ -28,6 +28,12 @@ pub(super) async fn run(
                 vec![name.to_string(), time(*created_at_ms), id.to_string()]
             })
         }
+        AccountCommand::RotateKey => {
+            let rotated = client.key_rotate().await?;
+            out.one(&rotated, |rotated| {
+                vec![("key version".to_owned(), rotated.version.to_string())]
+            })
+        }
         AccountCommand::Whoami => {
             let whoami = client.whoami().await?;
             out.one(&whoami, |whoami| {

@@ -91,7 +91,8 @@ fn calls(client: &Client, endpoint: &Endpoint) -> String {
     if let Address::Url(url) = client.address() {
         let body = example.map_or_else(|| "@REQUEST.json".to_owned(), |it| it.to_string());
         text += &format!(
-            "  curl -H \"Authorization: Bearer $FREEHOLD_TOKEN\" {url}/v2/models/{name}/infer -d '{body}'"
+            "  curl -H \"Authorization: Bearer $FREEHOLD_TOKEN\" {url}/v2/models/{name}/infer \
+             -d '{body}'"
         );
     }
     text.trim_end().to_owned()

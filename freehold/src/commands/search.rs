@@ -30,17 +30,17 @@ pub(super) async fn run(
     })
 }
 
-fn query(arguments: SearchArguments) -> SearchQuery {
+fn query(SearchArguments { facts, format }: SearchArguments) -> SearchQuery {
     SearchQuery {
-        text: text(&arguments.text),
-        kind: arguments.kind,
-        category: arguments.category,
-        subcategory: arguments.subcategory,
-        format: arguments.format,
-        accuracy_ppm_min: arguments.accuracy,
-        latency_us_max: arguments.latency,
-        memory_bytes_max: arguments.memory.map(|mib| mib.saturating_mul(1 << 20)),
-        limit: Some(arguments.limit),
+        text: text(&facts.text),
+        kind: facts.kind,
+        category: facts.category,
+        subcategory: facts.subcategory,
+        format,
+        accuracy_ppm_min: facts.accuracy,
+        latency_us_max: facts.latency,
+        memory_bytes_max: facts.memory.map(|mib| mib.saturating_mul(1 << 20)),
+        limit: Some(facts.limit),
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn run(
     client: &Client,
     out: &Output,
 ) -> Result<(), Failure> {
-    let found = client.suggest(&wish(arguments)?).await?.found;
+    let found = client.suggest(&wish(arguments)).await?.found;
     let heads = ["item", "kind", "score", "figures", "reasons"];
     out.list(&found, &heads, |Found { item, score_milli, reasons }| {
         vec![
@@ -27,23 +27,18 @@ pub(super) async fn run(
     })
 }
 
-fn wish(arguments: SuggestArguments) -> Result<SuggestRequest, Failure> {
-    let SuggestArguments { search, dataset, cpu } = arguments;
-    if search.format.is_some() {
-        return Err(Failure::usage("suggest knows no --format")
-            .hint("name the data at hand with --dataset REFERENCE"));
-    }
-    Ok(SuggestRequest {
-        text: search::text(&search.text),
-        kind: search.kind,
-        category: search.category,
-        subcategory: search.subcategory,
+fn wish(SuggestArguments { facts, dataset, cpu }: SuggestArguments) -> SuggestRequest {
+    SuggestRequest {
+        text: search::text(&facts.text),
+        kind: facts.kind,
+        category: facts.category,
+        subcategory: facts.subcategory,
         dataset,
         data: None,
-        accuracy_ppm_min: search.accuracy,
-        latency_us_max: search.latency,
-        memory_bytes_max: search.memory.map(|mib| mib.saturating_mul(1 << 20)),
+        accuracy_ppm_min: facts.accuracy,
+        latency_us_max: facts.latency,
+        memory_bytes_max: facts.memory.map(|mib| mib.saturating_mul(1 << 20)),
         cpu_milli_max: cpu,
-        limit: Some(search.limit),
-    })
+        limit: Some(facts.limit),
+    }
 }

@@ -1,5 +1,5 @@
-//! Asking the endpoint by the Open Inference Protocol, as its usual clients do: over REST with JSON,
-//! and over gRPC.
+//! Asking the endpoint by the Open Inference Protocol, as its usual clients do: over REST with
+//! JSON, and over gRPC.
 
 use std::time::{Duration, Instant};
 

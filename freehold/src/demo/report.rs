@@ -67,8 +67,10 @@ impl Report {
         let by_hand: Vec<String> = by_hand.iter().map(|line| format!("  {line}")).collect();
         let by_hand = by_hand.join("\n");
         format!(
-            "\n{}\n{}\n{} of {} sign-ins that the model never saw were judged as they are labelled.\n\
-             Median time of one question: {} over REST, {} over gRPC, by {}.\n\n{}\nGo on by hand:\n{by_hand}\n",
+            "\n{}\n{}\n\
+             {} of {} sign-ins that the model never saw were judged as they are labelled.\n\
+             Median time of one question: {} over REST, {} over gRPC, by {}.\n\n\
+             {}\nGo on by hand:\n{by_hand}\n",
             table(&["item", "kind", "figures"], items),
             table(&["sign-in", "labelled", "risk (REST)", "risk (gRPC)"], judged),
             self.right,

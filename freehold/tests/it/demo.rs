@@ -1,4 +1,5 @@
 //! The demo, as a reader runs it: the main job from nothing, judged by its report.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::Path;
 
@@ -50,7 +51,8 @@ fn demo_adds_generated_sign_ins_to_a_log_without_attacks() {
     let log = folder.path().join("auth.log");
     let line = |hour: u32| {
         format!(
-            "Mar 27 {hour:02}:06:56 box sshd[7]: Accepted publickey for ada from 192.0.2.7 port 5 ssh2\n"
+            "Mar 27 {hour:02}:06:56 box sshd[7]: Accepted publickey for ada from 192.0.2.7 \
+             port 5 ssh2\n"
         )
     };
     std::fs::write(&log, (0..24).map(line).collect::<String>()).unwrap();

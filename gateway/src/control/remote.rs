@@ -92,7 +92,8 @@ impl Remote {
         parts.scheme = Some(Scheme::HTTP);
         parts.authority = Some(Authority::from_static("control"));
         *request.uri_mut() = Uri::from_parts(parts).map_err(Unreachable::new)?;
-        let answer = self.upstream.request(request).await.map_err(Unreachable::new)?;
+        let answer = self.upstream.request(request).await;
+        let answer = answer.map_err(|error| Unreachable::caused(&error))?;
         Ok(answer.map(Body::new))
     }
 }

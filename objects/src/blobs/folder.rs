@@ -1,15 +1,13 @@
 //! Blobs in a folder of this machine.
 //!
 //! Durability without a flush per chunk: a staged blob lies under a temporary name. Publishing
-//! flushes all of them at once (`syncfs`, or one flush each when they are few), only then renames
-//! them into place, and then flushes the folders that changed. So a name appears only when its
-//! content is on the disk, and when publishing returns the name is on the disk too. An object's
-//! manifest is published after its chunks: power lost at any point leaves it whole or absent, and
-//! at worst chunks that nothing refers to. A killed process leaves temporary files, which the
-//! next opener sweeps.
+//! flushes all of them at once, renames them into place, and flushes the folders that changed.
+//! Deleting moves the blob aside first and looks at its time only then, so an upload that relied on
+//! it a moment ago either finds it gone and writes it again, or makes it stay.
 //!
-//! Deleting moves the blob aside first and looks at its time only then, so an upload that relied
-//! on the blob a moment ago either finds it gone and writes it again, or makes it stay.
+//! Always true: a name appears only when its content is on the disk, and is there itself when
+//! publishing returns; power lost at any point leaves an object whole or absent, and at worst
+//! unused chunks. Temporary files of a killed process are swept by the next opener.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};

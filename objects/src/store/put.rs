@@ -1,15 +1,12 @@
 //! Putting a whole body: read, cut, hash, seal and write, all at once.
 //!
-//! ```text
-//! body -> feed -> [cutter thread: SHA-256, cuts] -> chunks -> [name, seal, write] x WRITES_MAX
-//! ```
+//! `body -> feed -> [cutter thread: SHA-256, cuts] -> chunks -> [name, seal, write] x WRITES_MAX`
 //!
-//! The two costly serial works, SHA-256 and cutting, share one thread; the rest of the work runs
-//! beside it. Every arrow is bounded, so a slow disk slows the sender down.
+//! The two costly serial works share one thread; the rest runs beside it. Every arrow is bounded,
+//! so a slow disk slows the sender down.
 //!
-//! Memory: at most `WRITES_MAX + CHUNKS_WAITING + 1` chunks of 2 MiB are alive, in regions of
-//! 4 MiB, and `BATCHES_WAITING + 2` batches of the body: below 64 MiB in all, for a process that
-//! does nothing else. A test holds this.
+//! Memory, held by a test: `WRITES_MAX + CHUNKS_WAITING + 1` chunks of 2 MiB, in regions of 4 MiB,
+//! and `BATCHES_WAITING + 2` batches of the body; below 64 MiB if the process does nothing else.
 
 use std::collections::HashSet;
 use std::io;

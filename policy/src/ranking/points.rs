@@ -1,26 +1,22 @@
-//! Points: what each soft part of a wish is worth.
+//! Points: what each soft part of a wish is worth. Together 100,000.
 //!
-//! | part | most points | how |
-//! | --- | --- | --- |
-//! | text | 50,000 | half of them at an index score of 2, more slowly from there |
-//! | data | 22,000 | all when equal, three quarters when covered, none when unknown |
-//! | accuracy | 12,000 | in proportion; 85 % of that when measured here, 60 % when claimed |
-//! | latency | 6,000 | all at a microsecond, falling with each doubling, none from a second on |
-//! | memory | 4,000 | all at a mebibyte, falling with each doubling, none from a tebibyte on |
-//! | uses | 6,000 | rising with each doubling, all at a million |
-//!
-//! Always true: more points for a better figure, never fewer.
+//! Always true: more points for a better figure, never fewer; no part passes its maximum.
 
 use types::Grade;
 
 use super::data::Fit;
 
-/// Most points of each part, in the order of the table; together 100,000.
+/// Text: half of them at an index score of 2, more slowly from there.
 pub(super) const TEXT_MAX: u64 = 50_000;
+/// Data at hand: all when equal, three quarters when covered, none when unknown.
 pub(super) const DATA_MAX: u64 = 22_000;
+/// Accuracy: in proportion; 85 % of that when measured here, 60 % when claimed.
 pub(super) const ACCURACY_MAX: u64 = 12_000;
+/// Latency: all at a microsecond, falling with each doubling, none from a second on.
 pub(super) const LATENCY_MAX: u64 = 6_000;
+/// Memory: all at a mebibyte, falling with each doubling, none from a tebibyte on.
 pub(super) const MEMORY_MAX: u64 = 4_000;
+/// Uses: rising with each doubling, all at a million.
 pub(super) const USES_MAX: u64 = 6_000;
 
 /// The index score, in thousandths, that earns half of the points for text.
@@ -116,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_tells_the_truth() {
+    fn the_parts_are_worth_what_is_written() {
         assert_eq!((text(0), text(2_000)), (0, TEXT_MAX / 2));
         assert_eq!(accuracy(1_000_000, Grade::Claimed), 7_200);
         assert_eq!(accuracy(1_000_000, Grade::Measured), 10_200);

@@ -50,7 +50,11 @@ CREATE TABLE endpoints (
     error         TEXT,
     generation    BIGINT NOT NULL CHECK (generation >= 1), -- grows with every wanted change
     deleting      BIGINT NOT NULL CHECK (deleting IN (0, 1)),
-    created_at_ms BIGINT NOT NULL CHECK (created_at_ms >= 0)
+    created_at_ms BIGINT NOT NULL CHECK (created_at_ms >= 0),
+    served_source TEXT, -- what is routed: after an update the old, until all of the new is ready
+    served_stages TEXT,
+    served_type   TEXT,
+    served_at_ms  BIGINT -- since when; these four are null until it is ready for the first time
 );
 
 -- A name is free again as soon as its endpoint is being deleted.

@@ -1,5 +1,5 @@
-//! A PostgreSQL server for tests: the one that `FREEHOLD_TEST_POSTGRES` names, or a throwaway one
-//! started here from the machine's packages.
+//! A PostgreSQL server for tests: the one whose URL `FREEHOLD_TEST_POSTGRES` is, or a throwaway one
+//! started here from the programs in that folder, or from the machine's packages.
 //!
 //! Processes of one test run share the throwaway server: the first to come starts it, and it ends
 //! by itself with the run, whatever becomes of the tests. It keeps nothing safe, so it is quick.
@@ -65,13 +65,15 @@ impl Server {
 #[expect(clippy::disallowed_methods, reason = "tests are told of a server by the environment")]
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn find() -> Option<Server> {
-    if let Ok(url) = std::env::var("FREEHOLD_TEST_POSTGRES") {
-        let (address, options) = url.split_once('?').unwrap_or((&url, ""));
+    let told = std::env::var("FREEHOLD_TEST_POSTGRES").ok();
+    if let Some(url) = told.as_deref().filter(|told| told.contains("://")) {
+        let (address, options) = url.split_once('?').unwrap_or((url, ""));
         let base = address.rsplit_once('/').map_or(address, |(base, _)| base).to_owned();
         let options = if options.is_empty() { String::new() } else { format!("?{options}") };
         return Some(Server { base, options });
     }
-    let Some(programs) = programs() else {
+    let told = told.map(PathBuf::from).filter(|folder| folder.join("initdb").exists());
+    let Some(programs) = told.or_else(programs) else {
         eprintln!("SKIPPED: no PostgreSQL in /usr/lib/postgresql: install the package postgresql");
         return None;
     };

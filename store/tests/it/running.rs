@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use store::endpoints::{
-    EndpointChange, EndpointRow, EndpointState, endpoint_change, endpoint_delete, endpoint_fetch,
-    endpoint_fetch_by_name, endpoint_insert, endpoint_remove, endpoint_share, endpoint_state,
+    EndpointChange, EndpointRow, EndpointState, Served, endpoint_change, endpoint_delete, endpoint_fetch,
+    endpoint_fetch_by_name, endpoint_insert, endpoint_remove, endpoint_serve, endpoint_share, endpoint_state,
     endpoints_count, endpoints_list, endpoints_list_all,
 };
 use store::hosts::{
@@ -43,6 +43,8 @@ both! {
     endpoints_are_guarded;
     /// Every state of an endpoint can be stored.
     every_endpoint_state_is_known;
+    /// What is routed changes only when all of the new is ready.
+    an_endpoint_serves_the_old_until_the_new_is_ready;
     /// A host's generation never goes back.
     a_host_never_goes_back;
     /// An instance holds its resources until it has ended.
@@ -165,7 +167,32 @@ fn endpoint(account_id: AccountId, number: u128) -> EndpointRow {
         generation: 1,
         deleting: false,
         created_at_ms: 5,
+        served: None,
     }
+}
+
+async fn an_endpoint_serves_the_old_until_the_new_is_ready(house: House) {
+    let store = &house.store;
+    let row = endpoint(make_account(store, 1).await, 1);
+    write!(store, endpoint_insert(&row)).unwrap();
+    write!(store, endpoint_serve(row.id, 1, 7)).unwrap();
+    let served = read!(store, endpoint_fetch(row.id)).unwrap();
+    let old = EndpointChange {
+        source: row.source,
+        resolved: row.resolved,
+        instance_type: row.instance_type,
+    };
+    assert_eq!(served.state, EndpointState::Ready);
+    assert_eq!(served.served, Some(Served { what: old.clone(), since_ms: 7 }));
+    let new = EndpointChange { source: "acme/model@2".parse().unwrap(), ..old.clone() };
+    write!(store, endpoint_change(row.id, 1, &new)).unwrap();
+    let stale = write!(store, endpoint_serve(row.id, 1, 8)).unwrap_err();
+    assert!(matches!(stale, Error::Stale { stored: 2, .. }), "{stale:?}");
+    let changed = read!(store, endpoint_fetch(row.id)).unwrap();
+    assert_eq!(changed.served, Some(Served { what: old, since_ms: 7 }));
+    write!(store, endpoint_serve(row.id, 2, 9)).unwrap();
+    let changed = read!(store, endpoint_fetch(row.id)).unwrap();
+    assert_eq!(changed.served, Some(Served { what: new, since_ms: 9 }));
 }
 
 async fn a_deleted_endpoint_frees_its_name(house: House) {

@@ -14,6 +14,8 @@ use super::{Failure, Limits, Outcome};
 pub const GAVE_UP: &str = "saga_gave_up";
 /// The code of a saga that grew too old.
 pub const TOO_OLD: &str = "saga_too_old";
+/// The code of a step that failed and is tried again.
+pub const TRANSIENT: &str = "transient";
 /// The code of a saga that somebody cancelled.
 pub const CANCELLED: &str = "cancelled";
 
@@ -106,7 +108,7 @@ fn forward(next: &mut Record, event: &Event, steps: &[&str], limits: &Limits) {
                 undo(next, name, GAVE_UP, message);
                 return;
             }
-            next.error = Some(problem(name, "transient", message.clone()));
+            next.error = Some(problem(name, TRANSIENT, message.clone()));
             next.due_at_ms = now_ms.saturating_add(retry_ms(next, limits));
         }
         Event::Permanent { code, message } => undo(next, name, code, message.clone()),

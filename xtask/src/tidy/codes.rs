@@ -1,17 +1,20 @@
 //! Error codes: every word that clients match on has a page in `docs/errors/`, and every page a
 //! word.
 //!
-//! A code is found where a room writes one: a text in a function named `code`, a constant whose
-//! name is or starts with `CODE`, a field `code:` given a text, and the list in `api`.
+//! A code is found where a room writes one: a text in a function named `code`, a constant that is
+//! documented as "The code of", a field `code:` or a call that takes a code, and the list in `api`,
+//! whose every entry some room gives.
 //! The codes in `policy` are reasons of decisions, not errors, and are passed over.
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Tree};
+use super::{Finding, Tree, is_test};
 
 const PAGES: &str = "docs/errors/";
 /// The list of every public code.
 const LIST: &str = "api/src/errors.rs";
+/// Before what the first text is a code.
+const GIVEN: [&str; 4] = ["code: ", ".code(", "Failure::permanent(", "ApiError::new("];
 /// Pages about the pages.
 const NOT_CODES: [&str; 2] = ["README", "index"];
 
@@ -33,22 +36,32 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             findings.push(Finding::new(path, 0, "no source has this error code"));
         }
     }
+    let listed = tree.text(LIST).map(of_list).unwrap_or_default();
+    let named = |code: &str| sources(tree).any(|file| file.text.contains(&format!("\"{code}\"")));
+    for (line, code) in listed.into_iter().filter(|(_, code)| !named(code)) {
+        findings.push(Finding::new(LIST, line, format!("nothing gives the error code {code}")));
+    }
     findings
+}
+
+/// The files in which codes are given.
+fn sources(tree: &Tree) -> impl Iterator<Item = &super::File> {
+    let outside = ["examples/", "xtask/", "fuzz/", "policy/", LIST];
+    tree.ending(".rs").filter(move |file| {
+        !is_test(&file.path) && !outside.iter().any(|folder| file.path.starts_with(folder))
+    })
 }
 
 /// Every code with the first place it stands at.
 fn codes(tree: &Tree) -> BTreeMap<String, (String, usize)> {
     let mut codes = BTreeMap::new();
-    for file in tree.ending(".rs") {
-        let outside = ["examples/", "xtask/", "testkit/", "fuzz/", "policy/"];
-        let is_test = file.path.contains("/tests/") || file.path.ends_with("tests.rs");
-        if is_test || outside.iter().any(|folder| file.path.starts_with(folder)) {
-            continue;
-        }
-        let listed = if file.path == LIST { of_list(&file.text) } else { Vec::new() };
-        for (line, code) in of_text(&file.text).into_iter().chain(listed) {
+    for file in sources(tree) {
+        for (line, code) in of_text(&file.text) {
             codes.entry(code).or_insert_with(|| (file.path.clone(), line));
         }
+    }
+    for (line, code) in tree.text(LIST).map(of_list).unwrap_or_default() {
+        codes.entry(code).or_insert_with(|| (LIST.to_owned(), line));
     }
     codes
 }
@@ -56,6 +69,7 @@ fn codes(tree: &Tree) -> BTreeMap<String, (String, usize)> {
 fn of_text(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut end_of_function: Option<String> = None;
+    let mut documented = false;
     for (line, at) in text.lines().zip(1..) {
         if line == "#[cfg(test)]" {
             break;
@@ -69,16 +83,26 @@ fn of_text(text: &str) -> Vec<(usize, String)> {
         if end_of_function.as_deref() == Some(line) {
             end_of_function = None;
         }
-        let constant = start.starts_with("CODE") && start.contains(": &str = ");
-        let field = words.split("code: \"").skip(1).filter_map(|rest| rest.split('"').next());
+        let constant = documented && start.contains(": &str = ");
+        documented =
+            words.starts_with("/// The code of ") || documented && words.starts_with("///");
         if end_of_function.is_some() || constant {
             let texts = words.split("//").next().unwrap_or_default().split('"').skip(1).step_by(2);
             found.extend(texts.filter(|text| is_code(text)).map(|code| (at, code.to_owned())));
         } else {
-            found.extend(field.filter(|text| is_code(text)).map(|code| (at, code.to_owned())));
+            found.extend(
+                given(words).filter(|text| is_code(text)).map(|code| (at, code.to_owned())),
+            );
         }
     }
     found
+}
+
+/// What stands first in the quotes after each of [`GIVEN`].
+fn given(line: &str) -> impl Iterator<Item = &str> {
+    let after = |start: &'static str| line.split(start).skip(1);
+    let texts = GIVEN.iter().flat_map(move |start| after(start));
+    texts.filter_map(|rest| rest.split('"').nth(1))
 }
 
 /// The entries of the list: `code Kind "title";`.
@@ -100,7 +124,9 @@ mod tests {
     use super::*;
 
     const SOURCE: &str = r#"
-pub const CODE_LIMIT: &str = "too_large";
+/// The code of what is too large.
+pub const LIMIT: &str = "too_large";
+pub const SHAPE: &str = "square";
 impl Error {
     pub fn code(&self) -> &'static str {
         match self {
@@ -114,6 +140,11 @@ impl Error {
     fn invalid() -> Self {
         Self::Other { code: "name_taken", what: "name" }
     }
+    fn refuse() -> Failure {
+        let _ = ApiError::new(StatusCode::CONFLICT, "in_use", "it is used");
+        let _ = Failure::permanent("timeout", "it took too long");
+        Failure::refused("gone").code("gone")
+    }
 }
 #[cfg(test)]
 const CODE_OF_TEST: &str = "never";
@@ -122,7 +153,7 @@ const CODE_OF_TEST: &str = "never";
     #[test]
     fn codes_are_found_where_they_are_written() {
         let codes: Vec<String> = of_text(SOURCE).into_iter().map(|(_, code)| code).collect();
-        assert_eq!(codes, ["too_large", "not_found", "name_taken"]);
+        assert_eq!(codes, ["too_large", "not_found", "name_taken", "in_use", "timeout", "gone"]);
     }
 
     #[test]
@@ -134,6 +165,8 @@ const CODE_OF_TEST: &str = "never";
             ("docs/errors/forbidden.md", ""),
             ("docs/errors/too_large.md", ""),
             ("docs/errors/not_found.md", ""),
+            ("docs/errors/in_use.md", ""),
+            ("docs/errors/gone.md", ""),
             ("docs/errors/README.md", ""),
             ("docs/errors/old.md", ""),
         ]);
@@ -141,8 +174,10 @@ const CODE_OF_TEST: &str = "never";
         assert_eq!(
             found,
             [
-                "store/src/error.rs:14: the error code name_taken has no page docs/errors/name_taken.md",
+                "store/src/error.rs:16: the error code name_taken has no page docs/errors/name_taken.md",
+                "store/src/error.rs:20: the error code timeout has no page docs/errors/timeout.md",
                 "docs/errors/old.md: no source has this error code",
+                "api/src/errors.rs:2: nothing gives the error code forbidden",
             ]
         );
     }

@@ -34,6 +34,9 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         findings.extend(header(&file.path, &file.text));
         findings.extend(name(&file.path));
     }
+    for file in tree.files.iter().filter(|file| needs_first_words(&file.path)) {
+        findings.extend(first_words(&file.path, &file.text));
+    }
     for end in [".rs", ".py", ".sql", ".sh", ".toml"] {
         for file in tree.ending(end) {
             findings.extend(later(&file.path, &file.text));
@@ -61,6 +64,19 @@ fn header(path: &str, text: &str) -> Option<Finding> {
         _ => format!("a header of {header} lines: {HEADER_LINES_MAX} are enough"),
     };
     Some(Finding::new(path, 1, problem))
+}
+
+/// Scripts and migrations; a single statement needs no more than its name.
+fn needs_first_words(path: &str) -> bool {
+    let is_migration = path.contains("/migrations/") && path.ends_with(".sql");
+    path.ends_with(".py") || path.ends_with(".sh") || path.starts_with(".ci/") || is_migration
+}
+
+/// What is no Rust says it in a comment, or what Python takes for one.
+fn first_words(path: &str, text: &str) -> Option<Finding> {
+    let line = text.lines().find(|line| !line.starts_with("#!"))?;
+    let said = ["#", "--", "\"\"\""].iter().any(|start| line.starts_with(start));
+    (!said).then(|| Finding::new(path, 1, "no header: say in a comment what the file is for"))
 }
 
 fn name(path: &str) -> Option<Finding> {
@@ -113,11 +129,15 @@ mod tests {
             ("a/helpers.rs", "//! x\n"),
             ("a/later.rs", later),
             ("a/header.rs", header.as_str()),
+            ("a/train.py", "#!/usr/bin/python3\nimport os\n"),
+            ("a/migrations/0001.sql", "CREATE TABLE x"),
+            ("a/fetch.sql", "SELECT 1"),
         ];
         let found = texts(&files);
-        assert_eq!(found.len(), 6, "{found:#?}");
+        assert_eq!(found.len(), 8, "{found:#?}");
         assert!(found[0].starts_with("a/long.rs: 701 lines"), "{found:#?}");
         assert!(found[4].starts_with("a/header.rs:1: a header of 11"), "{found:#?}");
-        assert!(found[5].starts_with("a/later.rs:2: "), "{found:#?}");
+        assert!(found[6].starts_with("a/migrations/0001.sql:1: no header"), "{found:#?}");
+        assert!(found[7].starts_with("a/later.rs:2: "), "{found:#?}");
     }
 }

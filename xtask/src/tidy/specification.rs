@@ -49,10 +49,25 @@ fn exists(tree: &Tree, name: &str) -> bool {
     let [room, .., test] = words[..] else { return false };
     let start = format!("{room}/");
     let example = format!("examples/{room}/");
-    let declared = format!("fn {test}(");
     tree.ending(".rs")
         .filter(|file| file.path.starts_with(&start) || file.path.starts_with(&example))
-        .any(|file| file.text.contains(&declared))
+        .any(|file| has_test(&file.text, test))
+}
+
+/// Whether a test of this name is declared: a function under `#[test]` or the like, or one of the
+/// list of a macro that declares tests, `name;`.
+fn has_test(text: &str, name: &str) -> bool {
+    let declared = format!("fn {name}(");
+    let entry = format!("{name};");
+    let mut is_test = false;
+    text.lines().any(|line| {
+        let line = line.trim_start();
+        let found = is_test && line.contains(&declared) || line == entry;
+        let between = line.starts_with("#[") || line.starts_with("//") || line.is_empty();
+        is_test =
+            line.starts_with("#[test]") || line.starts_with("#[tokio::test") || is_test && between;
+        found
+    })
 }
 
 #[cfg(test)]
@@ -71,8 +86,8 @@ mod tests {
 ";
         let tree = Tree::of(&[
             (PAGE, page),
-            ("store/tests/it/main.rs", "fn rows_stay() {}"),
-            ("examples/examples-room/src/main.rs", "fn seed() {}"),
+            ("store/tests/it/main.rs", "both! {\n    rows_stay;\n}\nfn rows_go() {}"),
+            ("examples/examples-room/src/main.rs", "#[test]\n// Why.\nasync fn seed() {}"),
         ]);
         let found: Vec<String> = check(&tree).iter().map(ToString::to_string).collect();
         assert_eq!(found.len(), 3, "{found:#?}");

@@ -100,7 +100,7 @@ impl Copying {
         Ok(())
     }
 
-    /// Copies the files of a folder and of those in it; what is taken away meanwhile is passed over.
+    /// Copies the files of a folder and of those in it; what goes away meanwhile is passed over.
     pub(super) fn copy_folder(&mut self, from: &Path, name: &Path) -> Result<(), Failure> {
         let mut left = vec![(from.to_owned(), name.to_owned())];
         while let Some((from, name)) = left.pop() {

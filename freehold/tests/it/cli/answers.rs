@@ -24,7 +24,7 @@ pub(super) fn problem(status: u16, code: &str, title: &str) -> Value {
     })
 }
 
-fn page(items: Vec<Value>) -> Value {
+fn page(items: &[Value]) -> Value {
     json!({ "items": items })
 }
 
@@ -173,19 +173,19 @@ pub(super) fn world() -> Answers {
         json!({ "account": account(), "token": { "token": token(1), "secret": "fh_secret" } });
     let answers: Vec<(String, Value)> = vec![
         ("GET /v1/whoami".into(), json!({ "account": account(), "token": token(1) })),
-        ("GET /v1/accounts".into(), page(vec![account()])),
+        ("GET /v1/accounts".into(), page(&[account()])),
         ("POST /v1/accounts".into(), created),
-        ("GET /v1/tokens".into(), page(vec![token(1), token(2), token(3)])),
+        ("GET /v1/tokens".into(), page(&[token(1), token(2), token(3)])),
         ("POST /v1/tokens".into(), json!({ "token": token(2), "secret": "fh_secret" })),
         (format!("DELETE /v1/tokens/{}", id("token", 2)), Value::Null),
-        ("GET /v1/items".into(), page(vec![item()])),
+        ("GET /v1/items".into(), page(&[item()])),
         ("GET /v1/items/acme/my-risk".into(), item()),
         ("GET /v1/items/acme/my-risk/versions/2".into(), version()),
         ("GET /v1/items/acme/my-risk/usage".into(), usage),
         ("PUT /v1/items/acme/my-risk/sharing".into(), item()),
         ("GET /v1/search".into(), found.clone()),
         ("POST /v1/suggest".into(), found),
-        ("GET /v1/endpoints".into(), page(vec![endpoint()])),
+        ("GET /v1/endpoints".into(), page(&[endpoint()])),
         ("POST /v1/endpoints".into(), endpoint()),
         ("GET /v1/endpoints/risk".into(), endpoint()),
         ("PUT /v1/endpoints/risk".into(), endpoint()),
@@ -197,7 +197,7 @@ pub(super) fn world() -> Answers {
         ("POST /v1/publishes".into(), publish.clone()),
         (format!("GET {publish_path}"), publish),
         (format!("GET {publish_path}/log"), published),
-        ("GET /v1/trainings".into(), page(vec![training("succeeded")])),
+        ("GET /v1/trainings".into(), page(&[training("succeeded")])),
         ("POST /v1/trainings".into(), training("succeeded")),
         (format!("GET {train_path}"), training("succeeded")),
         (format!("GET {train_path}/log"), trained),

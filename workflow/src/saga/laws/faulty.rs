@@ -155,7 +155,7 @@ impl<S: Saga> Saga for Faulty<S> {
                     return Ok(outcome);
                 }
             }
-            return Err(Failure::permanent("fault", "failed on purpose"));
+            return Err(Failure::permanent("internal", "failed on purpose"));
         }
         match self.fault {
             Fault::Repeat { step: at, undoing: false } if at == step => {

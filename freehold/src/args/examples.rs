@@ -1,0 +1,73 @@
+//! Examples: what stands under the help of commands that have more than one use.
+
+pub(super) const FREEHOLD: &str = "\
+Try it:
+  freehold demo                        the main job, from nothing, in under a minute
+  freehold up                          a cloud in ./freehold-data, at http://127.0.0.1:8000
+  freehold login                       keep the operator's token of that cloud
+  freehold publish my-model/           package, test, measure and list a folder
+  freehold search \"sign-in risk\"       find by what it does
+
+Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed,
+2 wrong arguments, 3 not authorised, 4 not found, 5 conflict, 6 unavailable, 7 a fault of ours.";
+
+pub(super) const DEMO: &str = "\
+Try it:
+  freehold demo
+  freehold demo --events /var/log/auth.log     your own machine's sign-ins
+  freehold demo --stay                         and go on by hand";
+
+pub(super) const LOGIN: &str = "\
+Try it:
+  freehold login                               a cloud that `freehold up` runs here
+  freehold login https://cloud.example --token TOKEN --authority ca.pem";
+
+pub(super) const SHARE: &str = "\
+Try it:
+  ... share my-risk --with acme --with borealis
+  ... share my-risk --everybody
+  ... share my-risk --nobody";
+
+pub(super) const PUBLISH: &str = "\
+Try it:
+  freehold init my-model/                      writes freehold.toml by looking at the folder
+  freehold publish my-model/                   only you see it
+  freehold publish my-model/ --everybody       every account sees it
+The steps are told as they go; one that fails says file and cure.";
+
+pub(super) const SUGGEST: &str = "\
+Try it:
+  freehold suggest --kind algorithm --dataset acme/signin-events
+  freehold suggest sign-in risk --kind model --latency 2 --memory 256";
+
+pub(super) const PIPELINE: &str = "\
+Try it:
+  freehold pipeline judge acme/features my-risk@3
+Each stage has to give what the next one takes.";
+
+pub(super) const TRAIN: &str = "\
+Try it:
+  freehold train acme/signin-risk --data training=acme/signin-events --as my-risk
+  freehold train acme/signin-risk --data training=events --set epochs=50 --as my-risk
+Ctrl-C ends the following, not the training; `freehold training cancel ID` ends that.";
+
+pub(super) const DEPLOY: &str = "\
+Try it:
+  freehold deploy my-risk                      an endpoint named my-risk
+  freehold deploy acme/my-risk@2 --as risk --instance-type small";
+
+pub(super) const INVOKE: &str = "\
+Try it:
+  freehold invoke risk '{\"instances\": [[0.1, 0.2]]}'
+  freehold invoke risk --file rows.csv
+  freehold invoke acme.risk --file - < request.json";
+
+pub(super) const LOGS: &str = "\
+Try it:
+  freehold logs risk
+  freehold logs -f train-0192f0c1d2e37a4bb5c6d7e8f9a0b1c2";
+
+pub(super) const BACKUP: &str = "\
+Try it:
+  freehold backup --data freehold-data copies/monday
+The cloud may run meanwhile. `freehold restore copies/monday --data new` puts it back.";
