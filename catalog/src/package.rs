@@ -145,8 +145,7 @@ fn check_model(open: &Open<'_>, inspection: &mut Inspection) -> Result<Vec<Strin
     let model =
         onnx::read(bytes).map_err(|error| Refusal::model(format!("{}: {error}", task.entry)))?;
     let findings = onnx::findings(&model, &task.entry, &inspection.files);
-    let (fatal, notes): (Vec<_>, Vec<_>) =
-        findings.iter().partition(|finding| finding.fatal);
+    let (fatal, notes): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.fatal);
     if !fatal.is_empty() {
         let lines: Vec<String> = fatal.iter().map(ToString::to_string).collect();
         return Err(Refusal::model(format!("{}: {}", task.entry, lines.join("; "))));

@@ -38,7 +38,7 @@ fn failure(error: &Error) -> Failure {
 /// What came of placing an instance.
 enum Placed {
     /// It is there, now or since before.
-    At(InstanceRow),
+    At(Box<InstanceRow>),
     /// No host has room now.
     Waits(Outcome),
 }
@@ -46,7 +46,7 @@ enum Placed {
 /// Places an instance, or waits for room; fails for good where no host could ever have it.
 async fn placed(control: &Control, placing: Placing) -> Result<Placed, Failure> {
     match instances::place(control, placing).await {
-        Ok(row) => Ok(Placed::At(row)),
+        Ok(row) => Ok(Placed::At(Box::new(row))),
         Err(Error::NoResources { later: true, .. }) => {
             Ok(Placed::Waits(Outcome::Wait { retry_after_ms: ROOM_WAIT_MS }))
         }

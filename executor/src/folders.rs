@@ -206,7 +206,10 @@ fn read_failure(path: &Path) -> Option<String> {
 pub(crate) fn sweep(folder: &Path) -> BTreeMap<PathBuf, io::Error> {
     let mut failed = BTreeMap::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if let Err(error) = fs::remove_dir_all(entry.path()) {
+        let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let path = entry.path();
+        let removed = if folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        if let Err(error) = removed {
             failed.insert(entry.path(), error);
         }
     }

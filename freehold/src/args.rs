@@ -3,6 +3,8 @@
 //! Always true: every flag of a server is also a setting of the file and a `FREEHOLD_` variable of
 //! the same name.
 
+#[cfg(test)]
+mod documents;
 mod examples;
 
 use std::path::PathBuf;
@@ -37,10 +39,8 @@ pub struct ClientArguments {
     #[arg(env = "FREEHOLD_SERVER", value_name = "URL")]
     pub server: Option<String>,
     /// The token to show [default: the one that `freehold login` kept]
-    #[arg(long, global = true, help_heading = EVERYWHERE, env = "FREEHOLD_TOKEN",
-        hide_env_values = true,
-        value_name = "TOKEN"
-    )]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    #[arg(env = "FREEHOLD_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub token: Option<String>,
     /// A certificate authority to trust besides the system's, for an https address
     #[arg(long, global = true, help_heading = EVERYWHERE)]

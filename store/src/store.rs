@@ -14,6 +14,7 @@ use std::time::Duration;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, ConnectOptions as _, Connection as _, Executor as _, Transaction};
 use tokio::sync::RwLock;
+use workflow::Tasks;
 
 use crate::error::Error;
 use crate::watchers::Watchers;
@@ -67,6 +68,8 @@ struct Shared {
     lane: RwLock<()>,
     statements: AtomicU64,
     watchers: Watchers,
+    /// Beginnings and ends of transactions, which go on when a caller gives up.
+    tasks: Tasks,
 }
 
 impl Store {
@@ -116,6 +119,7 @@ impl Store {
             lane: RwLock::new(()),
             statements: AtomicU64::new(0),
             watchers: Watchers::default(),
+            tasks: Tasks::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -160,7 +164,7 @@ impl Store {
             Database::Sqlite => "BEGIN IMMEDIATE",
             Database::Postgres => "BEGIN ISOLATION LEVEL SERIALIZABLE",
         };
-        self.shared.writer.begin_with(begin).await
+        self.whole("begin a transaction", begin_on(self.shared.writer.clone(), begin)).await
     }
 
     pub(crate) async fn begin_read(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
@@ -168,7 +172,18 @@ impl Store {
             Database::Sqlite => "BEGIN",
             Database::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        self.shared.reader.begin_with(begin).await
+        self.whole("begin a transaction", begin_on(self.shared.reader.clone(), begin)).await
+    }
+
+    /// Does all of `work`, also when the caller is dropped in the middle: a driver that is left
+    /// between `BEGIN` or `COMMIT` and its answer loses count of its transactions.
+    pub(crate) async fn whole<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, sqlx::Error>> + Send + 'static,
+    ) -> Result<T, sqlx::Error> {
+        let done = self.shared.tasks.spawn(name, work).await;
+        done.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 }
 
@@ -179,6 +194,13 @@ impl fmt::Debug for Store {
 }
 
 const OPEN: &str = "open the database";
+
+async fn begin_on(
+    pool: AnyPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Any>, sqlx::Error> {
+    pool.begin_with(statement).await
+}
 
 /// Where to connect. The driver does not log statements: errors say what was attempted.
 fn options(url: &str) -> Result<AnyConnectOptions, Error> {

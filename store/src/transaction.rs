@@ -3,9 +3,9 @@
 //! A write transaction is serialisable. One that lost a race is run again from its beginning, the
 //! later tries alone in this process, so that one of them wins.
 //!
-//! Always true: a transaction is stored whole or not at all; after a statement failed nothing of
-//! its transaction is stored, whatever the caller answers; watchers hear of a change after its
-//! commit, never before. Absent on purpose: nesting.
+//! Always true: a transaction is stored whole or not at all, also when its caller gives up; after a
+//! statement failed nothing of its transaction is stored, whatever the caller answers; watchers
+//! hear of a change after its commit, never before. Absent on purpose: nesting.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -214,11 +214,14 @@ impl Store {
             return if raced { Ok(false) } else { Err(error) };
         }
         let Tx { transaction, pending, .. } = tx;
-        match transaction.commit().await {
-            Ok(()) => {
-                pending.announce(self);
-                Ok(true)
-            }
+        let store = self.clone();
+        let commit = async move {
+            transaction.commit().await?;
+            pending.announce(&store);
+            Ok(())
+        };
+        match self.whole("commit a transaction", commit).await {
+            Ok(()) => Ok(true),
             Err(source) if failure_of(&source) == Failure::Raced => Ok(false),
             Err(source) => Err(Error::from_database(name, source)),
         }
@@ -238,8 +241,9 @@ impl Store {
 
 /// Ends a transaction without storing anything of it.
 async fn close(tx: Tx<'_>) {
-    if let Err(error) = tx.transaction.rollback().await {
-        tracing::debug!(transaction = tx.name, %error, "could not roll back");
+    let Tx { name, transaction, store, .. } = tx;
+    if let Err(error) = store.whole("roll back a transaction", transaction.rollback()).await {
+        tracing::debug!(transaction = name, %error, "could not roll back");
     }
 }
 

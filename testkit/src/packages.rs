@@ -132,7 +132,7 @@ expect.outputs = [{{ name = "{output}", data = [{:?}, {:?}], tolerance = 0.001 }
         this.file("freehold.toml", text.replace("data = [2.0, 4.0]", "data = [7.0, 4.0]"))
     }
 
-    /// A model that computes for many seconds, with a timeout of a quarter of one.
+    /// A model that computes for seconds, with a timeout of a quarter of one.
     pub fn slow(name: &str) -> Self {
         let manifest = format!(
             r#"kind = "model"
@@ -158,7 +158,7 @@ memory_mib = 512
 cpu_milli = 100
 "#
         );
-        let model = onnx::slow(512, 4_000);
+        let model = onnx::slow(512, 400);
         Self::empty().file("freehold.toml", manifest).file("model.onnx", model)
     }
 

@@ -3,7 +3,8 @@
 //! Always true: two stages join without an adapter only when their formats are equal as
 //! `policy::linking` says.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::tensor::TensorSpec;
 
@@ -24,15 +25,20 @@ pub enum Format {
     /// A JSON document.
     Json {
         /// A JSON schema; anything goes where absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "object")]
         #[schema(value_type = Option<Object>)]
-        schema: Option<serde_json::Value>,
+        schema: Option<Value>,
     },
     /// Bytes of a media type, such as `image/png`.
     Media {
         /// The media type.
         media_type: String,
     },
+}
+
+/// A schema that is an object, as the API's document says; other JSON is no schema.
+fn object<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Ok(Option::<Map<String, Value>>::deserialize(from)?.map(Value::Object))
 }
 
 /// One column of a table.

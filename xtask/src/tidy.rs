@@ -8,6 +8,7 @@ mod codes;
 mod imports;
 mod licences;
 mod links;
+mod numbers;
 mod registries;
 mod sources;
 mod specification;
@@ -148,6 +149,14 @@ impl Tree {
 /// Whether a source file holds tests only.
 fn is_test(path: &str) -> bool {
     path.contains("/tests/") || path.ends_with("/tests.rs") || path.starts_with("testkit/")
+}
+
+/// A source without the tests that stand at its end.
+fn without_tests(text: &str) -> &str {
+    let starts = text.match_indices("\n#[cfg(test)]\nmod ");
+    let inline = |at: usize| text[at..].lines().nth(2).is_some_and(|line| line.ends_with('{'));
+    let end = starts.map(|(at, _)| at).find(|at| inline(*at));
+    &text[..end.unwrap_or(text.len())]
 }
 
 /// The rows of every table of a Markdown text: line number, then cells without their borders.

@@ -99,7 +99,7 @@ pub(super) fn transport(address: &super::Address, source: reqwest::Error) -> Err
     let cause = chain(&source).to_lowercase();
     let has = |word: &str| cause.contains(word);
     let hint = if has("certificate") || has("tls") || has("invalid peer") {
-        "its certificate is not trusted; name the authority with --ca FILE or its fingerprint, \
+        "its certificate is not trusted; name the authority with --authority FILE or its fingerprint, \
          and compare the clocks"
     } else if has("refused") {
         "nothing listens there; start it with `freehold up`, or name another address"

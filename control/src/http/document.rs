@@ -17,7 +17,7 @@ pub struct Document;
 /// Bytes as they are: how OpenAPI names a body that is no JSON.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(value_type = String, format = Binary)]
-pub struct Octets(String);
+pub struct Octets(pub String);
 
 /// What every operation may answer besides what it says itself.
 const REFUSALS: [(&str, &str); 10] = [

@@ -102,8 +102,7 @@ mod tests {
         let (body, taken) = body(pieces);
         let response = router.oneshot(Request::post("/").body(body).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-        let taken = *taken.lock().unwrap();
-        taken
+        *taken.lock().unwrap()
     }
 
     #[tokio::test]

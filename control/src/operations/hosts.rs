@@ -54,7 +54,11 @@ pub async fn report(
                     Ok(row) => row.generation,
                 };
                 host_report(tx, id, &says, now_ms).await?;
-                if says.generation > generation { end_unwanted(tx, id, now_ms).await } else { Ok(()) }
+                if says.generation > generation {
+                    end_unwanted(tx, id, now_ms).await
+                } else {
+                    Ok(())
+                }
             })
         })
         .await;

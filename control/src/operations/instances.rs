@@ -118,9 +118,8 @@ async fn free_hosts(tx: &mut Tx<'_>, now_ms: u64) -> Result<Vec<placement::Host>
 async fn may_fit_later(tx: &mut Tx<'_>, need: &Need, now_ms: u64) -> Result<bool, Error> {
     let mut hosts = hosts_list(tx).await?;
     hosts.retain(|host| alive(host, now_ms));
-    let fits = |host: &HostRow| {
-        host.cpu_milli >= need.cpu_milli && host.memory_bytes >= need.memory_bytes
-    };
+    let fits =
+        |host: &HostRow| host.cpu_milli >= need.cpu_milli && host.memory_bytes >= need.memory_bytes;
     Ok(hosts.is_empty() || hosts.iter().any(fits))
 }
 

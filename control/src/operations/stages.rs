@@ -2,7 +2,9 @@
 
 use api::internal::{ObjectGrant, Purpose, Task};
 use formats::manifest::Manifest;
-use types::{AccountId, Format, InstanceType, ItemId, Limits, Name, ObjectId, Reference, Runtime, TokenId};
+use types::{
+    AccountId, Format, InstanceType, ItemId, Limits, Name, ObjectId, Reference, Runtime, TokenId,
+};
 
 use crate::caller::Caller;
 use crate::operations::items::{self, from_json, listing};
@@ -90,4 +92,3 @@ pub(crate) async fn resolve_stage(
         output: listing.output,
     })
 }
-

@@ -210,9 +210,7 @@ impl Endpoints {
         let kept: Vec<InstanceId> = stages
             .iter()
             .enumerate()
-            .filter_map(|(place, stage)| {
-                current(instances, &endpoint.instance_type, place, stage)
-            })
+            .filter_map(|(place, stage)| current(instances, &endpoint.instance_type, place, stage))
             .map(|row| row.id)
             .collect();
         let mut steps = 0;

@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use objects::{ChunkEntry, ChunkId, ManifestEntry};
 use policy::garbage::{self, Chunk};
 use store::accounts::account_objects_sequence;
-use store::chunks::{chunks_claim, chunks_condemn, chunks_forget};
+use store::chunks::{chunks_claim, chunks_condemn, chunks_condemned, chunks_forget};
 use store::objects::{object_delete, object_fetch, objects_list_live, objects_list_unheld};
 use types::{AccountId, Digest, ObjectId};
 use workflow::reconciler::{Reconciler, Status};
@@ -102,12 +102,13 @@ impl Garbage {
         };
         // What is stored is listed before what is used is read, so that nothing new looks unused.
         let manifests = control.shared.objects.manifest_list(account);
-        let manifests: Vec<ManifestEntry> = manifests.try_collect().await.map_err(Error::Objects)?;
+        let manifests: Vec<ManifestEntry> =
+            manifests.try_collect().await.map_err(Error::Objects)?;
         let chunks = control.shared.objects.chunk_list(account);
         let chunks: Vec<ChunkEntry> = chunks.try_collect().await.map_err(Error::Objects)?;
         let used = self.mark(account).await?;
-        self.condemn(account, &chunks, (&used, sequence)).await?;
-        Ok(deleted + self.delete_orphans(account, &manifests, &used).await?)
+        let condemned = self.condemn(account, &chunks, (&used, sequence)).await?;
+        Ok(deleted + condemned + self.delete_orphans(account, &manifests, &used).await?)
     }
 
     /// Deletes old manifests whose object was never committed, or is gone.
@@ -161,13 +162,13 @@ impl Garbage {
         Ok(gone.len() as u64)
     }
 
-    /// Condemns what no object uses.
+    /// Condemns what no object uses, and counts what was not on its way out before.
     async fn condemn(
         &self,
         account: AccountId,
         chunks: &[ChunkEntry],
         (used, sequence): (&Used, u64),
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         let control = &self.control;
         let now_ms = control.now_ms();
         let settings = garbage::Settings {
@@ -184,29 +185,29 @@ impl Garbage {
             };
             garbage::decide(&chunk, now_ms, &settings) == garbage::Decision::Condemn
         };
-        let condemned: Vec<Digest> = chunks
-            .iter()
-            .filter(dies)
-            .map(|entry| entry.id.0)
-            .take(settings.acts_max)
-            .collect();
-        if condemned.is_empty() {
-            return Ok(());
+        let dying: Vec<Digest> =
+            chunks.iter().filter(dies).map(|entry| entry.id.0).take(settings.acts_max).collect();
+        if dying.is_empty() {
+            return Ok(0);
         }
         let noted = control
             .shared
             .store
             .transact("condemn chunks", |tx| {
-                let condemned = condemned.clone();
-                Box::pin(
-                    async move { chunks_condemn(tx, account, &condemned, sequence, now_ms).await },
-                )
+                let mut fresh = dying.clone();
+                Box::pin(async move {
+                    let before = chunks_condemned(tx, account, &fresh).await?;
+                    let before: BTreeSet<Digest> = before.into_iter().map(|one| one.0).collect();
+                    fresh.retain(|chunk| !before.contains(chunk));
+                    chunks_condemn(tx, account, &fresh, sequence, now_ms).await?;
+                    Ok::<_, store::Error>(fresh.len() as u64)
+                })
             })
             .await;
         match noted {
-            Ok(()) => Ok(()),
+            Ok(condemned) => Ok(condemned),
             // An object was made meanwhile; the next activation marks again.
-            Err(store::Error::Stale { .. }) => Ok(()),
+            Err(store::Error::Stale { .. }) => Ok(0),
             Err(error) => Err(error.into()),
         }
     }

@@ -16,7 +16,9 @@ use store::instances::{InstanceState, Owner};
 use store::objects::objects_release;
 use store::publishes::{PublishRow, PublishState, publish_fetch};
 use store::trainings::{TrainingRow, TrainingState, training_fetch, training_update};
-use types::{AccountId, ErrorKind, InstanceId, ItemId, Name, ObjectId, PublishId, Runtime, TrainingId};
+use types::{
+    AccountId, ErrorKind, InstanceId, ItemId, Name, ObjectId, PublishId, Runtime, TrainingId,
+};
 use workflow::saga::{Failure, Limits, Outcome, Problem, Saga};
 
 use crate::Control;
@@ -276,8 +278,7 @@ impl TrainSaga {
     }
 
     async fn finish(&self, state: &mut State, row: TrainingRow) -> Result<Outcome, Failure> {
-        let version =
-            state.version.ok_or_else(|| Failure::permanent("internal", "no version"))?;
+        let version = state.version.ok_or_else(|| Failure::permanent("internal", "no version"))?;
         self.succeed(state, row, version).await?;
         Ok(Outcome::Done)
     }

@@ -100,6 +100,17 @@ impl Agent {
         instances::assignments(control, self.host, watch).await.unwrap().instances
     }
 
+    /// What it left hanging goes well after all.
+    pub(crate) async fn unhang(&self, control: &Control) {
+        self.play(Play::Well);
+        let known = self.running.lock().clone();
+        for assignment in self.assigned(control).await {
+            if known.get(&assignment.id).is_some_and(|running| !running.serves) {
+                self.start(control, &assignment).await;
+            }
+        }
+    }
+
     /// How many servers it runs.
     pub(crate) fn serving(&self) -> usize {
         self.running.lock().values().filter(|running| running.serves).count()
@@ -126,10 +137,10 @@ impl Agent {
     async fn start(&self, control: &Control, assignment: &Assignment) {
         let (id, generation) = (assignment.id, assignment.generation);
         let serves = assignment.task.purpose == Purpose::Serve;
-        self.running.lock().insert(id, Running { generation, serves: false });
         let starting = self.report(generation, InstanceState::Starting);
         settled(instances::report(control, id, starting).await);
         let play = self.play.lock().clone();
+        let mut running = Running { generation, serves: false };
         match play {
             Play::Hangs => {}
             Play::Fails(why) => {
@@ -141,9 +152,11 @@ impl Agent {
             }
             Play::Well | Play::EmptyHanded => {
                 self.run(control, assignment, play == Play::Well).await;
-                self.running.lock().insert(id, Running { generation, serves });
+                running.serves = serves;
             }
         }
+        // Last, so that whatever was cut short is done again.
+        self.running.lock().insert(id, running);
     }
 
     async fn run(&self, control: &Control, assignment: &Assignment, well: bool) {

@@ -32,10 +32,16 @@ impl Faulty {
         self.fails.store(times, Ordering::SeqCst);
     }
 
-    /// Has no call fail from now on; true when all that was to fail has failed.
-    pub(crate) fn mend(&self) -> bool {
-        self.left.store(i64::MAX, Ordering::SeqCst);
-        self.fails.swap(0, Ordering::SeqCst) <= 0
+    /// Has no call fail, nor count, for as long as the answer lives.
+    pub(crate) fn paused(&self) -> Paused<'_> {
+        let left = self.left.swap(i64::MAX, Ordering::SeqCst);
+        let fails = self.fails.swap(0, Ordering::SeqCst);
+        Paused { faulty: self, left, fails }
+    }
+
+    /// Has no call fail from now on.
+    pub(crate) fn mend(&self) {
+        self.fail(i64::MAX, 0);
     }
 
     fn check(&self, action: &'static str, what: &dyn std::fmt::Display) -> Result<(), Error> {
@@ -47,6 +53,19 @@ impl Faulty {
         }
         let source = std::io::ErrorKind::StorageFull.into();
         Err(Error::Full { action, what: what.to_string(), source })
+    }
+}
+
+/// A while without faults.
+pub(crate) struct Paused<'f> {
+    faulty: &'f Faulty,
+    left: i64,
+    fails: i64,
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        self.faulty.fail(self.left, self.fails);
     }
 }
 

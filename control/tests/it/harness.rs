@@ -197,12 +197,7 @@ impl House {
     }
 
     /// Deploys, without waiting for readiness.
-    pub(crate) async fn deploy(
-        &self,
-        caller: &Caller,
-        text: &str,
-        source: &Reference,
-    ) -> Endpoint {
+    pub(crate) async fn deploy(&self, caller: &Caller, text: &str, source: &Reference) -> Endpoint {
         let request =
             DeployRequest { name: name(text), source: source.clone(), instance_type: None };
         endpoints::create(&self.control, caller, request).await.unwrap()

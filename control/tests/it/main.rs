@@ -1,7 +1,23 @@
 //! Control, tested in one process: operations, sagas and reconcilers over a database and a folder
 //! of their own, with the agent played by the test.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod agent;
+mod authorisation;
 mod blobs;
+mod endpoints;
+mod errors;
+mod garbage;
+mod generations;
 mod harness;
+mod hosts;
+mod idempotency;
+mod outage;
+mod pages;
+mod reconcilers;
 mod sagas;
+mod setup;
+mod sharing;
+mod sql_faults;
+mod statements;
+mod trainings;

@@ -29,8 +29,9 @@ async fn bad_requests_are_refused_in_the_protocols_words() {
     let answers = slow.join_all().await;
     assert!(answers[0].starts_with("HTTP/1.1 408"), "{answers:?}");
     // It is in good health after all that.
-    let answer = owner.client.model_infer(None, &name("twice"), json_request("x", [1.0, 2.0]));
-    assert_eq!(numbers(&answer.await.unwrap()), [2.0, 4.0]);
+    let (twice, request) = (name("twice"), json_request("x", [1.0, 2.0]));
+    let answer = owner.client.model_infer(None, &twice, request).await.unwrap();
+    assert_eq!(numbers(&answer), [2.0, 4.0]);
     cloud.close().await;
 }
 

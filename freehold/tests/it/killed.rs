@@ -106,9 +106,9 @@ impl Scene {
                 Ok(Accepted::Endpoint(name))
             }
             Act::Invoke => loop {
-                let request = json_request("x", [1.0, 2.0]);
-                let answer = self.requester.client.model_infer(None, &name("steady"), request);
-                assert_eq!(numbers(&answer.await?), [2.0, 4.0]);
+                let (steady, request) = (name("steady"), json_request("x", [1.0, 2.0]));
+                let answer = self.requester.client.model_infer(None, &steady, request).await?;
+                assert_eq!(numbers(&answer), [2.0, 4.0]);
             },
         }
     }

@@ -1,8 +1,10 @@
 //! Whole clouds, made of the real program, spoken to as users do.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod accidents;
 mod bad_input;
 mod cli;
+mod clients;
 mod demo;
 mod grpc;
 mod killed;

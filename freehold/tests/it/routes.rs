@@ -116,9 +116,11 @@ impl Things {
             (
                 "GET",
                 "/v1/accounts" | "/v1/endpoints" | "/v1/instance-types" | "/v1/items"
-                | "/v1/publishes" | "/v1/search" | "/v1/tokens" | "/v1/trainings" | "/v1/whoami",
+                | "/v1/publishes" | "/v1/search" | "/v1/status" | "/v1/tokens" | "/v1/trainings"
+                | "/v1/whoami",
             ) => (Value::Null, &[200]),
             ("POST", "/v1/suggest") => (json!({}), &[200]),
+            ("POST", "/v1/keys/rotate") => (Value::Null, &[200]),
             ("POST", "/v1/tokens") => (json!({ "label": "mine", "role": "reader" }), &[201]),
             ("POST", "/v1/objects/stream") => (json!({}), &[201]),
             ("POST", "/v1/objects/chunks") => (Value::Null, &[200, 400]),

@@ -234,10 +234,16 @@ async fn update_and_delete(cloud: &mut Cloud, requester: &Account, pipeline: &Re
             gone.filter(|error| error.status() == Some(404))
         })
         .await;
-        let request = json_request("x", [1.0, 2.0]);
-        let refused = client.model_infer(None, &name(endpoint), request).await.unwrap_err();
-        assert_eq!(refused.status(), Some(404), "{refused:?}");
+        until(1, "the gateway to know that it is gone", || async {
+            let request = json_request("x", [1.0, 2.0]);
+            let refused = client.model_infer(None, &name(endpoint), request).await.err();
+            refused.filter(|error| error.status() == Some(404))
+        })
+        .await;
     }
-    let status = cloud.operator().status().await.unwrap();
-    assert_eq!((status.endpoints, status.instances), (0, 0), "{status:?}");
+    until(20, "every instance to be gone", || async {
+        let status = cloud.operator().status().await.unwrap();
+        (status.endpoints == 0 && status.instances == 0).then_some(())
+    })
+    .await;
 }

@@ -23,6 +23,7 @@ pub(crate) async fn strangers(cloud: &Cloud) -> (Account, Account) {
 
 /// A plain HTTP client that follows nothing and repeats nothing.
 pub(crate) fn http() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder().no_proxy();
     builder.redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }

@@ -43,6 +43,10 @@ const STREAM_AHEAD: usize = 8;
 const MESSAGE_ROOM_BYTES: usize = 1 << 20;
 /// The call whose requests may come with long pauses.
 const STREAM_PATH: &str = "/inference.GRPCInferenceService/ModelStreamInfer";
+/// The code of a call that is not there, in headers.
+const UNIMPLEMENTED: &str = "12";
+/// Longest part of a call's name that is repeated in an answer.
+const NAME_CHARS_MAX: usize = 160;
 /// Parameter by which a client of streams asks to be told the last answer to a request.
 const ASKS_FINAL: &str = "triton_enable_empty_final_response";
 /// Parameter that tells it.
@@ -72,11 +76,18 @@ async fn enter(
     if let Err(error) = hub.caller(request.headers()) {
         return status(&error).into_http();
     }
-    if request.uri().path() == STREAM_PATH {
+    let uri = request.uri().clone();
+    if uri.path() == STREAM_PATH {
         return next.run(request).await;
     }
     let pause = Duration::from_millis(hub.settings.body_pause_ms_max);
-    next.run(request.map(|body| Body::new(TimeoutBody::new(pause, body)))).await
+    let response = next.run(request.map(|body| Body::new(TimeoutBody::new(pause, body)))).await;
+    if response.headers().get(Status::GRPC_STATUS).is_some_and(|code| code == UNIMPLEMENTED) {
+        // Whatever refuses a call that is not there says nothing about it.
+        let name: String = uri.path().chars().take(NAME_CHARS_MAX).collect();
+        return Status::unimplemented(format!("there is no call {name:?} here")).into_http();
+    }
+    response
 }
 
 /// An error as gRPC tells it.

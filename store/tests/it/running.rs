@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use store::endpoints::{
-    EndpointChange, EndpointRow, EndpointState, Served, endpoint_change, endpoint_delete, endpoint_fetch,
-    endpoint_fetch_by_name, endpoint_insert, endpoint_remove, endpoint_serve, endpoint_share, endpoint_state,
-    endpoints_count, endpoints_list, endpoints_list_all,
+    EndpointChange, EndpointRow, EndpointState, Served, endpoint_change, endpoint_delete,
+    endpoint_fetch, endpoint_fetch_by_name, endpoint_insert, endpoint_remove, endpoint_serve,
+    endpoint_share, endpoint_state, endpoints_count, endpoints_list, endpoints_list_all,
 };
 use store::hosts::{
     HostSays, host_certify, host_fetch, host_fetch_by_name, host_insert, host_report, hosts_list,

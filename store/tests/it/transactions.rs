@@ -32,6 +32,8 @@ both! {
     a_closed_store_is_unavailable;
     /// Dropping a transaction halfway stores nothing and blocks nobody.
     a_dropped_transaction_leaves_nothing;
+    /// A caller may go away at any moment; the next one finds a sound connection.
+    a_caller_that_goes_away_spoils_nothing;
 }
 
 async fn a_failed_transaction_leaves_nothing(house: House) {
@@ -208,6 +210,31 @@ async fn a_dropped_transaction_leaves_nothing(house: House) {
         () = until_entered => {}
     }
     assert_eq!(write!(store, setting_settle("fact", "kept")).unwrap(), "kept");
+}
+
+async fn a_caller_that_goes_away_spoils_nothing(house: House) {
+    let store = &house.store;
+    for looks in 0..30 {
+        let write =
+            store.transact("store a fact", |tx| Box::pin(setting_store(tx, "fact", "perhaps")));
+        go_away_after(looks, write).await;
+        let read = store.read("find a fact", |tx| Box::pin(setting_find(tx, "fact")));
+        go_away_after(looks, read).await;
+        write!(store, setting_store("fact", "surely")).unwrap();
+        let found = read!(store, setting_find("fact")).unwrap();
+        assert_eq!(found.as_deref(), Some("surely"), "after {looks} looks");
+    }
+}
+
+/// Looks this often whether it is done, then drops it.
+async fn go_away_after(looks: u32, work: impl Future) {
+    let mut work = std::pin::pin!(work);
+    for _ in 0..looks {
+        if futures::poll!(&mut work).is_ready() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_micros(50)).await;
+    }
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ impl Bench<'_> {
             batch_max: CLIENTS,
             cores: Some((CLIENT, ENGINE)),
         };
-        let peer = peer.map(|peer| peer.start(&wanted)).transpose()?;
+        let peer = peer.and_then(|peer| peer.start(&wanted));
         let mut arms = Arms::default();
         for _ in 0..RUNS {
             arms.alone.push(self.bare(1)?);

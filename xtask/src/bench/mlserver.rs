@@ -82,8 +82,13 @@ fn make(venv: &Path) -> Result<(), Failure> {
 }
 
 impl MlServer {
-    /// Starts it and waits until its model is ready.
-    pub(super) fn start(&self, model: &Model<'_>) -> Result<Running, Failure> {
+    /// Starts it and waits until its model is ready; none, said aloud, where it does not start.
+    pub(super) fn start(&self, model: &Model<'_>) -> Option<Running> {
+        let skipped = |failure| process::tell(&format!("skipped: {NAME}: {failure}"));
+        self.started(model).map_err(skipped).ok()
+    }
+
+    fn started(&self, model: &Model<'_>) -> Result<Running, Failure> {
         let failed = |error| Failure::at(self.folder.display(), error);
         let addresses = Addresses::free().map_err(failed)?;
         self.write(model, addresses).map_err(failed)?;
@@ -93,13 +98,14 @@ impl MlServer {
             pinned(&self.venv.join("bin/mlserver"), model.cores.map(|(core, _)| core));
         command.args(["start", "."]).current_dir(&self.folder).env("PYTHONPATH", &self.folder);
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        let server = Server(command.spawn().map_err(|error| Failure::at(NAME, error))?);
+        let mut server = Server(command.spawn().map_err(|error| Failure::at(NAME, error))?);
         let begin = Instant::now();
         let ready = format!("/v2/models/{}/ready", model.name);
         while !answers(addresses.http, &ready) {
-            if begin.elapsed() > PATIENCE {
+            let ended = server.0.try_wait().map_err(|error| Failure::at(NAME, error))?;
+            if ended.is_some() || begin.elapsed() > PATIENCE {
                 let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-                return Err(Failure::at(format!("{NAME} does not become ready"), log));
+                return Err(Failure::at("it does not become ready", log));
             }
             thread::sleep(Duration::from_millis(50));
         }

@@ -83,30 +83,34 @@ pub(super) fn pinned(program: &Path, core: Option<usize>) -> Command {
 
 /// Moves every process below this one to a processor, with all threads.
 pub(super) fn pin_below(parent: u32, core: usize) -> Result<(), Failure> {
-    let mut below = vec![parent];
-    let mut moved = 0;
-    while let Some(parent) = below.pop() {
-        for child in children(parent) {
-            let (core, id) = (core.to_string(), child.to_string());
-            let words = ["--all-tasks", "--cpu-list", "--pid", &core, &id];
-            // One that has ended meanwhile needs no processor.
-            moved += u32::from(process::output(Command::new("taskset").args(words)).is_some());
-            below.push(child);
-        }
+    let core = core.to_string();
+    let moved = |id: &u32| {
+        let words = ["--all-tasks", "--cpu-list", "--pid", &core, &id.to_string()];
+        process::output(Command::new("taskset").args(words)).is_some()
+    };
+    // One that has ended meanwhile needs no processor.
+    if below(parent).iter().filter(|id| moved(id)).count() > 0 {
+        return Ok(());
     }
-    if moved == 0 {
-        return Err(Failure::new(format!("no process below {parent} could be moved")));
+    Err(Failure::new(format!("no process below {parent} could be moved")))
+}
+
+/// Every process below this one, parents first.
+fn below(parent: u32) -> Vec<u32> {
+    let mut all = children(parent);
+    let mut next = 0;
+    while let Some(&id) = all.get(next) {
+        all.extend(children(id));
+        next += 1;
     }
-    Ok(())
+    all
 }
 
 fn children(parent: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .filter_map(|id| id.parse().ok())
-        .collect()
+    let ids = lists.collect::<Vec<_>>().join(" ");
+    ids.split_whitespace().filter_map(|id| id.parse().ok()).collect()
 }
 
 /// Ports that were free a moment ago.
@@ -143,15 +147,19 @@ pub(super) fn answers(address: SocketAddr, path: &str) -> bool {
     ask().unwrap_or(false)
 }
 
-/// A server that is killed when it is dropped.
+/// A server that is killed when it is dropped, with whatever it started.
 #[derive(Debug)]
 pub(super) struct Server(pub(super) Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // One that has ended by itself needs no end.
+        // What has ended by itself needs no end.
+        let started = below(self.0.id());
         let _ = self.0.kill();
         let _ = self.0.wait();
+        for id in started {
+            let _ = process::output(Command::new("kill").args(["-KILL", &id.to_string()]));
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Tree, is_test};
+use super::{Finding, Tree, is_test, without_tests};
 
 const PAGES: &str = "docs/errors/";
 /// The list of every public code.
@@ -70,10 +70,7 @@ fn of_text(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut end_of_function: Option<String> = None;
     let mut documented = false;
-    for (line, at) in text.lines().zip(1..) {
-        if line == "#[cfg(test)]" {
-            break;
-        }
+    for (line, at) in without_tests(text).lines().zip(1..) {
         let words = line.trim_start();
         let indent = &line[..line.len() - words.len()];
         let start = words.trim_start_matches("pub ").trim_start_matches("const ");
@@ -147,7 +144,10 @@ impl Error {
     }
 }
 #[cfg(test)]
-const CODE_OF_TEST: &str = "never";
+mod tests {
+    /// The code of a test.
+    const OF_TEST: &str = "never";
+}
 "#;
 
     #[test]

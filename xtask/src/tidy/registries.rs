@@ -3,7 +3,7 @@
 //!
 //! A registry is the file `sagas.rs`, `reconcilers.rs` or `http.rs` above the folder of its name.
 
-use super::{Finding, Tree, is_test};
+use super::{Finding, Tree, is_test, without_tests};
 
 /// A trait, and the folder whose registry holds everything that has it.
 const TRAITS: [(&str, &str); 2] = [("Saga", "sagas"), ("Reconciler", "reconcilers")];
@@ -12,7 +12,7 @@ const TRAITS: [(&str, &str); 2] = [("Saga", "sagas"), ("Reconciler", "reconciler
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.ending(".rs").filter(|file| !is_test(&file.path)) {
-        let text = file.text.split("\n#[cfg(test)]").next().unwrap_or_default();
+        let text = without_tests(&file.text);
         for (line, at) in text.lines().zip(1..) {
             for (name, folder) in TRAITS {
                 let Some(of) = implementor(line, name) else { continue };
@@ -66,7 +66,7 @@ mod tests {
             ("control/src/sagas/train.rs", "impl Saga for TrainSaga {"),
             ("control/src/sagas/publish.rs", "//! x\nimpl Saga for PublishSaga {"),
             ("control/src/sagas/tests.rs", "impl Saga for Fake {"),
-            ("agent/src/watch.rs", "impl Reconciler for Watch {\n#[cfg(test)]"),
+            ("agent/src/watch.rs", "#[cfg(test)]\nmod tests;\nimpl Reconciler for Watch {\n"),
             ("control/src/http.rs", "router.merge(items::routes())"),
             ("control/src/http/items.rs", "pub fn routes() -> Router {"),
             ("control/src/http/hosts.rs", "pub fn routes() -> Router {"),
@@ -77,7 +77,7 @@ mod tests {
             [
                 "control/src/sagas/publish.rs:2: PublishSaga is not in the registry of \
                  control/src/sagas.rs",
-                "agent/src/watch.rs:1: Watch is not in the registry of agent/src/reconcilers.rs",
+                "agent/src/watch.rs:3: Watch is not in the registry of agent/src/reconcilers.rs",
                 "control/src/http/hosts.rs: its routes are not merged in control/src/http.rs",
             ]
         );

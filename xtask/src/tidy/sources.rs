@@ -68,8 +68,11 @@ fn header(path: &str, text: &str) -> Option<Finding> {
 
 /// Scripts and migrations; a single statement needs no more than its name.
 fn needs_first_words(path: &str) -> bool {
-    let is_migration = path.contains("/migrations/") && path.ends_with(".sql");
-    path.ends_with(".py") || path.ends_with(".sh") || path.starts_with(".ci/") || is_migration
+    match path.rsplit_once('.') {
+        Some((_, "py" | "sh")) => true,
+        Some((_, "sql")) => path.contains("/migrations/"),
+        _ => path.starts_with(".ci/"),
+    }
 }
 
 /// What is no Rust says it in a comment, or what Python takes for one.

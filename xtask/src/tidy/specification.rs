@@ -2,9 +2,10 @@
 //! benchmark that holds it, and that one exists.
 //!
 //! A test is named as `room::path::test_name`, of which the room and the last word are looked up; a
-//! benchmark as `bench name`; a check of this program as `xtask verb`.
+//! benchmark as `bench name`; a check of this program as `xtask verb`. A limit that the first column
+//! names has the number of the second.
 
-use super::{Finding, Tree, quoted, rows};
+use super::{Finding, Tree, numbers, quoted, rows};
 use crate::bench;
 
 const PAGE: &str = "SPECIFICATION.md";
@@ -29,6 +30,10 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         for name in held.filter(|name| !exists(tree, name)) {
             findings.push(Finding::new(PAGE, *line, format!("there is no {name:?}")));
         }
+        let [promise, number, ..] = cells[..] else { continue };
+        let limits = quoted(promise).filter(|limit| limit.contains("::"));
+        let wrong = limits.filter_map(|limit| numbers::differs(tree, limit, number));
+        findings.extend(wrong.map(|text| Finding::new(PAGE, *line, text)));
     }
     findings
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Tree, is_test};
+use super::{Finding, Tree, is_test, without_tests};
 
 const STORE: &str = "store/src/";
 const MIGRATIONS: &str = "store/src/migrations/";
@@ -62,7 +62,7 @@ fn tables(tree: &Tree) -> BTreeSet<&str> {
 
 /// The statements among the texts of a source file, without its own tests.
 fn of_source(text: &str) -> Vec<(usize, &str)> {
-    let text = text.split("\n#[cfg(test)]").next().unwrap_or_default();
+    let text = without_tests(text);
     let mut found = Vec::new();
     for (at, _) in text.match_indices('"') {
         let rest = &text[at + 1..];

@@ -145,6 +145,8 @@ class Calls:
         told = self.side.plain(answer.get_response())
         same("id", told["id"], "seven")
         same("model", (told["model_name"], told["model_version"]), (self.model, "1"))
+        nothing = self.infer(value=numpy.zeros((0, 2), numpy.float32))
+        same("the answer to no rows", nothing.as_numpy(OUTPUT).shape, (0, 2))
 
     def mistakes(self):
         side, ones = self.side, numpy.ones((1, 2), numpy.float32)
@@ -153,7 +155,6 @@ class Calls:
             "a wrong datatype": lambda: self.infer(value=ones.astype(numpy.float64),
                                                    datatype="FP64"),
             "a wrong rank": lambda: self.infer(value=ones.ravel()),
-            "no rows": lambda: self.infer(value=numpy.zeros((0, 2), numpy.float32)),
             "an unknown output": lambda: self.infer(
                 outputs=[side.library.InferRequestedOutput("z")]),
             "the same input twice": lambda: self.client.infer(

@@ -1,7 +1,9 @@
 """Asks deployed models through unmodified clients, and holds each answer against onnxruntime.
 
-The one argument is JSON: {"http", "grpc", "token", "models": {ENDPOINT: ONNX FILE}}.
+The one argument is JSON: {"http", "grpc", "token", "models": {ENDPOINT: ONNX FILE}, "brief"}.
 Every way of asking gets the same inputs; the first answer that differs ends this with its name.
+With "brief" only some ways are tried. With {"cases": {ENDPOINT: ONNX FILE}} instead, nothing is
+asked: it prints a request for each model and what onnxruntime answers to it.
 """
 
 import asyncio
@@ -17,6 +19,10 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 # Threads, batches and another engine order the additions differently; a wrong answer is far off.
 RTOL, ATOL = 1e-3, 1e-4
+# Outputs with more numbers than this are no part of a unit test.
+LONG = 1000
+# Ways of asking that are tried where the engine is slow.
+BRIEF = {"REST, binary", "REST, JSON", "gRPC"}
 TYPES = {"tensor(float)": ("FP32", "fp32_contents"), "tensor(int32)": ("INT32", "int_contents"),
          "tensor(int64)": ("INT64", "int64_contents")}
 
@@ -158,7 +164,30 @@ class Model:
             state = answer.as_numpy("stateN")
 
 
+def case(endpoint, path):
+    """A request as the protocol writes it, and its answer; long outputs by their shape alone."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    types = {it.name: TYPES[it.type][0] for it in session.get_inputs()}
+    # Few digits, so that the text of the request says the same numbers.
+    values = {name: value.round(3) for name, value in inputs(endpoint, 1, 0).items()}
+    numbers = lambda value: value.ravel().astype(float).round(3) \
+        if value.dtype == numpy.float32 else value.ravel()
+    request = [{"name": name, "datatype": types[name], "shape": list(value.shape),
+                "data": numbers(value).tolist()} for name, value in values.items()]
+    outputs = []
+    for it, value in zip(session.get_outputs(), session.run(None, values)):
+        output = {"name": it.name, "datatype": "FP32", "shape": list(value.shape)}
+        if value.size <= LONG:
+            output |= {"data": value.ravel().tolist(), "tolerance": 1e-3}
+        outputs.append(output)
+    return {"request": {"inputs": request}, "outputs": outputs}
+
+
 def main(given):
+    if "cases" in given:
+        print(json.dumps({endpoint: case(endpoint, path)
+                          for endpoint, path in given["cases"].items()}))
+        return
     told = {}
     for endpoint, path in given["models"].items():
         model = Model(given, endpoint, path)
@@ -170,6 +199,8 @@ def main(given):
             values = inputs(endpoint, rows, seed=rows)
             expected = model.expected(values)
             for way, ask in model.every_way(values).items():
+                if given.get("brief") and way not in BRIEF:
+                    continue
                 try:
                     worst = max(worst, model.check(way, ask(), expected))
                 except Exception as error:

@@ -1,0 +1,221 @@
+//! Who may do what: every operation of the API, asked by a stranger, by another account, and by
+//! every role of the account itself.
+
+use std::collections::BTreeSet;
+
+use access::Role;
+use api::items::Sharing;
+use serde_json::{Value, json};
+use testkit::Package;
+
+use crate::agent::Agent;
+use crate::harness::{House, Member, request};
+
+/// Who asks, in the order of the table's columns.
+const COLUMNS: [&str; 7] =
+    ["nobody", "bob's owner", "operator", "reader", "developer", "owner", "method and path"];
+
+/// What there is to ask for.
+struct World {
+    house: House,
+    alice: Member,
+    item: String,
+    object: String,
+    publish: String,
+    training: String,
+}
+
+impl World {
+    async fn open() -> Self {
+        let house = House::open().await;
+        let agent = Agent::on(&house.control, 1).await;
+        let alice = house.account("alice").await;
+        let package = Package::linear("double", ("x", "y"), 2.0, 1.0);
+        let publish = house.begin_publish(&alice, &package, Sharing::Nobody).await;
+        house.ended_publish(&agent, &alice, publish).await;
+        let trainer = (&Package::trainer("trainer"), Sharing::Nobody);
+        let algorithm = house.publish(&agent, &alice, trainer).await;
+        let events = (&Package::events("events"), Sharing::Nobody);
+        let data = house.publish(&agent, &alice, events).await;
+        let wanted = json!({
+            "algorithm": algorithm, "data": { "training": data }, "model": "risk"
+        });
+        let training = house.post(&alice, "/v1/trainings", wanted).await.body;
+        let object = house.upload(&alice, b"bytes").await.to_string();
+        Self {
+            house,
+            alice,
+            item: "/v1/items/alice/double".to_owned(),
+            object,
+            publish: publish.to_string(),
+            training: training["id"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    /// What is asked: method, path and body. `who` names what each of them may use up.
+    fn asked(&self, who: usize, token: &str) -> Vec<(&'static str, String, Option<Value>)> {
+        let Self { item, object, publish, training, .. } = self;
+        let sharing = json!({ "sharing": { "with": "nobody" }, "generation": 99 });
+        let deploy = json!({ "name": format!("new-{who}"), "source": "alice/double" });
+        let update = json!({ "source": "alice/double", "generation": 99 });
+        let train = json!({
+            "algorithm": "alice/trainer", "data": { "training": "alice/events" }, "model": "risk"
+        });
+        let token_wanted = json!({ "label": "new", "role": "reader" });
+        let commit = json!({ "chunks": [], "media_type": "application/x-test" });
+        let ask = |method, path: String| (method, path, None);
+        let tell = |method, path: &str, body: &Value| (method, path.to_owned(), Some(body.clone()));
+        vec![
+            ask("GET", "/v1/health".into()),
+            ask("GET", "/v1/errors/not_found".into()),
+            ask("GET", "/v1/openapi.json".into()),
+            ask("GET", "/v1/accounts".into()),
+            tell("POST", "/v1/accounts", &json!({ "name": format!("new-{who}") })),
+            ask("GET", "/v1/accounts/alice".into()),
+            ask("GET", "/v1/whoami".into()),
+            ask("POST", "/v1/keys/rotate".into()),
+            ask("GET", "/v1/tokens".into()),
+            tell("POST", "/v1/tokens", &token_wanted),
+            ask("DELETE", format!("/v1/tokens/{token}")),
+            tell("POST", "/v1/objects/missing", &json!({ "chunks": [] })),
+            ask("POST", "/v1/objects/chunks".into()),
+            ask("POST", "/v1/objects/stream".into()),
+            tell("POST", "/v1/objects", &commit),
+            ask("GET", format!("/v1/objects/{object}")),
+            ask("GET", format!("/v1/objects/{object}/content")),
+            ask("GET", "/v1/items".into()),
+            ask("GET", item.clone()),
+            ask("GET", format!("{item}/versions/1")),
+            tell("PUT", &format!("{item}/sharing"), &sharing),
+            ask("GET", format!("{item}/usage")),
+            ask("GET", "/v1/search".into()),
+            tell("POST", "/v1/suggest", &json!({})),
+            ask("GET", "/v1/publishes".into()),
+            tell("POST", "/v1/publishes", &json!({ "object": object })),
+            ask("GET", format!("/v1/publishes/{publish}")),
+            ask("GET", format!("/v1/publishes/{publish}/log")),
+            ask("GET", "/v1/trainings".into()),
+            tell("POST", "/v1/trainings", &train),
+            ask("GET", format!("/v1/trainings/{training}")),
+            ask("GET", format!("/v1/trainings/{training}/log")),
+            ask("POST", format!("/v1/trainings/{training}/cancel")),
+            ask("GET", "/v1/endpoints".into()),
+            tell("POST", "/v1/endpoints", &deploy),
+            ask("GET", "/v1/endpoints/answers".into()),
+            tell("PUT", "/v1/endpoints/answers", &update),
+            ask("DELETE", format!("/v1/endpoints/used-{who}")),
+            tell("PUT", "/v1/endpoints/answers/sharing", &sharing),
+            ask("GET", "/v1/endpoints/answers/log".into()),
+            ask("GET", "/v1/status".into()),
+            ask("GET", "/v1/instance-types".into()),
+            ask("GET", "/v1/tasks".into()),
+            tell("POST", "/v1/enrolments", &json!({ "process": "agent", "name": "far" })),
+        ]
+    }
+
+    async fn token(&self) -> String {
+        let wanted = json!({ "label": "spare", "role": "reader" });
+        let made = self.house.post(&self.alice, "/v1/tokens", wanted).await.body;
+        made["token"]["id"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_gets_what_their_role_allows_and_nothing_else() {
+    let world = World::open().await;
+    let house = &world.house;
+    let source = "alice/double".parse().unwrap();
+    house.deploy(&world.alice, "answers", &source).await;
+    let callers = [
+        None,
+        Some(house.account("bob").await),
+        Some(house.operator.clone()),
+        Some(house.member(&world.alice, Role::Reader).await),
+        Some(house.member(&world.alice, Role::Developer).await),
+        Some(world.alice.clone()),
+    ];
+    let mut rows: Vec<String> = Vec::new();
+    for (who, caller) in callers.iter().enumerate() {
+        house.deploy(&world.alice, &format!("used-{who}"), &source).await;
+        let token = world.token().await;
+        let asked = world.asked(who, &token);
+        rows.resize(asked.len(), String::new());
+        for (row, (method, path, body)) in rows.iter_mut().zip(asked) {
+            let answer = house.send(request(method, &path, caller.as_ref(), body)).await;
+            assert!(answer.status < 500, "{method} {path}: {answer:?}");
+            *row += &format!("{} {:<22}| ", answer.status, answer.code());
+            if who + 1 == callers.len() {
+                *row += &format!("{method} {}", general(&path, &world, &token));
+            }
+        }
+    }
+    let head: Vec<String> = COLUMNS.iter().map(|column| format!("{column:<26}")).collect();
+    let table = format!("{}\n{}\n", head.join("| ").trim_end(), rows.join("\n"));
+    insta::assert_snapshot!(table);
+}
+
+/// The path without what differs between runs.
+fn general(path: &str, world: &World, token: &str) -> String {
+    path.replace(token, "{token}")
+        .replace(&world.object, "{object}")
+        .replace(&world.publish, "{publish}")
+        .replace(&world.training, "{training}")
+        .replace("/used-5", "/{used}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_operation_of_the_api_is_in_the_table() {
+    let world = World::open().await;
+    let asked: BTreeSet<(String, String)> = world
+        .asked(0, "{token}")
+        .into_iter()
+        .map(|(method, path, _)| {
+            let path = general(&path, &world, "{token}")
+                .replace("items/alice/double", "items/{account}/{name}")
+                .replace("versions/1", "versions/{number}")
+                .replace("accounts/alice", "accounts/{account}")
+                .replace("errors/not_found", "errors/{code}")
+                .replace("endpoints/answers", "endpoints/{name}")
+                .replace("endpoints/used-0", "endpoints/{name}");
+            (method.to_lowercase(), path)
+        })
+        .collect();
+    let document = serde_json::to_value(control::http::openapi()).unwrap();
+    let mut described = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let methods = item.as_object().unwrap().keys();
+        let is_method = |key: &&String| ["get", "put", "post", "delete"].contains(&key.as_str());
+        described.extend(methods.filter(is_method).map(|method| (method.clone(), path.clone())));
+    }
+    assert_eq!(asked, described);
+}
+
+#[tokio::test]
+async fn a_token_of_a_higher_role_than_ones_own_cannot_be_made() {
+    let house = House::open().await;
+    let alice = house.account("alice").await;
+    let wanted = json!({ "label": "more", "role": "operator" });
+    let refused = house.post(&alice, "/v1/tokens", wanted).await;
+    assert_eq!((refused.status, refused.code()), (403, "forbidden"));
+}
+
+#[tokio::test]
+async fn a_token_that_is_over_or_revoked_opens_nothing() {
+    let house = House::open().await;
+    let alice = house.account("alice").await;
+    let wanted = json!({ "label": "short", "role": "owner", "lifetime_ms": 1_000 });
+    let made = house.post(&alice, "/v1/tokens", wanted).await.body;
+    let short = Member {
+        secret: made["secret"].as_str().unwrap().to_owned(),
+        caller: alice.caller.clone(),
+    };
+    assert_eq!(house.get(&short, "/v1/whoami").await.status, 200);
+    house.time.advance_ms(1_000);
+    let over = house.get(&short, "/v1/whoami").await;
+    assert_eq!((over.status, over.code()), (401, "token_expired"));
+    let reader = house.member(&alice, Role::Reader).await;
+    let path = format!("/v1/tokens/{}", reader.token);
+    assert_eq!(house.send(request("DELETE", &path, Some(&alice), None)).await.status, 200);
+    let revoked = house.get(&reader, "/v1/whoami").await;
+    assert_eq!((revoked.status, revoked.code()), (401, "unauthenticated"));
+}
