@@ -10,6 +10,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -80,6 +81,9 @@ struct Shared {
     /// User numbers in use, each with its claim on this machine where instances have users of their
     /// own.
     slots: Mutex<BTreeMap<u32, Option<UnixDatagram>>>,
+    /// Where the next user number is looked for. It goes round from anywhere, so that a number is
+    /// not taken while processes of its last user, perhaps of a killed executor, are still dying.
+    next_slot: AtomicU32,
     /// One start at a time for an id; ids are few at a time, so one lock does for all.
     starting: tokio::sync::Mutex<()>,
 }
@@ -108,6 +112,7 @@ impl Executor {
         }
         let sandbox = Box::new(ProcessSandbox::new(settings.program.clone())?);
         let machine = settings.without.iter().fold(Machine::get().clone(), Machine::without);
+        let first_slot = clock.random::<4>();
         let shared = Shared {
             settings,
             sandbox,
@@ -116,6 +121,7 @@ impl Executor {
             tasks,
             instances: Mutex::default(),
             slots: Mutex::default(),
+            next_slot: AtomicU32::new(u32::from_le_bytes(first_slot) % USERS_MAX),
             starting: tokio::sync::Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -208,11 +214,16 @@ impl Shared {
             slots.insert(slot, None);
             return Ok(slot);
         };
-        for slot in (0..USERS_MAX).filter(|slot| !slots.contains_key(slot)).collect::<Vec<_>>() {
-            if let Some(claim) =
-                claim_user(first + slot).map_err(Error::io("claim a user number"))?
-            {
+        let next = self.next_slot.load(Ordering::Relaxed);
+        for step in 0..USERS_MAX {
+            let slot = (next + step) % USERS_MAX;
+            if slots.contains_key(&slot) {
+                continue;
+            }
+            let claim = claim_user(first + slot).map_err(Error::io("claim a user number"))?;
+            if let Some(claim) = claim {
                 slots.insert(slot, Some(claim));
+                self.next_slot.store((slot + 1) % USERS_MAX, Ordering::Relaxed);
                 return Ok(slot);
             }
         }

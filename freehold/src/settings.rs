@@ -3,6 +3,8 @@
 //! Always true: an unknown key of the file and an unknown `FREEHOLD_` variable are refused by
 //! name, so that a misspelt setting is never lost.
 
+#![allow(clippy::doc_markdown, reason = "these lines are help texts, which are no Markdown")]
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 

@@ -30,8 +30,10 @@ const CONNECTIONS_MAX: u32 = 16;
 const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
      PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 const SQLITE_READER: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;";
-/// What every PostgreSQL connection is told: nothing hangs for ever.
-const POSTGRES_SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
+/// What every PostgreSQL connection is told: nothing hangs for ever; and nothing is noticed that is
+/// no error, such as the rollback after a commit that lost a race.
+const POSTGRES_SESSION: &str = "SET client_min_messages = 'error'; \
+     SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
      SET idle_in_transaction_session_timeout = '60s'; SET synchronous_commit = on;";
 
 /// Which database it is.

@@ -1,12 +1,15 @@
 //! Which processes are left when a program was killed.
 //!
 //! The test process adopts whatever its children leave behind (`PR_SET_CHILD_SUBREAPER`), so an
-//! orphan, however it was made, is one of our children and is found in `/proc`.
+//! orphan, however it was made, is one of our children and is found in `/proc`. Dead ones of other
+//! users are waited for, since the kernel counts them against their user's limit of processes.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use nix::sys::prctl;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::{Pid, Uid};
 
 /// Children that tests started on purpose.
 static KNOWN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
@@ -35,11 +38,27 @@ pub fn left() -> Vec<String> {
         let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
         let (state, parent) = (fields.next(), fields.next());
         let ours = parent.and_then(|parent| parent.parse::<u32>().ok()) == Some(me);
-        if ours && state != Some("Z") && !known.contains(&pid) {
+        if !ours || known.contains(&pid) {
+            continue;
+        }
+        if state == Some("Z") {
+            bury(pid);
+        } else {
             let words = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let words = String::from_utf8_lossy(&words).replace('\0', " ");
             left.push(format!("{pid} {}", words.trim()));
         }
     }
     left
+}
+
+/// Waits for a dead process, where it ran as another user: then no test waits for it.
+fn bury(pid: u32) {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let user = user.and_then(|ids| ids.split_whitespace().next()?.parse::<u32>().ok());
+    if user.is_some_and(|user| user != Uid::current().as_raw()) {
+        let pid = i32::try_from(pid).expect("process numbers are small");
+        let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+    }
 }

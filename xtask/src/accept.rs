@@ -1,6 +1,7 @@
 //! The long fault runs, for a closing note rather than for every change.
 //!
 //! Kills: the story that kills the cloud at random points, 1,000 times instead of CI's 100.
+//! Contract: `schemathesis` asks every operation 300 times instead of 20.
 //! Fuzzing: every target of `fuzz/`, for a while each, where `cargo fuzz` is found.
 
 use std::fs;
@@ -11,30 +12,42 @@ use crate::{Failure, process, setup, test};
 /// Kills in one run, unless told otherwise.
 const KILLS: u64 = 1_000;
 
+/// Requests per operation of the API, unless told otherwise.
+const EXAMPLES: u64 = 300;
+
 /// Seconds of fuzzing per target, unless told otherwise.
 const FUZZ_SECONDS: u64 = 300;
 
-/// Runs the kills, then the fuzzing, and says what each came to.
+/// Runs the kills, the contract, then the fuzzing, and says what each came to.
 pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
     let kills = number(words, "--kills")?.unwrap_or(KILLS);
+    let examples = number(words, "--examples")?.unwrap_or(EXAMPLES);
     let fuzz_seconds = number(words, "--fuzz-seconds")?.unwrap_or(FUZZ_SECONDS);
     let mut phases = process::Phases::default();
-    phases.run("kills", || kill(places, kills))?;
+    phases.run("kills", || stories(places, "kill", ("FREEHOLD_TEST_KILLS", kills)))?;
+    phases.run("contract", || {
+        stories(places, "contract", ("FREEHOLD_TEST_EXAMPLES", examples))
+    })?;
     phases.run("fuzz", || fuzz(places, fuzz_seconds))?;
     process::tell(&phases.table());
     Ok(())
 }
 
-fn kill(places: &Places, kills: u64) -> Result<(), Failure> {
+/// Runs the integration tests with this word in their names, told to do so much.
+fn stories(
+    places: &Places,
+    word: &str,
+    (variable, times): (&str, u64),
+) -> Result<(), Failure> {
     let tools = setup::everything(places)?;
     process::run(&mut process::cargo(places, &["build", "--workspace", "--bins", "--locked"]))?;
     // The whole workspace, so that nothing is built again with other features.
-    let words = ["test", "--workspace", "--locked", "--test", "it", "kill", "--", "--nocapture"];
+    let words = ["test", "--workspace", "--locked", "--test", "it", word, "--", "--nocapture"];
     let mut command = process::cargo(places, &words);
-    command.envs(tools.variables(places)).env("FREEHOLD_TEST_KILLS", kills.to_string());
+    command.envs(tools.variables(places)).env(variable, times.to_string());
     let counts = test::counted(&mut command)?;
     if counts.passed == 0 {
-        return Err(Failure::new("no integration test has \"kill\" in its name"));
+        return Err(Failure::new(format!("no integration test has {word:?} in its name")));
     }
     test::close(counts);
     Ok(())

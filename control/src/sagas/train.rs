@@ -6,25 +6,21 @@
 //! Always true: a cancelled or failed training leaves no instance and no half model; its log says
 //! why. A model that was published before the end is there for good, so its training succeeded.
 
-use std::collections::BTreeMap;
+mod job;
 
 use serde::{Deserialize, Serialize};
 
-use api::internal::{Purpose, Task};
 use api::items::Sharing;
 use store::instances::{InstanceState, Owner};
 use store::objects::objects_release;
 use store::publishes::{PublishRow, PublishState, publish_fetch};
 use store::trainings::{TrainingRow, TrainingState, training_fetch, training_update};
-use types::{
-    AccountId, ErrorKind, InstanceId, ItemId, Name, ObjectId, PublishId, Runtime, TrainingId,
-};
+use types::{AccountId, ErrorKind, InstanceId, ItemId, Name, ObjectId, PublishId, TrainingId};
 use workflow::saga::{Failure, Limits, Outcome, Problem, Saga};
 
 use crate::Control;
 use crate::operations::instances::{self, Placing};
 use crate::operations::publishes;
-use crate::operations::stages::ungranted;
 use crate::operations::trainings::Resolved;
 use crate::sagas::publish;
 use crate::sagas::{HOSTS_LOST_MAX, Placed, ended, failure, lost, placed};
@@ -157,7 +153,7 @@ impl TrainSaga {
             account: state.account,
             owner: Owner::Training(state.training),
             stage: 0,
-            task: task(state),
+            task: job::task(&state.resolved),
         };
         let placed = placed(&self.control, placing).await?;
         if matches!(placed, Placed::Waits(_)) {
@@ -368,54 +364,4 @@ impl TrainSaga {
 
 fn unwanted() -> Failure {
     Failure::permanent(CANCELLED, "cancelled by its owner")
-}
-
-/// The job, by the training contract.
-fn task(state: &State) -> Task {
-    let resolved = &state.resolved;
-    let grant = |package: &crate::operations::trainings::Package| {
-        ungranted(package.owner, package.object, package.bytes)
-    };
-    let channels: BTreeMap<_, _> =
-        resolved.channels.iter().map(|(name, package)| (name.clone(), grant(package))).collect();
-    Task {
-        runtime: Runtime::Job,
-        package: grant(&resolved.algorithm),
-        entry: resolved.entry.clone(),
-        args: resolved.args.clone(),
-        limits: resolved.limits,
-        batch_max: 1,
-        purpose: Purpose::Train { config: config(resolved), channels },
-    }
-}
-
-/// Files of `/opt/ml/input/config`. Values of hyperparameters are texts.
-///
-/// Source: SageMaker, "How Amazon SageMaker Provides Training Information".
-fn config(resolved: &Resolved) -> BTreeMap<String, serde_json::Value> {
-    let text = |value: &serde_json::Value| match value {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let hyperparameters: BTreeMap<&String, String> =
-        resolved.parameters.iter().map(|(name, value)| (name, text(value))).collect();
-    let channel = serde_json::json!({
-        "TrainingInputMode": "File",
-        "S3DistributionType": "FullyReplicated",
-        "RecordWrapperType": "None",
-    });
-    let channels: BTreeMap<&String, &serde_json::Value> =
-        resolved.channels.keys().map(|name| (name, &channel)).collect();
-    BTreeMap::from([
-        ("hyperparameters.json".to_owned(), serde_json::json!(hyperparameters)),
-        ("inputdataconfig.json".to_owned(), serde_json::json!(channels)),
-        (
-            "resourceconfig.json".to_owned(),
-            serde_json::json!({
-                "current_host": "algo-1",
-                "hosts": ["algo-1"],
-                "network_interface_name": "lo",
-            }),
-        ),
-    ])
 }

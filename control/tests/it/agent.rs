@@ -116,8 +116,9 @@ impl Agent {
         self.running.lock().values().filter(|running| running.serves).count()
     }
 
-    /// Does what is assigned, and stops what is not.
-    pub(crate) async fn act(&self, control: &Control) {
+    /// Does what is assigned, and stops what is not; says how many instances that were.
+    pub(crate) async fn act(&self, control: &Control) -> u64 {
+        let mut acts = 0;
         let assigned = self.assigned(control).await;
         let known = self.running.lock().clone();
         for (id, running) in &known {
@@ -125,13 +126,16 @@ impl Agent {
                 let report = self.report(running.generation, InstanceState::Ended);
                 settled(instances::report(control, *id, report).await);
                 self.running.lock().remove(id);
+                acts += 1;
             }
         }
         for assignment in assigned {
             if !known.contains_key(&assignment.id) {
                 self.start(control, &assignment).await;
+                acts += 1;
             }
         }
+        acts
     }
 
     async fn start(&self, control: &Control, assignment: &Assignment) {

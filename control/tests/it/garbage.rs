@@ -198,7 +198,8 @@ impl Run {
                 return Err(format!("{id} misses a chunk"));
             }
         }
-        for id in self.made.lock().clone() {
+        let made = self.made.lock().clone();
+        for id in made {
             if read!(self.house.store(), object_fetch(id)).is_err() {
                 return Err(format!("{id} is gone, though it is held"));
             }

@@ -3,6 +3,7 @@
 //! Always true: a house owns its database, its folder and its time; time stands still until the
 //! test moves it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -84,10 +85,7 @@ impl Answer {
 
 impl House {
     pub(crate) async fn open() -> Self {
-        let folder = match tempfile::tempdir_in("/dev/shm") {
-            Ok(folder) => folder,
-            Err(_) => tempfile::tempdir().unwrap(),
-        };
+        let folder = new_folder();
         let url = format!("sqlite://{}/freehold.db", folder.path().display());
         Self::open_in(folder, &url).await
     }
@@ -100,6 +98,12 @@ impl House {
         let caller = control.authenticate(&created.token.secret).await.unwrap();
         let operator = Member { caller, secret: created.token.secret };
         Self { control, clock, time, blobs, operator, folder }
+    }
+
+    /// Closes the house, so that it can be copied.
+    pub(crate) async fn closed(self) -> Template {
+        self.control.close().await;
+        Template { folder: self.folder, now_ms: self.clock.now_ms(), operator: self.operator }
     }
 
     pub(crate) fn database(&self) -> String {
@@ -250,6 +254,47 @@ impl House {
 
     pub(crate) async fn post(&self, member: &Member, path: &str, body: Value) -> Answer {
         self.send(request("POST", path, Some(member), Some(body))).await
+    }
+}
+
+/// A house that is closed, of which any number can be made.
+pub(crate) struct Template {
+    folder: TempDir,
+    now_ms: u64,
+    operator: Member,
+}
+
+impl Template {
+    /// Another house with the same in it, at the same time of its own.
+    pub(crate) async fn copy(&self) -> House {
+        let folder = new_folder();
+        copy_folder(self.folder.path(), folder.path());
+        let (clock, time) = Clock::manual(self.now_ms);
+        let blobs = faulty(&folder, &clock).await;
+        let url = format!("sqlite://{}/freehold.db", folder.path().display());
+        let control = open(&url, &blobs, &clock, MASTER_KEY).await.unwrap();
+        House { control, clock, time, blobs, operator: self.operator.clone(), folder }
+    }
+}
+
+/// A folder in memory where the machine has one, for the many writes that wait for the disk.
+fn new_folder() -> TempDir {
+    match tempfile::tempdir_in("/dev/shm") {
+        Ok(folder) => folder,
+        Err(_) => tempfile::tempdir().unwrap(),
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use workflow::reconciler::laws::{Trial, assert_upheld};
 use workflow::reconciler::{Reconciler, Status};
 
 use crate::agent::{Agent, Play};
-use crate::harness::{GRACE_MS, House, Member, name, read, write};
+use crate::harness::{GRACE_MS, House, Member, Template, name, read, write};
 use crate::sql_faults::Trap;
 
 /// The reconcilers that are tried below.
@@ -52,7 +52,8 @@ struct Staged {
     inner: Arc<dyn Reconciler>,
     acts: &'static [Act],
     armed: AtomicU32,
-    between: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+    /// Says how much it did: then the reconciler has to look again.
+    between: Box<dyn Fn() -> BoxFuture<'static, u64> + Send + Sync>,
 }
 
 impl Reconciler for Staged {
@@ -68,7 +69,7 @@ impl Reconciler for Staged {
         async {
             let armed = self.armed.swap(0, Ordering::SeqCst) as usize;
             let act = armed.checked_sub(1).and_then(|place| self.acts.get(place));
-            let status = match act {
+            let mut status = match act {
                 None => self.inner.activate().await,
                 Some(Act::Blob(after)) => {
                     self.house.blobs.fail(*after, 1);
@@ -83,7 +84,7 @@ impl Reconciler for Staged {
                     status
                 }
             };
-            (self.between)().await;
+            status.steps_done += (self.between)().await;
             status
         }
         .boxed()
@@ -94,7 +95,7 @@ impl Reconciler for Staged {
 fn trial(
     house: &Arc<House>,
     (name, acts): (&str, &'static [Act]),
-    between: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    between: impl Fn() -> BoxFuture<'static, u64> + Send + Sync + 'static,
 ) -> Trial {
     let mut registry = reconcilers::registry(&house.control);
     registry.retain(|reconciler| reconciler.name() == name);
@@ -138,7 +139,7 @@ async fn lost_hosts_lose_what_they_ran() {
         house.time.advance_ms(60_000);
         let after = Arc::clone(&house);
         let acts = &[Act::Sql("UPDATE ON instances"), Act::Sql("UPDATE ON feeds")];
-        trial(&house, ("hosts", acts), || async {}.boxed()).at_rest(move || {
+        trial(&house, ("hosts", acts), || async { 0 }.boxed()).at_rest(move || {
             let house = Arc::clone(&after);
             async move {
                 let live = read!(house.store(), instances_list_live()).unwrap();
@@ -153,11 +154,14 @@ async fn lost_hosts_lose_what_they_ran() {
 /// What becomes of endpoints that are new, updated and deleted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_become_what_is_wanted() {
+    let (template, owner, models) = endpoints_of_every_kind().await;
     assert_upheld(|| async {
-        let house = Arc::new(House::open().await);
-        let agent = Arc::new(Agent::on(&house.control, 1).await);
-        let owner = house.account("alice").await;
-        let (first, second) = endpoints_of_every_kind(&house, &agent, &owner).await;
+        let house = Arc::new(template.copy().await);
+        // It knows nothing of what ran: its first report says that it started again.
+        let agent = Arc::new(Agent::new(1));
+        agent.restart();
+        agent.report_host(&house.control).await;
+        let (owner, (first, second)) = (owner.clone(), models.clone());
         let (between, after) = (Arc::clone(&house), Arc::clone(&house));
         let acts = &[
             Act::Sql("INSERT ON instances"),
@@ -170,9 +174,10 @@ async fn endpoints_become_what_is_wanted() {
         trial(&house, ("endpoints", acts), move || {
             let (house, agent) = (Arc::clone(&between), Arc::clone(&agent));
             async move {
-                agent.act(&house.control).await;
+                let acts = agent.act(&house.control).await;
                 house.time.advance_ms(6_000);
                 agent.report_host(&house.control).await;
+                acts
             }
             .boxed()
         })
@@ -193,28 +198,27 @@ async fn endpoints_become_what_is_wanted() {
     .await;
 }
 
-/// One endpoint that is ready and updated, one that is ready and deleted, and a new one; the
-/// versions that the new and the updated one want.
-async fn endpoints_of_every_kind(
-    house: &House,
-    agent: &Agent,
-    owner: &Member,
-) -> (Reference, Reference) {
-    let first = house.model(agent, owner, "double").await;
-    let second = house.model(agent, owner, "double").await;
-    house.deploy(owner, "updated", &first).await;
-    house.deploy(owner, "deleted", &first).await;
-    house.until(agent, "two endpoints", || async { (agent.serving() == 2).then_some(()) }).await;
-    house.pass(agent).await;
+/// A house with an endpoint that was ready and is updated, one that was ready and is deleted, and
+/// a new one; its owner; the versions that the new and the updated one want.
+async fn endpoints_of_every_kind() -> (Template, Member, (Reference, Reference)) {
+    let house = House::open().await;
+    let agent = Agent::on(&house.control, 1).await;
+    let owner = house.account("alice").await;
+    let first = house.model(&agent, &owner, "double").await;
+    let second = house.model(&agent, &owner, "double").await;
+    house.deploy(&owner, "updated", &first).await;
+    house.deploy(&owner, "deleted", &first).await;
+    house.until(&agent, "two endpoints", || async { (agent.serving() == 2).then_some(()) }).await;
+    house.pass(&agent).await;
     let request = api::endpoints::UpdateEndpoint {
         source: second.clone(),
         instance_type: None,
         generation: 1,
     };
-    operations::update(&house.control, owner, &name("updated"), request).await.unwrap();
-    operations::remove(&house.control, owner, &name("deleted")).await.unwrap();
-    house.deploy(owner, "new", &first).await;
-    (first, second)
+    operations::update(&house.control, &owner, &name("updated"), request).await.unwrap();
+    operations::remove(&house.control, &owner, &name("deleted")).await.unwrap();
+    house.deploy(&owner, "new", &first).await;
+    (house.closed().await, owner, (first, second))
 }
 
 /// Whether an endpoint is ready with one instance, of what it wants.
@@ -238,9 +242,9 @@ async fn garbage_goes_and_what_is_held_stays() {
     assert_upheld(|| async {
         let house = Arc::new(House::open().await);
         let owner = house.account("alice").await;
-        let kept = house.upload(&owner, &[1; 300_000]).await;
+        let kept = house.upload(&owner, &vec![1; 300_000]).await;
         write!(house.store(), object_hold(kept, "test")).unwrap();
-        let unheld = house.upload(&owner, &[2; 300_000]).await;
+        let unheld = house.upload(&owner, &vec![2; 300_000]).await;
         // A commit whose manifest was written, and whose row was not.
         let trap = Trap::set(&house.database(), "INSERT ON objects").await;
         let body = futures::stream::iter([Ok(Bytes::from(vec![3; 300_000]))]);
@@ -258,9 +262,12 @@ async fn garbage_goes_and_what_is_held_stays() {
             Act::Blob(2),
             Act::Blob(3),
         ];
+        let passed = AtomicU32::new(0);
         trial(&house, ("garbage", acts), move || {
+            // There is always more to do later, as long as time passes.
             between.time.advance_ms(GRACE_MS + 1);
-            async {}.boxed()
+            let later = u64::from(passed.fetch_add(1, Ordering::SeqCst) < 4);
+            async move { later }.boxed()
         })
         .at_rest(move || {
             let (house, owner) = (Arc::clone(&after), owner.clone());
@@ -301,7 +308,7 @@ async fn keys_are_resealed_and_everything_stays_readable() {
         let version = keys::rotate(&house.control, &owner).await.unwrap().version;
         let after = Arc::clone(&house);
         let acts = &[Act::Sql("UPDATE ON objects")];
-        trial(&house, ("keys", acts), || async {}.boxed()).at_rest(move || {
+        trial(&house, ("keys", acts), || async { 0 }.boxed()).at_rest(move || {
             let (house, owner) = (Arc::clone(&after), owner.clone());
             async move {
                 for id in objects {
@@ -336,7 +343,7 @@ async fn what_is_old_is_forgotten() {
             Act::Sql("DELETE ON sagas"),
             Act::Sql("DELETE ON enrolments"),
         ];
-        trial(&house, ("trimming", acts), || async {}.boxed()).at_rest(move || {
+        trial(&house, ("trimming", acts), || async { 0 }.boxed()).at_rest(move || {
             let house = Arc::clone(&after);
             async move {
                 let store = house.store();

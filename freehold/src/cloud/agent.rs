@@ -31,14 +31,11 @@ pub(super) async fn run_local(
 ) -> Result<(), Failure> {
     let client = Client::new(client::Settings::new(client::Address::Unix(socket.to_owned())))
         .map_err(|error| Failure::internal("could not make a client", &error))?;
-    let host = match files.read("host")?.and_then(|text| text.trim().parse::<HostId>().ok()) {
-        Some(host) => host,
-        None => {
-            let host = HostId::new(clock.uuid());
-            files.write("host", host.to_string().as_bytes(), 0o600)?;
-            host
-        }
-    };
+    let kept = files.read("host")?.and_then(|text| text.trim().parse::<HostId>().ok());
+    let host = kept.unwrap_or_else(|| HostId::new(clock.uuid()));
+    if kept.is_none() {
+        files.write("host", host.to_string().as_bytes(), 0o600)?;
+    }
     let name: Name = "local".parse().expect("a plain word is a name");
     let machine = Machine { host, name, data_address: None };
     make(settings, files, Arc::new(Remote::new(client)), machine, (clock, tasks)).await?.run();

@@ -40,15 +40,12 @@ pub(super) async fn open(
         None => Vault::from_file(&settings.master_key_file),
     };
     let vault = vault.map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
-    let host = files.read("control.name")?;
-    let name = match host {
-        Some(name) => name,
-        None => {
-            let name = clock.uuid().simple().to_string();
-            files.write("control.name", name.as_bytes(), 0o600)?;
-            name
-        }
-    };
+    let kept = files.read("control.name")?;
+    let is_new = kept.is_none();
+    let name = kept.unwrap_or_else(|| clock.uuid().simple().to_string());
+    if is_new {
+        files.write("control.name", name.as_bytes(), 0o600)?;
+    }
     let wanted = control::Settings {
         database: settings.database.clone(),
         objects: settings.objects.clone(),
@@ -72,6 +69,7 @@ pub(super) async fn open(
 }
 
 /// Credentials of an S3-compatible store come from the variables its own tools read.
+#[expect(clippy::disallowed_methods, reason = "the binary reads the environment")]
 fn objects_options() -> objects::Options {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let credentials = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY"));

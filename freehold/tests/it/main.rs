@@ -1,5 +1,6 @@
 //! Whole clouds, made of the real program, spoken to as users do.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+#![allow(clippy::print_stderr, reason = "what was passed over, and seeds, are said aloud")]
 
 mod accidents;
 mod bad_input;

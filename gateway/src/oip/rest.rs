@@ -145,7 +145,11 @@ async fn infer_admitted(
 
 /// The value of the header that tells where the JSON ends.
 fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Error> {
-    let Some(value) = headers.get(&JSON_LENGTH) else { return Ok(None) };
+    let mut told = headers.get_all(&JSON_LENGTH).iter();
+    let Some(value) = told.next() else { return Ok(None) };
+    if told.next().is_some() {
+        return Err(Error::bad_request("Inference-Header-Content-Length is there more than once"));
+    }
     let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     let wrong = || Error::bad_request("Inference-Header-Content-Length is not a number");
     number.ok_or_else(wrong).map(Some)

@@ -132,7 +132,7 @@ impl Bench<'_> {
     /// The bare loop with so many samples in a run.
     fn bare(&self, samples: u32) -> Result<f64, Failure> {
         let Model { datatype, sizes, .. } = self.model;
-        let mut command = pinned(&self.tools.program("bare_loop"), Some(ENGINE));
+        let mut command = pinned(&self.tools.program("bench-loop"), Some(ENGINE));
         command.arg(&self.file).arg(self.library).arg(format!("{datatype}:{sizes}"));
         number(&result(command.args([&samples.to_string(), "4"]))?, "per_second")
     }

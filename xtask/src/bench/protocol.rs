@@ -94,7 +94,7 @@ fn beside_echo(tools: &Tools, cloud: &Cloud) -> Result<Vec<Row>, Failure> {
 
 fn echo(tools: &Tools) -> Result<(Server, String), Failure> {
     let failed = |error| Failure::at("echo", error);
-    let mut command = Command::new(tools.program("echo"));
+    let mut command = Command::new(tools.program("bench-echo"));
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
     let mut server = Server(child);
     let mut address = String::new();

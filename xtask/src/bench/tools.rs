@@ -1,4 +1,4 @@
-//! What benchmarks run and ask with: the example programs, a model that does nothing, servers as
+//! What benchmarks run and ask with: the programs that measure, a model that does nothing, servers as
 //! child processes, and where they are on the processors.
 //!
 //! Always true: everything is on loopback; a server that is dropped is killed.
@@ -22,32 +22,25 @@ pub(super) struct Tools {
     pub(super) setup: setup::Tools,
 }
 
-/// Every example that is run, with its room.
-const EXAMPLES: [(&str, &str); 3] =
-    [("gateway", "load"), ("gateway", "echo"), ("inference", "bare_loop")];
-
 impl Tools {
-    /// Builds the program that is measured, as the README has it built, and those that measure.
+    /// Builds the program that is measured and those that measure. These are built together and as
+    /// the README has the first built, so that whoever followed it waits for little.
     pub(super) fn build(places: &Places) -> Result<Self, Failure> {
-        let profile = ["--release", "--locked"];
-        let mut build = process::cargo(places, &["build", "--package", "freehold"]);
-        process::run(build.args(profile))?;
-        for (room, example) in EXAMPLES {
-            let words = ["build", "--package", room, "--example", example];
-            process::run(process::cargo(places, &words).args(profile))?;
-        }
+        let words = ["build", "--release", "--locked", "--bins"];
+        let rooms = ["--package=freehold", "--package=gateway", "--package=inference"];
+        process::run(process::cargo(places, &words).args(rooms))?;
         let setup = setup::everything(places)?;
-        Ok(Self { folder: places.target.join("release/examples"), setup })
+        Ok(Self { folder: places.target.join("release"), setup })
     }
 
-    /// An example program.
+    /// A program of this build.
     pub(super) fn program(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
     /// Runs the load generator on this processor; what it measured.
     pub(super) fn load(&self, core: Option<usize>, words: &[&str]) -> Result<Value, Failure> {
-        result(pinned(&self.program("load"), core).args(words))
+        result(pinned(&self.program("bench-load"), core).args(words))
     }
 }
 

@@ -1,19 +1,20 @@
 //! Debian's packages: installed as root where `apt-get` is, named otherwise.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::places::Places;
 use crate::process;
 
 /// Each package, and the file that shows it is not needed.
-const PACKAGES: [(&str, Sign); 3] = [
+const PACKAGES: [(&str, Sign); 4] = [
     ("postgresql", |places| postgres(places).is_some()),
     ("python3", |places| places.program("python3").is_some()),
     ("python3-venv", |_| {
         let mut probe = Command::new("/usr/bin/python3");
         process::output(probe.args(["-c", "import ensurepip, venv"])).is_some()
     }),
+    ("libb64-0d", |_| cfg!(not(target_arch = "x86_64")) || base64()),
 ];
 
 type Sign = fn(&Places) -> bool;
@@ -60,6 +61,12 @@ pub(super) fn postgres(places: &Places) -> Option<PathBuf> {
             version.and_then(|version| version.parse::<u32>().ok())
         });
     newest.or_else(|| Some(places.program("postgres")?.parent()?.to_owned()))
+}
+
+/// Whether the library is there that `perf_analyzer` is linked to. It runs on x86-64 alone.
+pub(super) fn base64() -> bool {
+    let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib"];
+    folders.iter().any(|folder| Path::new(folder).join("libb64.so.0d").exists())
 }
 
 /// Whether this is root.

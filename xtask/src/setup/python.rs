@@ -1,5 +1,5 @@
 //! Python packages: clients, engines and models made by others, in a virtual environment of their
-//! own in the cache folder; and the packages that go into the scikit-learn example.
+//! own in the cache folder; the packages that go into the scikit-learn example; `perf_analyzer`.
 //!
 //! Always true: versions are pinned in `xtask/python/`; a changed list makes a new environment;
 //! an environment that was not finished is not used.
@@ -17,6 +17,8 @@ pub(crate) struct Python {
     pub(crate) venv: Option<PathBuf>,
     pub(crate) onnxruntime: Option<PathBuf>,
     pub(crate) sklearn: Option<PathBuf>,
+    /// Where `bin/perf_analyzer` is.
+    pub(crate) perf: Option<PathBuf>,
 }
 
 /// The interpreter that jobs in sandboxes run under, and so the one to get wheels for.
@@ -28,6 +30,8 @@ const CALLED: &str = include_str!("../../python/requirements.txt");
 const BARE: &str = include_str!("../../python/requirements-bare.txt");
 /// Packages that travel inside the scikit-learn example.
 const SKLEARN: &str = include_str!("../../python/requirements-sklearn.txt");
+/// Packages that carry `perf_analyzer`.
+const PERF: &str = include_str!("../../python/requirements-perf.txt");
 
 /// Installs what is not there; adds what is missing, and why, to `missing`.
 pub(super) fn install(places: &Places, missing: &mut Vec<String>) -> Python {
@@ -47,8 +51,13 @@ pub(super) fn install(places: &Places, missing: &mut Vec<String>) -> Python {
         "scikit-learn's packages (tests of the second trainer)",
     );
     let sklearn = sklearn.map(|folder| folder.join("packages"));
+    let perf = keep(
+        made(&places.cache, "perf", &[PERF], |folder| make_perf(folder, venv.as_deref())),
+        "perf_analyzer (a test through it)",
+    );
+    let perf = perf.map(|folder| folder.join("packages"));
     let onnxruntime = venv.as_deref().and_then(onnxruntime);
-    Python { venv, onnxruntime, sklearn }
+    Python { venv, onnxruntime, sklearn, perf }
 }
 
 /// The folder for these lists of packages, made by `make` unless it stands finished.
@@ -81,16 +90,33 @@ fn make_venv(folder: &Path) -> Result<(), Failure> {
 }
 
 fn make_packages(folder: &Path, venv: Option<&Path>) -> Result<(), Failure> {
+    let packages = unpack(folder, venv, ("requirements-sklearn.txt", SKLEARN))?;
+    // A package's own tests are half of its files, and no trainer needs them.
+    prune(&packages).map_err(|error| Failure::at(packages.display(), error))
+}
+
+fn make_perf(folder: &Path, venv: Option<&Path>) -> Result<(), Failure> {
+    if !super::debian::base64() {
+        return Err(Failure::new("it needs the library libb64.so.0d and an x86-64 machine"));
+    }
+    unpack(folder, venv, ("requirements-perf.txt", PERF)).map(drop)
+}
+
+/// Puts the files of these packages, and of no other, into a folder of their own.
+fn unpack(
+    folder: &Path,
+    venv: Option<&Path>,
+    (name, text): (&str, &str),
+) -> Result<PathBuf, Failure> {
     let venv = venv.ok_or_else(|| Failure::new("there is no virtual environment to use"))?;
     fs::create_dir_all(folder).map_err(|error| Failure::at(folder.display(), error))?;
-    let list = written(venv, "requirements-sklearn.txt", SKLEARN)?;
+    let list = written(venv, name, text)?;
     let into = ["--no-deps", "--no-compile", "--target"];
     let mut words: Vec<_> = into.iter().map(AsRef::as_ref).collect();
     let packages = folder.join("packages");
     words.extend([packages.as_os_str(), "--requirement".as_ref(), list.as_os_str()]);
     pip(venv, &words)?;
-    // A package's own tests are half of its files, and no trainer needs them.
-    prune(&packages).map_err(|error| Failure::at(packages.display(), error))
+    Ok(packages)
 }
 
 fn pip(venv: &Path, words: &[&std::ffi::OsStr]) -> Result<(), Failure> {

@@ -64,9 +64,8 @@ impl World {
         let program = given("FREEHOLD_TEST_VENV")?.join("bin/st");
         let cloud = Cloud::one(PROGRAM).await;
         let maker = cloud.account("maker").await;
-        let begun =
-            maker.begin_publish(&Package::trainer("trainer"), api::items::Sharing::Everybody);
-        let publish = begun.await.unwrap().id;
+        let trainer = Package::trainer("trainer");
+        let publish = maker.begin_publish(&trainer, Sharing::Everybody).await.unwrap().id;
         let algorithm = maker.ended_publish(publish).await.version.unwrap();
         let dataset = maker.publish(&Package::events("events")).await;
         let begun = maker.begin_train((&algorithm, &dataset), &[], "learnt").await.unwrap();

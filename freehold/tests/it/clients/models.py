@@ -169,7 +169,7 @@ def case(endpoint, path):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     types = {it.name: TYPES[it.type][0] for it in session.get_inputs()}
     # Few digits, so that the text of the request says the same numbers.
-    values = {name: value.round(3) for name, value in inputs(endpoint, 1, 0).items()}
+    values = {name: numpy.asarray(value.round(3)) for name, value in inputs(endpoint, 1, 0).items()}
     numbers = lambda value: value.ravel().astype(float).round(3) \
         if value.dtype == numpy.float32 else value.ravel()
     request = [{"name": name, "datatype": types[name], "shape": list(value.shape),

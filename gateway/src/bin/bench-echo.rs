@@ -1,7 +1,7 @@
 //! A bare hyper server that answers every request with the request's own body: what the protocol
 //! benchmark is measured beside.
 //!
-//! Usage: `echo ADDRESS`. It says its address on one line, then serves until it is killed.
+//! Usage: `bench-echo ADDRESS`. It says its address on one line, then serves until it is killed.
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program for benchmarks")]
 
 use std::convert::Infallible;

@@ -1,7 +1,7 @@
 //! The same engine as the worker's, with the same settings, in a bare loop: what serving is
 //! measured beside.
 //!
-//! Usage: `bare_loop MODEL LIBRARY DATATYPE:SIZE,SIZE... ROWS SECONDS`; the sizes are those of one
+//! Usage: `bench-loop MODEL LIBRARY DATATYPE:SIZE,SIZE... ROWS SECONDS`; the sizes are those of one
 //! sample, and every run takes `ROWS` of them. The result is one JSON object on one line.
 #![expect(clippy::print_stdout, reason = "a program for benchmarks")]
 
@@ -19,7 +19,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 fn main() -> Result<(), Failed> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [model, library, tensor, rows, seconds] = words.as_slice() else {
-        return Err("usage: bare_loop MODEL LIBRARY DATATYPE:SIZES ROWS SECONDS".into());
+        return Err("usage: bench-loop MODEL LIBRARY DATATYPE:SIZES ROWS SECONDS".into());
     };
     let (rows, seconds): (u32, f64) = (rows.parse()?, seconds.parse()?);
     let (datatype, sizes) = tensor.split_once(':').ok_or("the tensor is DATATYPE:SIZES")?;

@@ -1,7 +1,7 @@
 //! A closed-loop load generator for the Open Inference Protocol: every client sends its next
 //! request when the answer to the last one is there.
 //!
-//! Usage: `load rest|grpc|put ADDRESS KEY=VALUE...`; the keys are the fields of [`Plan`]. `put`
+//! Usage: `bench-load rest|grpc|put ADDRESS KEY=VALUE...`; the keys are the fields of [`Plan`]. `put`
 //! sends a file to `/v1/objects/stream` once. The result is one JSON object on one line.
 //!
 //! Always true: one thread, one connection per client, `TCP_NODELAY`; every answer is checked for
@@ -55,7 +55,7 @@ struct Tensor {
 fn main() -> Result<(), Failed> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [mode, address, pairs @ ..] = words.as_slice() else {
-        return Err("usage: load rest|grpc|put ADDRESS KEY=VALUE...".into());
+        return Err("usage: bench-load rest|grpc|put ADDRESS KEY=VALUE...".into());
     };
     let plan = Plan::read(address, pairs)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
