@@ -25,20 +25,14 @@ pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
     let fuzz_seconds = number(words, "--fuzz-seconds")?.unwrap_or(FUZZ_SECONDS);
     let mut phases = process::Phases::default();
     phases.run("kills", || stories(places, "kill", ("FREEHOLD_TEST_KILLS", kills)))?;
-    phases.run("contract", || {
-        stories(places, "contract", ("FREEHOLD_TEST_EXAMPLES", examples))
-    })?;
+    phases.run("contract", || stories(places, "contract", ("FREEHOLD_TEST_EXAMPLES", examples)))?;
     phases.run("fuzz", || fuzz(places, fuzz_seconds))?;
     process::tell(&phases.table());
     Ok(())
 }
 
 /// Runs the integration tests with this word in their names, told to do so much.
-fn stories(
-    places: &Places,
-    word: &str,
-    (variable, times): (&str, u64),
-) -> Result<(), Failure> {
+fn stories(places: &Places, word: &str, (variable, times): (&str, u64)) -> Result<(), Failure> {
     let tools = setup::everything(places)?;
     process::run(&mut process::cargo(places, &["build", "--workspace", "--bins", "--locked"]))?;
     // The whole workspace, so that nothing is built again with other features.

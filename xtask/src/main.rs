@@ -29,7 +29,11 @@ const VERBS: [Verb; 7] = [
     ("setup", "install what the tests need, where that may be done", setup::run),
     ("test", "set up, build and run every test; words after it go to the test runner", test::run),
     ("ci", "formatting, lints, tidy, tests, and the demo", ci::run),
-    ("accept", "the long fault runs: kills and fuzzing; --kills N, --fuzz-seconds N", accept::run),
+    (
+        "accept",
+        "the long runs: kills, contract, fuzzing; --kills N, --examples N, --fuzz-seconds N",
+        accept::run,
+    ),
     (
         "bench",
         "measure against peers and write docs/benchmarks.md; name some, or --list",

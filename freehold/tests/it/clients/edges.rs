@@ -59,6 +59,7 @@ fn case(what: &'static str, body: Vec<u8>) -> Case {
 fn bodies() -> Vec<Case> {
     let one = |number| json!({ "name": number, "datatype": "FP32", "shape": [1], "data": [1] });
     let many: Vec<Value> = (0..10_000).map(|number: u32| one(number.to_string())).collect();
+    let twice = br#"{"inputs": [], "inputs": []}"#.to_vec();
     let deep = format!("{{\"inputs\": [{{\"data\": {}", "[".repeat(200_000));
     let outputs = |count: usize| vec![json!({ "name": "y" }); count];
     let with_outputs = |count: usize| {
