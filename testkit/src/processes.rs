@@ -19,8 +19,8 @@ pub fn adopt() {
     prctl::set_child_subreaper(true).expect("Linux knows subreapers since 3.4");
 }
 
-/// Tells that this child was started on purpose.
-pub(crate) fn know(pid: u32) {
+/// Tells that this child was started on purpose, so that another test's cloud does not miss it.
+pub fn know(pid: u32) {
     KNOWN.lock().expect("nobody panics while holding it").insert(pid);
 }
 

@@ -34,6 +34,20 @@ pub enum FigureName {
     PackageBytes,
 }
 
+impl FigureName {
+    /// The name as the API writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccuracyPpm => "accuracy_ppm",
+            Self::LatencyP50Us => "latency_p50_us",
+            Self::LatencyP99Us => "latency_p99_us",
+            Self::MemoryPeakBytes => "memory_peak_bytes",
+            Self::StartUs => "start_us",
+            Self::PackageBytes => "package_bytes",
+        }
+    }
+}
+
 /// How far a figure is to be trusted, least first.
 #[derive(
     Clone,

@@ -1,4 +1,5 @@
-//! Ends the instances of hosts that no longer report, so that others take their place.
+//! Ends the instances of hosts that no longer report, so that others take their place; and what was
+//! let go so long ago that its agent must have forgotten it.
 //!
 //! A host that comes back finds them unassigned and stops what still runs.
 //!
@@ -11,13 +12,16 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use store::hosts::hosts_list;
-use store::instances::{InstanceState, Owner, instance_end, instances_list_live};
+use store::instances::{InstanceState, Owner, Wanted, instance_end, instances_list_live};
 use types::InstanceId;
 use workflow::reconciler::{Reconciler, Status};
 
 use crate::operations::instances::{HOST_LOST_MS, alive, nudge};
 use crate::reconcilers::endpoints;
 use crate::{Control, Error};
+
+/// How long an agent has to stop what was let go and to say so: many times what it needs.
+const STOP_MS: u64 = 60_000;
 
 /// Ends what lost hosts ran.
 #[derive(Debug)]
@@ -58,10 +62,11 @@ impl LostHosts {
         for row in instances {
             // A new instance is given the time that a host has for its report.
             let young = now_ms.saturating_sub(row.created_at_ms) <= HOST_LOST_MS;
-            if young || !lost(row.host_id) {
-                continue;
+            let forgotten =
+                row.wanted == Wanted::Gone && now_ms.saturating_sub(row.changed_at_ms) > STOP_MS;
+            if forgotten || !young && lost(row.host_id) {
+                status.note(self.end(row.id, row.owner).await);
             }
-            status.note(self.end(row.id, row.owner).await);
         }
         Ok(status)
     }

@@ -83,6 +83,20 @@ async fn an_agent_that_starts_again_runs_nothing_of_what_was_let_go() {
 }
 
 #[tokio::test]
+async fn what_was_let_go_and_forgotten_ends_after_a_while() {
+    let (house, agent, alice) = serving().await;
+    agent.restart();
+    agent.report_host(&house.control).await;
+    // Let go before the agent, which started again, had heard of it.
+    operations::remove(&house.control, &alice, &name("answers")).await.unwrap();
+    for _ in 0..140 {
+        house.pass(&agent).await;
+    }
+    assert_eq!(read!(house.store(), instances_list_live()).unwrap(), []);
+    assert_eq!(read!(house.store(), endpoints_list_all()).unwrap(), []);
+}
+
+#[tokio::test]
 async fn an_agent_that_starts_again_gets_what_is_wanted() {
     let (house, agent, alice) = serving().await;
     agent.restart();

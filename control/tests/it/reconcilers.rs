@@ -161,6 +161,7 @@ async fn endpoints_become_what_is_wanted() {
         let agent = Arc::new(Agent::new(1));
         agent.restart();
         agent.report_host(&house.control).await;
+        agent.act(&house.control).await;
         let (owner, (first, second)) = (owner.clone(), models.clone());
         let (between, after) = (Arc::clone(&house), Arc::clone(&house));
         let acts = &[

@@ -20,7 +20,8 @@ pub fn run(arguments: &InitArguments, out: &Output) -> Result<(), Failure> {
     if !force && path.exists() {
         return Err(there_already(&path));
     }
-    let drafted = manifest::draft(folder).map_err(|error| Failure::refused(error.to_string()))?;
+    let drafted = manifest::draft(folder)
+        .map_err(|error| Failure::refused(error.to_string()).code(error.code()))?;
     write(&path, &manifest::write(&drafted), *force)?;
     out.one(&drafted, |drafted| rows(drafted, &path))?;
     note(&format!(

@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::Command;
 
-use testkit::Cloud;
+use testkit::{Cloud, processes};
 
 /// Longest run of another program, with room for a busy machine.
 const RUN_MAX: Duration = Duration::from_mins(8);
@@ -59,9 +59,11 @@ async fn run_script(python: &Path, script: &str, argument: &Value) -> Value {
 
 /// Runs a program to its end; whether it succeeded, and what it wrote.
 async fn run(command: &mut Command) -> (bool, String) {
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let ended = tokio::time::timeout(RUN_MAX, command.output()).await;
-    let output = ended.expect("it ends in time").expect("it can be run");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.kill_on_drop(true).spawn().expect("it can be run");
+    processes::know(child.id().expect("it was not waited for yet"));
+    let ended = tokio::time::timeout(RUN_MAX, child.wait_with_output()).await;
+    let output = ended.expect("it ends in time").expect("its output can be read");
     let text = [output.stderr, output.stdout].concat();
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }

@@ -201,12 +201,11 @@ async fn kill_and_look(cloud: &mut Cloud, kills: u64) {
         assert!(!acted.is_some_and(|acted| acted.is_err_and(|e| e.is_panic())), "a wrong answer");
         nothing_is_half_done(&scene).await;
         // The same again succeeds.
-        match act {
-            Act::Invoke => answers(&scene).await,
-            _ => {
-                let again = scene.clone().act(act, kills + round).await.unwrap();
-                scene.ends(&again).await;
-            }
+        if let Act::Invoke = act {
+            answers(&scene).await;
+        } else {
+            let again = scene.clone().act(act, kills + round).await.unwrap();
+            scene.ends(&again).await;
         }
     }
     answers(&scene).await;

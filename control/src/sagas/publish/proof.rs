@@ -75,7 +75,7 @@ impl PublishSaga {
         let lines: Vec<String> = state
             .figures
             .iter()
-            .map(|figure| format!("{:?} {}", figure.name, figure.value))
+            .map(|figure| format!("{} {}", figure.name.as_str(), figure.value))
             .collect();
         let text = if lines.is_empty() { "nothing measured".to_owned() } else { lines.join(", ") };
         self.say(state, "measure", "info", &text).await?;

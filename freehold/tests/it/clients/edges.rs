@@ -40,12 +40,12 @@ fn cases() -> Vec<Case> {
 }
 
 /// A request in JSON with this input in place of the right one.
-fn request(input: Value) -> Vec<u8> {
+fn request(input: &Value) -> Vec<u8> {
     json!({ "inputs": [input] }).to_string().into_bytes()
 }
 
 fn input(datatype: &str, shape: &Value, data: &Value) -> Vec<u8> {
-    request(json!({ "name": "x", "datatype": datatype, "shape": shape, "data": data }))
+    request(&json!({ "name": "x", "datatype": datatype, "shape": shape, "data": data }))
 }
 
 fn good() -> Vec<u8> {
@@ -75,7 +75,7 @@ fn bodies() -> Vec<Case> {
         case("the same key twice", twice),
         case("inputs that are no list", br#"{"inputs": {}}"#.to_vec()),
         case("no inputs", b"{}".to_vec()),
-        case("an input without a name", request(json!({ "shape": [1, 2] }))),
+        case("an input without a name", request(&json!({ "shape": [1, 2] }))),
         case("lists without an end", deep.into_bytes()),
         case("ten thousand inputs", json!({ "inputs": many }).to_string().into_bytes()),
         case("an output twice", with_outputs(2)),
@@ -102,13 +102,13 @@ fn tensors() -> Vec<Case> {
         case("ragged data", input("FP32", &json!([2, 2]), &json!([[1, 2], [3]]))),
         case("nothing for a number", input("FP32", &pair, &json!([1, null]))),
         case("a number beyond the type", input("FP32", &pair, &json!([1, 1e300]))),
-        case("no data", request(json!({ "name": "x", "datatype": "FP32", "shape": [1, 2] }))),
+        case("no data", request(&json!({ "name": "x", "datatype": "FP32", "shape": [1, 2] }))),
         case("shared memory", {
             let memory = json!({ "shared_memory_region": "r", "shared_memory_byte_size": 8 });
             let named = json!({ "name": "x", "datatype": "FP32", "shape": [1, 2] });
             let mut with = named;
             with["parameters"] = memory;
-            request(with)
+            request(&with)
         }),
     ]
 }
@@ -118,7 +118,7 @@ fn binary(told: &Value, sent: usize) -> (usize, Vec<u8>) {
     let input = json!({
         "name": "x", "datatype": "FP32", "shape": [1, 2], "parameters": { "binary_data_size": told },
     });
-    let head = request(input);
+    let head = request(&input);
     (head.len(), [head, vec![0; sent]].concat())
 }
 
@@ -132,7 +132,7 @@ fn lengths() -> Vec<Case> {
         "name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2],
         "parameters": { "binary_data_size": 8 },
     });
-    let both = request(both);
+    let both = request(&both);
     let both_length = both.len().to_string();
     vec![
         with("a good binary request", &told, body.clone()),

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::wait::until;
 use testkit::{Account, Cloud, Package};
+use tokio::process::Command;
 use types::{ItemKind, Reference};
 
-use super::{bare, cloud_with_onnxruntime, given, run_script};
+use super::{bare, cloud_with_onnxruntime, given, run, run_script};
 use crate::world::{PROGRAM, name, strangers};
 
 /// A model that somebody else made.
@@ -98,11 +99,10 @@ fn site_packages(venv: &Path) -> PathBuf {
 
 impl Foreign {
     /// A package as its publisher would make it: drafted by the program, then said better.
-    fn package(&self, file: &Path, case: &Case) -> Package {
+    async fn package(&self, file: &Path, case: &Case) -> Package {
         let package = Package::empty().file("model.onnx", std::fs::read(file).unwrap());
-        let draft = std::process::Command::new(PROGRAM).arg("init").arg(package.folder()).output();
-        let draft = draft.unwrap();
-        assert!(draft.status.success(), "{}", String::from_utf8_lossy(&draft.stderr));
+        let (drafted, told) = run(Command::new(PROGRAM).arg("init").arg(package.folder())).await;
+        assert!(drafted, "{told}");
         let path = package.folder().join(manifest::FILE_NAME);
         let text = std::fs::read_to_string(path).unwrap();
         let mut said = manifest::parse(&text).unwrap();
@@ -181,7 +181,7 @@ async fn clients_get_what_onnxruntime_answers_from_models_made_by_others() {
     let (producer, requester) = strangers(&cloud).await;
     let mut published = Vec::new();
     for (model, file, case) in &foreign {
-        let reference = producer.publish(&model.package(file, case)).await;
+        let reference = producer.publish(&model.package(file, case).await).await;
         published.push((*model, file.as_path(), reference));
     }
     ask((&cloud, &python), &requester, &published, "onnxruntime").await;
@@ -199,7 +199,7 @@ async fn clients_get_the_same_from_the_built_in_engine_where_it_takes_the_model(
     let (producer, requester) = strangers(&cloud).await;
     let mut published = Vec::new();
     for (model, file, case) in &foreign {
-        let package = model.package(file, case);
+        let package = model.package(file, case).await;
         if model.in_tract {
             published.push((*model, file.as_path(), producer.publish(&package).await));
         } else {
@@ -217,6 +217,5 @@ async fn refuse(producer: &Account, package: &Package) {
     assert_eq!((ended.state, ended.step.as_str()), (PublishState::Failed, "unit-test"));
     assert_eq!(ended.version, None);
     let log = producer.publish_log(begun.id).await;
-    let told: String = log.iter().map(|line| format!("{}\n", line.text)).collect();
-    assert!(told.contains("tract"), "{told}");
+    assert!(log.iter().any(|line| line.text.contains("tract")), "{log:#?}");
 }
