@@ -212,7 +212,9 @@ pub(crate) enum Failure {
 pub(crate) fn failure_of(error: &sqlx::Error) -> Failure {
     let database = match error {
         sqlx::Error::Database(database) => database,
-        sqlx::Error::Io(_)
+        // A server that goes away within a message shows as a breach of the protocol.
+        sqlx::Error::Protocol(_)
+        | sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
