@@ -101,16 +101,11 @@ impl Cloud {
 
     /// Separate processes over PostgreSQL and S3; none, said aloud, where PostgreSQL is missing.
     pub async fn apart(program: &str) -> Option<Self> {
-        let database = Postgres::find()?.make_database();
-        Some(Self::apart_over(program, database).await)
-    }
-
-    /// Separate processes over this database and S3.
-    pub async fn apart_over(program: &str, database: String) -> Self {
+        let postgres = Postgres::find()?;
         let mut cloud = Self::new(program);
         let s3 = S3::start();
         cloud.apart = true;
-        cloud.flags.extend(["--database".to_owned(), database]);
+        cloud.flags.extend(["--database".to_owned(), postgres.make_database()]);
         cloud.flags.extend(["--objects".to_owned(), s3.url()]);
         cloud.variables = S3::environment();
         cloud.s3 = Some(s3);
@@ -122,7 +117,7 @@ impl Cloud {
             cloud.start(process).await;
         }
         cloud.ready().await;
-        cloud
+        Some(cloud)
     }
 
     fn new(program: &str) -> Self {
@@ -164,11 +159,6 @@ impl Cloud {
             Some(s3) => s3.folder().to_owned(),
             None => self.data(Process::Up).join("objects"),
         }
-    }
-
-    /// The S3 server of a cloud whose processes are separate.
-    pub fn s3(&mut self) -> &mut S3 {
-        self.s3.as_mut().expect("this cloud keeps its objects in S3")
     }
 
     /// The public address: API and inference over HTTP.

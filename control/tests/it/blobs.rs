@@ -1,7 +1,7 @@
 //! Blobs with faults: the back end of every house, which fails when a test tells it to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -19,19 +19,11 @@ pub(crate) struct Faulty {
     left: AtomicI64,
     /// Calls that then fail, before the others work again.
     fails: AtomicI64,
-    /// Whether looking for a blob makes it new, which a bucket cannot do.
-    like_a_bucket: AtomicBool,
 }
 
 impl Faulty {
     pub(crate) fn over(inner: Blobs) -> Arc<Self> {
-        let (left, fails) = (AtomicI64::new(i64::MAX), AtomicI64::new(0));
-        Arc::new(Self { inner, left, fails, like_a_bucket: AtomicBool::new(false) })
-    }
-
-    /// From now on it cannot make a blob new without writing it, like a bucket.
-    pub(crate) fn like_a_bucket(&self) {
-        self.like_a_bucket.store(true, Ordering::SeqCst);
+        Arc::new(Self { inner, left: AtomicI64::new(i64::MAX), fails: AtomicI64::new(0) })
     }
 
     /// After this many calls that work, has this many fail.
@@ -88,10 +80,6 @@ impl Backend for Faulty {
     fn refresh(&self, key: Key, bytes: u64) -> BoxFuture<'_, Result<bool, Error>> {
         Box::pin(async move {
             self.check("look for", &key)?;
-            if self.like_a_bucket.load(Ordering::SeqCst) {
-                let there = self.inner.backend().get(key).await?;
-                return Ok(there.is_some_and(|blob| blob.len() as u64 == bytes));
-            }
             self.inner.backend().refresh(key, bytes).await
         })
     }
