@@ -34,6 +34,12 @@ pub(crate) async fn live(agent: Agent, assignment: Assignment, stop: Cancellatio
             InstanceReport { error, ..report(&agent, &assignment, InstanceState::Failed) }
         }
     };
-    deliver(&agent, &assignment, &ended).await;
+    // A job that was stopped with its agent is no job that ended: it is begun anew by the next
+    // agent of this host. Who serves has ended, so that another may take the place.
+    let job = !matches!(assignment.task.purpose, Purpose::Serve);
+    let begun_anew = job && stop.is_cancelled() && agent.shared.tasks.stopping().is_cancelled();
+    if !begun_anew {
+        deliver(&agent, &assignment, &ended).await;
+    }
     agent.shared.held.gone(id);
 }

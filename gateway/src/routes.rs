@@ -86,11 +86,13 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`Error::BadCredentials`] when nobody holds it at `now_ms`.
+    /// [`Error::BadCredentials`] when nobody holds it at `now_ms`; [`Error::NoControl`] before the
+    /// first routes are here.
     pub(crate) fn caller(&self, secret: Option<&str>, now_ms: u64) -> Result<Caller, Error> {
         let Some(secret) = secret else { return Ok(Caller::Anonymous) };
         let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
-        let principal = self.principals.get(&digest).ok_or(Error::BadCredentials)?;
+        let unknown = if self.generation == 0 { Error::NoControl } else { Error::BadCredentials };
+        let principal = self.principals.get(&digest).ok_or(unknown)?;
         match principal.expires_at_ms {
             Some(end_ms) if end_ms <= now_ms => Err(Error::BadCredentials),
             _ => Ok(Caller::Known(Arc::clone(principal))),
@@ -117,6 +119,7 @@ impl Table {
         };
         let found = self.accounts.get(account).and_then(|names| names.get(name));
         match found {
+            None if self.generation == 0 => Err(Error::NoControl),
             Some(endpoint) if endpoint.allows(rights, caller, action) => Ok(endpoint),
             _ if matches!(caller, Caller::Anonymous) => Err(Error::NoCredentials),
             _ => Err(Error::no_model(model)),

@@ -101,11 +101,16 @@ impl Cloud {
 
     /// Separate processes over PostgreSQL and S3; none, said aloud, where PostgreSQL is missing.
     pub async fn apart(program: &str) -> Option<Self> {
-        let postgres = Postgres::find()?;
+        let database = Postgres::find()?.make_database();
+        Some(Self::apart_over(program, database).await)
+    }
+
+    /// Separate processes over this database and S3.
+    pub async fn apart_over(program: &str, database: String) -> Self {
         let mut cloud = Self::new(program);
         let s3 = S3::start();
         cloud.apart = true;
-        cloud.flags.extend(["--database".to_owned(), postgres.make_database()]);
+        cloud.flags.extend(["--database".to_owned(), database]);
         cloud.flags.extend(["--objects".to_owned(), s3.url()]);
         cloud.variables = S3::environment();
         cloud.s3 = Some(s3);
@@ -117,7 +122,7 @@ impl Cloud {
             cloud.start(process).await;
         }
         cloud.ready().await;
-        Some(cloud)
+        cloud
     }
 
     fn new(program: &str) -> Self {
@@ -159,6 +164,11 @@ impl Cloud {
             Some(s3) => s3.folder().to_owned(),
             None => self.data(Process::Up).join("objects"),
         }
+    }
+
+    /// The S3 server of a cloud whose processes are separate.
+    pub fn s3(&mut self) -> &mut S3 {
+        self.s3.as_mut().expect("this cloud keeps its objects in S3")
     }
 
     /// The public address: API and inference over HTTP.
@@ -265,6 +275,12 @@ impl Cloud {
     /// Waits until the gateway knows its callers and a host is there to work.
     pub async fn ready(&self) {
         let operator = self.operator();
+        let nothing: Name = "nothing".parse().expect("a good name");
+        until(READY_S, "a gateway that has its routes", || async {
+            let answer = operator.model_metadata(None, &nothing).await;
+            (answer.err()?.status() == Some(404)).then_some(())
+        })
+        .await;
         until(READY_S, "a cloud with a living host", || async {
             let status = operator.status().await.ok()?;
             status.hosts.iter().any(|host| host.alive).then_some(())

@@ -132,8 +132,8 @@ expect.outputs = [{{ name = "{output}", data = [{:?}, {:?}], tolerance = 0.001 }
         this.file("freehold.toml", text.replace("data = [2.0, 4.0]", "data = [7.0, 4.0]"))
     }
 
-    /// A model that computes for seconds, with a timeout of a quarter of one.
-    pub fn slow(name: &str) -> Self {
+    /// A model that multiplies large matrices this often, and is given this long.
+    pub fn slow(name: &str, times: usize, timeout_ms: u64) -> Self {
         let manifest = format!(
             r#"kind = "model"
 name = "{name}"
@@ -151,14 +151,14 @@ tensors = [{{ name = "y", datatype = "FP32", shape = [512, 512] }}]
 [task]
 runtime = "onnx"
 entry = "model.onnx"
-timeout_ms = 250
+timeout_ms = {timeout_ms}
 
 [requires]
 memory_mib = 512
 cpu_milli = 100
 "#
         );
-        let model = onnx::slow(512, 400);
+        let model = onnx::slow(512, times);
         Self::empty().file("freehold.toml", manifest).file("model.onnx", model)
     }
 

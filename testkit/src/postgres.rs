@@ -4,6 +4,8 @@
 //! with the run, whatever becomes of the tests. It keeps nothing safe, so it is quick. Where the
 //! machine has none, tests say so and pass.
 //!
+//! [`Fragile`] is a server of one test alone, which can be taken away and brought back.
+//!
 //! Always true: nothing outside its folder below the temporary folder is written, and the folder
 //! goes with it; it listens on the loopback address and on a socket in its folder only.
 
@@ -17,7 +19,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::processes;
+use tempfile::TempDir;
+
+use crate::{ports, processes};
 
 /// Longest start of a server, with room for a busy machine.
 const START_MS_MAX: u64 = 60_000;
@@ -50,13 +54,90 @@ impl Postgres {
     }
 }
 
+/// A server of one test, which can be taken away and brought back.
+#[derive(Debug)]
+pub struct Fragile {
+    programs: PathBuf,
+    folder: TempDir,
+    user: Option<(u32, u32)>,
+    port: u16,
+}
+
+impl Fragile {
+    /// Starts a server; none, said aloud, where the machine has none.
+    pub fn start() -> Option<Self> {
+        let programs = find_programs()?;
+        let folder = tempfile::tempdir().expect("the temporary folder can be written");
+        let user = init(&programs, folder.path());
+        let mut guard = as_user(Path::new("/bin/sh"), user);
+        guard.arg("-c").arg(FRAGILE_GUARD).arg("guard").arg(programs.join("pg_ctl"));
+        guard.arg(folder.path()).arg(std::process::id().to_string());
+        guard.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        processes::know(guard.spawn().expect("a shell can be run").id());
+        let server = Self { programs, folder, user, port: ports::take().port() };
+        server.go_on();
+        Some(server)
+    }
+
+    /// Brings it back.
+    pub fn go_on(&self) {
+        let folder = self.folder.path().display();
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off",
+            self.port
+        );
+        self.control(&["start", "--options", &options, "--log", &format!("{folder}/log")]);
+        let pid = fs::read_to_string(self.folder.path().join("data/postmaster.pid"));
+        let pid = pid.expect("it has started");
+        let pid = pid.lines().next().and_then(|line| line.parse().ok());
+        processes::know(pid.expect("the first line is its number"));
+    }
+
+    /// Takes it away at once, with every connection.
+    pub fn stop(&self) {
+        self.control(&["stop", "--mode=immediate"]);
+    }
+
+    /// The database that it came with.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    fn control(&self, words: &[&str]) {
+        let mut control = as_user(&self.programs.join("pg_ctl"), self.user);
+        control.args(words).arg("--wait").arg("--pgdata").arg(self.folder.path().join("data"));
+        let status = control.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(status.expect("pg_ctl stands beside initdb").success(), "pg_ctl {words:?}");
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        let mut control = as_user(&self.programs.join("pg_ctl"), self.user);
+        control.args(["stop", "--mode=immediate", "--wait", "--pgdata"]);
+        let _ = control.arg(self.folder.path().join("data")).output();
+    }
+}
+
+/// Ends the server of a test that was killed.
+const FRAGILE_GUARD: &str = r#"
+while [ -d "/proc/$3" ] && [ -d "$2" ]; do sleep 1; done
+[ -d "$2" ] && "$1" stop --mode=immediate --wait --pgdata "$2/data"
+rm -rf "$2"
+"#;
+
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn find() -> Option<Postgres> {
+fn find_programs() -> Option<PathBuf> {
     let told = std::env::var_os("FREEHOLD_TEST_POSTGRES").map(PathBuf::from);
-    let Some(programs) = told.filter(|bin| bin.join("initdb").exists()).or_else(programs) else {
+    let found = told.filter(|bin| bin.join("initdb").exists()).or_else(programs);
+    if found.is_none() {
         eprintln!("SKIPPED: no PostgreSQL in /usr/lib/postgresql: install the package postgresql");
-        return None;
-    };
+    }
+    found
+}
+
+fn find() -> Option<Postgres> {
+    let programs = find_programs()?;
     // One process per test, children of the runner; or all tests in this process.
     let (run, watched) = match std::env::var_os("NEXTEST_RUN_ID") {
         Some(run) => (run.to_string_lossy().into_owned(), parent_id()),
@@ -95,22 +176,8 @@ fn share(programs: &Path, run: &str, watched: u32) -> u16 {
 /// Starts a server, and a shell that ends it when process `watched` is gone.
 #[expect(clippy::zombie_processes, reason = "the shell outlives us, and ends by itself")]
 fn start(programs: &Path, folder: &Path, watched: u32) -> u16 {
-    let user = postgres_user(folder);
-    if let Some((uid, gid)) = user {
-        chown(folder, Some(uid), Some(gid)).expect("root may give folders away");
-    }
-    fs::set_permissions(folder, Permissions::from_mode(0o700)).expect("the folder is ours");
+    let user = init(programs, folder);
     let data = folder.join("data");
-    let mut initdb = as_user(&programs.join("initdb"), user);
-    initdb.args([
-        "--username=postgres",
-        "--auth=trust",
-        "--no-sync",
-        "--locale=C",
-        "--encoding=UTF8",
-    ]);
-    let made = initdb.arg("--pgdata").arg(&data).output().expect("initdb can be run");
-    assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let port = port.expect("the loopback has a free port").port();
     let mut guard = as_user(Path::new("/bin/sh"), user);
@@ -121,6 +188,27 @@ fn start(programs: &Path, folder: &Path, watched: u32) -> u16 {
     processes::know(guard.id());
     wait_for(&data, port);
     port
+}
+
+/// Makes the files of a server in `folder/data`; gives the user that has to run it.
+fn init(programs: &Path, folder: &Path) -> Option<(u32, u32)> {
+    let user = postgres_user(folder);
+    if let Some((uid, gid)) = user {
+        chown(folder, Some(uid), Some(gid)).expect("root may give folders away");
+    }
+    fs::set_permissions(folder, Permissions::from_mode(0o700)).expect("the folder is ours");
+    let mut initdb = as_user(&programs.join("initdb"), user);
+    initdb.args([
+        "--username=postgres",
+        "--auth=trust",
+        "--no-sync",
+        "--locale=C",
+        "--encoding=UTF8",
+    ]);
+    let made = initdb.arg("--pgdata").arg(folder.join("data")).output();
+    let made = made.expect("initdb can be run");
+    assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+    user
 }
 
 /// Runs the server until the run is over, then leaves nothing.

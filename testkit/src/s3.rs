@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread::JoinHandle;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -14,6 +15,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+
+use crate::ports;
 
 const ID: &str = "test-id";
 const SECRET: &str = "test-secret";
@@ -25,7 +28,7 @@ pub struct S3 {
     address: SocketAddr,
     root: TempDir,
     /// Dropped to end it.
-    _running: oneshot::Sender<()>,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl S3 {
@@ -33,26 +36,39 @@ impl S3 {
     pub fn start() -> Self {
         let root = tempfile::tempdir().expect("the temporary folder can be written");
         std::fs::create_dir(root.path().join(BUCKET)).expect("the folder is ours");
-        let files = s3s_fs::FileSystem::new(root.path()).expect("the folder is there");
+        let mut server = Self { address: ports::take(), root, running: None };
+        server.go_on();
+        server
+    }
+
+    /// Goes away with every connection; what it was given stays.
+    pub fn stop(&mut self) {
+        if let Some((running, thread)) = self.running.take() {
+            drop(running);
+            thread.join().expect("the server did not panic");
+        }
+    }
+
+    /// Comes back at the same address.
+    pub fn go_on(&mut self) {
+        let files = s3s_fs::FileSystem::new(self.root.path()).expect("the folder is there");
         let mut service = S3ServiceBuilder::new(files);
         service.set_auth(SimpleAuth::from_single(ID, SECRET));
         let service = service.build();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("the loopback is there");
-        let address = listener.local_addr().expect("it is bound");
-        listener.set_nonblocking(true).expect("it is a socket");
         let (running, ended) = oneshot::channel();
-        std::thread::spawn(move || {
+        let address = self.address;
+        let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.expect("a runtime can be made");
             runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).expect("it does not block");
+                let listener = TcpListener::bind(address).await.expect("the port is ours");
                 tokio::select! {
                     () = serve(listener, service) => {}
                     _ = ended => {}
                 }
             });
         });
-        Self { address, root, _running: running }
+        self.running = Some((running, thread));
     }
 
     /// What goes behind `--objects`.

@@ -172,6 +172,7 @@ impl Agent {
                 ..self.report(generation, InstanceState::Ready)
             },
             Purpose::Prove { tests, .. } => InstanceReport {
+                description: Some(description()),
                 measures: Some(MEASURES),
                 tests: tests.iter().map(passed).collect(),
                 ..self.report(generation, InstanceState::Ended)

@@ -1,11 +1,13 @@
 //! Blobs with faults: the back end of every house, which fails when a test tells it to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use objects::blobs::{Backend, Key, Listed, Scope, Staged};
 use objects::{Blobs, Error};
@@ -19,11 +21,48 @@ pub(crate) struct Faulty {
     left: AtomicI64,
     /// Calls that then fail, before the others work again.
     fails: AtomicI64,
+    /// Whether looking for a blob makes it new, which a bucket cannot do.
+    like_a_bucket: AtomicBool,
+    /// Holds the next manifest back.
+    gate: Mutex<Option<Arc<Gate>>>,
+}
+
+/// Where a manifest waits to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    reached: Notify,
+    opened: Notify,
+}
+
+impl Gate {
+    /// Waits until a manifest has come.
+    pub(crate) async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets it pass.
+    pub(crate) fn open(&self) {
+        self.opened.notify_one();
+    }
 }
 
 impl Faulty {
     pub(crate) fn over(inner: Blobs) -> Arc<Self> {
-        Arc::new(Self { inner, left: AtomicI64::new(i64::MAX), fails: AtomicI64::new(0) })
+        let (left, fails) = (AtomicI64::new(i64::MAX), AtomicI64::new(0));
+        let (like_a_bucket, gate) = (AtomicBool::new(false), Mutex::new(None));
+        Arc::new(Self { inner, left, fails, like_a_bucket, gate })
+    }
+
+    /// Holds the next manifest back until the gate is opened.
+    pub(crate) fn hold_manifest(&self) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        *self.gate.lock() = Some(Arc::clone(&gate));
+        gate
+    }
+
+    /// From now on it cannot make a blob new without writing it, like a bucket.
+    pub(crate) fn like_a_bucket(&self) {
+        self.like_a_bucket.store(true, Ordering::SeqCst);
     }
 
     /// After this many calls that work, has this many fail.
@@ -80,6 +119,10 @@ impl Backend for Faulty {
     fn refresh(&self, key: Key, bytes: u64) -> BoxFuture<'_, Result<bool, Error>> {
         Box::pin(async move {
             self.check("look for", &key)?;
+            if self.like_a_bucket.load(Ordering::SeqCst) {
+                let there = self.inner.backend().get(key).await?;
+                return Ok(there.is_some_and(|blob| blob.len() as u64 == bytes));
+            }
             self.inner.backend().refresh(key, bytes).await
         })
     }
@@ -87,6 +130,14 @@ impl Backend for Faulty {
     fn stage(&self, key: Key, parts: Vec<Bytes>) -> BoxFuture<'_, Result<Staged, Error>> {
         Box::pin(async move {
             self.check("write", &key)?;
+            let gate = match key {
+                Key::Manifest { .. } => self.gate.lock().take(),
+                Key::Chunk { .. } => None,
+            };
+            if let Some(gate) = gate {
+                gate.reached.notify_one();
+                gate.opened.notified().await;
+            }
             self.inner.backend().stage(key, parts).await
         })
     }

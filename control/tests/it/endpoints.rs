@@ -214,6 +214,9 @@ async fn a_deleted_endpoint_leaves_nothing_and_its_name_is_free_at_once() {
     let gone = operations::remove(&house.control, &alice, &name("answers")).await.unwrap();
     assert_eq!(gone.state, EndpointState::Deleting);
     assert_eq!(route(&house, "answers").await, None);
+    // It stays until its instance has ended.
+    house.control.settle().await.unwrap();
+    assert_eq!(read!(house.store(), endpoints_list_all()).unwrap().len(), 1);
     let again = house.deploy(&alice, "answers", &model).await;
     assert_ne!(again.id, endpoint.id);
     house

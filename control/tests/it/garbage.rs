@@ -62,11 +62,12 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Settle),
         5 => Just(Event::Collect),
     ];
-    let pair = (simple.clone(), simple.clone())
+    let other = prop_oneof![simple.clone(), Just(Event::Collect)];
+    let pair = (simple.clone(), other)
         .prop_map(|(one, other)| Event::Both(Box::new(one), Box::new(other)));
     prop_oneof![
         6 => simple,
-        2 => pair,
+        4 => pair,
         4 => (0..25_u8).prop_map(Event::Pass),
         2 => (0..8_u8, 1..4_u8).prop_map(|(after, times)| Event::Faults(after, times)),
     ]
@@ -81,18 +82,37 @@ struct Run {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_object_misses_a_chunk_and_garbage_goes_in_the_end() {
+    property(Where::Folder);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_it_is_where_looking_for_a_chunk_does_not_keep_it() {
+    property(Where::Bucket);
+}
+
+/// Where the blobs are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Folder,
+    Bucket,
+}
+
+fn property(place: Where) {
     let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
     let handle = tokio::runtime::Handle::current();
     tokio::task::block_in_place(|| {
-        let law = |events| handle.block_on(law(events)).map_err(TestCaseError::fail);
+        let law = |events| handle.block_on(law(place, events)).map_err(TestCaseError::fail);
         if let Err(failure) = TestRunner::new(config).run(&vec(event(), 5..60), law) {
             panic!("{failure}");
         }
     });
 }
 
-async fn law(events: Vec<Event>) -> Result<(), String> {
+async fn law(place: Where, events: Vec<Event>) -> Result<(), String> {
     let house = House::open().await;
+    if place == Where::Bucket {
+        house.blobs.like_a_bucket();
+    }
     let owner = house.account("alice").await;
     let run = Run { house, owner, made: parking_lot::Mutex::default() };
     for (place, event) in events.iter().enumerate() {
@@ -237,6 +257,35 @@ impl Run {
             .collect();
         if left == used { Ok(()) } else { Err(format!("left: {left:?}, used: {used:?}")) }
     }
+}
+
+/// The worst moment: the chunks were seen to be there, and are collected before the commit.
+#[tokio::test]
+async fn a_commit_whose_chunks_go_meanwhile_is_refused() {
+    let house = House::open().await;
+    let owner = house.account("alice").await;
+    house.blobs.like_a_bucket();
+    let run = Run { house, owner, made: parking_lot::Mutex::default() };
+    for stream in [false, true] {
+        run.send(&[1]).await;
+        run.house.time.advance_ms(GRACE_MS + 1);
+        run.collect().await;
+        run.house.time.advance_ms(GRACE_MS + 1);
+        let gate = run.house.blobs.hold_manifest();
+        let meanwhile = async {
+            gate.reached().await;
+            run.collect().await;
+            gate.open();
+        };
+        let event = if stream { Event::Stream(vec![1]) } else { Event::Commit(vec![1]) };
+        futures::future::join(run.happen(&event), meanwhile).await;
+        run.whole().await.unwrap();
+        assert_eq!(*run.made.lock(), []);
+    }
+    run.happen(&Event::Send(vec![1])).await;
+    run.happen(&Event::Commit(vec![1])).await;
+    assert_eq!(run.made.lock().len(), 1);
+    run.end().await.unwrap();
 }
 
 #[tokio::test]

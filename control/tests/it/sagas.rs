@@ -173,10 +173,12 @@ impl World {
         versions
     }
 
-    async fn wanted(&self, owner: Owner) -> Vec<InstanceRow> {
-        let mut rows = read!(self.house.store(), instances_list_of(owner)).unwrap();
-        rows.retain(|row| row.wanted == Wanted::Running && !row.state.ended());
-        rows
+    /// Checks that a run had one instance at most, and that it is to run no more.
+    async fn let_go(&self, owner: Owner) -> Result<(), String> {
+        let rows = read!(self.house.store(), instances_list_of(owner)).unwrap();
+        expect(rows.len() <= 1, &format!("{} instances", rows.len()))?;
+        let wanted = |row: &InstanceRow| row.wanted == Wanted::Running && !row.state.ended();
+        expect(!rows.iter().any(wanted), "an instance that is to run")
     }
 
     /// Checks that no trial left an instance that is to run.
@@ -227,7 +229,7 @@ async fn publish_trial<S: Cut<State = publish::State>>(
                 if ending == Ending::Done && S::CUT {
                     return expect(versions.is_empty(), "a version before it is listed");
                 }
-                expect(world.wanted(Owner::Publish(row.id)).await.is_empty(), "an instance")?;
+                world.let_go(Owner::Publish(row.id)).await?;
                 let holders = read!(store, object_holders(state.object)).unwrap();
                 let done = ending == Ending::Done;
                 published(&row, &versions, done).or(failed(&row, &versions, done))?;
@@ -325,7 +327,7 @@ async fn trained<S: Cut>(
     if S::CUT && ending == Ending::Done {
         return expect(versions.is_empty(), "a model before it is published");
     }
-    expect(world.wanted(Owner::Training(id)).await.is_empty(), "an instance")?;
+    world.let_go(Owner::Training(id)).await?;
     for instance in read!(store, instances_list_of(Owner::Training(id))).unwrap() {
         let holder = format!("output:{}", instance.id);
         let held: Vec<ObjectId> = read!(store, objects_held(&holder)).unwrap();

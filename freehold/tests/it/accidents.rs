@@ -6,12 +6,15 @@ use std::process::Command;
 use api::items::Sharing;
 use api::publishes::PublishState;
 use api::trainings::TrainingState;
-use testkit::tensors::{json_request, numbers};
+use serde_json::json;
+use testkit::postgres::Fragile;
+use testkit::tensors::{invocation, json_request, numbers};
 use testkit::wait::until;
 use testkit::{Account, Cloud, Package, Process};
+use tokio::task::JoinSet;
 use types::ErrorKind;
 
-use crate::world::{PROGRAM, name, reference, strangers};
+use crate::world::{PROGRAM, http, name, reference, strangers};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_that_does_not_hold_is_refused_with_step_file_and_cure() {
@@ -100,6 +103,98 @@ async fn said(account: &Account, id: types::TrainingId, text: &str) {
         log.iter().any(|line| line.text.contains(text)).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_stop_lets_requests_finish_and_loses_nothing() {
+    let mut cloud = Cloud::one(PROGRAM).await;
+    let (producer, _) = strangers(&cloud).await;
+    let algorithm = producer.publish(&Package::trainer("signin-risk")).await;
+    let dataset = producer.publish(&Package::events("signin-events")).await;
+    let model = producer.publish(&Package::slow("slow", 30, 20_000)).await;
+    producer.deploy("slow", &model).await;
+    let both = (&algorithm, &dataset);
+    let training = producer.begin_train(both, &[("seconds", 1)], "mine").await.unwrap();
+    producer.training_in(training.id, &[TrainingState::Running]).await;
+    let mut asking = JoinSet::new();
+    let client = producer.client.clone();
+    asking.spawn(async move {
+        let input = json!({
+            "name": "x", "shape": [512, 512], "datatype": "FP32", "data": vec![0.5; 512 * 512],
+        });
+        let request = invocation(json!({ "inputs": [input] }).to_string());
+        client.model_infer(None, &name("slow"), request).await
+    });
+    until(30, "the request to be under way", || async {
+        let metrics = http().get(cloud.metrics()).send().await.ok()?.text().await.ok()?;
+        under_way(&metrics).then_some(())
+    })
+    .await;
+    cloud.stop(Process::Up).await;
+    let answer = asking.join_next().await.unwrap().unwrap();
+    assert!(answer.is_ok(), "{answer:?}");
+    cloud.nothing_left().await;
+    cloud.start(Process::Up).await;
+    cloud.ready().await;
+    let training = producer.training_in(training.id, &[]).await;
+    assert_eq!(training.state, TrainingState::Succeeded, "{training:?}");
+    producer.ready(&name("slow")).await;
+    cloud.close().await;
+}
+
+/// Whether the gauge of requests that are being answered is above zero.
+fn under_way(metrics: &str) -> bool {
+    let gauge = metrics.lines().find(|line| {
+        !line.starts_with('#') && line.contains("active_requests") && !line.ends_with(" 0")
+    });
+    gauge.is_some()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_away_comes_back_and_nobody_has_to_start_anything() {
+    let Some(database) = Fragile::start() else { return };
+    let mut cloud = Cloud::apart_over(PROGRAM, database.url()).await;
+    for text in ["cannot be reached", "could not", "away", "saga", "reconciler", "unavailable"] {
+        cloud.expect(text);
+    }
+    let (producer, _) = strangers(&cloud).await;
+    let model = producer.publish(&Package::linear("double", ("x", "y"), 2.0, 0.0)).await;
+    producer.deploy("twice", &model).await;
+    let once = api::client::Settings {
+        token: Some(producer.token.clone()),
+        attempts: 1,
+        ..api::client::Settings::new(producer.client.address().clone())
+    };
+    let once = api::client::Client::new(once).unwrap();
+    database.stop();
+    // Inference never waits for SQL.
+    for _ in 0..20 {
+        let request = json_request("x", [1.0, 2.0]);
+        let answer = once.model_infer(None, &name("twice"), request).await.unwrap();
+        assert_eq!(numbers(&answer), [2.0, 4.0]);
+    }
+    let refused = once.whoami().await.unwrap_err();
+    assert_eq!((refused.status(), refused.code()), (Some(503), "database_unavailable"));
+    database.go_on();
+    until(30, "the database to be used again", || async { once.whoami().await.ok() }).await;
+    let begun = producer.begin_publish(&Package::trainer("trainer"), Sharing::Nobody).await;
+    database.stop();
+    until(30, "the database to be missed", || async { once.whoami().await.err() }).await;
+    database.go_on();
+    let begun = begun.unwrap();
+    let publish = producer.ended_publish(begun.id).await;
+    assert_eq!(publish.state, PublishState::Published, "{publish:?}");
+    cloud.s3().stop();
+    let sender = Account { client: once, ..producer.clone() };
+    let refused = sender.send(&Package::events("events")).await.unwrap_err();
+    assert_eq!((refused.status(), refused.code()), (Some(503), "storage_unavailable"));
+    cloud.s3().go_on();
+    until(30, "the object store to be used again", || async {
+        sender.send(&Package::events("events")).await.ok()
+    })
+    .await;
+    producer.publish(&Package::events("events")).await;
+    cloud.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

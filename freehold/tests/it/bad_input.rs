@@ -150,7 +150,8 @@ async fn a_model_that_takes_too_long_is_cut_short() {
     let mut cloud = Cloud::one(PROGRAM).await;
     let (owner, _) = strangers(&cloud).await;
     // Measuring gives up on a model that is over its own limit; the publishing says so.
-    let begun = owner.begin_publish(&Package::slow("slow"), api::items::Sharing::Nobody).await;
+    let begun =
+        owner.begin_publish(&Package::slow("slow", 400, 250), api::items::Sharing::Nobody).await;
     let publish = owner.ended_publish(begun.unwrap().id).await;
     if publish.version.is_none() {
         // Without a test the measuring is the first to ask: it fails, with the reason.

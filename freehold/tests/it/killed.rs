@@ -189,24 +189,9 @@ async fn kill_and_look(cloud: &mut Cloud, kills: u64) {
         cloud.nothing_left().await;
         cloud.start(victim).await;
         cloud.ready().await;
-        let acted = match act {
-            // It goes on until a request fails, which it may not have.
-            Act::Invoke => acting.try_join_next(),
-            _ => acting.join_next().await,
-        };
-        drop(acting);
-        if let Some(Ok(Ok(accepted))) = &acted {
-            scene.ends(accepted).await;
-        }
-        assert!(!acted.is_some_and(|acted| acted.is_err_and(|e| e.is_panic())), "a wrong answer");
+        look(&scene, act, acting).await;
         nothing_is_half_done(&scene).await;
-        // The same again succeeds.
-        if let Act::Invoke = act {
-            answers(&scene).await;
-        } else {
-            let again = scene.clone().act(act, kills + round).await.unwrap();
-            scene.ends(&again).await;
-        }
+        again(&scene, act, kills + round).await;
     }
     answers(&scene).await;
     let client = &scene.requester.client;
@@ -216,6 +201,29 @@ async fn kill_and_look(cloud: &mut Cloud, kills: u64) {
         (status.instances == 0).then_some(())
     })
     .await;
+}
+
+/// What was accepted comes to its end, and no answer was wrong.
+async fn look(scene: &Scene, act: Act, mut acting: JoinSet<Result<Accepted, Error>>) {
+    let acted = match act {
+        // It goes on until a request fails, which it may not have.
+        Act::Invoke => acting.try_join_next(),
+        _ => acting.join_next().await,
+    };
+    match acted {
+        Some(Ok(Ok(accepted))) => scene.ends(&accepted).await,
+        Some(Err(error)) => assert!(!error.is_panic(), "an answer was wrong"),
+        Some(Ok(Err(_))) | None => {}
+    }
+}
+
+/// The same succeeds when nobody is killed.
+async fn again(scene: &Scene, act: Act, round: u64) {
+    if let Act::Invoke = act {
+        return answers(scene).await;
+    }
+    let accepted = scene.clone().act(act, round).await.unwrap();
+    scene.ends(&accepted).await;
 }
 
 /// The endpoint that was there before answers right again.

@@ -1,6 +1,6 @@
 //! Proving a package: its unit tests and measurements, run by an agent in one instance.
 
-use api::internal::{Measures, Purpose, Task};
+use api::internal::{InstanceReport, Measures, Purpose, Task};
 use formats::manifest::{Manifest, TestInput};
 use store::instances::{InstanceState, Owner};
 use types::{Figure, FigureName, Grade, InstanceId, Limits, Runtime};
@@ -40,13 +40,18 @@ impl PublishSaga {
         let Some(report) = ended(&row)? else {
             return Ok(Outcome::Wait { retry_after_ms: WAIT_MS });
         };
-        if lost(&row) && state.hosts_lost < HOSTS_LOST_MAX {
+        let unproved = row.state == InstanceState::Ended && !whole(state.manifest()?, &report);
+        if (unproved || lost(&row)) && state.hosts_lost < HOSTS_LOST_MAX {
             instances::let_go(&self.control, id).await.map_err(|error| failure(&error))?;
             state.hosts_lost += 1;
             let text = format!("a host was lost; trying again, {} so far", state.hosts_lost);
             self.say(state, "unit-test", "warn", &text).await?;
             state.instance = None;
             return Ok(Outcome::Wait { retry_after_ms: 0 });
+        }
+        if unproved {
+            let text = "it was stopped before every test was run; publish it again";
+            return Err(Failure::permanent("instance_failed", text));
         }
         for test in &report.tests {
             if let Some(why) = &test.failure {
@@ -82,6 +87,12 @@ impl PublishSaga {
         instances::let_go(&self.control, id).await.map_err(|error| failure(&error))?;
         Ok(Outcome::Done)
     }
+}
+
+/// Whether a report of success has a result for every test, and for a model what it is.
+fn whole(manifest: &Manifest, report: &InstanceReport) -> bool {
+    let model = manifest.task.as_ref().is_some_and(|task| task.runtime == Runtime::Onnx);
+    report.tests.len() >= manifest.tests.len() && (!model || report.description.is_some())
 }
 
 fn figures(measures: &Measures, source: &str) -> Vec<Figure> {
