@@ -3,6 +3,7 @@
 //! Always true: unknown and forbidden are one error, so no answer tells what another account has;
 //! every word of [`Error::code`] is in `api::errors`, with that meaning.
 
+use api::problem::status_of;
 use http::StatusCode;
 use types::ErrorKind;
 
@@ -232,21 +233,5 @@ const fn worker_code(kind: ErrorKind) -> &'static str {
         ErrorKind::TooLarge => "too_large",
         ErrorKind::Unavailable => "unavailable",
         _ => "internal",
-    }
-}
-
-/// The one place where kinds become status codes.
-const fn status_of(kind: ErrorKind) -> StatusCode {
-    match kind {
-        ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
-        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
-        ErrorKind::NotFound => StatusCode::NOT_FOUND,
-        ErrorKind::Conflict => StatusCode::CONFLICT,
-        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorKind::Busy => StatusCode::TOO_MANY_REQUESTS,
-        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -142,8 +142,11 @@ impl Gateway {
         }
     }
 
+    /// Reports what was counted so far. What is counted meanwhile waits for the next time: under
+    /// load there is always something.
     async fn report_once(&self) {
-        while let Some(report) = self.hub.usage.next_report() {
+        for _ in 0..self.hub.usage.due() {
+            let Some(report) = self.hub.usage.next_report() else { return };
             let number = report.number;
             match self.hub.control.report_usage(report).await {
                 Ok(()) => self.hub.usage.taken(number),

@@ -50,6 +50,12 @@ impl Usage {
         count.failures += u64::from(failed);
     }
 
+    /// How many reports hold all that was counted so far.
+    pub(crate) fn due(&self) -> usize {
+        let unsent = usize::from(self.outgoing.lock().unsent.is_some());
+        unsent + self.counts.lock().len().div_ceil(COUNTS_MAX)
+    }
+
     /// The report to send now: the one that was not taken, or a new one; none without counts.
     pub(crate) fn next_report(&self) -> Option<UsageReport> {
         let mut outgoing = self.outgoing.lock();
@@ -95,14 +101,16 @@ mod tests {
     #[test]
     fn a_report_that_was_not_taken_is_sent_again_unchanged() {
         let usage = Usage::new("here".to_owned());
-        assert_eq!(usage.next_report(), None);
+        assert_eq!((usage.due(), usage.next_report()), (0, None));
         let endpoint = EndpointId::new(uuid::Uuid::from_u128(1));
         usage.count(endpoint, None, false);
         usage.count(endpoint, None, true);
         let first = usage.next_report().unwrap();
         assert_eq!((first.number, first.counts[0].requests, first.counts[0].failures), (1, 2, 1));
+        assert_eq!(usage.due(), 1);
         usage.count(endpoint, None, false);
         assert_eq!(usage.next_report(), Some(first));
+        assert_eq!(usage.due(), 2);
         usage.taken(1);
         let second = usage.next_report().unwrap();
         assert_eq!((second.number, second.counts[0].requests), (2, 1));

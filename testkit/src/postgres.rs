@@ -44,13 +44,23 @@ impl Postgres {
     pub fn make_database(&self) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("cloud_{}_{number}", std::process::id());
-        let mut create = Command::new(self.programs.join("createdb"));
-        create.args(["--host=127.0.0.1", "--username=postgres", "--template=template0"]);
-        create.arg(format!("--port={}", self.port)).arg(&name).current_dir("/");
-        let made = create.output().expect("createdb stands beside initdb");
-        assert!(made.status.success(), "createdb: {}", String::from_utf8_lossy(&made.stderr));
+        let name = format!("test_{}_{number}", std::process::id());
+        self.run("createdb", &["--template=template0", &name]);
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Drops a database made here, whoever still uses it.
+    pub fn drop_database(&self, url: &str) {
+        let name = url.rsplit('/').next().expect("its name is the last part");
+        self.run("dropdb", &["--force", name]);
+    }
+
+    fn run(&self, program: &str, words: &[&str]) {
+        let mut command = Command::new(self.programs.join(program));
+        command.args(["--host=127.0.0.1", "--username=postgres"]).current_dir("/");
+        let done = command.arg(format!("--port={}", self.port)).args(words).output();
+        let done = done.expect("it stands beside initdb");
+        assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
     }
 }
 
@@ -160,7 +170,7 @@ fn programs() -> Option<PathBuf> {
 
 /// The port of this run's server, started where no other process has started it.
 fn share(programs: &Path, run: &str, watched: u32) -> u16 {
-    let folder = std::env::temp_dir().join(format!("freehold-postgres-{run}-clouds"));
+    let folder = std::env::temp_dir().join(format!("freehold-postgres-{run}"));
     fs::create_dir_all(&folder).expect("the temporary folder can be written");
     let lock = File::create(folder.join("lock")).expect("the folder is ours");
     lock.lock().expect("locks work in the temporary folder");

@@ -1,4 +1,4 @@
-//! Errors as clients see them: the one place where kinds become status codes.
+//! Errors as clients see them.
 //!
 //! Always true: a fault of ours tells the client nothing but its code and request id; its causes
 //! go to the log. A request id is in every answer and in every log line about the request.
@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 use tracing::Instrument as _;
 
 use api::Problem;
-use types::ErrorKind;
+use api::problem::status_of;
 
 use crate::error::chain;
 
@@ -21,22 +21,6 @@ pub struct ApiError {
     code: &'static str,
     title: String,
     hint: Option<String>,
-}
-
-/// The status code of each kind of error.
-pub fn status_of(kind: ErrorKind) -> StatusCode {
-    match kind {
-        ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
-        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
-        ErrorKind::NotFound => StatusCode::NOT_FOUND,
-        ErrorKind::Conflict => StatusCode::CONFLICT,
-        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorKind::Busy => StatusCode::TOO_MANY_REQUESTS,
-        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
 }
 
 impl ApiError {

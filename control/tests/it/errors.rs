@@ -1,8 +1,9 @@
 //! Errors as clients see them: every variant, golden.
 
+use api::problem::status_of;
 use axum::response::IntoResponse as _;
 use control::Error;
-use control::http::problem::{ApiError, status_of};
+use control::http::problem::ApiError;
 use http_body_util::BodyExt as _;
 use types::ErrorKind;
 

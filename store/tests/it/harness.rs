@@ -14,9 +14,8 @@ use store::items::{ItemRow, item_insert};
 use store::objects::{ObjectChunks, ObjectRow, object_insert};
 use store::versions::VersionRow;
 use store::{Error, Sharing, Store, Tx};
+use testkit::postgres::Postgres;
 use types::{AccountId, Digest, HostId, ItemId, ItemKind, Name, ObjectId};
-
-use crate::postgres::Server;
 
 /// An open store, and where it is.
 pub(crate) struct House {
@@ -54,14 +53,14 @@ pub(crate) async fn on_sqlite<F: Future<Output = ()>>(test: impl FnOnce(House) -
 }
 
 pub(crate) async fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(House) -> F) {
-    let Some(server) = Server::find() else {
+    let Some(server) = Postgres::find() else {
         return;
     };
-    let url = server.make_database().await;
+    let url = server.make_database();
     let store = Store::open(&url).await.unwrap();
     test(House { store: store.clone(), url: url.clone() }).await;
     store.close().await;
-    server.drop_database(&url).await;
+    server.drop_database(&url);
 }
 
 /// Runs a property from within a test's runtime.

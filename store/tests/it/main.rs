@@ -14,7 +14,6 @@ mod logs;
 mod migrations;
 mod objects;
 mod places;
-mod postgres;
 mod running;
 mod sagas;
 mod transactions;
