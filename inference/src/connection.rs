@@ -1,7 +1,7 @@
-//! One connection of a gateway: frames out, from any thread; frames in, on the server's.
+//! One connection of a gateway: frames out and frames in, by any thread.
 //!
-//! Always true: frames leave whole and in the order in which they were sent; no sender ever waits
-//! for a slow reader.
+//! Always true: frames leave whole and in the order in which they were sent, and are acted on in
+//! the order in which they came; no sender ever waits for a slow reader.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -14,18 +14,24 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use types::ErrorKind;
 use types::frame::{self, Frame, FrameError};
 
+use crate::fault::Fault;
+
 /// Most bytes that wait for a slow reader; then the connection is closed.
 const OUT_BYTES_MAX: usize = 2 * frame::FRAME_BYTES_MAX;
+/// A connection that is read only.
+const READING: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
 /// How much is read at once.
 const READ_BYTES: usize = 64 << 10;
 
-/// The sending half; shared by both threads.
+/// A connection; shared by both threads.
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// Its number among connections.
     pub(crate) token: u64,
     stream: UnixStream,
     epoll: Arc<OwnedFd>,
+    /// What came and is not a whole frame yet.
+    incoming: Mutex<BytesMut>,
     out: Mutex<Out>,
 }
 
@@ -37,11 +43,62 @@ struct Out {
 }
 
 impl Connection {
-    /// Takes over a stream, and watches it.
+    /// Takes over a stream.
     pub(crate) fn new(stream: UnixStream, token: u64, epoll: Arc<OwnedFd>) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        epoll::add(&epoll, &stream, EventData::new_u64(token), EventFlags::IN)?;
-        Ok(Self { token, stream, epoll, out: Mutex::default() })
+        Ok(Self { token, stream, epoll, incoming: Mutex::default(), out: Mutex::default() })
+    }
+
+    /// Begins to watch it.
+    pub(crate) fn watch(&self) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, &self.stream, EventData::new_u64(self.token), READING)?)
+    }
+
+    /// Reads all that is there and acts on each whole frame; false when the connection is over.
+    ///
+    /// `over` says that nothing will follow what is there.
+    pub(crate) fn read(
+        &self,
+        landing: &mut Landing,
+        over: bool,
+        act: impl Fn(u64, Frame) -> bool,
+    ) -> bool {
+        let mut incoming = self.incoming.lock();
+        loop {
+            match (&self.stream).read(&mut landing.0) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    incoming.extend_from_slice(&landing.0[..count]);
+                    if !self.act_on(&mut incoming, &act) {
+                        return false;
+                    }
+                    // Less than there was room for: what comes from here on is told anew.
+                    if count < landing.0.len() && !over {
+                        return true;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            }
+        }
+    }
+
+    fn act_on(&self, incoming: &mut BytesMut, act: &impl Fn(u64, Frame) -> bool) -> bool {
+        loop {
+            match frame::decode(incoming) {
+                Ok(Some((number, frame))) => {
+                    if !act(number, frame) {
+                        return false;
+                    }
+                }
+                Ok(None) => return true,
+                Err(error) => {
+                    // Nothing after it can be understood.
+                    self.send(0, &Fault::bad(error.to_string()).frame());
+                    return false;
+                }
+            }
+        }
     }
 
     /// Sends a frame, or as much as the socket takes now; the rest follows.
@@ -67,7 +124,7 @@ impl Connection {
         let mut out = self.out.lock();
         self.write(&mut out);
         if out.left.is_empty() && !out.closed {
-            self.watch(EventFlags::IN);
+            self.watch_for(READING);
         }
     }
 
@@ -80,7 +137,7 @@ impl Connection {
                     if error.kind() == io::ErrorKind::WouldBlock
                         && out.left.len() <= OUT_BYTES_MAX =>
                 {
-                    self.watch(EventFlags::IN | EventFlags::OUT);
+                    self.watch_for(READING | EventFlags::OUT);
                     return;
                 }
                 // The other end is gone, or reads too slowly: the server sees the end.
@@ -89,7 +146,7 @@ impl Connection {
         }
     }
 
-    fn watch(&self, flags: EventFlags) {
+    fn watch_for(&self, flags: EventFlags) {
         // Fails only where the server has closed this connection meanwhile.
         let _ = epoll::modify(&self.epoll, &self.stream, EventData::new_u64(self.token), flags);
     }
@@ -112,44 +169,12 @@ fn too_large(error: &FrameError) -> Frame {
     Frame::Failure { kind: ErrorKind::TooLarge, message }
 }
 
-/// The receiving half; the server's alone.
-#[derive(Debug)]
-pub(crate) struct Incoming {
-    pub(crate) connection: Arc<Connection>,
-    buffer: BytesMut,
-}
-
-/// Where bytes land before they are put behind those of the same frame; one for all connections.
+/// Where bytes land before they are put behind those of the same frame; one for each thread.
 #[derive(Debug)]
 pub(crate) struct Landing(Vec<u8>);
 
 impl Landing {
     pub(crate) fn new() -> Self {
         Self(vec![0; READ_BYTES])
-    }
-}
-
-impl Incoming {
-    pub(crate) fn new(connection: Arc<Connection>) -> Self {
-        Self { connection, buffer: BytesMut::new() }
-    }
-
-    /// Reads what is there; false at the end of the stream.
-    pub(crate) fn read(&mut self, landing: &mut Landing) -> bool {
-        match (&self.connection.stream).read(&mut landing.0) {
-            Ok(0) => false,
-            Ok(count) => {
-                self.buffer.extend_from_slice(&landing.0[..count]);
-                true
-            }
-            Err(error) => {
-                matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-            }
-        }
-    }
-
-    /// The next whole frame.
-    pub(crate) fn next(&mut self) -> Result<Option<(u64, Frame)>, FrameError> {
-        frame::decode(&mut self.buffer)
     }
 }

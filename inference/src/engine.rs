@@ -58,7 +58,7 @@ pub(crate) struct Ran {
 /// Stops the run it was made for, from any thread. The run then ends soon, with an error.
 pub(crate) type Stop = Arc<dyn Fn() + Send + Sync>;
 
-/// What runs a model. It belongs to one thread.
+/// What runs a model. One thread has it at a time.
 pub(crate) trait Engine: Send {
     fn description(&self) -> &Description;
 

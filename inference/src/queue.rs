@@ -1,14 +1,17 @@
-//! The queue between the two threads: what waits, what runs, and who still wants an answer.
+//! The queue: what waits, what runs, who still wants an answer, and when to look again.
 //!
 //! Always true: a request is in one place: waiting, running, or answered; it is answered by
-//! whoever takes it out of the first two.
+//! whoever takes it out of the first two. The timer goes off no later than the first moment at
+//! which something has to be decided though nothing has come.
 //! Absent on purpose: what runs together and when; `policy::batching` decides it.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use policy::batching::{self, Decision, Settings, Waiting};
 use types::ErrorKind;
 
@@ -18,6 +21,7 @@ use crate::connection::Connection;
 use crate::engine::{Description, Stop};
 use crate::fault::Fault;
 use crate::task::Task;
+use crate::timer::Timer;
 
 /// Most bytes of inputs that wait.
 const QUEUE_BYTES_MAX: usize = 512 << 20;
@@ -62,30 +66,39 @@ struct State {
     next: u64,
     bytes: usize,
     run: Option<Run>,
+    /// When the timer goes off; none while it is not set.
+    timer_us: Option<u64>,
     /// Set once the model turned out not to keep rows apart.
     never_joins: bool,
 }
 
-/// The queue between the two threads.
+/// The queue.
 pub(crate) struct Queue {
     state: Mutex<State>,
-    wake: Condvar,
+    timer: Timer,
     settings: Settings,
     timeout_us: u64,
+    stuck_us_max: u64,
     started: Instant,
     model: Description,
 }
 
 impl Queue {
-    pub(crate) fn new(model: Description, task: &Task) -> Self {
+    pub(crate) fn new(model: Description, task: &Task) -> io::Result<Self> {
         let settings = Settings {
             rows_max: model.batch_max.max(1),
             delay_us_max: task.delay_us,
             queue_rows_max: task.queue_rows,
         };
-        let timeout_us = task.timeout_ms.saturating_mul(1_000);
-        let (state, wake, started) = (Mutex::default(), Condvar::new(), Instant::now());
-        Self { state, wake, settings, timeout_us, started, model }
+        let us = |ms: u64| ms.saturating_mul(1_000);
+        let (timeout_us, stuck_us_max) = (us(task.timeout_ms), us(task.stuck_ms));
+        let (state, timer, started) = (Mutex::default(), Timer::new()?, Instant::now());
+        Ok(Self { state, timer, settings, timeout_us, stuck_us_max, started, model })
+    }
+
+    /// What tells that [`Queue::expire`] is due.
+    pub(crate) fn timer(&self) -> impl AsFd {
+        &self.timer
     }
 
     /// What is served.
@@ -127,36 +140,41 @@ impl Queue {
         let to = Arc::clone(to);
         let pending = Pending { to, number, request, arrived, rows, deadline_us, limit_us };
         state.waiting.insert(own, pending);
-        drop(state);
-        self.wake.notify_one();
+        self.look_by(&mut state, deadline_us);
         Ok(())
     }
 
-    /// Waits for the next batch, and notes that it runs.
-    pub(crate) fn take(&self) -> Vec<Pending> {
+    /// The next batch, noted as running; none where one runs already, or nothing may run yet.
+    pub(crate) fn take(&self) -> Option<Vec<Pending>> {
         let mut state = self.state.lock();
-        loop {
-            let now_us = self.now_us();
-            let decided = batching::decide(&state.order, now_us, false, &self.settings);
-            for own in decided.expired {
-                if let Some(pending) = state.remove(own) {
-                    pending.to.send(pending.number, &Fault::timeout(pending.limit_us).frame());
-                }
+        if state.run.is_some() {
+            return None;
+        }
+        let decided = batching::decide(&state.order, self.now_us(), false, &self.settings);
+        for own in decided.expired {
+            state.refuse_late(own);
+        }
+        match decided.decision {
+            Decision::Run { numbers } => {
+                let batch: Vec<Pending> =
+                    numbers.iter().filter_map(|&own| state.remove(own)).collect();
+                let members = batch.iter().map(Member::of).collect();
+                state.run = Some(Run { members, stop: None, abandoned_us: None });
+                Some(batch)
             }
-            match decided.decision {
-                Decision::Run { numbers } => {
-                    let batch: Vec<Pending> =
-                        numbers.iter().filter_map(|&own| state.remove(own)).collect();
-                    let members = batch.iter().map(Member::of).collect();
-                    state.run = Some(Run { members, stop: None, abandoned_us: None });
-                    return batch;
-                }
-                Decision::WaitUntil { us } => {
-                    let wait = Duration::from_micros(us.saturating_sub(now_us));
-                    self.wake.wait_for(&mut state, wait);
-                }
-                Decision::Idle => self.wake.wait(&mut state),
+            Decision::WaitUntil { us } => {
+                self.look_by(&mut state, us);
+                None
             }
+            Decision::Idle => None,
+        }
+    }
+
+    /// Sets the timer to go off by then.
+    fn look_by(&self, state: &mut State, us: u64) {
+        if us < u64::MAX && state.timer_us.is_none_or(|set_us| us < set_us) {
+            self.timer.set_us(us.saturating_sub(self.now_us()));
+            state.timer_us = Some(us);
         }
     }
 
@@ -209,40 +227,42 @@ impl Queue {
             for member in &mut run.members {
                 member.answered |= meant(&member.to, member.number);
             }
-            run.abandon(now_us);
+            let stuck_us = run.abandon(now_us).map(|us| us.saturating_add(self.stuck_us_max));
+            self.look_by(&mut state, stuck_us.unwrap_or(u64::MAX));
         }
     }
 
-    /// Answers whatever has waited or run for too long; says when to look again.
-    pub(crate) fn expire(&self) -> Option<u64> {
+    /// Answers whatever has waited or run for too long, and sets the timer anew. True when a run
+    /// that nobody waits for could not be stopped in time.
+    pub(crate) fn expire(&self) -> bool {
         let now_us = self.now_us();
         let mut state = self.state.lock();
+        state.timer_us = None;
         let late = |one: &&Waiting| one.deadline_us <= now_us;
         let expired: Vec<u64> = state.order.iter().filter(late).map(|one| one.number).collect();
         for own in expired {
-            if let Some(pending) = state.remove(own) {
-                pending.to.send(pending.number, &Fault::timeout(pending.limit_us).frame());
-            }
+            state.refuse_late(own);
         }
-        let mut next = state.order.iter().map(|one| one.deadline_us).min();
+        let mut next_us = state.order.iter().map(|one| one.deadline_us).min().unwrap_or(u64::MAX);
         if let Some(run) = &mut state.run {
             for member in run.members.iter_mut().filter(|member| !member.answered) {
                 if member.deadline_us <= now_us {
                     member.answered = true;
                     member.to.send(member.number, &Fault::timeout(member.limit_us).frame());
                 } else {
-                    next = Some(next.map_or(member.deadline_us, |us| us.min(member.deadline_us)));
+                    next_us = next_us.min(member.deadline_us);
                 }
             }
-            run.abandon(now_us);
+            if let Some(since_us) = run.abandon(now_us) {
+                let stuck_us = since_us.saturating_add(self.stuck_us_max);
+                if stuck_us <= now_us {
+                    return true;
+                }
+                next_us = next_us.min(stuck_us);
+            }
         }
-        next.map(|us| us.saturating_sub(now_us))
-    }
-
-    /// For how long a run goes on that nobody waits for, in microseconds.
-    pub(crate) fn abandoned_for_us(&self) -> Option<u64> {
-        let since = self.state.lock().run.as_ref()?.abandoned_us?;
-        Some(self.now_us().saturating_sub(since))
+        self.look_by(&mut state, next_us);
+        false
     }
 }
 
@@ -259,6 +279,12 @@ impl State {
         Ok(())
     }
 
+    fn refuse_late(&mut self, own: u64) {
+        if let Some(pending) = self.remove(own) {
+            pending.to.send(pending.number, &Fault::timeout(pending.limit_us).frame());
+        }
+    }
+
     fn remove(&mut self, own: u64) -> Option<Pending> {
         let pending = self.waiting.remove(&own)?;
         self.order.retain(|one| one.number != own);
@@ -268,14 +294,15 @@ impl State {
 }
 
 impl Run {
-    /// Stops the run where every answer has been given.
-    fn abandon(&mut self, now_us: u64) {
+    /// Stops the run where every answer has been given; since when that is so.
+    fn abandon(&mut self, now_us: u64) -> Option<u64> {
         if self.abandoned_us.is_none() && self.members.iter().all(|member| member.answered) {
             self.abandoned_us = Some(now_us);
             if let Some(stop) = &self.stop {
                 stop();
             }
         }
+        self.abandoned_us
     }
 }
 

@@ -1,4 +1,4 @@
-//! The engine's thread: takes batches, runs them, and sends the answers itself.
+//! Runs a batch and sends the answers.
 
 use std::time::Instant;
 
@@ -11,16 +11,8 @@ use crate::engine::{Engine, Ran, ns_since};
 use crate::fault::Fault;
 use crate::queue::{Pending, Queue};
 
-/// Runs batches for ever.
-pub(crate) fn run(mut engine: Box<dyn Engine>, queue: &Queue) -> ! {
-    loop {
-        let batch = queue.take();
-        serve(engine.as_mut(), queue, &batch);
-        queue.finish();
-    }
-}
-
-fn serve(engine: &mut dyn Engine, queue: &Queue, batch: &[Pending]) {
+/// Runs this batch, and answers each of its requests that is still wanted.
+pub(crate) fn run(engine: &mut dyn Engine, queue: &Queue, batch: &[Pending]) {
     let began = Instant::now();
     let ran = start(engine, queue, batch);
     let (mut ran, began_output) = match ran {

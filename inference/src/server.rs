@@ -1,26 +1,35 @@
-//! The connections' thread: takes connections, reads frames, keeps the queue and its deadlines.
+//! The server: connections, their frames, and the threads that take turns.
+//!
+//! Both threads wait for events, and the kernel wakes one of them for each. That one reads the
+//! request and, where the model is free, runs it and writes the answer; the other meanwhile reads
+//! what comes next, and keeps deadlines. So a single request never passes from thread to thread.
+//! Always true: one thread at a time reads a connection, and one at a time runs the model; events
+//! are told once (edge-triggered), so whoever takes one takes all that is there.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
-use rustix::event::Timespec;
+use parking_lot::Mutex;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use types::frame::Frame;
 
 use crate::check::check;
-use crate::connection::{Connection, Incoming, Landing};
-use crate::engine;
+use crate::connection::{Connection, Landing};
+use crate::engine::{self, Engine};
 use crate::fault::Fault;
 use crate::queue::Queue;
 use crate::runner;
 use crate::task::Task;
 
-/// The listener's number among what is watched; connections count from 1.
+/// Numbers among what is watched; connections count on from them.
 const LISTENER: u64 = 0;
+const TIMER: u64 = 1;
+/// One runs the model, one reads and keeps deadlines; they change places all the time.
+const THREADS: [&str; 2] = ["worker-1", "worker-2"];
 /// Most connections; a gateway keeps a few.
 const CONNECTIONS_MAX: usize = 256;
 /// Events taken at once.
@@ -40,161 +49,147 @@ pub enum Ended {
 /// What keeps the model from being loaded, or the socket from being used.
 pub fn serve(listener: UnixListener, task: &Task) -> Result<Ended, Fault> {
     let engine = engine::load(task)?;
-    let queue = Arc::new(Queue::new(engine.description().clone(), task));
-    let runners = Arc::clone(&queue);
-    std::thread::Builder::new()
-        .name("engine".to_owned())
-        .spawn(move || runner::run(engine, &runners))
-        .map_err(|error| Fault::internal(format!("cannot start the engine's thread: {error}")))?;
     let broken = |error: io::Error| Fault::internal(format!("cannot serve: {error}"));
-    Server::new(listener, queue, task.stuck_ms).map_err(broken)?.run().map_err(broken)
+    let server = Arc::new(Server::new(listener, engine, task).map_err(broken)?);
+    let (tell, told) = mpsc::channel();
+    for name in THREADS {
+        let (server, tell) = (Arc::clone(&server), tell.clone());
+        let serving = move || {
+            // Nobody listens any more where the other thread has told its end.
+            let _ = tell.send(server.run());
+        };
+        std::thread::Builder::new().name(name.to_owned()).spawn(serving).map_err(broken)?;
+    }
+    drop(tell);
+    match told.recv() {
+        Ok(ended) => ended.map_err(broken),
+        Err(_) => Err(Fault::internal("cannot serve: both threads have panicked")),
+    }
 }
 
 struct Server {
     listener: UnixListener,
     epoll: Arc<OwnedFd>,
-    queue: Arc<Queue>,
+    queue: Queue,
+    engine: Mutex<Box<dyn Engine>>,
     description: Bytes,
-    connections: BTreeMap<u64, Incoming>,
+    connections: Mutex<Connections>,
+}
+
+#[derive(Default)]
+struct Connections {
+    open: BTreeMap<u64, Arc<Connection>>,
     last: u64,
-    stuck_us_max: u64,
 }
 
 impl Server {
-    fn new(listener: UnixListener, queue: Arc<Queue>, stuck_ms_max: u64) -> io::Result<Self> {
+    fn new(listener: UnixListener, engine: Box<dyn Engine>, task: &Task) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
+        let queue = Queue::new(engine.description().clone(), task)?;
         let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
-        epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), flags)?;
+        epoll::add(&epoll, queue.timer(), EventData::new_u64(TIMER), flags)?;
         let description = Bytes::from(serde_json::to_vec(queue.model())?);
-        Ok(Self {
-            listener,
-            epoll,
-            queue,
-            description,
-            connections: BTreeMap::new(),
-            last: LISTENER,
-            stuck_us_max: stuck_ms_max.saturating_mul(1_000),
-        })
+        let connections = Mutex::new(Connections { open: BTreeMap::new(), last: TIMER });
+        Ok(Self { listener, epoll, queue, engine: Mutex::new(engine), description, connections })
     }
 
-    fn run(&mut self) -> io::Result<Ended> {
+    /// What each of the threads does.
+    fn run(&self) -> io::Result<Ended> {
         let mut landing = Landing::new();
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
         loop {
-            let next_us = self.queue.expire();
-            let abandoned_us = self.queue.abandoned_for_us();
-            if abandoned_us.is_some_and(|us| us > self.stuck_us_max) {
-                return Ok(Ended::Stuck);
-            }
-            let stuck_us = abandoned_us.map(|us| self.stuck_us_max - us);
-            let wait_us = next_us.into_iter().chain(stuck_us).min();
-            let wait = wait_us.map(timespec);
             events.clear();
             let buffer = rustix::buffer::spare_capacity(&mut events);
-            match epoll::wait(&self.epoll, buffer, wait.as_ref()) {
+            match epoll::wait(&self.epoll, buffer, None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             for event in events.drain(..) {
                 match event.data.u64() {
                     LISTENER => self.accept(),
+                    TIMER if self.queue.expire() => return Ok(Ended::Stuck),
+                    TIMER => {}
                     token => self.serve(token, event.flags, &mut landing),
                 }
             }
+            self.work();
         }
     }
 
-    fn accept(&mut self) {
-        // Where there is no connection after all, or no room for one, the next event tries again.
-        let Ok((stream, _)) = self.listener.accept() else { return };
-        if self.connections.len() >= CONNECTIONS_MAX {
-            return;
-        }
-        self.last += 1;
-        let connection = Connection::new(stream, self.last, Arc::clone(&self.epoll));
-        if let Ok(connection) = connection {
-            self.connections.insert(self.last, Incoming::new(Arc::new(connection)));
+    /// Runs the model while something may run, unless the other thread does so already.
+    fn work(&self) {
+        while let Some(batch) = self.queue.take() {
+            runner::run(self.engine.lock().as_mut(), &self.queue, &batch);
+            self.queue.finish();
         }
     }
 
-    fn serve(&mut self, token: u64, flags: EventFlags, landing: &mut Landing) {
-        let Some(incoming) = self.connections.get_mut(&token) else { return };
-        if flags.contains(EventFlags::OUT) {
-            incoming.connection.flush();
-        }
-        let readable = EventFlags::IN | EventFlags::HUP | EventFlags::ERR;
-        if flags.intersects(readable) && !read(incoming, landing, &self.queue, &self.description) {
-            incoming.connection.close();
-            self.queue.cancel(token, None);
-            self.connections.remove(&token);
-        }
-    }
-}
-
-/// Reads and acts on what came; false when the connection is over.
-fn read(
-    incoming: &mut Incoming,
-    landing: &mut Landing,
-    queue: &Queue,
-    description: &Bytes,
-) -> bool {
-    if !incoming.read(landing) {
-        return false;
-    }
-    loop {
-        match incoming.next() {
-            Ok(Some((number, frame))) => {
-                if !act(&incoming.connection, number, frame, queue, description) {
-                    return false;
+    /// Takes every connection that waits.
+    fn accept(&self) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            let mut connections = self.connections.lock();
+            if connections.open.len() >= CONNECTIONS_MAX {
+                continue;
+            }
+            connections.last += 1;
+            let token = connections.last;
+            // Watched only once it is among the open ones: its first event is told once.
+            if let Ok(connection) = Connection::new(stream, token, Arc::clone(&self.epoll)) {
+                let connection = Arc::new(connection);
+                connections.open.insert(token, Arc::clone(&connection));
+                drop(connections);
+                if connection.watch().is_err() {
+                    self.close(&connection);
                 }
             }
-            Ok(None) => return true,
-            Err(error) => {
-                // Nothing after it can be understood.
-                let fault = Fault::bad(error.to_string());
-                incoming.connection.send(0, &fault.frame());
-                return false;
+        }
+    }
+
+    fn serve(&self, token: u64, flags: EventFlags, landing: &mut Landing) {
+        let found = self.connections.lock().open.get(&token).map(Arc::clone);
+        let Some(connection) = found else { return };
+        if flags.contains(EventFlags::OUT) {
+            connection.flush();
+        }
+        let over = EventFlags::HUP | EventFlags::RDHUP | EventFlags::ERR;
+        if flags.intersects(EventFlags::IN | over) {
+            let act = |number, frame| self.act(&connection, number, frame);
+            if !connection.read(landing, flags.intersects(over), act) {
+                self.close(&connection);
             }
         }
     }
-}
 
-fn act(
-    connection: &Arc<Connection>,
-    number: u64,
-    frame: Frame,
-    queue: &Queue,
-    description: &Bytes,
-) -> bool {
-    match frame {
-        Frame::Infer(infer) => {
-            let budget_us = infer.budget_us;
-            let pushed = check(infer, queue.model())
-                .and_then(|request| queue.push(connection, number, budget_us, request));
-            if let Err(fault) = pushed {
-                connection.send(number, &fault.frame());
-            }
-            true
-        }
-        Frame::Cancel => {
-            queue.cancel(connection.token, Some(number));
-            true
-        }
-        Frame::Describe => {
-            connection.send(number, &Frame::Description { json: description.clone() });
-            true
-        }
-        // Only a worker sends these.
-        Frame::Answer(_) | Frame::Failure { .. } | Frame::Description { .. } => false,
+    fn close(&self, connection: &Connection) {
+        connection.close();
+        self.queue.cancel(connection.token, None);
+        self.connections.lock().open.remove(&connection.token);
     }
-}
 
-/// The kernel waits in whole milliseconds; rounded up, so that it never wakes too early in vain.
-fn timespec(us: u64) -> Timespec {
-    let ms = us.div_ceil(1_000);
-    let (seconds, rest) = (ms / 1_000, ms % 1_000);
-    Timespec {
-        tv_sec: i64::try_from(seconds).unwrap_or(i64::MAX),
-        tv_nsec: i64::try_from(rest * 1_000_000).unwrap_or(0),
+    /// Acts on a frame; false when the connection is over.
+    fn act(&self, connection: &Arc<Connection>, number: u64, frame: Frame) -> bool {
+        match frame {
+            Frame::Infer(infer) => {
+                let budget_us = infer.budget_us;
+                let pushed = check(infer, self.queue.model())
+                    .and_then(|request| self.queue.push(connection, number, budget_us, request));
+                if let Err(fault) = pushed {
+                    connection.send(number, &fault.frame());
+                }
+                true
+            }
+            Frame::Cancel => {
+                self.queue.cancel(connection.token, Some(number));
+                true
+            }
+            Frame::Describe => {
+                connection.send(number, &Frame::Description { json: self.description.clone() });
+                true
+            }
+            // Only a worker sends these.
+            Frame::Answer(_) | Frame::Failure { .. } | Frame::Description { .. } => false,
+        }
     }
 }
