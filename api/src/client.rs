@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::identity::Identity;
+use crate::identity::Shown;
 
 pub use download::Content;
 pub use failure::Error;
@@ -94,8 +94,8 @@ pub struct Settings {
     pub token: Option<String>,
     /// Whom an `https` address has to prove itself by.
     pub trust: Trust,
-    /// The certificate to prove ourselves by, for mutual TLS.
-    pub identity: Option<Identity>,
+    /// What we prove ourselves by, for mutual TLS; it may be replaced later.
+    pub identity: Option<Shown>,
     /// Longest time to connect, in milliseconds.
     pub connect_ms: u64,
     /// Longest time of one call that is no upload, download or watch, in milliseconds.

@@ -5,9 +5,10 @@
 //! mutual TLS. A certificate names its process (organisational unit) and its name (common name).
 //! Always true: keys are ECDSA P-256 made by ring and never leave their process; what a request
 //! asks for beside its public key is ignored; clocks five minutes apart do not matter.
-//! Absent on purpose: revocation lists. Certificates are short-lived, and control refuses a
-//! process it has removed by its name.
+//! Absent on purpose: revocation lists. Certificates are short-lived, and control takes of each
+//! name only the one it signed last, or the one that this was renewed from.
 
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -27,12 +28,15 @@ use x509_parser::time::ASN1Time;
 
 use types::{Digest, Name};
 
+pub use shown::Shown;
+
 /// How far clocks of two machines may differ, in milliseconds.
 const SKEW_MS: u64 = 5 * 60_000;
 const DAY_MS: u64 = 24 * 3_600_000;
 /// How long the authority and a self-signed certificate last: five years.
 const AUTHORITY_LIFETIME_MS: u64 = 5 * 365 * DAY_MS;
-/// How long a process may use its certificate before it asks again: 30 days.
+/// How long the certificate of an agent or gateway holds unless control is told otherwise: 30
+/// days. It is renewed well before.
 pub const PROCESS_LIFETIME_MS: u64 = 30 * DAY_MS;
 const ORGANIZATION: &str = "Freehold";
 
@@ -45,6 +49,8 @@ pub enum Error {
     NotPem,
     #[error("the certificate cannot be read")]
     Unreadable,
+    #[error("the certificate or its key cannot be used")]
+    Unusable(#[source] rustls::Error),
     #[error("the certificate was not made for a process of a Freehold cloud")]
     Foreign,
     #[error("{text:?} is not a process: use control, agent or gateway")]
@@ -105,6 +111,8 @@ pub struct Subject {
 pub struct Facts {
     /// Host names and IP addresses it is valid for.
     pub names: Vec<String>,
+    /// When one that Freehold made was made, by the clock of who signed it.
+    pub made_at_ms: u64,
     pub expires_at_ms: u64,
     /// SHA-256 of the certificate.
     pub fingerprint: Digest,
@@ -293,6 +301,8 @@ pub fn facts(pem: &str) -> Result<Facts, Error> {
     let names = names.map(|names| names.value.general_names.as_slice()).unwrap_or_default();
     Ok(Facts {
         names: names.iter().filter_map(name_text).collect(),
+        // It holds from a little earlier on, for clocks that differ.
+        made_at_ms: ms(parsed.validity().not_before).saturating_add(SKEW_MS),
         expires_at_ms: expires_at_ms(&parsed),
         fingerprint: fingerprint(leaf),
     })
@@ -372,8 +382,11 @@ fn dns(name: &str) -> Result<SanType, Error> {
 }
 
 fn expires_at_ms(certificate: &X509Certificate<'_>) -> u64 {
-    let seconds = certificate.validity().not_after.timestamp();
-    u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000)
+    ms(certificate.validity().not_after)
+}
+
+fn ms(time: ASN1Time) -> u64 {
+    u64::try_from(time.timestamp()).unwrap_or(0).saturating_mul(1_000)
 }
 
 fn name_text(name: &GeneralName<'_>) -> Option<String> {

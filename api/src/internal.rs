@@ -56,6 +56,22 @@ pub struct Enrolled {
     pub authority_pem: String,
 }
 
+/// Asks for the next certificate: `POST /internal/v1/renew`, where the one in use is the proof and
+/// says for whom; answered by [`Renewed`]. Repeating it gives another certificate that is as good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renew {
+    /// A certificate signing request of a new key, PEM.
+    pub request_pem: String,
+}
+
+/// The next certificate, and the authority that control shows itself by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    pub certificate_pem: String,
+    pub authority_pem: String,
+}
+
 /// What a host has and holds; sent at start, on change and every five seconds:
 /// `PUT /internal/v1/hosts/{host}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

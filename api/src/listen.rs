@@ -2,8 +2,9 @@
 //! TLS, HTTP/1.1 and HTTP/2.
 //!
 //! Always true: every connection has a limit on how long it may stay silent before its first
-//! request; who is at the other end is in the extensions of every request as [`Peer`]; after the
-//! stop nothing is accepted, and what is in flight has the grace to finish.
+//! request, and takes none once the certificate that opened it is over; who is at the other end is
+//! in the extensions of every request as [`Peer`]; after the stop nothing is accepted, and what is
+//! in flight has the grace to finish.
 //! Absent on purpose: routing, limits per caller, logs of requests. This is the hot path: per
 //! request it costs one clone of the service and one entry in the request's extensions.
 
@@ -140,7 +141,7 @@ pub enum Error {
     File { action: &'static str, path: PathBuf, source: io::Error },
     #[error("the certificate or its key cannot be used")]
     Tls(#[source] rustls::Error),
-    #[error("the certificate or its key cannot be used")]
+    #[error(transparent)]
     Identity(#[from] identity::Error),
 }
 

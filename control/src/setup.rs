@@ -32,6 +32,9 @@ pub struct Settings {
     /// How long something nobody uses is kept before it is garbage, in milliseconds: longer than
     /// any upload takes.
     pub garbage_grace_ms: u64,
+    /// How long the certificate of an agent or gateway holds, in milliseconds. It renews it by
+    /// itself, so a shorter time costs little, and a stolen one is of less use.
+    pub certificate_ms: u64,
 }
 
 /// Why a control plane cannot start.

@@ -9,7 +9,10 @@ mod enrolment;
 mod files;
 mod gateway;
 mod master_key;
+mod renewal;
 mod signals;
+
+use std::sync::Arc;
 
 use api::listen::{self, Listener, Tls};
 use workflow::{Clock, Tasks};
@@ -158,10 +161,11 @@ pub async fn gateway(arguments: ProcessArguments) -> Result<(), Failure> {
     let settings = Settings::resolve(arguments.server)?;
     let _telemetry = telemetry::start(&settings, "gateway")?;
     let clock = Clock::system();
-    let files = Files::open(&settings.data)?;
-    let enrolled = enrolment::read(&files, "gateway")?;
-    let control = enrolment::control_of(arguments.control, &enrolled)?;
+    let files = Arc::new(Files::open(&settings.data)?);
+    let enrolled = enrolment::read(&files, "gateway", clock.now_ms())?;
+    let control = enrolled.control(arguments.control)?;
     let parts = Parts::new(&settings);
+    enrolled.keep_valid(&control, &files, (&clock, &parts.work))?;
     let gateway = gateway::remote(&settings, &enrolled, &control, (&clock, &parts.work))?;
     let public = gateway::serve(&settings, &files, &gateway, (&clock, &parts.listeners)).await?;
     note(&format!("gateway answers at {} and {}", public.http, public.grpc))?;
@@ -178,15 +182,16 @@ pub async fn agent(arguments: ProcessArguments) -> Result<(), Failure> {
     let settings = Settings::resolve(arguments.server)?;
     let _telemetry = telemetry::start(&settings, "agent")?;
     let clock = Clock::system();
-    let files = Files::open(&settings.data)?;
-    let enrolled = enrolment::read(&files, "agent")?;
-    let control = enrolment::control_of(arguments.control, &enrolled)?;
+    let files = Arc::new(Files::open(&settings.data)?);
+    let enrolled = enrolment::read(&files, "agent", clock.now_ms())?;
+    let control = enrolled.control(arguments.control)?;
     let parts = Parts::new(&settings);
+    enrolled.keep_valid(&control, &files, (&clock, &parts.work))?;
     let listen = arguments.listen_data.unwrap_or_else(|| ([127, 0, 0, 1], DATA_PORT).into());
     let wiring = (&clock, &parts.work);
     let address =
         agent::run_remote(&settings, &files, (&enrolled, &control), listen, wiring).await?;
-    note(&format!("agent {} runs; gateways reach its instances at {address}", enrolled.name))?;
+    note(&format!("agent {} runs; gateways reach its instances at {address}", enrolled.name()))?;
     signals::wait().await?;
     parts.stop().await;
     Ok(())

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 
+use api::identity::PROCESS_LIFETIME_MS;
+
 use crate::exit::Failure;
 
 /// Variables that are read elsewhere than in [`ServerArguments`].
@@ -86,6 +88,8 @@ settings! {
     body_limit: u64, "FREEHOLD_BODY_LIMIT", value_name = "MIB";
     /// Seconds that in-flight requests may take to finish at a stop [default: 20]
     stop_grace: u64, "FREEHOLD_STOP_GRACE", value_name = "SECONDS";
+    /// Seconds that a certificate of an agent or gateway holds; each renews its own in time [default: 2592000, 30 days]
+    certificate_lifetime: u64, "FREEHOLD_CERTIFICATE_LIFETIME", value_name = "SECONDS";
     /// Which log lines: error, warn, info, debug, or tracing's filter syntax [default: info]
     log: String, "FREEHOLD_LOG", value_name = "FILTER";
     /// text or json [default: text]
@@ -113,12 +117,17 @@ pub struct Settings {
     pub rate_limit: u32,
     pub body_bytes_max: u64,
     pub stop_grace_ms: u64,
+    pub certificate_ms: u64,
     pub log: String,
     pub log_json: bool,
     pub otlp: Option<String>,
 }
 
 const MIB: u64 = 1 << 20;
+/// The shortest lifetime of a certificate: the last third of it has to do for the next one.
+const CERTIFICATE_MS_MIN: u64 = 10_000;
+/// The longest one: a year. Revoking one that was stolen needs its process to enrol again.
+const CERTIFICATE_MS_MAX: u64 = 365 * 24 * 3_600_000;
 
 impl Settings {
     /// Reads the file, where one is named, and fills in the defaults.
@@ -138,6 +147,7 @@ impl Settings {
                 return Err(Failure::usage(format!("--log-format {other:?}: use text or json")));
             }
         };
+        let certificate_ms = given.certificate_lifetime.map(certificate_ms).transpose()?;
         Ok(Self {
             listen,
             listen_grpc: given.listen_grpc.unwrap_or_else(|| beside(listen, 1)),
@@ -157,12 +167,22 @@ impl Settings {
             rate_limit: given.rate_limit.unwrap_or(0),
             body_bytes_max: given.body_limit.unwrap_or(64).saturating_mul(MIB),
             stop_grace_ms: given.stop_grace.unwrap_or(20).saturating_mul(1_000),
+            certificate_ms: certificate_ms.unwrap_or(PROCESS_LIFETIME_MS),
             log: given.log.unwrap_or_else(|| "info".to_owned()),
             log_json,
             otlp: given.otlp,
             data,
         })
     }
+}
+
+/// A lifetime of certificates in milliseconds, from seconds.
+fn certificate_ms(seconds: u64) -> Result<u64, Failure> {
+    let ms = seconds.saturating_mul(1_000);
+    if (CERTIFICATE_MS_MIN..=CERTIFICATE_MS_MAX).contains(&ms) {
+        return Ok(ms);
+    }
+    Err(Failure::usage(format!("--certificate-lifetime {seconds}: use 10 to 31536000 seconds")))
 }
 
 /// The port `steps` after another; any port after any port.
@@ -245,6 +265,20 @@ mod tests {
         let settings = Settings::resolve(flags.or(file)).unwrap();
         assert_eq!((settings.domain.as_str(), settings.rate_limit), ("b.example", 7));
         assert_eq!(settings.listen_grpc.port(), 8001);
+    }
+
+    #[test]
+    fn certificates_hold_neither_too_short_nor_too_long() {
+        let resolve = |seconds| {
+            let certificate_lifetime = Some(seconds);
+            let given = ServerArguments { certificate_lifetime, ..ServerArguments::default() };
+            Settings::resolve(given).map(|settings| settings.certificate_ms)
+        };
+        assert_eq!(resolve(10).unwrap(), 10_000);
+        assert_eq!(resolve(31_536_000).unwrap(), CERTIFICATE_MS_MAX);
+        for wrong in [0, 9, 31_536_001, u64::MAX] {
+            assert_eq!(resolve(wrong).unwrap_err().exit, 2);
+        }
     }
 
     #[test]

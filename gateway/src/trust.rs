@@ -1,27 +1,27 @@
 //! How a gateway proves itself to other processes of the cloud, and knows them.
 //!
 //! Always true: both sides show certificates of the cloud's own authority; an agent is known by
-//! what its certificate says it is, since instances are found by id and not by host name.
+//! what its certificate says it is, since instances are found by id and not by host name; every
+//! new connection shows the certificate that is in use by then.
 
 use std::sync::Arc;
 
-use api::identity::{self, Identity, Process};
-use rustls::client::WebPkiServerVerifier;
+use api::identity::{self, Process, Shown};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::ring;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// The certificate of this gateway and the authority it trusts.
+/// What this gateway shows, and the authority it trusts.
 #[derive(Clone, Debug)]
 pub struct Proof {
     /// The cloud's authority, PEM.
     pub authority_pem: String,
-    /// This gateway's certificate and key.
-    pub identity: Identity,
+    /// This gateway's certificate and key, which may be replaced while it runs.
+    pub identity: Shown,
 }
 
 /// A certificate or key that cannot be used.
@@ -66,14 +66,13 @@ fn config(
     proof: &Proof,
     verifier: Arc<dyn ServerCertVerifier>,
 ) -> Result<Arc<ClientConfig>, Error> {
-    let key = PrivateKeyDer::from_pem_slice(proof.identity.key_pem.as_bytes())
-        .map_err(|cause| Error::Tls(cause.to_string()))?;
-    let chain = identity::chain(&proof.identity.certificate_pem)?;
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_auth_cert(chain, key)?;
+        .with_client_cert_resolver(Arc::new(proof.identity.clone()));
+    // A resumed session would show what the first one showed.
+    config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }
 

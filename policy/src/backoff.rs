@@ -36,7 +36,7 @@ pub fn pause_ms(failures: u32, ms_min: u64, ms_max: u64, seed: u64) -> u64 {
 }
 
 /// Spreads a seed over all 64 bits. Source: `SplitMix64`, Steele, Lea and Flood, 2014.
-fn mix(seed: u64) -> u64 {
+pub(crate) fn mix(seed: u64) -> u64 {
     let mut word = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

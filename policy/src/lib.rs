@@ -15,3 +15,4 @@ pub mod linking;
 pub mod placement;
 pub mod ranking;
 pub mod rate;
+pub mod renewal;

@@ -3,7 +3,7 @@
 //! Always true: a host's generation never goes down; a report of an earlier start of its agent is
 //! refused; gateways hear when a host's data address changes.
 
-use types::{Digest, HostId, Name};
+use types::{HostId, Name};
 
 use crate::Tx;
 use crate::error::Error;
@@ -27,8 +27,6 @@ pub struct HostRow {
     pub seen_at_ms: u64,
     /// Whether its agent runs in the control plane's process.
     pub local: bool,
-    /// SHA-256 of its certificate, for one that enrolled.
-    pub certificate: Option<Digest>,
 }
 
 /// What a host says of itself.
@@ -52,7 +50,6 @@ fn host(row: &Row) -> Result<HostRow, Error> {
         features: row.get("features")?,
         seen_at_ms: row.get("seen_at_ms")?,
         local: row.get("local")?,
-        certificate: row.get("certificate")?,
     })
 }
 
@@ -68,7 +65,6 @@ pub async fn host_insert(tx: &mut Tx<'_>, row: &HostRow) -> Result<(), Error> {
         .bind(&row.features)
         .bind(&row.seen_at_ms)
         .bind(&row.local)
-        .bind(&row.certificate)
         .run()
         .await?;
     Ok(())
@@ -124,14 +120,4 @@ pub async fn host_report(
         feed_bump(tx, Topic::Routes);
     }
     Ok(())
-}
-
-/// Stores the certificate of a host that enrolled.
-pub async fn host_certify(tx: &mut Tx<'_>, id: HostId, certificate: &Digest) -> Result<(), Error> {
-    let text = "UPDATE hosts SET certificate = $2 WHERE id = $1";
-    let changed = tx.sql("certify a host", text).bind(&id).bind(certificate).run().await?;
-    if changed == 1 {
-        return Ok(());
-    }
-    Err(Error::NotFound { what: "host", id: id.to_string() })
 }

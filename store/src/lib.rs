@@ -23,6 +23,7 @@ mod watchers;
 mod words;
 
 pub mod accounts;
+pub mod certificates;
 pub mod chunks;
 pub mod endpoints;
 pub mod enrolments;

@@ -101,13 +101,24 @@ impl Cloud {
 
     /// Separate processes over PostgreSQL and S3; none, said aloud, where PostgreSQL is missing.
     pub async fn apart(program: &str) -> Option<Self> {
+        Self::apart_with(program, &[]).await
+    }
+
+    /// The same, with these flags of control.
+    pub async fn apart_with(program: &str, flags: &[&str]) -> Option<Self> {
         let database = Postgres::find()?.make_database();
-        Some(Self::apart_over(program, database).await)
+        let mut cloud = Self::new(program);
+        cloud.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+        Some(cloud.begin_apart(database).await)
     }
 
     /// Separate processes over this database and S3.
     pub async fn apart_over(program: &str, database: String) -> Self {
-        let mut cloud = Self::new(program);
+        Self::new(program).begin_apart(database).await
+    }
+
+    async fn begin_apart(self, database: String) -> Self {
+        let mut cloud = self;
         let s3 = S3::start();
         cloud.apart = true;
         cloud.flags.extend(["--database".to_owned(), database]);

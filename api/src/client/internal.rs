@@ -9,14 +9,19 @@ use types::{AccountId, HostId, InstanceId};
 use super::call::Call;
 use super::{Client, Error};
 use crate::internal::{
-    Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Routes,
-    UsageReport, Watch,
+    Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
+    Routes, UsageReport, Watch,
 };
 
 impl Client {
     /// Has a certificate signed; the token is the proof. `POST /internal/v1/enrol`
     pub async fn enrol(&self, request: &Enrol) -> Result<Enrolled, Error> {
         self.ask(Call::post("/internal/v1/enrol").json(request)).await
+    }
+
+    /// Has the next certificate signed; the one in use is the proof. `POST /internal/v1/renew`
+    pub async fn renew(&self, request: &Renew) -> Result<Renewed, Error> {
+        self.ask(Call::post("/internal/v1/renew").json(request).repeatable()).await
     }
 
     /// Tells what a host has. `PUT /internal/v1/hosts/{host}`

@@ -4,17 +4,16 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::Error;
-use crate::identity::{self, Identity};
+use crate::identity::{self, Shown};
 use types::Digest;
 
 /// Whom an `https` address has to prove itself by.
@@ -32,7 +31,7 @@ pub enum Trust {
 pub(super) fn config(
     base: &str,
     trust: &Trust,
-    identity: Option<&Identity>,
+    identity: Option<&Shown>,
 ) -> Result<Option<ClientConfig>, Error> {
     let provider = Arc::new(ring::default_provider());
     let https = base.starts_with("https:");
@@ -60,13 +59,11 @@ pub(super) fn config(
     };
     let mut config = match identity {
         None => builder.with_no_client_auth(),
-        Some(identity) => {
-            let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes());
-            let key = key.map_err(|_| Error::Settings {
-                what: "the private key is no PEM key: enrol again".to_owned(),
-            })?;
-            let chain = identity::chain(&identity.certificate_pem)?;
-            builder.with_client_auth_cert(chain, key).map_err(|cause| unusable(&cause))?
+        Some(shown) => {
+            let mut config = builder.with_client_cert_resolver(Arc::new(shown.clone()));
+            // A resumed session would show what the first one showed.
+            config.resumption = Resumption::disabled();
+            config
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

@@ -21,7 +21,9 @@ fn a_signed_certificate_names_its_process_and_nothing_the_request_asked_for() {
     let subject = subject(&chain[0]).unwrap();
     assert_eq!((subject.process, subject.name.as_str()), (Process::Agent, "rack-1"));
     assert_eq!(subject.expires_at_ms, NOW_MS + PROCESS_LIFETIME_MS);
-    assert_eq!(facts(&signed).unwrap().names, ["rack-1.agent.freehold.internal"]);
+    let facts = facts(&signed).unwrap();
+    assert_eq!(facts.names, ["rack-1.agent.freehold.internal"]);
+    assert_eq!((facts.made_at_ms, facts.expires_at_ms), (NOW_MS, subject.expires_at_ms));
     let (_, parsed) = X509Certificate::from_der(&chain[0]).unwrap();
     assert!(!parsed.is_ca());
 }

@@ -1,10 +1,12 @@
 //! One connection: handshake, requests, orderly end.
 //!
-//! States: handshake, silent (no request yet), serving, draining (after the stop), closed.
+//! States: handshake, silent (no request yet), serving, draining (after the stop, or when the
+//! client's certificate is over), closed.
 //! Always true: handshake and silence end by themselves; a broken connection is the client's
 //! business and is logged at DEBUG only.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +16,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower::util::Oneshot;
@@ -93,7 +96,8 @@ impl Server {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let spoke = Arc::new(AtomicBool::new(false));
-        let service = WithPeer { service, peer, spoke: Arc::clone(&spoke) };
+        let mut over = pin!(over(&peer));
+        let service = WithPeer { service, peer: peer.clone(), spoke: Arc::clone(&spoke) };
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
         let silence = Duration::from_millis(self.limits.header_read_ms);
         let mut silence = pin!(tokio::time::sleep(silence));
@@ -111,6 +115,11 @@ impl Server {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
+                () = over.as_mut(), if !draining => {
+                    // The client comes back with its next certificate, where it has one.
+                    draining = true;
+                    connection.as_mut().graceful_shutdown();
+                }
                 () = silence.as_mut(), if silent => {
                     silent = false;
                     if !spoke.load(Ordering::Relaxed) {
@@ -121,6 +130,14 @@ impl Server {
             }
         }
     }
+}
+
+/// Waits until the client's certificate is over; for ever, where it showed none.
+async fn over(peer: &Peer) {
+    let Peer::Certificate(subject) = peer else { return pending().await };
+    let now = Duration::from_secs(UnixTime::now().as_secs());
+    let end = Duration::from_millis(subject.expires_at_ms);
+    tokio::time::sleep(end.saturating_sub(now)).await;
 }
 
 /// The service, and who is at the other end of this connection.

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::client::{self, Client, Settings, Trust};
-use crate::identity::{Authority, Identity, Process, SigningRequest, Validity};
+use crate::identity::{Authority, Identity, Process, Shown, SigningRequest, Validity};
 
 const FAR_MS: u64 = 20 * 365 * 24 * 3_600_000;
 
@@ -48,6 +48,10 @@ impl Server {
     }
 
     fn client(&self, trust: Trust, identity: Option<Identity>) -> Client {
+        self.client_showing(trust, identity.map(|identity| Shown::new(&identity).unwrap()))
+    }
+
+    fn client_showing(&self, trust: Trust, identity: Option<Shown>) -> Client {
         let scheme = if trust == Trust::System { "http" } else { "https" };
         let text = match &self.address {
             Address::Tcp(address) => format!("{scheme}://{address}"),
@@ -79,14 +83,18 @@ fn tls(names: &[&str], clients: Clients<'_>, authority: Option<&Authority>) -> (
             authority.control(&names, Validity { now_ms: now_ms(), lifetime_ms: FAR_MS }).unwrap()
         }
     };
-    let tls = Tls::new(&identity, clients).unwrap();
+    let tls = Tls::new(&Shown::new(&identity).unwrap(), clients).unwrap();
     (identity, tls)
 }
 
 fn agent(authority: &Authority) -> Identity {
+    agent_for(authority, "rack-1", FAR_MS)
+}
+
+fn agent_for(authority: &Authority, name: &str, lifetime_ms: u64) -> Identity {
     let request = SigningRequest::new().unwrap();
-    let validity = Validity { now_ms: now_ms(), lifetime_ms: FAR_MS };
-    let name = "rack-1".parse().unwrap();
+    let validity = Validity { now_ms: now_ms(), lifetime_ms };
+    let name = name.parse().unwrap();
     let certificate_pem =
         authority.sign(&request.request_pem, Process::Agent, &name, validity).unwrap();
     Identity { certificate_pem, key_pem: request.key_pem }
@@ -158,12 +166,39 @@ async fn who_enrols_has_no_certificate_and_knows_the_authority_by_its_digest() {
 
 #[tokio::test]
 async fn a_replaced_certificate_is_shown_from_the_next_handshake_on() {
-    let (_, tls) = tls(&["localhost"], Clients::Anybody, None);
-    let server = Server::start("127.0.0.1:0", Limits::default(), Some(tls.clone()), who()).await;
-    let next = identity::self_signed(&["localhost".to_owned()], now_ms()).unwrap();
-    tls.replace(&next).unwrap();
+    let own = || identity::self_signed(&["localhost".to_owned()], now_ms()).unwrap();
+    let shown = Shown::new(&own()).unwrap();
+    let tls = Tls::new(&shown, Clients::Anybody).unwrap();
+    let server = Server::start("127.0.0.1:0", Limits::default(), Some(tls), who()).await;
+    let next = own();
+    shown.replace(&next).unwrap();
+    let broken = Identity { key_pem: own().key_pem, ..next.clone() };
+    assert!(matches!(shown.replace(&broken), Err(identity::Error::Unusable(_))));
     let trust = Trust::Authority(next.certificate_pem);
     assert!(server.client(trust, None).openapi().await.is_ok());
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_client_shows_its_next_certificate_once_the_one_before_is_over() {
+    let authority = Authority::create(now_ms()).unwrap();
+    let must = Clients::MustProve(authority.certificate_pem());
+    let (_, tls) = tls(&["127.0.0.1"], must, Some(&authority));
+    let server = Server::start("127.0.0.1:0", Limits::default(), Some(tls), who()).await;
+    let trust = Trust::Authority(authority.certificate_pem().to_owned());
+    let shown = Shown::new(&agent_for(&authority, "short", 3_000)).unwrap();
+    let client = server.client_showing(trust, Some(shown.clone()));
+    assert_eq!(client.openapi().await.unwrap(), "agent short HTTP/2.0");
+    shown.replace(&agent(&authority)).unwrap();
+    // The connection that is open is what it was; no request is lost when it ends.
+    loop {
+        let answer = client.openapi().await.unwrap();
+        if answer == "agent rack-1 HTTP/2.0" {
+            break;
+        }
+        assert_eq!(answer, "agent short HTTP/2.0");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     server.stopped().await;
 }
 

@@ -1,7 +1,8 @@
 //! TLS of a listener: its certificate, and which client certificates it takes.
 //!
-//! Always true: TLS 1.2 or later by ring; HTTP/2 is preferred where the client has it; a private
-//! key is written readable by its owner only.
+//! Always true: TLS 1.2 or later by ring; HTTP/2 is preferred where the client has it; who may be
+//! asked for a certificate shows it at every handshake; a private key is written readable by its
+//! owner only.
 //! Absent on purpose: asking a public authority for certificates.
 
 use std::fs;
@@ -9,21 +10,19 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls_pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::{Error, Peer};
-use crate::identity::{self, Identity};
+use crate::identity::{self, Identity, Shown};
 
 /// Which clients are asked for a certificate of an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +35,10 @@ pub enum Clients<'a> {
     MustProve(&'a str),
 }
 
-/// What a TLS listener shows and demands. Cheap to clone; clones share the certificate.
+/// What a TLS listener shows and demands. Cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
     acceptor: TlsAcceptor,
-    shown: Arc<Shown>,
 }
 
 impl std::fmt::Debug for Tls {
@@ -53,9 +51,9 @@ impl std::fmt::Debug for Tls {
 const RENEW_BEFORE_MS: u64 = 30 * 24 * 3_600_000;
 
 impl Tls {
-    /// Shows this certificate (a chain, leaf first) and asks clients for theirs as `clients` says.
-    pub fn new(identity: &Identity, clients: Clients<'_>) -> Result<Self, Error> {
-        let shown = Arc::new(Shown(RwLock::new(Arc::new(certified(identity)?))));
+    /// Shows this identity, also after it was replaced, and asks clients for theirs as `clients`
+    /// says.
+    pub fn new(shown: &Shown, clients: Clients<'_>) -> Result<Self, Error> {
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -74,9 +72,14 @@ impl Tls {
                 builder.with_client_cert_verifier(verifier.map_err(refused)?)
             }
         };
-        let mut config = builder.with_cert_resolver(Arc::clone(&shown) as _);
+        let mut config = builder.with_cert_resolver(Arc::new(shown.clone()));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), shown })
+        if clients != Clients::Anybody {
+            // A resumed session has the client certificate of the first one, over or not.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
     }
 
     /// The certificate this installation made for itself, kept as `certificate.pem` and `key.pem`
@@ -104,13 +107,6 @@ impl Tls {
         Ok(Identity { certificate_pem: read(certificate)?, key_pem: read(key)? })
     }
 
-    /// Shows another certificate from the next handshake on.
-    pub fn replace(&self, identity: &Identity) -> Result<(), Error> {
-        let key = Arc::new(certified(identity)?);
-        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = key;
-        Ok(())
-    }
-
     pub async fn accept(
         &self,
         stream: TcpStream,
@@ -127,23 +123,6 @@ impl Tls {
         };
         Ok((stream, peer))
     }
-}
-
-/// The certificate that is shown now.
-#[derive(Debug)]
-struct Shown(RwLock<Arc<CertifiedKey>>);
-
-impl ResolvesServerCert for Shown {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
-    }
-}
-
-fn certified(identity: &Identity) -> Result<CertifiedKey, Error> {
-    let chain = identity::chain(&identity.certificate_pem)?;
-    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes())
-        .map_err(|cause| Error::Tls(rustls::Error::General(format!("private key: {cause}"))))?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(Error::Tls)
 }
 
 fn roots(authority_pem: &str) -> Result<RootCertStore, Error> {

@@ -1,7 +1,8 @@
 //! `/internal/v1`: what agents and gateways call.
 //!
 //! Always true: the listener says who is at the other end: this machine's owner over the Unix
-//! socket, or a process by its certificate. Nobody else gets further than enrolling.
+//! socket, or a process by its certificate, which has to be the one that counts for its name.
+//! Nobody else gets further than enrolling.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -10,10 +11,10 @@ use axum::routing::{get, post, put};
 use futures::TryStreamExt as _;
 use http::StatusCode;
 
-use api::identity::Process;
+use api::identity::{Process, Subject};
 use api::internal::{
-    Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Routes,
-    UsageReport, Watch,
+    Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
+    Routes, UsageReport, Watch,
 };
 use api::listen::Peer;
 use types::{AccountId, HostId, InstanceId};
@@ -30,6 +31,7 @@ pub fn routes() -> Router<Control> {
         .layer(DefaultBodyLimit::disable());
     Router::new()
         .route("/internal/v1/enrol", post(enrol))
+        .route("/internal/v1/renew", post(renew))
         .route("/internal/v1/hosts/{host}", put(report_host))
         .route("/internal/v1/hosts/{host}/assignments", get(assignments))
         .route("/internal/v1/instances/{instance}/report", put(report))
@@ -63,13 +65,29 @@ async fn only_agent_of(control: &Control, peer: &Peer, id: InstanceId) -> Result
     only_agent(control, peer, row.host_id).await
 }
 
-fn only_gateway(control: &Control, peer: &Peer) -> Result<(), Error> {
+async fn only_gateway(control: &Control, peer: &Peer) -> Result<(), Error> {
     match peer {
         Peer::Local => {}
-        Peer::Certificate(subject) if subject.process == Process::Gateway => {}
+        Peer::Certificate(subject) if subject.process == Process::Gateway => {
+            enrolments::known(control, subject).await?;
+        }
         _ => return Err(Error::Unauthenticated),
     }
     control.authorize_gateway()
+}
+
+/// Lets through an agent or gateway that showed a certificate, and says who it is.
+async fn only_enrolled<'p>(control: &Control, peer: &'p Peer) -> Result<&'p Subject, Error> {
+    let Peer::Certificate(subject) = peer else { return Err(Error::Unauthenticated) };
+    match subject.process {
+        Process::Agent => {
+            let host = enrolments::host_of(control, subject).await?;
+            control.authorize_agent(host, host)?;
+        }
+        Process::Gateway => only_gateway(control, peer).await?,
+        Process::Control => return Err(Error::Unauthenticated),
+    }
+    Ok(subject)
 }
 
 async fn enrol(
@@ -77,6 +95,15 @@ async fn enrol(
     Json(request): Json<Enrol>,
 ) -> Result<Json<Enrolled>, ApiError> {
     Ok(Json(enrolments::enrol(&control, request).await?))
+}
+
+async fn renew(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Json(request): Json<Renew>,
+) -> Result<Json<Renewed>, ApiError> {
+    let subject = only_enrolled(&control, &peer).await?;
+    Ok(Json(enrolments::renew(&control, subject, request).await?))
 }
 
 async fn report_host(
@@ -150,7 +177,7 @@ async fn watch_routes(
     Extension(peer): Extension<Peer>,
     Query(watch): Query<Watch>,
 ) -> Result<Json<Routes>, ApiError> {
-    only_gateway(&control, &peer)?;
+    only_gateway(&control, &peer).await?;
     Ok(Json(routing::watch(&control, watch).await?))
 }
 
@@ -159,7 +186,7 @@ async fn report_usage(
     Extension(peer): Extension<Peer>,
     Json(report): Json<UsageReport>,
 ) -> Result<StatusCode, ApiError> {
-    only_gateway(&control, &peer)?;
+    only_gateway(&control, &peer).await?;
     usage::record(&control, report).await?;
     Ok(StatusCode::NO_CONTENT)
 }

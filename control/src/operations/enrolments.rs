@@ -1,12 +1,16 @@
-//! Enrolments: how an agent or gateway of another machine gets its certificate.
+//! Enrolments: how an agent or gateway of another machine gets its certificate, and the next one.
+//!
+//! Always true: a token gives one certificate; what a certificate says of its holder is control's
+//! word, never the holder's; of each name only the last enrolment counts.
 
 use access::{Action, Resource};
-use api::identity::{EnrolmentToken, PROCESS_LIFETIME_MS, Process, Validity};
-use api::internal::{Enrol, Enrolled};
+use api::identity::{EnrolmentToken, Process, Subject, Validity};
+use api::internal::{Enrol, Enrolled, Renew, Renewed};
 use api::status::{CreateEnrolment, Enrolment};
+use store::certificates::{certificate_counts, certificate_renew, certificate_store};
 use store::enrolments::{self as rows, EnrolmentRow, enrolment_insert, enrolment_take};
-use store::hosts::{HostRow, host_certify, host_fetch_by_name, host_insert};
-use types::{Digest, ErrorKind, HostId};
+use store::hosts::{HostRow, host_fetch_by_name, host_insert};
+use types::{Digest, ErrorKind, HostId, Name};
 
 use crate::caller::Caller;
 use crate::{Control, Error};
@@ -74,33 +78,70 @@ pub async fn enrol(control: &Control, request: Enrol) -> Result<Enrolled, Error>
         rows::Process::Agent => Process::Agent,
         rows::Process::Gateway => Process::Gateway,
     };
-    let validity = Validity { now_ms, lifetime_ms: PROCESS_LIFETIME_MS };
-    let certificate_pem = control
-        .authority()
-        .sign(&request.request_pem, process, &row.name, validity)
-        .map_err(|_| Error::invalid("the certificate signing request cannot be signed"))?;
-    let host = match row.process {
-        rows::Process::Agent => Some(host(control, &row, &certificate_pem).await?),
-        rows::Process::Gateway => None,
-    };
+    let signed = sign(control, &request.request_pem, (process, &row.name))?;
+    let host = settle(control, &row, signed.fingerprint).await?;
     Ok(Enrolled {
         process: process.as_str().to_owned(),
         name: row.name,
         host,
-        certificate_pem,
+        certificate_pem: signed.certificate_pem,
         authority_pem: control.authority().certificate_pem().to_owned(),
     })
 }
 
-/// The host of an agent: the one that had this name, or a new one.
-async fn host(
+/// Signs the next certificate of the process that showed one. That one counts until the next one
+/// is renewed in its turn, for the case that this answer is lost.
+pub async fn renew(control: &Control, subject: &Subject, request: Renew) -> Result<Renewed, Error> {
+    let signed = sign(control, &request.request_pem, (subject.process, &subject.name))?;
+    let (process, name) = (stored(subject)?, subject.name.clone());
+    let (shown, next) = (subject.fingerprint, signed.fingerprint);
+    let renewed = control
+        .shared
+        .store
+        .transact("renew a certificate", |tx| {
+            let name = name.clone();
+            Box::pin(async move { certificate_renew(tx, (process, &name), &shown, &next).await })
+        })
+        .await;
+    match renewed {
+        Ok(()) => Ok(Renewed {
+            certificate_pem: signed.certificate_pem,
+            authority_pem: control.authority().certificate_pem().to_owned(),
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::Unauthenticated),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A certificate, and what it is known by.
+struct Signed {
+    certificate_pem: String,
+    fingerprint: Digest,
+}
+
+fn sign(
+    control: &Control,
+    request_pem: &str,
+    (process, name): (Process, &Name),
+) -> Result<Signed, Error> {
+    let lifetime_ms = control.shared.settings.certificate_ms;
+    let validity = Validity { now_ms: control.now_ms(), lifetime_ms };
+    let certificate_pem = control
+        .authority()
+        .sign(request_pem, process, name, validity)
+        .map_err(|_| Error::invalid("the certificate signing request cannot be signed"))?;
+    let facts = api::identity::facts(&certificate_pem)
+        .map_err(|error| Error::internal("could not read a certificate", error))?;
+    Ok(Signed { certificate_pem, fingerprint: facts.fingerprint })
+}
+
+/// Makes this certificate the one that counts for its name. An agent has a host: the one that had
+/// this name, or a new one.
+async fn settle(
     control: &Control,
     row: &EnrolmentRow,
-    certificate_pem: &str,
-) -> Result<HostId, Error> {
-    let fingerprint = api::identity::facts(certificate_pem)
-        .map_err(|error| Error::internal("could not read a certificate", error))?
-        .fingerprint;
+    certificate: Digest,
+) -> Result<Option<HostId>, Error> {
     let fresh = HostRow {
         id: HostId::new(control.clock().uuid()),
         name: row.name.clone(),
@@ -111,36 +152,49 @@ async fn host(
         features: serde_json::Value::Array(Vec::new()),
         seen_at_ms: 0,
         local: false,
-        certificate: Some(fingerprint),
     };
-    let id = control
+    let process = row.process;
+    let host = control
         .shared
         .store
-        .transact("enrol a host", |tx| {
+        .transact("enrol a process", |tx| {
             let fresh = fresh.clone();
             Box::pin(async move {
+                certificate_store(tx, (process, &fresh.name), &certificate).await?;
+                if process == rows::Process::Gateway {
+                    return Ok(None);
+                }
                 match host_fetch_by_name(tx, &fresh.name).await {
-                    Ok(host) => {
-                        host_certify(tx, host.id, &fingerprint).await?;
-                        Ok(host.id)
-                    }
+                    Ok(host) => Ok(Some(host.id)),
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         host_insert(tx, &fresh).await?;
-                        Ok(fresh.id)
+                        Ok(Some(fresh.id))
                     }
                     Err(error) => Err(error),
                 }
             })
         })
         .await?;
-    Ok(id)
+    Ok(host)
+}
+
+/// Lets through whom this certificate names, where it counts for that name.
+pub(crate) async fn known(control: &Control, subject: &Subject) -> Result<(), Error> {
+    let (process, name) = (stored(subject)?, subject.name.clone());
+    let shown = subject.fingerprint;
+    let counts = control
+        .shared
+        .store
+        .read("look for a certificate", move |tx| {
+            Box::pin(async move { certificate_counts(tx, (process, &name), &shown).await })
+        })
+        .await?;
+    if counts { Ok(()) } else { Err(Error::Unauthenticated) }
 }
 
 /// The host of an agent that shows this certificate.
-pub(crate) async fn host_of(
-    control: &Control,
-    subject: &api::identity::Subject,
-) -> Result<HostId, Error> {
+pub(crate) async fn host_of(control: &Control, subject: &Subject) -> Result<HostId, Error> {
+    known(control, subject).await?;
     let name = subject.name.clone();
     let read = control
         .shared
@@ -150,9 +204,17 @@ pub(crate) async fn host_of(
         })
         .await;
     match read {
-        Ok(host) if host.certificate == Some(subject.fingerprint) => Ok(host.id),
-        Ok(_) => Err(Error::Unauthenticated),
+        Ok(host) => Ok(host.id),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::Unauthenticated),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The process as it is stored; control has no enrolment.
+fn stored(subject: &Subject) -> Result<rows::Process, Error> {
+    match subject.process {
+        Process::Agent => Ok(rows::Process::Agent),
+        Process::Gateway => Ok(rows::Process::Gateway),
+        Process::Control => Err(Error::Unauthenticated),
     }
 }

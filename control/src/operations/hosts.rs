@@ -36,7 +36,6 @@ pub async fn report(
         features: serde_json::Value::Array(Vec::new()),
         seen_at_ms: 0,
         local,
-        certificate: None,
     };
     let now_ms = control.now_ms();
     let reported = control

@@ -236,9 +236,14 @@ impl House {
         panic!("waited too long for {what}");
     }
 
-    /// Sends a request as the listener would hand it on.
+    /// Sends a request as the listener of the Unix socket would hand it on.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let router = routes::router(&self.control).layer(Extension(Peer::Local));
+        self.send_as(Peer::Local, request).await
+    }
+
+    /// Sends a request of this peer as a listener would hand it on.
+    pub(crate) async fn send_as(&self, peer: Peer, request: Request<Body>) -> Answer {
+        let router = routes::router(&self.control).layer(Extension(peer));
         let response = router.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let replayed = response.headers().contains_key("idempotency-replayed");
@@ -311,6 +316,7 @@ pub(crate) async fn open(
         objects_options: Options::default(),
         name: "test".to_owned(),
         garbage_grace_ms: GRACE_MS,
+        certificate_ms: api::identity::PROCESS_LIFETIME_MS,
     };
     let blobs = Blobs::new(Arc::clone(blobs) as Arc<dyn objects::blobs::Backend>);
     Control::open_over(blobs, settings, Vault::from_key(master_key), clock.clone()).await

@@ -6,6 +6,7 @@ mod agent;
 mod authorisation;
 mod blobs;
 mod endpoints;
+mod enrolments;
 mod errors;
 mod garbage;
 mod generations;

@@ -51,13 +51,13 @@ pub(super) async fn run_remote(
     (clock, tasks): (&Clock, &Tasks),
 ) -> Result<SocketAddr, Failure> {
     let failed = |error: &dyn std::error::Error| Failure::usage(crate::exit::chain(error));
-    let host = enrolled.host.ok_or_else(|| Failure::usage("the enrolment names no host"))?;
+    let host = enrolled.host().ok_or_else(|| Failure::usage("the enrolment names no host"))?;
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| failed(&error))?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
-    let clients = Clients::MustProve(&enrolled.authority_pem);
-    let tls = Tls::new(&enrolled.identity, clients).map_err(|error| failed(&error))?;
+    let clients = Clients::MustProve(enrolled.authority_pem());
+    let tls = Tls::new(&enrolled.shown, clients).map_err(|error| failed(&error))?;
     let control = Arc::new(Remote::new(enrolled.client(control)?));
-    let machine = Machine { host, name: enrolled.name.clone(), data_address: Some(address) };
+    let machine = Machine { host, name: enrolled.name().clone(), data_address: Some(address) };
     let agent = make(settings, files, control, machine, (clock, tasks)).await?;
     agent.run();
     tasks.spawn("data port", agent::serve_data(agent.clone(), listener, tls));

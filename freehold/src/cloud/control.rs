@@ -3,21 +3,22 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use api::identity::Validity;
+use api::identity::{Identity, Shown, Validity};
 use api::listen::{Address, Clients, Listener, SOCKET_PATH_BYTES_MAX, Tls};
 use control::Control;
 use objects::Vault;
 use types::Name;
-use workflow::{Clock, Tasks};
+use workflow::{BoxFuture, Clock, Tasks};
 
 use super::files::Files;
+use super::renewal::{self, Source};
 use super::spawn;
 use crate::exit::Failure;
 use crate::settings::Settings;
 
 /// How long something nobody uses is kept before it is garbage: a day, longer than any upload.
 const GARBAGE_GRACE_MS: u64 = 24 * 3_600_000;
-/// How long control's certificate holds; it is made anew at every start.
+/// How long control's certificate holds; it is made anew at every start, and in time.
 const CERTIFICATE_MS: u64 = 365 * 24 * 3_600_000;
 /// The file with the first operator's token.
 const OPERATOR_TOKEN: &str = "operator.token";
@@ -52,6 +53,7 @@ pub(super) async fn open(
         objects_options: objects_options(),
         name,
         garbage_grace_ms: GARBAGE_GRACE_MS,
+        certificate_ms: settings.certificate_ms,
     };
     let control = Control::open(wanted, vault, clock.clone())
         .await
@@ -115,14 +117,41 @@ pub(super) async fn serve_internal(
     let authority = opened.control.authority();
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), address.ip().to_string()];
     names.extend(host_name());
-    let validity = Validity { now_ms: clock.now_ms(), lifetime_ms: CERTIFICATE_MS };
-    let identity = authority.control(&names, validity).map_err(|error| failed(&error))?;
+    let source = FromAuthority { control: opened.control.clone(), names, clock: clock.clone() };
+    let identity = source.make()?;
+    let shown = Shown::new(&identity).map_err(|error| failed(&error))?;
     let clients = Clients::MayProve(authority.certificate_pem());
-    let tls = Tls::new(&identity, clients).map_err(|error| failed(&error))?;
+    let tls = Tls::new(&shown, clients).map_err(|error| failed(&error))?;
+    renewal::spawn(source, &shown, &identity, (clock, tasks))?;
     let listener = Listener::bind(&Address::Tcp(address)).await.map_err(|error| failed(&error))?;
     let port = listener.port().unwrap_or(address.port());
     spawn(tasks, "control listener", listener, (router(&opened.control), Some(tls)));
     Ok(format!("https://{}", SocketAddr::new(address.ip(), port)))
+}
+
+/// Certificates of control's own, which holds the authority.
+struct FromAuthority {
+    control: Control,
+    names: Vec<String>,
+    clock: Clock,
+}
+
+impl FromAuthority {
+    fn make(&self) -> Result<Identity, Failure> {
+        let validity = Validity { now_ms: self.clock.now_ms(), lifetime_ms: CERTIFICATE_MS };
+        let made = self.control.authority().control(&self.names, validity);
+        made.map_err(|error| Failure::usage(crate::exit::chain(&error)))
+    }
+}
+
+impl Source for FromAuthority {
+    fn next(&mut self) -> BoxFuture<'_, Result<Identity, Failure>> {
+        Box::pin(async { self.make() })
+    }
+
+    fn cure(&self) -> String {
+        "start control again".to_owned()
+    }
 }
 
 fn router(control: &Control) -> axum::Router {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use api::client::{self, Client, Trust};
+use api::client::{self, Client};
+use api::identity::Shown;
 use api::listen::{Address, Clients, Limits, Listener, Tls};
 use gateway::control::{Remote, Upstream};
 use gateway::{Gateway, Proof};
@@ -44,8 +45,8 @@ pub(super) fn remote(
     (clock, tasks): (&Clock, &Tasks),
 ) -> Result<Gateway, Failure> {
     let proof = Proof {
-        authority_pem: enrolled.authority_pem.clone(),
-        identity: enrolled.identity.clone(),
+        authority_pem: enrolled.authority_pem().to_owned(),
+        identity: enrolled.shown.clone(),
     };
     let client = enrolled.client(control)?;
     let address = control.trim_start_matches("https://").trim_end_matches('/').to_owned();
@@ -120,19 +121,6 @@ fn tls(
         }
     };
     let identity = identity.map_err(|error| failed(&error))?;
-    Tls::new(&identity, Clients::Anybody).map(Some).map_err(|error| failed(&error))
-}
-
-/// A client of control that proves itself by this certificate.
-impl Enrolled {
-    pub(super) fn client(&self, control: &str) -> Result<Client, Failure> {
-        let failed = |error: client::Error| Failure::usage(crate::exit::chain(&error));
-        let address: client::Address = control.parse().map_err(failed)?;
-        let settings = client::Settings {
-            trust: Trust::Authority(self.authority_pem.clone()),
-            identity: Some(self.identity.clone()),
-            ..client::Settings::new(address)
-        };
-        Client::new(settings).map_err(failed)
-    }
+    let shown = Shown::new(&identity).map_err(|error| failed(&error))?;
+    Tls::new(&shown, Clients::Anybody).map(Some).map_err(|error| failed(&error))
 }

@@ -9,6 +9,7 @@ mod clients;
 mod demo;
 mod grpc;
 mod killed;
+mod renewal;
 mod routes;
 mod sharing;
 mod story;

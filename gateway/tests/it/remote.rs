@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::client::Client;
-use api::identity::{Authority, Identity, Process, SigningRequest, Validity, chain};
+use api::identity::{Authority, Identity, Process, Shown, SigningRequest, Validity, chain};
 use api::internal::{Routes, UsageReport};
 use api::listen::{self, Address, Listener};
 use axum::Router;
@@ -82,18 +82,26 @@ async fn agent(
     address
 }
 
+fn new_authority() -> Authority {
+    Authority::create(Clock::system().now_ms()).unwrap()
+}
+
 /// A world whose `echo` is on another host, behind an agent that shows itself as `process`.
 async fn world_behind(process: Process) -> World {
-    let authority = Authority::create(Clock::system().now_ms()).unwrap();
-    let proof = Proof {
-        authority_pem: authority.certificate_pem().to_owned(),
-        identity: identity(&authority, Process::Gateway),
-    };
+    let authority = new_authority();
+    let shown = Shown::new(&identity(&authority, Process::Gateway)).unwrap();
+    world_showing(&authority, shown, process).await
+}
+
+/// The same, where the gateway shows this.
+async fn world_showing(authority: &Authority, shown: Shown, process: Process) -> World {
+    let authority_pem = authority.certificate_pem().to_owned();
+    let proof = Proof { authority_pem, identity: shown };
     let world = World::start_with(Settings { proof: Some(proof), ..Settings::default() }).await;
     let mut routes = world.routes(2);
     let backend = &mut routes.endpoints[0].stages[0].backends[0];
     let worker = PathBuf::from(std::mem::replace(&mut backend.socket, "/not/here".to_owned()));
-    let address = agent(&world.tasks, &authority, process, worker).await;
+    let address = agent(&world.tasks, authority, process, worker).await;
     backend.data_address = Some(address.to_string());
     world.tell(routes).await;
     world
@@ -108,6 +116,16 @@ async fn an_instance_on_another_host_is_reached_through_its_agent() {
     let large = vec![b' '; 4 << 20];
     let padded = [BODY, &large].concat();
     assert_eq!(world.ask(Ask::post("/v2/models/echo/infer", &padded)).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_agent_is_shown_the_certificate_that_is_in_use_by_then() {
+    let authority = new_authority();
+    let shown = Shown::new(&identity(&new_authority(), Process::Gateway)).unwrap();
+    let world = world_showing(&authority, shown.clone(), Process::Agent).await;
+    assert_eq!(world.ask(Ask::post("/v2/models/echo/infer", BODY)).await.status, 503);
+    shown.replace(&identity(&authority, Process::Gateway)).unwrap();
+    assert_eq!(world.ask(Ask::post("/v2/models/echo/infer", BODY)).await.status, 200);
 }
 
 #[tokio::test]

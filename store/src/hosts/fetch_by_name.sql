@@ -1,4 +1,3 @@
-SELECT id, name, generation, cpu_milli, memory_bytes, data_address, features, seen_at_ms, local,
-    certificate
+SELECT id, name, generation, cpu_milli, memory_bytes, data_address, features, seen_at_ms, local
 FROM hosts
 WHERE name = $1

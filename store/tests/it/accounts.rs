@@ -1,10 +1,11 @@
-//! Accounts, tokens, invitations and settings.
+//! Accounts, tokens, invitations, certificates and settings.
 
 use store::accounts::{
     AccountSecretRow, SecretKind, account_fetch, account_fetch_by_name, account_insert,
     account_secret_insert, account_secret_reseal, account_secrets_list, accounts_by_names,
     accounts_list, accounts_names,
 };
+use store::certificates::{certificate_counts, certificate_renew, certificate_store};
 use store::enrolments::{EnrolmentRow, Process, enrolment_insert, enrolment_take, enrolments_trim};
 use store::settings::{setting_find, setting_settle, setting_store};
 use store::tokens::{
@@ -27,6 +28,9 @@ both! {
     tokens_come_and_go;
     /// An invitation is taken once, by one of many, before its end.
     an_invitation_is_taken_once;
+    /// A certificate counts until the one that was renewed from it is renewed itself, or its
+    /// process enrols anew.
+    a_certificate_counts_until_its_next_is_in_use;
     /// Of those that make the same fact at once, all get one.
     a_setting_is_settled_once;
 }
@@ -151,6 +155,40 @@ async fn an_invitation_is_taken_once(house: House) {
     assert_eq!(won.len(), 1);
     assert_eq!((won[0].process, won[0].used_at_ms), (Process::Gateway, Some(99)));
     assert_eq!(write!(house.store, enrolments_trim(101)).unwrap(), 2);
+}
+
+async fn a_certificate_counts_until_its_next_is_in_use(house: House) {
+    let (rack, other) = (name("rack-1"), name("rack-2"));
+    let rack = (Process::Agent, &rack);
+    let counting = async || {
+        let mut counting = Vec::new();
+        for number in 1..6 {
+            if read!(house.store, certificate_counts(rack, &digest(number))).unwrap() {
+                counting.push(number);
+            }
+        }
+        counting
+    };
+    let renew = async |shown, next| {
+        write!(house.store, certificate_renew(rack, &digest(shown), &digest(next)))
+    };
+    write!(house.store, certificate_store(rack, &digest(1))).unwrap();
+    assert_eq!(counting().await, [1]);
+    renew(1, 2).await.unwrap();
+    // The answer with the second was lost: the first asks again.
+    renew(1, 3).await.unwrap();
+    assert_eq!(counting().await, [1, 3]);
+    renew(3, 4).await.unwrap();
+    assert_eq!(counting().await, [3, 4]);
+    let refused = renew(1, 5).await;
+    assert!(matches!(refused, Err(Error::NotFound { .. })), "{refused:?}");
+    for stranger in [(Process::Gateway, rack.1), (Process::Agent, &other)] {
+        assert!(!read!(house.store, certificate_counts(stranger, &digest(4))).unwrap());
+        let refused = write!(house.store, certificate_renew(stranger, &digest(4), &digest(5)));
+        assert!(matches!(refused, Err(Error::NotFound { .. })), "{refused:?}");
+    }
+    write!(house.store, certificate_store(rack, &digest(5))).unwrap();
+    assert_eq!(counting().await, [5]);
 }
 
 async fn a_setting_is_settled_once(house: House) {

@@ -202,7 +202,6 @@ pub(crate) fn host(number: u128) -> HostRow {
         features: json!([]),
         seen_at_ms: 0,
         local: true,
-        certificate: None,
     }
 }
 
