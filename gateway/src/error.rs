@@ -3,6 +3,7 @@
 //! Always true: unknown and forbidden are one error, so no answer tells what another account has;
 //! every word of [`Error::code`] is in `api::errors`, with that meaning.
 
+use formats::oip;
 use http::StatusCode;
 use types::ErrorKind;
 
@@ -216,11 +217,15 @@ impl Error {
     }
 }
 
-impl From<formats::oip::Error> for Error {
-    fn from(error: formats::oip::Error) -> Self {
+impl From<oip::Error> for Error {
+    fn from(error: oip::Error) -> Self {
         let reason = error.to_string();
         match error {
-            formats::oip::Error::Tensor { .. } => Self::WrongTensor { reason },
+            // The request was right; only its answer does not fit the form that it came in.
+            oip::Error::Tensor { problem: oip::Problem::Unsayable { .. }, .. } => {
+                Self::NotAcceptable { wanted: "application/json".to_owned(), reason }
+            }
+            oip::Error::Tensor { .. } => Self::WrongTensor { reason },
             _ => Self::BadRequest { reason },
         }
     }
