@@ -41,6 +41,8 @@ pub enum Error {
     StorageUnavailable(#[source] objects::Error),
     #[error("the disk of the object store is full")]
     StorageFull(#[source] objects::Error),
+    #[error("stored bytes are missing, or not what was stored")]
+    ObjectCorrupt(#[source] objects::Error),
     #[error("the object store failed")]
     Objects(#[source] objects::Error),
     #[error("{attempted}")]
@@ -88,7 +90,9 @@ impl Error {
             | Self::DatabaseFull(_)
             | Self::StorageUnavailable(_)
             | Self::StorageFull(_) => ErrorKind::Unavailable,
-            Self::Store(_) | Self::Objects(_) | Self::Internal { .. } => ErrorKind::Internal,
+            Self::Store(_) | Self::ObjectCorrupt(_) | Self::Objects(_) | Self::Internal { .. } => {
+                ErrorKind::Internal
+            }
         }
     }
 
@@ -108,6 +112,7 @@ impl Error {
             Self::DatabaseUnavailable(_) => "database_unavailable",
             Self::StorageUnavailable(_) => "storage_unavailable",
             Self::StorageFull(_) | Self::DatabaseFull(_) => "storage_full",
+            Self::ObjectCorrupt(_) => "object_corrupt",
             Self::Store(_) | Self::Objects(_) | Self::Internal { .. } => "internal",
         }
     }
@@ -131,6 +136,9 @@ impl Error {
             }
             Self::DatabaseFull(_) => "free space for the database, then repeat the request",
             Self::StorageFull(_) => "free space for the object store, then repeat the request",
+            Self::ObjectCorrupt(_) => {
+                "publish the version again from its folder, or have an operator restore a backup"
+            }
             _ => return None,
         })
     }

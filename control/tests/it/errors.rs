@@ -14,6 +14,14 @@ fn full() -> std::io::Error {
     std::io::ErrorKind::StorageFull.into()
 }
 
+fn manifest() -> objects::blobs::Key {
+    let account = types::AccountId::new(uuid::Uuid::from_u128(1));
+    objects::blobs::Key::Manifest {
+        account,
+        object: types::ObjectId::new(uuid::Uuid::from_u128(2)),
+    }
+}
+
 /// One of each variant.
 fn every() -> Vec<Error> {
     let (action, what) = ("fetch an item", "chunk".to_owned());
@@ -39,6 +47,7 @@ fn every() -> Vec<Error> {
             source: "refused".into(),
         }),
         Error::StorageFull(objects::Error::Full { action, what: what.clone(), source: full() }),
+        Error::ObjectCorrupt(objects::Error::Corrupt { what: manifest() }),
         Error::Objects(objects::Error::Io { action, what, source: full() }),
         Error::internal("could not write a request", "secret cause"),
     ]
@@ -63,6 +72,7 @@ fn known(error: &Error) {
         | Error::Store(_)
         | Error::StorageUnavailable(_)
         | Error::StorageFull(_)
+        | Error::ObjectCorrupt(_)
         | Error::Objects(_)
         | Error::Internal { .. } => {}
     }

@@ -12,6 +12,7 @@ mod generations;
 mod harness;
 mod hosts;
 mod idempotency;
+mod objects;
 mod outage;
 mod pages;
 mod reconcilers;
