@@ -15,6 +15,7 @@ mod idempotency;
 mod objects;
 mod outage;
 mod pages;
+mod publishes;
 mod reconcilers;
 mod sagas;
 mod setup;

@@ -117,7 +117,14 @@ fn training(state: &str) -> Value {
     });
     match state {
         "succeeded" => training["model"] = json!("acme/my-risk@2"),
-        _ => training["error"] = json!("run: every event is an attack"),
+        "cancelled" => {
+            training["error"] = json!("run: cancelled by its owner");
+            training["error_code"] = json!("cancelled");
+        }
+        _ => {
+            training["error"] = json!("run: every event is an attack");
+            training["error_code"] = json!("training_failed");
+        }
     }
     training
 }
@@ -215,7 +222,8 @@ pub(super) fn failing() -> Answers {
     let mut answers = world();
     let publish = json!({
         "id": id("pub", 1), "object": id("obj", 1), "state": "failed", "step": "check",
-        "error": "check: model.onnx: not a model; export it again", "created_at_ms": AT_MS,
+        "error": "check: model.onnx: not a model; export it again",
+        "error_code": "model_invalid", "created_at_ms": AT_MS,
     });
     answers.insert(format!("GET /v1/publishes/{}", id("pub", 1)), (200, publish));
     let path = format!("GET /v1/trainings/{}", id("train", 1));
