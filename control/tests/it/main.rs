@@ -18,6 +18,7 @@ mod pages;
 mod publishes;
 mod reconcilers;
 mod sagas;
+mod search;
 mod setup;
 mod sharing;
 mod sql_faults;

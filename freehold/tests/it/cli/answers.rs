@@ -151,11 +151,23 @@ fn status() -> Value {
     })
 }
 
+fn found() -> Value {
+    json!({
+        "item": item(), "score_milli": 24_700, "reasons": ["takes exactly your data", "small"],
+    })
+}
+
+/// What serves, and what nearly does.
+fn suggested() -> Value {
+    let mut other = found();
+    other["item"]["name"] = json!("large-risk");
+    other["reasons"] = json!(["takes exactly your data"]);
+    let misses = ["needs 512 MiB of memory, not 256 MiB", "has no latency figure"];
+    json!({ "found": [found()], "near": [{ "found": other, "misses": misses }] })
+}
+
 /// Where everything goes well.
 pub(super) fn world() -> Answers {
-    let found = json!({ "found": [
-        { "item": item(), "score_milli": 24_700, "reasons": ["takes exactly your data", "small"] },
-    ] });
     let publish = json!({
         "id": id("pub", 1), "object": id("obj", 1), "state": "published", "step": "list",
         "name": "my-risk", "version": "acme/my-risk@2", "created_at_ms": AT_MS,
@@ -190,8 +202,8 @@ pub(super) fn world() -> Answers {
         ("GET /v1/items/acme/my-risk/versions/2".into(), version()),
         ("GET /v1/items/acme/my-risk/usage".into(), usage),
         ("PUT /v1/items/acme/my-risk/sharing".into(), item()),
-        ("GET /v1/search".into(), found.clone()),
-        ("POST /v1/suggest".into(), found),
+        ("GET /v1/search".into(), json!({ "found": [found()], "near": [] })),
+        ("POST /v1/suggest".into(), suggested()),
         ("GET /v1/endpoints".into(), page(&[endpoint()])),
         ("POST /v1/endpoints".into(), endpoint()),
         ("GET /v1/endpoints/risk".into(), endpoint()),

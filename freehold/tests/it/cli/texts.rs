@@ -101,6 +101,7 @@ fn json_is_what_the_api_answers() {
         (vec!["account", "whoami"], "GET /v1/whoami"),
         (vec!["item", "usage", "my-risk"], "GET /v1/items/acme/my-risk/usage"),
         (vec!["endpoint", "show", "risk"], "GET /v1/endpoints/risk"),
+        (vec!["suggest", "--dataset", "signins"], "POST /v1/suggest"),
         (vec!["deploy", "my-risk", "--as", "risk"], "GET /v1/endpoints/risk"),
     ] {
         let mut all = vec!["--output", "json"];
