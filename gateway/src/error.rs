@@ -13,7 +13,8 @@ pub enum Error {
     /// The endpoint is not open to everybody, or is not there.
     #[error("say who you are: send a token as `Authorization: Bearer TOKEN`")]
     NoCredentials,
-    /// The credentials are unknown, expired, revoked or not a bearer token.
+    /// The credentials are unknown, expired, revoked, of another account than was named, or neither
+    /// a bearer token nor a token as the password of Basic.
     #[error("the token is not valid: it is unknown, expired or revoked")]
     BadCredentials,
     /// No endpoint of this name that the caller may invoke.

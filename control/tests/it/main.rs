@@ -5,6 +5,7 @@
 mod agent;
 mod authorisation;
 mod blobs;
+mod credentials;
 mod endpoints;
 mod errors;
 mod garbage;
