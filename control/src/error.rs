@@ -18,6 +18,9 @@ pub enum Error {
     EnrolmentRefused,
     #[error("this token may not {action}")]
     Forbidden { action: String },
+    /// No role would help: it is another account's.
+    #[error("only the owner of {what} may {action}")]
+    OwnerOnly { what: String, action: &'static str },
     #[error("{message}")]
     Invalid { code: &'static str, message: String },
     #[error("the name {name} is taken")]
@@ -79,7 +82,7 @@ impl Error {
             Self::Unauthenticated | Self::TokenExpired | Self::EnrolmentRefused => {
                 ErrorKind::Unauthenticated
             }
-            Self::Forbidden { .. } => ErrorKind::Forbidden,
+            Self::Forbidden { .. } | Self::OwnerOnly { .. } => ErrorKind::Forbidden,
             Self::Invalid { .. } => ErrorKind::BadRequest,
             Self::NameTaken { .. } | Self::Stale { .. } | Self::Conflict { .. } => {
                 ErrorKind::Conflict
@@ -103,7 +106,7 @@ impl Error {
             Self::Unauthenticated => "unauthenticated",
             Self::TokenExpired => "token_expired",
             Self::EnrolmentRefused => "enrolment_refused",
-            Self::Forbidden { .. } => "forbidden",
+            Self::Forbidden { .. } | Self::OwnerOnly { .. } => "forbidden",
             Self::Invalid { code, .. } | Self::Conflict { code, .. } => code,
             Self::NameTaken { .. } => "name_taken",
             Self::Stale { .. } => "stale_generation",

@@ -32,6 +32,7 @@ fn every() -> Vec<Error> {
         Error::TokenExpired,
         Error::EnrolmentRefused,
         Error::Forbidden { action: text("items.share") },
+        Error::OwnerOnly { what: text("alice/double"), action: "see how much it is used" },
         Error::Invalid { code: "bad_request", message: text("limit has to be at least 1") },
         Error::NameTaken { name: text("answers") },
         Error::Stale { stored: 7 },
@@ -61,6 +62,7 @@ fn known(error: &Error) {
         | Error::TokenExpired
         | Error::EnrolmentRefused
         | Error::Forbidden { .. }
+        | Error::OwnerOnly { .. }
         | Error::Invalid { .. }
         | Error::NameTaken { .. }
         | Error::Stale { .. }
