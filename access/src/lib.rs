@@ -6,9 +6,11 @@
 //! Absent on purpose: storage of tokens, HTTP, and knowing which account a name means.
 #![forbid(unsafe_code)]
 
+pub mod credentials;
 pub mod decide;
 pub mod request;
 pub mod tokens;
 
+pub use credentials::Credentials;
 pub use decide::{Authorizer, Decision, Error};
 pub use request::{Action, Kind, Principal, Request, Resource, Role, Sharing, UnknownRole};

@@ -10,8 +10,6 @@ mod tests;
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -73,24 +71,6 @@ pub fn is_well_formed(text: &str) -> bool {
     let digits = text.strip_prefix(PREFIX).unwrap_or_default().as_bytes();
     digits.len() == 2 * RANDOM_BYTES
         && digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// The secret in an `Authorization` header: `Bearer <secret>`, or `Basic` with the secret as the
-/// password. None where it is neither or is not well formed.
-///
-/// Source: RFC 6750 section 2.1, RFC 7617 section 2.
-pub fn secret_in(authorization: &str) -> Option<String> {
-    let (scheme, rest) = authorization.split_once(' ')?;
-    let rest = rest.trim();
-    let secret = if scheme.eq_ignore_ascii_case("bearer") {
-        rest.to_owned()
-    } else if scheme.eq_ignore_ascii_case("basic") {
-        let decoded = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
-        decoded.split_once(':')?.1.to_owned()
-    } else {
-        return None;
-    };
-    is_well_formed(&secret).then_some(secret)
 }
 
 /// Whether a token that was found may be used.

@@ -213,7 +213,7 @@ pub struct SuggestRequest {
     pub memory_bytes_max: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_milli_max: Option<u32>,
-    /// Most results, from 1 to 200; 10 where absent.
+    /// Most results, and most of what nearly serves, from 1 to 200; 10 where absent.
     #[schema(minimum = 1, maximum = 200)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
@@ -229,8 +229,19 @@ pub struct Found {
     pub reasons: Vec<String>,
 }
 
+/// An item that would serve but for what it misses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct NearMiss {
+    pub found: Found,
+    /// What of the wish does not hold: one thing or two.
+    pub misses: Vec<String>,
+}
+
 /// Results, best first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Findings {
     pub found: Vec<Found>,
+    /// What nearly serves, fewest misses first, at most 10; empty for a search.
+    #[serde(default)]
+    pub near: Vec<NearMiss>,
 }

@@ -52,8 +52,12 @@ pub struct Training {
     /// The model, once there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Reference>,
+    /// Why it failed or was cancelled: step, reason and cure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The word for it that programs match on; `freehold explain` has a page about each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
     pub created_at_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at_ms: Option<u64>,

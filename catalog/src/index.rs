@@ -66,7 +66,7 @@ pub struct Query {
     pub format: Option<String>,
     /// Facts that must hold, and wishes that rank.
     pub wish: Wish,
-    /// Most results.
+    /// Most results, and most of what is near them.
     pub limit: usize,
 }
 
@@ -76,6 +76,23 @@ pub struct Hit {
     pub entry: Entry,
     pub score_milli: u64,
     pub reasons: Vec<String>,
+}
+
+/// An item that would be a result but for what it misses.
+#[derive(Clone, Debug)]
+pub struct Near {
+    pub hit: Hit,
+    /// The facts that do not hold, 1 to [`ranking::MISSES_MAX`].
+    pub misses: Vec<String>,
+}
+
+/// What answers a query, and what nearly does.
+#[derive(Clone, Debug, Default)]
+pub struct Suggestions {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// Fewest misses first, then best first; at most [`ranking::NEAR_MAX`].
+    pub near: Vec<Near>,
 }
 
 /// Every listing, by its words. Cheap to read from many threads.
@@ -133,6 +150,13 @@ impl Index {
 
     /// The best items for a query that `viewer` may see, best first.
     pub fn find(&self, viewer: AccountId, query: &Query) -> Vec<Hit> {
+        self.suggest(viewer, query).hits
+    }
+
+    /// The best items for a query that `viewer` may see, and those that miss little of it.
+    ///
+    /// Words and the input's kind are not missed: an item without them is not near.
+    pub fn suggest(&self, viewer: AccountId, query: &Query) -> Suggestions {
         let state = self.state.read();
         let wanted = tokens(&query.text);
         let mut kept: Vec<&Entry> = Vec::new();
@@ -149,12 +173,14 @@ impl Index {
             candidates.push(candidate(entry, text_score_milli));
             kept.push(entry);
         }
-        let ranked = ranking::rank(&candidates, &query.wish);
-        ranked
-            .into_iter()
-            .take(query.limit)
-            .map(|ranked| hit(kept[ranked.index], &ranked))
-            .collect()
+        let found = ranking::suggest(&candidates, &query.wish);
+        let shape = |ranked: &Ranked| hit(kept[ranked.index], ranked);
+        let near = found.near.iter().take(query.limit).map(|near| Near {
+            hit: shape(&near.ranked),
+            misses: near.misses.iter().map(ToString::to_string).collect(),
+        });
+        let hits = found.answers.iter().take(query.limit).map(shape);
+        Suggestions { hits: hits.collect(), near: near.collect() }
     }
 }
 

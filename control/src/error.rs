@@ -18,6 +18,9 @@ pub enum Error {
     EnrolmentRefused,
     #[error("this token may not {action}")]
     Forbidden { action: String },
+    /// No role would help: it is another account's.
+    #[error("only the owner of {what} may {action}")]
+    OwnerOnly { what: String, action: &'static str },
     #[error("{message}")]
     Invalid { code: &'static str, message: String },
     #[error("the name {name} is taken")]
@@ -41,6 +44,8 @@ pub enum Error {
     StorageUnavailable(#[source] objects::Error),
     #[error("the disk of the object store is full")]
     StorageFull(#[source] objects::Error),
+    #[error("stored bytes are missing, or not what was stored")]
+    ObjectCorrupt(#[source] objects::Error),
     #[error("the object store failed")]
     Objects(#[source] objects::Error),
     #[error("{attempted}")]
@@ -77,7 +82,7 @@ impl Error {
             Self::Unauthenticated | Self::TokenExpired | Self::EnrolmentRefused => {
                 ErrorKind::Unauthenticated
             }
-            Self::Forbidden { .. } => ErrorKind::Forbidden,
+            Self::Forbidden { .. } | Self::OwnerOnly { .. } => ErrorKind::Forbidden,
             Self::Invalid { .. } => ErrorKind::BadRequest,
             Self::NameTaken { .. } | Self::Stale { .. } | Self::Conflict { .. } => {
                 ErrorKind::Conflict
@@ -88,7 +93,9 @@ impl Error {
             | Self::DatabaseFull(_)
             | Self::StorageUnavailable(_)
             | Self::StorageFull(_) => ErrorKind::Unavailable,
-            Self::Store(_) | Self::Objects(_) | Self::Internal { .. } => ErrorKind::Internal,
+            Self::Store(_) | Self::ObjectCorrupt(_) | Self::Objects(_) | Self::Internal { .. } => {
+                ErrorKind::Internal
+            }
         }
     }
 
@@ -99,7 +106,7 @@ impl Error {
             Self::Unauthenticated => "unauthenticated",
             Self::TokenExpired => "token_expired",
             Self::EnrolmentRefused => "enrolment_refused",
-            Self::Forbidden { .. } => "forbidden",
+            Self::Forbidden { .. } | Self::OwnerOnly { .. } => "forbidden",
             Self::Invalid { code, .. } | Self::Conflict { code, .. } => code,
             Self::NameTaken { .. } => "name_taken",
             Self::Stale { .. } => "stale_generation",
@@ -108,6 +115,7 @@ impl Error {
             Self::DatabaseUnavailable(_) => "database_unavailable",
             Self::StorageUnavailable(_) => "storage_unavailable",
             Self::StorageFull(_) | Self::DatabaseFull(_) => "storage_full",
+            Self::ObjectCorrupt(_) => "object_corrupt",
             Self::Store(_) | Self::Objects(_) | Self::Internal { .. } => "internal",
         }
     }
@@ -131,6 +139,9 @@ impl Error {
             }
             Self::DatabaseFull(_) => "free space for the database, then repeat the request",
             Self::StorageFull(_) => "free space for the object store, then repeat the request",
+            Self::ObjectCorrupt(_) => {
+                "publish the version again from its folder, or have an operator restore a backup"
+            }
             _ => return None,
         })
     }

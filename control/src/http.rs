@@ -13,6 +13,8 @@ use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
+use access::Credentials;
+
 use crate::Control;
 use crate::caller::Caller;
 
@@ -89,22 +91,15 @@ async fn authenticate(
         return next.run(request).await;
     }
     // The request's body is not shareable between threads, so nothing of it is held over a wait.
-    let secret = match secret(&request) {
-        Ok(secret) => secret,
-        Err(error) => return error.into_response(),
+    let header = request.headers().get(http::header::AUTHORIZATION);
+    let Some(credentials) = header.and_then(|value| Credentials::read(value.to_str().ok()?)) else {
+        return ApiError::from(crate::Error::Unauthenticated).into_response();
     };
-    match control.authenticate(&secret).await {
+    match control.authenticate(&credentials).await {
         Ok(caller) => {
             request.extensions_mut().insert::<Caller>(caller);
             next.run(request).await
         }
         Err(error) => ApiError::from(error).into_response(),
     }
-}
-
-/// The secret in the `Authorization` header.
-fn secret(request: &Request) -> Result<String, ApiError> {
-    let header = request.headers().get(http::header::AUTHORIZATION);
-    let secret = header.and_then(|value| access::tokens::secret_in(value.to_str().ok()?));
-    Ok(secret.ok_or(crate::Error::Unauthenticated)?)
 }

@@ -50,9 +50,11 @@ pub async fn run(command: Command, client: &ClientArguments, out: &Output) -> Re
     if let Command::Login(login) = command {
         return login::run(login, client, out).await;
     }
+    if let Command::Status(status) = command {
+        return status::run(status, connect(client), out).await;
+    }
     let client = &connect(client)?;
     match command {
-        Command::Status(status) => status::run(status, client, out).await,
         Command::Account(account) => account::run(account, client, out).await,
         Command::Token(token) => token::run(token, client, out).await,
         Command::Item(item) => item::run(item, client, out).await,
@@ -69,6 +71,7 @@ pub async fn run(command: Command, client: &ClientArguments, out: &Output) -> Re
         Command::Up(_)
         | Command::Demo(_)
         | Command::Login(_)
+        | Command::Status(_)
         | Command::Init(_)
         | Command::Explain { .. }
         | Command::Completion { .. }
@@ -77,7 +80,9 @@ pub async fn run(command: Command, client: &ClientArguments, out: &Output) -> Re
         | Command::Restore(_)
         | Command::Control(_)
         | Command::Gateway(_)
-        | Command::Agent(_) => unreachable!("main runs it without a client"),
+        | Command::Agent(_) => {
+            unreachable!("it ran already, without a client or with one it may lack")
+        }
     }
 }
 

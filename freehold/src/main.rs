@@ -11,6 +11,7 @@ mod commands;
 mod credentials;
 mod demo;
 mod exit;
+mod features;
 mod output;
 mod settings;
 mod telemetry;

@@ -4,6 +4,7 @@
 //! every word of [`Error::code`] is in `api::errors`, with that meaning.
 
 use api::problem::status_of;
+use formats::oip;
 use http::StatusCode;
 use types::ErrorKind;
 
@@ -13,7 +14,8 @@ pub enum Error {
     /// The endpoint is not open to everybody, or is not there.
     #[error("say who you are: send a token as `Authorization: Bearer TOKEN`")]
     NoCredentials,
-    /// The credentials are unknown, expired, revoked or not a bearer token.
+    /// The credentials are unknown, expired, revoked, of another account than was named, or neither
+    /// a bearer token nor a token as the password of Basic.
     #[error("the token is not valid: it is unknown, expired or revoked")]
     BadCredentials,
     /// No endpoint of this name that the caller may invoke.
@@ -217,11 +219,15 @@ impl Error {
     }
 }
 
-impl From<formats::oip::Error> for Error {
-    fn from(error: formats::oip::Error) -> Self {
+impl From<oip::Error> for Error {
+    fn from(error: oip::Error) -> Self {
         let reason = error.to_string();
         match error {
-            formats::oip::Error::Tensor { .. } => Self::WrongTensor { reason },
+            // The request was right; only its answer does not fit the form that it came in.
+            oip::Error::Tensor { problem: oip::Problem::Unsayable { .. }, .. } => {
+                Self::NotAcceptable { wanted: "application/json".to_owned(), reason }
+            }
+            oip::Error::Tensor { .. } => Self::WrongTensor { reason },
             _ => Self::BadRequest { reason },
         }
     }

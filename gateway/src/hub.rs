@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use access::{Action, Authorizer};
+use access::{Action, Authorizer, Credentials};
 use arc_swap::ArcSwap;
 use http::{HeaderMap, header};
 use workflow::{Clock, Tasks};
@@ -77,8 +77,8 @@ impl Hub {
 
     /// Finds who calls.
     pub(crate) fn caller(&self, headers: &HeaderMap) -> Result<Caller, Error> {
-        let secret = bearer(headers)?;
-        self.table.load().caller(secret, self.clock.now_ms())
+        let credentials = credentials(headers)?;
+        self.table.load().caller(credentials.as_ref(), self.clock.now_ms())
     }
 
     /// Finds who calls and the endpoint, to tell about it, that `model` and `version` name to them.
@@ -97,9 +97,9 @@ impl Hub {
         action: Action,
         (model, version): (&str, &str),
     ) -> Result<(Caller, Arc<Endpoint>), Error> {
-        let secret = bearer(headers)?;
+        let credentials = credentials(headers)?;
         let table = self.table.load();
-        let caller = table.caller(secret, self.clock.now_ms())?;
+        let caller = table.caller(credentials.as_ref(), self.clock.now_ms())?;
         let endpoint = table.endpoint(&self.rights, &caller, action, model)?;
         endpoint.check_version(model, version)?;
         let endpoint = Arc::clone(endpoint);
@@ -134,18 +134,13 @@ impl Hub {
     }
 }
 
-/// The secret behind `Authorization: Bearer`; none without the header.
+/// What came as `Authorization`; none without the header.
 ///
 /// # Errors
 ///
-/// [`Error::BadCredentials`] for another scheme, or text that is no token.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+/// [`Error::BadCredentials`] for another scheme, or text that is broken.
+fn credentials(headers: &HeaderMap) -> Result<Option<Credentials>, Error> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let text = value.to_str().map_err(|_| Error::BadCredentials)?;
-    // Metadata of gRPC comes untrimmed, and some clients leave the space behind the colon in it.
-    let (scheme, secret) = text.trim().split_once(' ').ok_or(Error::BadCredentials)?;
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(Some(secret.trim()));
-    }
-    Err(Error::BadCredentials)
+    let read = value.to_str().ok().and_then(Credentials::read);
+    read.map(Some).ok_or(Error::BadCredentials)
 }

@@ -11,7 +11,7 @@ mod endpoint;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use access::{Action, Authorizer};
+use access::{Action, Authorizer, Credentials};
 use api::internal::{Principal, Routes};
 use sha2::{Digest as _, Sha256};
 use types::AccountId;
@@ -82,21 +82,26 @@ impl Table {
         self.generation
     }
 
-    /// Finds who holds this secret; without a secret, the caller is anonymous.
+    /// Finds who holds these credentials; without any, the caller is anonymous.
     ///
     /// # Errors
     ///
-    /// [`Error::BadCredentials`] when nobody holds it at `now_ms`; [`Error::NoControl`] before the
-    /// first routes are here.
-    pub(crate) fn caller(&self, secret: Option<&str>, now_ms: u64) -> Result<Caller, Error> {
-        let Some(secret) = secret else { return Ok(Caller::Anonymous) };
-        let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+    /// [`Error::BadCredentials`] when nobody holds the secret at `now_ms`, or another account than
+    /// was named; [`Error::NoControl`] before the first routes are here.
+    pub(crate) fn caller(
+        &self,
+        credentials: Option<&Credentials>,
+        now_ms: u64,
+    ) -> Result<Caller, Error> {
+        let Some(credentials) = credentials else { return Ok(Caller::Anonymous) };
+        let digest: [u8; 32] = Sha256::digest(credentials.secret().as_bytes()).into();
         let unknown = if self.generation == 0 { Error::NoControl } else { Error::BadCredentials };
         let principal = self.principals.get(&digest).ok_or(unknown)?;
-        match principal.expires_at_ms {
-            Some(end_ms) if end_ms <= now_ms => Err(Error::BadCredentials),
-            _ => Ok(Caller::Known(Arc::clone(principal))),
+        let ended = principal.expires_at_ms.is_some_and(|end_ms| end_ms <= now_ms);
+        if ended || !credentials.may_be_of(principal.account_name.as_str()) {
+            return Err(Error::BadCredentials);
         }
+        Ok(Caller::Known(Arc::clone(principal)))
     }
 
     /// Finds the endpoint that `model` names to this caller: one of its own account, or

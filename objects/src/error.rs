@@ -161,7 +161,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Full { .. } => "storage_full",
-            Self::Corrupt { .. } => "object_corrupt",
+            Self::Missing { .. } | Self::Corrupt { .. } => "object_corrupt",
             Self::Unreachable { .. } => "storage_unavailable",
             Self::Body { .. } => "object_incomplete",
             Self::EmptyChunk => "bad_request",

@@ -40,6 +40,8 @@ pub struct PublishRow {
     /// What the producer asked for.
     pub sharing: serde_json::Value,
     pub error: Option<String>,
+    /// The word for it, one of the API's codes; there exactly where `error` is.
+    pub error_code: Option<String>,
     /// The instance that proves the package.
     pub instance_id: Option<InstanceId>,
     /// The training that the package came from.
@@ -60,6 +62,7 @@ fn publish(row: &Row) -> Result<PublishRow, Error> {
         version: row.get("version")?,
         sharing: row.get("sharing")?,
         error: row.get("error")?,
+        error_code: row.get("error_code")?,
         instance_id: row.get("instance_id")?,
         training_id: row.get("training_id")?,
         created_at_ms: row.get("created_at_ms")?,
@@ -81,6 +84,7 @@ pub async fn publish_insert(tx: &mut Tx<'_>, row: &PublishRow) -> Result<(), Err
         .bind(&row.version)
         .bind(&row.sharing)
         .bind(&row.error)
+        .bind(&row.error_code)
         .bind(&row.instance_id)
         .bind(&row.training_id)
         .bind(&row.created_at_ms)
@@ -106,6 +110,7 @@ pub async fn publish_update(tx: &mut Tx<'_>, row: &PublishRow) -> Result<(), Err
         .bind(&row.item_id)
         .bind(&row.version)
         .bind(&row.error)
+        .bind(&row.error_code)
         .bind(&row.instance_id)
         .bind(&row.ended_at_ms)
         .run()

@@ -52,6 +52,8 @@ pub struct TrainingRow {
     pub model_item: Option<ItemId>,
     pub model_version: Option<u32>,
     pub error: Option<String>,
+    /// The word for it, one of the API's codes; there exactly where `error` is.
+    pub error_code: Option<String>,
     pub cancel_wanted: bool,
     pub created_at_ms: u64,
     pub ended_at_ms: Option<u64>,
@@ -69,6 +71,7 @@ fn training(row: &Row) -> Result<TrainingRow, Error> {
         model_item: row.get("model_item")?,
         model_version: row.get("model_version")?,
         error: row.get("error")?,
+        error_code: row.get("error_code")?,
         cancel_wanted: row.get("cancel_wanted")?,
         created_at_ms: row.get("created_at_ms")?,
         ended_at_ms: row.get("ended_at_ms")?,
@@ -88,6 +91,7 @@ pub async fn training_insert(tx: &mut Tx<'_>, row: &TrainingRow) -> Result<(), E
         .bind(&row.model_item)
         .bind(&row.model_version)
         .bind(&row.error)
+        .bind(&row.error_code)
         .bind(&row.cancel_wanted)
         .bind(&row.created_at_ms)
         .bind(&row.ended_at_ms)
@@ -112,6 +116,7 @@ pub async fn training_update(tx: &mut Tx<'_>, row: &TrainingRow) -> Result<(), E
         .bind(&row.model_item)
         .bind(&row.model_version)
         .bind(&row.error)
+        .bind(&row.error_code)
         .bind(&row.ended_at_ms)
         .run()
         .await?;

@@ -19,23 +19,11 @@ fn the_stored_digest_is_sha_256_of_the_text() {
 }
 
 #[test]
-fn a_secret_is_found_in_bearer_and_basic_headers_only() {
+fn only_a_whole_secret_is_well_formed() {
     let secret = Secret::generate();
     let text = secret.reveal();
-    let basic = STANDARD.encode(format!("anything:{text}"));
-    for good in [format!("Bearer {text}"), format!("bearer  {text}"), format!("Basic {basic}")] {
-        assert_eq!(secret_in(&good).as_deref(), Some(text), "{good}");
-    }
-    for bad in [
-        text.to_owned(),
-        format!("Digest {text}"),
-        "Bearer fh_123".to_owned(),
-        "Bearer ".to_owned(),
-        "Basic !!".to_owned(),
-        format!("Basic {text}"),
-        format!("Bearer {}", text.to_uppercase()),
-    ] {
-        assert_eq!(secret_in(&bad), None, "{bad}");
+    for bad in ["", "fh_", "fh_123", &text[3..], &text.to_uppercase(), &format!("{text}0")] {
+        assert!(!is_well_formed(bad), "{bad}");
     }
 }
 
@@ -48,14 +36,6 @@ fn a_token_ends_at_its_time_and_a_revoked_one_at_once() {
 }
 
 proptest! {
-    /// No header makes the reader panic, and what it finds is well formed.
-    #[test]
-    fn any_header_is_read_without_harm(header in ".{0,200}") {
-        if let Some(found) = secret_in(&header) {
-            prop_assert!(is_well_formed(&found));
-        }
-    }
-
     /// Another text never matches.
     #[test]
     fn only_the_same_text_matches(one in ".{0,80}", other in ".{0,80}") {

@@ -70,6 +70,40 @@ fn a_newer_state_takes_the_place_of_the_older() {
     assert_eq!((index.count(), find(&index, 2, "new")), (0, vec![]));
 }
 
+#[test]
+fn what_misses_little_is_near_and_says_what() {
+    let index = Index::new();
+    for (number, memory_bytes, category) in
+        [(1, 10, "security"), (2, 30, "security"), (3, 10, "text"), (4, 30, "text")]
+    {
+        let mut entry = entry(number, "risk", Visibility::Everybody);
+        entry.listing.requires.memory_bytes = memory_bytes;
+        category.clone_into(&mut entry.listing.category);
+        index.put(entry);
+    }
+    let wish = Wish {
+        category: Some("security".to_owned()),
+        memory_bytes_max: Some(20),
+        ..Wish::default()
+    };
+    let query = Query { wish, limit: 10, ..Query::default() };
+    let found = index.suggest(account(2), &query);
+    let name = |hit: &Hit| hit.entry.name.to_string();
+    assert_eq!(found.hits.iter().map(name).collect::<Vec<_>>(), ["item-1"]);
+    let near: Vec<_> =
+        found.near.iter().map(|near| (name(&near.hit), near.misses.join("; "))).collect();
+    let (memory, category) =
+        ("needs 30 bytes of memory, not 20 bytes", "is in category text, not security");
+    let wanted = [
+        ("item-2".to_owned(), memory.to_owned()),
+        ("item-3".to_owned(), category.to_owned()),
+        ("item-4".to_owned(), format!("{category}; {memory}")),
+    ];
+    assert_eq!(near, wanted);
+    let one = index.suggest(account(2), &Query { limit: 1, ..query });
+    assert_eq!((one.hits.len(), one.near.len()), (1, 1));
+}
+
 fn visibilities() -> impl Strategy<Value = Visibility> {
     prop_oneof![
         Just(Visibility::Owner),
@@ -80,20 +114,43 @@ fn visibilities() -> impl Strategy<Value = Visibility> {
 }
 
 proptest! {
-    /// Nobody finds what is not shared with them, whatever they ask.
+    /// Nobody finds what is not shared with them, whatever they ask, nor is told that it is near;
+    /// what is shared with them is found or near, and what others keep moves nothing.
     #[test]
     fn what_may_not_be_seen_is_never_found(
-        shared in vec(visibilities(), 1..8),
-        viewer in 1..5_u128,
+        shared in vec((visibilities(), 0..3_u64), 1..8),
+        viewer in (1..5_u128).prop_map(account),
         text in "(risk|one|two| ){0,3}",
+        bytes_max in prop::option::of(0..3_u64),
+        limit in 1..9_usize,
     ) {
-        let index = Index::new();
-        for (number, visibility) in shared.into_iter().enumerate() {
-            index.put(entry(number as u128 + 1, "risk one two", visibility));
+        let (all, seen) = (Index::new(), Index::new());
+        for (number, (visibility, memory_bytes)) in shared.into_iter().enumerate() {
+            let mut entry = entry(number as u128 + 1, "risk one two", visibility);
+            entry.listing.requires.memory_bytes = memory_bytes;
+            if entry.visible_to(viewer) {
+                seen.put(entry.clone());
+            }
+            all.put(entry);
         }
-        let query = Query { text, limit: 100, ..Query::default() };
-        for hit in index.find(account(viewer), &query) {
-            prop_assert!(hit.entry.visible_to(account(viewer)));
+        let wish = Wish { memory_bytes_max: bytes_max, ..Wish::default() };
+        let query = Query { text: text.clone(), limit, wish, ..Query::default() };
+        let found = all.suggest(viewer, &query);
+        prop_assert!(found.hits.len() <= limit && found.near.len() <= limit);
+        for near in &found.near {
+            prop_assert!((1..=ranking::MISSES_MAX).contains(&near.misses.len()));
+        }
+        let near = || found.near.iter().map(|near| &near.hit);
+        for hit in found.hits.iter().chain(near()) {
+            prop_assert!(hit.entry.visible_to(viewer));
+        }
+        let fits = |hit: &Hit| {
+            bytes_max.is_none_or(|most| hit.entry.listing.requires.memory_bytes <= most)
+        };
+        prop_assert!(found.hits.iter().all(fits) && !near().any(fits));
+        let told = found.hits.len() + found.near.len();
+        if limit >= seen.count() && (told > 0 || text.trim().is_empty()) {
+            prop_assert_eq!(told, seen.count(), "all have the same words");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -10,6 +11,8 @@ use http::request::Parts;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+
+use api::objects::CHUNKS_BODY_BYTES_MAX;
 
 use crate::caller::Caller;
 use crate::http::problem::ApiError;
@@ -68,6 +71,25 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
+    }
+}
+
+/// A body of chunks, of which all has come.
+#[derive(Debug)]
+pub struct Whole(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        Bytes::from_request(request, state).await.map(Self).map_err(|refusal| {
+            if refusal.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                let title = format!("the body is above {CHUNKS_BODY_BYTES_MAX} bytes");
+                return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", title);
+            }
+            let title = "the body broke off; send it again";
+            ApiError::new(StatusCode::BAD_REQUEST, "object_incomplete", title)
+        })
     }
 }
 

@@ -98,6 +98,8 @@ async fn find(
 }
 
 /// Suggests items for what the caller has and needs, best first, each with its reasons.
+///
+/// Items that nearly serve come beside them, each with what it misses.
 #[utoipa::path(post, path = "/v1/suggest", tag = "search", request_body = SuggestRequest,
     responses((status = 200, body = Findings)))]
 async fn suggest(

@@ -1,6 +1,6 @@
 //! `/v1/objects`: data in and out.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse as _, Response};
 use futures::TryStreamExt as _;
@@ -16,7 +16,7 @@ use types::ObjectId;
 use crate::Control;
 use crate::caller::Caller;
 use crate::http::document::Octets;
-use crate::http::extract::{Json, Path};
+use crate::http::extract::{Json, Path, Whole};
 use crate::http::problem::ApiError;
 use crate::operations::objects as operations;
 
@@ -53,7 +53,7 @@ async fn missing(
 async fn receive_chunks(
     State(control): State<Control>,
     caller: Caller,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Result<Json<ReceivedChunks>, ApiError> {
     Ok(Json(operations::receive_chunks(&control, &caller, body).await?))
 }
@@ -121,8 +121,7 @@ async fn content(
         })?),
     };
     let (start, end) = part.unwrap_or((0, object.bytes));
-    let stream = reader.range(start..end).map_err(crate::operations::objects::object_error)?;
-    let stream = stream.map_err(std::io::Error::other);
+    let stream = operations::read(&reader, start..end).await?.map_err(std::io::Error::other);
     let status = if part.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = (status, Body::from_stream(stream)).into_response();
     let headers = response.headers_mut();

@@ -36,9 +36,12 @@ impl From<crate::Error> for ApiError {
         let hint = error.hint().map(str::to_owned);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(code, cause = %chain(&error), "request failed");
-            let title = "something went wrong on our side".to_owned();
-            let hint = Some("the log of control tells more under this request id".to_owned());
-            return Self { status, code, title, hint };
+            let title = match error {
+                crate::Error::ObjectCorrupt(_) => error.to_string(),
+                _ => "something went wrong on our side".to_owned(),
+            };
+            let log = || "the log of control tells more under this request id".to_owned();
+            return Self { status, code, title, hint: Some(hint.unwrap_or_else(log)) };
         }
         if status.is_server_error() {
             tracing::warn!(code, cause = %chain(&error), "request refused for now");

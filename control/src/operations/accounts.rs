@@ -1,6 +1,7 @@
 //! Accounts: making, listing, and finding out who calls.
 
-use access::{Action, Resource};
+use access::tokens::Standing;
+use access::{Action, Credentials, Resource};
 use api::accounts::{Account, CreateAccount, CreatedAccount, Role, Whoami};
 use api::pages::{Page, PageQuery};
 use store::accounts::{
@@ -15,12 +16,17 @@ use crate::operations::{page, slice};
 use crate::{Control, Error, keys};
 
 impl Control {
-    /// Whose secret this is. A secret that is unknown, revoked or past its end is nobody's.
+    /// Who these credentials are of. A secret that is unknown, revoked or past its end is nobody's,
+    /// and so is one that came with the name of another account.
     ///
     /// # Errors
     ///
-    /// [`Error::Unauthenticated`], [`Error::DatabaseUnavailable`].
-    pub async fn authenticate(&self, secret: &str) -> Result<Caller, Error> {
+    /// [`Error::Unauthenticated`], [`Error::TokenExpired`], [`Error::DatabaseUnavailable`].
+    pub async fn authenticate(&self, credentials: &Credentials) -> Result<Caller, Error> {
+        let secret = credentials.secret();
+        if !access::tokens::is_well_formed(secret) {
+            return Err(Error::Unauthenticated);
+        }
         let hash = access::tokens::digest_of(secret);
         let found = self
             .shared
@@ -43,9 +49,12 @@ impl Control {
         let standing =
             access::tokens::standing(token.expires_at_ms, token.revoked_at_ms, self.now_ms());
         match standing {
-            access::tokens::Standing::Valid => {}
-            access::tokens::Standing::Expired => return Err(Error::TokenExpired),
-            access::tokens::Standing::Revoked => return Err(Error::Unauthenticated),
+            _ if !credentials.may_be_of(account.name.as_str()) => {
+                return Err(Error::Unauthenticated);
+            }
+            Standing::Valid => {}
+            Standing::Expired => return Err(Error::TokenExpired),
+            Standing::Revoked => return Err(Error::Unauthenticated),
         }
         let role = token.role.parse().map_err(|error| Error::internal("unknown role", error))?;
         Ok(Caller { token: token.id, account: account.id, account_name: account.name, role })

@@ -46,6 +46,11 @@ pub(crate) fn access_sharing(sharing: &store::Sharing) -> access::Sharing {
 }
 
 /// The item of this name, if the caller may do `action` with it.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] for whoever may not see it; else [`Error::OwnerOnly`] where no role of
+/// another account may do this, and [`Error::Forbidden`] where another role may.
 pub(crate) async fn see(
     control: &Control,
     caller: &Caller,
@@ -74,8 +79,21 @@ pub(crate) async fn see(
     if seen.item.newest == 0 || !visible {
         return Err(missing());
     }
-    control.authorize(caller, action, resource(&seen.item))?;
-    Ok(seen)
+    match (control.authorize(caller, action, resource(&seen.item)), owners_alone(action)) {
+        (Err(_), Some(action)) if caller.account != seen.item.account_id => {
+            Err(Error::OwnerOnly { what: format!("{account}/{name}"), action })
+        }
+        (allowed, _) => allowed.map(|()| seen),
+    }
+}
+
+/// What only its owner does with an item, in words; none where others may too.
+const fn owners_alone(action: Action) -> Option<&'static str> {
+    match action {
+        Action::ItemsShare => Some("say who may see and use it"),
+        Action::ItemsUsage => Some("see how much it is used"),
+        _ => None,
+    }
 }
 
 /// The version that a reference means, if the caller may use it.

@@ -3,8 +3,10 @@
 //! Always true: an object's row is committed only while all its chunks are there; a chunk that is
 //! being deleted makes the commit start over or name what has to be sent again.
 
+use std::ops::Range;
+
 use bytes::{Buf as _, Bytes};
-use futures::Stream;
+use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
 use access::{Action, Kind, Resource};
 use api::objects::{
@@ -46,19 +48,16 @@ pub async fn receive_chunks(
     let keys = control.account_keys(caller.account).await?;
     let mut received = Vec::new();
     while body.has_remaining() {
-        let length = body
-            .try_get_u32_le()
-            .map_err(|_| Error::invalid("the body ends within the length of a chunk"))?;
+        let length =
+            body.try_get_u32_le().map_err(|_| incomplete("ends within the length of a chunk"))?;
         if length == 0 || length > CHUNK_BYTES_MAX {
             return Err(Error::invalid(format!(
                 "a chunk of {length} bytes; chunks have 1 to {CHUNK_BYTES_MAX}"
             )));
         }
         if body.remaining() < length as usize {
-            return Err(Error::invalid(format!(
-                "a chunk of {length} bytes is announced, but {} bytes follow",
-                body.remaining()
-            )));
+            let left = body.remaining();
+            return Err(incomplete(&format!("ends {left} bytes into a chunk of {length}")));
         }
         let plain = body.split_to(length as usize);
         let chunk = control.shared.objects.put_chunk(&keys, plain).await.map_err(object_error)?;
@@ -199,6 +198,17 @@ pub async fn open(
     Ok((shape(&row), control.open_object(&row).await?))
 }
 
+/// Reads a range of an object, its first piece at once: damaged bytes are told of while there is
+/// still an answer to tell it in.
+pub async fn read(
+    reader: &Reader,
+    range: Range<u64>,
+) -> Result<impl Stream<Item = Result<Bytes, objects::Error>> + Send + use<>, Error> {
+    let mut pieces = reader.range(range).map_err(object_error)?;
+    let first = pieces.try_next().await.map_err(object_error)?;
+    Ok(stream::iter(first.map(Ok)).chain(pieces))
+}
+
 impl Control {
     /// Opens an object for reading here.
     pub(crate) async fn open_object(&self, row: &ObjectRow) -> Result<Reader, Error> {
@@ -248,6 +258,10 @@ fn check_media_type(text: &str) -> Result<(), Error> {
     Ok(())
 }
 
+fn incomplete(what: &str) -> Error {
+    Error::Invalid { code: "object_incomplete", message: format!("the body {what}; send it again") }
+}
+
 fn unsettled() -> Error {
     Error::Conflict {
         code: "missing_chunks",
@@ -268,9 +282,12 @@ pub(crate) fn object_error(error: objects::Error) -> Error {
         objects::Error::TooLarge { .. } => {
             Error::TooLarge { what: "the object", limit: error.to_string() }
         }
-        objects::Error::Body { .. } => Error::invalid("the body broke off; send it again"),
+        objects::Error::Body { bytes, .. } => incomplete(&format!("broke off after {bytes} bytes")),
         objects::Error::Full { .. } => Error::StorageFull(error),
         objects::Error::Unreachable { .. } => Error::StorageUnavailable(error),
+        objects::Error::Missing { .. } | objects::Error::Corrupt { .. } => {
+            Error::ObjectCorrupt(error)
+        }
         _ => Error::Objects(error),
     }
 }

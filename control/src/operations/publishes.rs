@@ -72,6 +72,7 @@ fn row(
         sharing: serde_json::to_value(sharing)
             .map_err(|error| Error::internal("could not write sharing", error))?,
         error: None,
+        error_code: None,
         instance_id: None,
         training_id: None,
         created_at_ms: control.now_ms(),
@@ -154,6 +155,7 @@ fn shape(row: PublishRow, owner: &Name) -> Publish {
         name: row.name,
         version,
         error: row.error,
+        error_code: row.error_code,
         created_at_ms: row.created_at_ms,
         ended_at_ms: row.ended_at_ms,
     }

@@ -3,8 +3,8 @@
 use tokio_util::sync::CancellationToken;
 
 use access::{Action, Resource};
-use api::items::{Findings, Found, Item, SearchQuery, SuggestRequest};
-use catalog::index::{Entry, Hit, Query, Visibility};
+use api::items::{Findings, Found, Item, NearMiss, SearchQuery, SuggestRequest};
+use catalog::index::{Entry, Hit, Near, Query, Visibility};
 use policy::ranking::Wish;
 use store::Topic;
 use store::feeds::{Changes, changes_list};
@@ -38,10 +38,13 @@ pub fn search(control: &Control, caller: &Caller, query: &SearchQuery) -> Result
     };
     let text = query.text.clone().unwrap_or_default();
     let format = query.format.clone();
-    find(control, caller, &Query { text, format, wish, limit: limit(query.limit, 20)? })
+    let query = Query { text, format, wish, limit: limit(query.limit, 20)? };
+    control.authorize(caller, Action::ItemsSearch, Resource::cloud())?;
+    let hits = control.shared.index.find(caller.account, &query);
+    Ok(Findings { found: hits.into_iter().map(shape).collect(), near: Vec::new() })
 }
 
-/// Items that serve what the caller has and needs.
+/// Items that serve what the caller has and needs, and items that nearly do.
 pub async fn suggest(
     control: &Control,
     caller: &Caller,
@@ -68,7 +71,14 @@ pub async fn suggest(
         cpu_milli_max: request.cpu_milli_max,
     };
     let text = request.text.clone().unwrap_or_default();
-    find(control, caller, &Query { text, format: None, wish, limit: limit(request.limit, 10)? })
+    let query = Query { text, format: None, wish, limit: limit(request.limit, 10)? };
+    control.authorize(caller, Action::ItemsSearch, Resource::cloud())?;
+    let suggested = control.shared.index.suggest(caller.account, &query);
+    let near = |Near { hit, misses }| NearMiss { found: shape(hit), misses };
+    Ok(Findings {
+        found: suggested.hits.into_iter().map(shape).collect(),
+        near: suggested.near.into_iter().map(near).collect(),
+    })
 }
 
 /// What a data set holds.
@@ -84,12 +94,6 @@ fn limit(wanted: Option<u32>, default: u32) -> Result<usize, Error> {
         }
         limit => Ok(limit as usize),
     }
-}
-
-fn find(control: &Control, caller: &Caller, query: &Query) -> Result<Findings, Error> {
-    control.authorize(caller, Action::ItemsSearch, Resource::cloud())?;
-    let hits = control.shared.index.find(caller.account, query);
-    Ok(Findings { found: hits.into_iter().map(shape).collect() })
 }
 
 fn shape(hit: Hit) -> Found {

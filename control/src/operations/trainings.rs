@@ -107,6 +107,7 @@ pub async fn create(
         model_item: None,
         model_version: None,
         error: None,
+        error_code: None,
         cancel_wanted: false,
         created_at_ms: control.now_ms(),
         ended_at_ms: None,
@@ -337,6 +338,7 @@ fn shape(row: TrainingRow, owner: &Name) -> Result<Training, Error> {
         },
         model,
         error: row.error,
+        error_code: row.error_code,
         created_at_ms: row.created_at_ms,
         ended_at_ms: row.ended_at_ms,
     })

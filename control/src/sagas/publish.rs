@@ -236,11 +236,13 @@ impl PublishSaga {
                         return Ok::<_, store::Error>(());
                     }
                     let error = problem.as_ref().map(ToString::to_string);
+                    let error_code = problem.as_ref().map(|problem| problem.code.clone());
                     let step = problem.map_or(row.step.clone(), |problem| problem.step);
                     let row = PublishRow {
                         state: PublishState::Failed,
                         step,
                         error,
+                        error_code,
                         ended_at_ms: Some(now_ms),
                         ..row
                     };

@@ -262,6 +262,7 @@ impl TrainSaga {
             version: None,
             sharing: serde_json::to_value(Sharing::Nobody).unwrap_or_default(),
             error: None,
+            error_code: None,
             instance_id: None,
             training_id: Some(state.training),
             created_at_ms: self.control.now_ms(),
@@ -319,7 +320,8 @@ impl TrainSaga {
         let now_ms = self.control.now_ms();
         self.update(TrainingRow {
             state: if cancelled { TrainingState::Cancelled } else { TrainingState::Failed },
-            error: Some(text),
+            error: problem.map(ToString::to_string),
+            error_code: problem.map(|problem| problem.code.clone()),
             ended_at_ms: Some(now_ms),
             ..row
         })

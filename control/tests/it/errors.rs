@@ -15,6 +15,14 @@ fn full() -> std::io::Error {
     std::io::ErrorKind::StorageFull.into()
 }
 
+fn manifest() -> objects::blobs::Key {
+    let account = types::AccountId::new(uuid::Uuid::from_u128(1));
+    objects::blobs::Key::Manifest {
+        account,
+        object: types::ObjectId::new(uuid::Uuid::from_u128(2)),
+    }
+}
+
 /// One of each variant.
 fn every() -> Vec<Error> {
     let (action, what) = ("fetch an item", "chunk".to_owned());
@@ -25,6 +33,7 @@ fn every() -> Vec<Error> {
         Error::TokenExpired,
         Error::EnrolmentRefused,
         Error::Forbidden { action: text("items.share") },
+        Error::OwnerOnly { what: text("alice/double"), action: "see how much it is used" },
         Error::Invalid { code: "bad_request", message: text("limit has to be at least 1") },
         Error::NameTaken { name: text("answers") },
         Error::Stale { stored: 7 },
@@ -40,6 +49,7 @@ fn every() -> Vec<Error> {
             source: "refused".into(),
         }),
         Error::StorageFull(objects::Error::Full { action, what: what.clone(), source: full() }),
+        Error::ObjectCorrupt(objects::Error::Corrupt { what: manifest() }),
         Error::Objects(objects::Error::Io { action, what, source: full() }),
         Error::internal("could not write a request", "secret cause"),
     ]
@@ -53,6 +63,7 @@ fn known(error: &Error) {
         | Error::TokenExpired
         | Error::EnrolmentRefused
         | Error::Forbidden { .. }
+        | Error::OwnerOnly { .. }
         | Error::Invalid { .. }
         | Error::NameTaken { .. }
         | Error::Stale { .. }
@@ -64,6 +75,7 @@ fn known(error: &Error) {
         | Error::Store(_)
         | Error::StorageUnavailable(_)
         | Error::StorageFull(_)
+        | Error::ObjectCorrupt(_)
         | Error::Objects(_)
         | Error::Internal { .. } => {}
     }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use access::Role;
+use access::{Credentials, Role};
 use api::accounts::{CreateAccount, CreateToken};
 use api::endpoints::{DeployRequest, Endpoint};
 use api::items::Sharing;
@@ -95,7 +95,7 @@ impl House {
         let blobs = faulty(&folder, &clock).await;
         let control = open(database, &blobs, &clock, MASTER_KEY).await.unwrap();
         let created = control.first_operator(&name("operator")).await.unwrap().unwrap();
-        let caller = control.authenticate(&created.token.secret).await.unwrap();
+        let caller = authenticate(&control, &created.token.secret).await;
         let operator = Member { caller, secret: created.token.secret };
         Self { control, clock, time, blobs, operator, folder }
     }
@@ -125,7 +125,7 @@ impl House {
     pub(crate) async fn account(&self, text: &str) -> Member {
         let request = CreateAccount { name: name(text) };
         let made = accounts::create(&self.control, &self.operator, request).await.unwrap();
-        let caller = self.control.authenticate(&made.token.secret).await.unwrap();
+        let caller = authenticate(&self.control, &made.token.secret).await;
         Member { caller, secret: made.token.secret }
     }
 
@@ -145,7 +145,7 @@ impl House {
         };
         let wanted = CreateToken { label: "test".to_owned(), role, lifetime_ms: None };
         let made = tokens::create(&self.control, owner, wanted).await.unwrap();
-        let caller = self.control.authenticate(&made.secret).await.unwrap();
+        let caller = authenticate(&self.control, &made.secret).await;
         Member { caller, secret: made.secret }
     }
 
@@ -280,6 +280,10 @@ impl Template {
         let control = open(&url, &blobs, &clock, MASTER_KEY).await.unwrap();
         House { control, clock, time, blobs, operator: self.operator.clone(), folder }
     }
+}
+
+async fn authenticate(control: &Control, secret: &str) -> Caller {
+    control.authenticate(&Credentials::bearer(secret)).await.unwrap()
 }
 
 /// A folder in memory where the machine has one, for the many writes that wait for the disk.

@@ -246,6 +246,7 @@ fn expect(law: bool, otherwise: &str) -> Result<(), String> {
 fn published(row: &PublishRow, versions: &[VersionRow], _: bool) -> Result<(), String> {
     expect(row.state == PublishState::Published, "not published")?;
     expect(row.ended_at_ms.is_some() && row.error.is_none(), "published, and yet not")?;
+    expect(row.error_code.is_none(), "published, with the code of an error")?;
     expect(versions.len() == 1, &format!("{} versions", versions.len()))?;
     let version = &versions[0];
     let said = (row.item_id, row.version);

@@ -5,11 +5,12 @@ use access::Role;
 use api::items::{ShareRequest, Sharing};
 use control::Error;
 use control::operations::{endpoints, items};
+use serde_json::json;
 use testkit::Package;
 use types::Reference;
 
 use crate::agent::Agent;
-use crate::harness::{House, Member, name};
+use crate::harness::{Answer, House, Member, name, request};
 
 struct World {
     house: House,
@@ -92,7 +93,7 @@ async fn what_is_inside_a_version_is_told_to_its_owner_alone() {
         let seen = items::version(control, member, item, 1).await.unwrap();
         assert_eq!((seen.files, seen.object, seen.lineage), (None, None, None));
         let usage = items::usage(control, member, item).await;
-        assert!(matches!(usage, Err(Error::Forbidden { .. })), "{usage:?}");
+        assert!(matches!(usage, Err(Error::OwnerOnly { .. })), "{usage:?}");
         let listed = items::fetch(control, member, item.0, item.1).await.unwrap();
         assert_eq!(listed.sharing, None);
     }
@@ -101,6 +102,47 @@ async fn what_is_inside_a_version_is_told_to_its_owner_alone() {
     let object = own.object.unwrap();
     let read = control::operations::objects::open(control, &bob, object).await;
     assert!(matches!(read.map(drop), Err(Error::NotFound { .. })));
+}
+
+/// Who cannot see an item learns nothing of it; who can, that it is another's.
+#[tokio::test]
+async fn what_is_the_owners_alone_is_hidden_with_the_item_and_named_where_it_is_seen() {
+    let world = World::open().await;
+    let house = &world.house;
+    let bob = house.account("bob").await;
+    let reader = house.member(&world.alice, Role::Reader).await;
+    let asks = |name: &str| {
+        let path = format!("/v1/items/alice/{name}");
+        let sharing = json!({ "sharing": { "with": "everybody" }, "generation": 1 });
+        [("GET", format!("{path}/usage"), None), ("PUT", format!("{path}/sharing"), Some(sharing))]
+    };
+    for stranger in [&bob, &house.operator] {
+        for ((method, path, body), (_, unknown, _)) in asks("double").into_iter().zip(asks("none"))
+        {
+            let hidden = house.send(request(method, &path, Some(stranger), body.clone())).await;
+            let unknown = house.send(request(method, &unknown, Some(stranger), body)).await;
+            assert_eq!((hidden.status, hidden.code()), (404, "not_found"), "{hidden:?}");
+            let told = |answer: &Answer, name: &str| {
+                let mut body = answer.body.clone();
+                body["request_id"].take();
+                body.to_string().replace(name, "NAME")
+            };
+            assert_eq!(told(&hidden, "double"), told(&unknown, "none"));
+        }
+    }
+    world.share(Sharing::Accounts { accounts: vec![name("bob")] }).await;
+    let words = ["see how much it is used", "say who may see and use it"];
+    for ((method, path, body), words) in asks("double").into_iter().zip(words) {
+        let refused = house.send(request(method, &path, Some(&bob), body)).await;
+        assert_eq!((refused.status, refused.code()), (403, "forbidden"), "{refused:?}");
+        assert_eq!(refused.body["title"], format!("only the owner of alice/double may {words}"));
+        assert_eq!(refused.body["hint"], serde_json::Value::Null);
+    }
+    assert_eq!(house.get(&reader, "/v1/items/alice/double/usage").await.status, 200);
+    // In the owner's own account a role is what is missing.
+    let [_, (method, path, body)] = asks("double");
+    let refused = house.send(request(method, &path, Some(&reader), body)).await;
+    assert_eq!(refused.body["title"], "this token may not items.share");
 }
 
 #[tokio::test]

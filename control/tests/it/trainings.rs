@@ -64,6 +64,7 @@ impl World {
         trainings::cancel(&self.house.control, &self.alice, id).await.unwrap();
         let training = self.reach(id, TrainingState::Cancelled).await;
         assert_eq!(training.model, None);
+        assert_eq!(training.error_code.as_deref(), Some("cancelled"));
         assert!(training.error.unwrap_or_default().contains("cancelled by its owner"));
         for _ in 0..10 {
             self.house.pass(&self.agent).await;
@@ -152,6 +153,7 @@ async fn a_job_that_fails_or_leaves_no_model_says_why() {
     let id = world.begin().await;
     let failed = world.reach(id, TrainingState::Failed).await;
     assert_eq!(failed.error.as_deref(), Some("run: the data has no labels"));
+    assert_eq!(failed.error_code.as_deref(), Some("training_failed"));
     world.agent.play(Play::EmptyHanded);
     let id = world.begin().await;
     let failed = world.reach(id, TrainingState::Failed).await;
@@ -173,7 +175,7 @@ async fn a_job_whose_host_is_lost_runs_on_another() {
             (training.state == TrainingState::Succeeded).then_some(training)
         })
         .await;
-    assert_eq!(ended.error, None);
+    assert_eq!((ended.error, ended.error_code), (None, None));
     let rows = read!(world.house.store(), instances_list_of(Owner::Training(id))).unwrap();
     assert_eq!(rows.len(), 2);
 }

@@ -1,20 +1,20 @@
 //! An agent in this process: its executor, what it says of this machine, and its data port.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use agent::{Agent, Control, Remote, Settings as AgentSettings};
 use api::client::{self, Client};
 use api::listen::{Clients, Tls};
-use api::status::Feature;
-use executor::{Executor, OrtFound};
+use executor::Executor;
 use types::{HostId, Name};
 use workflow::{Clock, Tasks};
 
 use super::enrolment::Enrolled;
 use super::files::Files;
 use crate::exit::Failure;
+use crate::features;
 use crate::settings::Settings;
 
 /// Most bytes of fetched chunks that a host keeps.
@@ -88,7 +88,7 @@ async fn make(
     };
     let executor =
         Executor::new(wanted, clock.clone(), tasks.clone()).map_err(|error| failed(&error))?;
-    let features = features(&executor, &found);
+    let features = features::of_host(executor.features(), &found);
     let wanted = AgentSettings {
         host: machine.host,
         name: machine.name,
@@ -101,33 +101,6 @@ async fn make(
     };
     let wiring = (clock.clone(), tasks.clone());
     Agent::new(wanted, control, executor, features, wiring).await.map_err(|error| failed(&error))
-}
-
-fn features(executor: &Executor, found: &OrtFound) -> Vec<Feature> {
-    let mut features: Vec<Feature> = executor
-        .features()
-        .into_iter()
-        .map(|feature| Feature {
-            name: feature.name.to_owned(),
-            held: feature.held,
-            matters: feature.why.to_owned(),
-            detail: feature.missing_because.or(feature.how.map(str::to_owned)).unwrap_or_default(),
-        })
-        .collect();
-    let looked = |paths: &[PathBuf]| {
-        paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-    };
-    features.push(Feature {
-        name: "onnxruntime".to_owned(),
-        held: found.path.is_some(),
-        matters: "runs more ONNX models, and most of them faster, than the built-in engine tract"
-            .to_owned(),
-        detail: match &found.path {
-            Some(path) => path.display().to_string(),
-            None => format!("{}; looked in {}", found.how_to_get, looked(&found.looked_in)),
-        },
-    });
-    features
 }
 
 /// The processors of this machine, in thousandths.

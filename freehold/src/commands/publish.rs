@@ -106,8 +106,12 @@ fn outcome(publish: Publish) -> Result<Publish, Failure> {
     // The reason names the step already, where the step itself gave it.
     let step = format!("{}: ", publish.step);
     let why = why.strip_prefix(&step).unwrap_or(why);
-    Err(Failure::refused(format!("publishing failed at step {step}{why}"))
-        .hint(format!("correct it and publish again; the whole log: freehold logs {}", publish.id)))
+    let hint = format!("correct it and publish again; the whole log: freehold logs {}", publish.id);
+    let failure = Failure::refused(format!("publishing failed at step {step}{why}")).hint(hint);
+    Err(match &publish.error_code {
+        Some(code) => failure.code(code),
+        None => failure,
+    })
 }
 
 /// Packs a folder into a file that goes away by itself.

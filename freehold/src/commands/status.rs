@@ -1,4 +1,8 @@
 //! `freehold status`: what runs, what the machines give, and what is missing and why it matters.
+//!
+//! Always true: what this machine gives is told also where no cloud answers; then as a failure.
+
+use serde::Serialize;
 
 use api::client::Client;
 use api::status::{CreateEnrolment, Feature, HostStatus, Status, TaskStatus};
@@ -10,9 +14,14 @@ use crate::output::{Output, bytes, note, pairs, table, time};
 /// Carries out the command.
 pub(super) async fn run(
     arguments: StatusArguments,
-    client: &Client,
+    client: Result<Client, Failure>,
     out: &Output,
 ) -> Result<(), Failure> {
+    let client = match client {
+        Ok(client) => client,
+        Err(unknown) if arguments.tasks || arguments.enrol.is_some() => return Err(unknown),
+        Err(unknown) => return alone(unknown, out),
+    };
     if arguments.tasks {
         let tasks = client.tasks_list().await?;
         return out.list(&tasks, &["task", "kind", "status"], |task| {
@@ -21,9 +30,26 @@ pub(super) async fn run(
         });
     }
     if let Some((process, name)) = arguments.enrol {
-        return enrol(process, &name, client, out).await;
+        return enrol(process, &name, &client, out).await;
     }
-    out.text(&client.status().await?, |status| text(&client.address().to_string(), status))
+    match client.status().await {
+        Ok(status) => out.text(&status, |status| text(&client.address().to_string(), status)),
+        Err(silence) if silence.status().is_none() => alone(silence.into(), out),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// What is known without a cloud.
+#[derive(Serialize)]
+struct Alone {
+    features: Vec<Feature>,
+}
+
+/// Tells what this machine gives, and ends with why nothing else is known.
+fn alone(why: Failure, out: &Output) -> Result<(), Failure> {
+    let alone = Alone { features: crate::features::isolation() };
+    out.text(&alone, |alone| format!("what this machine gives\n\n{}", features(&alone.features)))?;
+    Err(why)
 }
 
 async fn enrol(process: String, name: &str, client: &Client, out: &Output) -> Result<(), Failure> {

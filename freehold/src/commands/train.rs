@@ -77,7 +77,7 @@ pub fn outcome(training: Training) -> Result<Training, Failure> {
         }
         TrainingState::Failed => Err(Failure::refused(format!("{id} failed: {why}"))
             .hint(format!("the whole log: freehold logs {id}"))
-            .code("training_failed")),
+            .code(training.error_code.as_deref().unwrap_or("training_failed"))),
         TrainingState::Waiting | TrainingState::Running | TrainingState::Publishing => {
             Err(Failure::unavailable(format!("{id} has not ended"))
                 .hint(format!("follow it: freehold logs -f {id}")))

@@ -52,6 +52,7 @@ pub(super) fn rows(training: &Training) -> Vec<(String, String)> {
         ("parameters", set.join("\n")),
         ("model", model(training)),
         ("error", training.error.clone().unwrap_or_default()),
+        ("error code", training.error_code.clone().unwrap_or_default()),
         ("begun", time(training.created_at_ms)),
         ("ended", training.ended_at_ms.map(time).unwrap_or_default()),
     ];

@@ -22,20 +22,22 @@ async fn a_package_that_does_not_hold_is_refused_with_step_file_and_cure() {
     let (producer, _) = strangers(&cloud).await;
     let manifest = |text: &str| Package::empty().file("freehold.toml", text);
     let linear = || Package::linear("wrong", ("x", "y"), 2.0, 0.0);
+    let unknown_key = "kind = \"model\"\nnmae = \"x\"\n";
+    let nowhere = Package::pipeline("wrong", &["acme/nothing"]);
     let cases = [
-        (Package::wrong("wrong"), "unit-test", ["one and two", "\"y\""]),
-        (Package::empty().file("a.txt", "a"), "package", ["freehold.toml", ""]),
-        (manifest("kind = \"model\"\nnmae = \"x\"\n"), "package", ["freehold.toml", "nmae"]),
-        (linear().file("model.onnx", "not a model"), "check", ["model.onnx", ""]),
-        (missing_entry(), "test", ["absent.onnx", ""]),
-        (Package::pipeline("wrong", &["acme/nothing"]), "check", ["acme/nothing", ""]),
+        (Package::wrong("wrong"), "unit-test", "unit_test_failed", ["one and two", "\"y\""]),
+        (Package::empty().file("a.txt", "a"), "package", "invalid_package", ["freehold.toml", ""]),
+        (manifest(unknown_key), "package", "invalid_manifest", ["freehold.toml", "nmae"]),
+        (linear().file("model.onnx", "no model"), "check", "model_invalid", ["model.onnx", ""]),
+        (missing_entry(), "test", "invalid_package", ["absent.onnx", ""]),
+        (nowhere, "check", "not_found", ["acme/nothing", ""]),
     ];
-    for (package, step, words) in cases {
+    for (package, step, code, words) in cases {
         let begun = producer.begin_publish(&package, Sharing::Everybody).await.unwrap();
         let publish = producer.ended_publish(begun.id).await;
         let log = producer.publish_log(begun.id).await;
         assert_eq!(publish.state, PublishState::Failed, "{words:?} {log:#?}");
-        assert_eq!(publish.version, None);
+        assert_eq!((publish.version, publish.error_code.as_deref()), (None, Some(code)));
         let error = publish.error.unwrap();
         let line = log.iter().find(|line| line.level == "error");
         let line = line.unwrap_or_else(|| panic!("no error in {log:#?}"));
@@ -79,6 +81,7 @@ async fn a_training_is_cancelled_or_fails_and_leaves_nothing() {
     assert_eq!(training.state, TrainingState::Failed, "{training:?}");
     let error = training.error.unwrap();
     assert!(error.contains("told to fail"), "{error}");
+    assert_eq!(training.error_code.as_deref(), Some("training_failed"));
     for (parameters, word) in
         [(&[("seconds", 601)][..], "seconds"), (&[("minutes", 1)][..], "minutes")]
     {

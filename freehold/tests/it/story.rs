@@ -95,6 +95,11 @@ async fn find(requester: &Account, algorithm: &Reference, dataset: &Reference) {
     };
     let suggested = requester.client.suggest(&wish).await.unwrap().found;
     assert_eq!(suggested[0].item.name, algorithm.name);
+    let wish = SuggestRequest { memory_bytes_max: Some(1), ..wish };
+    let nearly = requester.client.suggest(&wish).await.unwrap();
+    assert_eq!(nearly.found, []);
+    assert_eq!(nearly.near[0].found.item.name, algorithm.name);
+    assert!(nearly.near[0].misses[0].contains("memory"), "{:?}", nearly.near[0].misses);
     let nothing = SearchQuery { text: Some("zeppelin".to_owned()), ..SearchQuery::default() };
     assert!(requester.client.search(&nothing).await.unwrap().found.is_empty());
 }

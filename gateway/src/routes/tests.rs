@@ -80,7 +80,8 @@ fn a_name_leads_only_to_what_the_caller_may_invoke() {
     let rights = Authorizer::new().unwrap();
     let mut answers = String::new();
     for secret in [None, Some("secret-1"), Some("secret-2"), Some("secret-4"), Some("wrong")] {
-        let caller = match table.caller(secret, 1_000) {
+        let credentials = secret.map(Credentials::bearer);
+        let caller = match table.caller(credentials.as_ref(), 1_000) {
             Ok(caller) => caller,
             Err(error) => {
                 answers += &format!("{secret:?}: {error}\n");

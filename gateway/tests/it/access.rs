@@ -1,6 +1,10 @@
 //! Who may do what: every route as its owner, as an account it was granted to, as a stranger, with
 //! a wrong token, and without one.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tonic::Code;
+
 use crate::world::{ACME, Ask, OTHER, World};
 
 const INFER: &[u8] =
@@ -86,6 +90,39 @@ async fn lists_show_only_what_the_caller_may_invoke() {
         }
     }
     insta::assert_snapshot!(table);
+}
+
+/// In HTTP and in the metadata of gRPC; a name that comes with it has to be the account's.
+#[tokio::test]
+async fn a_token_is_taken_as_the_password_of_its_account() {
+    let world = World::start().await;
+    let mut grpc = crate::grpc::client(&world).await;
+    let basic = |text: String| format!("Basic {}", STANDARD.encode(text));
+    for (authorization, status) in [
+        (basic(format!("acme:{ACME}")), 200),
+        (basic(format!(":{ACME}")), 200),
+        (format!("basic {}", STANDARD.encode(format!("acme:{ACME}"))), 200),
+        (basic(format!("other:{ACME}")), 401),
+        (basic(format!("acme:{OTHER}")), 401),
+        (basic(format!("{ACME}:")), 401),
+        (basic("acme:wrong".to_owned()), 401),
+        (basic(ACME.to_owned()), 401),
+        (format!("Basic {ACME}"), 401),
+        (format!("Negotiate {ACME}"), 401),
+    ] {
+        let headers = [("authorization", authorization.as_str())];
+        let infer = Ask::post("/v2/models/echo/infer", INFER).from(None).with(&headers);
+        let invoke = Ask::post("/endpoints/echo/invocations", b"[[1, 2]]").from(None);
+        for ask in [infer, invoke.with(&headers), Ask::get("/v2").from(None).with(&headers)] {
+            assert_eq!(world.ask(ask).await.status, status, "{} {authorization}", ask.path);
+        }
+        let mut request = tonic::Request::new(crate::grpc::infer("echo", true));
+        request.metadata_mut().insert("authorization", authorization.parse().unwrap());
+        let code =
+            grpc.model_infer(request).await.map_or_else(|status| status.code(), |_| Code::Ok);
+        let wanted = if status == 200 { Code::Ok } else { Code::Unauthenticated };
+        assert_eq!(code, wanted, "{authorization}");
+    }
 }
 
 #[tokio::test]

@@ -15,9 +15,9 @@ use tonic::{Request, Status};
 
 use crate::world::{ACME, OTHER, World};
 
-type Client = GrpcInferenceServiceClient<Channel>;
+pub(crate) type Client = GrpcInferenceServiceClient<Channel>;
 
-async fn client(world: &World) -> Client {
+pub(crate) async fn client(world: &World) -> Client {
     let client = Client::connect(format!("http://{}", world.grpc)).await.unwrap();
     client.max_decoding_message_size(64 << 20)
 }
@@ -31,7 +31,7 @@ fn by<T>(secret: &str, message: T) -> Request<T> {
     request
 }
 
-fn infer(model: &str, raw: bool) -> ModelInferRequest {
+pub(crate) fn infer(model: &str, raw: bool) -> ModelInferRequest {
     let values = [1.5_f32, -2.0];
     let data: Bytes = values.iter().flat_map(|it| it.to_le_bytes()).collect();
     let contents = InferTensorContents { fp32_contents: values.to_vec(), ..Default::default() };

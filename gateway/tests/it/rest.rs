@@ -6,6 +6,7 @@ use flate2::Compression;
 use flate2::read::{GzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
 use gateway::Settings;
+use types::Datatype;
 
 use crate::world::{Answered, Ask, World};
 
@@ -97,6 +98,39 @@ async fn binary_tensors_travel_both_ways() {
     assert_eq!(data(&answer), &body[length.parse().unwrap()..]);
     let json = answer.body.len() - data(&answer).len();
     insta::assert_snapshot!(String::from_utf8_lossy(&answer.body[..json]));
+}
+
+/// Whatever the model answers: what JSON cannot carry is no fault of the request, and binary cures.
+#[tokio::test]
+async fn an_output_that_json_cannot_carry_is_not_acceptable_and_comes_in_binary() {
+    let world = World::start().await;
+    for (number, datatype, data) in
+        [(2, Datatype::Bytes, &b"\x02\0\0\0\xff\xfe"[..]), (3, Datatype::Fp16, b"\0\x3c")]
+    {
+        let mut routes = world.routes(number);
+        let told = routes.endpoints[0].stages[0].description.as_mut().unwrap();
+        for spec in told.inputs.iter_mut().chain(&mut told.outputs) {
+            (spec.datatype, spec.shape) = (datatype, vec![-1]);
+        }
+        world.tell(routes).await;
+        for binary in [false, true] {
+            let json = format!(
+                r#"{{"parameters":{{"binary_data_output":{binary}}},"inputs":[{{"name":"INPUT",
+                "shape":[1],"datatype":"{datatype}","parameters":{{"binary_data_size":{}}}}}]}}"#,
+                data.len()
+            );
+            let (length, body) = (json.len().to_string(), [json.as_bytes(), data].concat());
+            let headers = [("inference-header-content-length", length.as_str())];
+            let answer = world.ask(Ask::post("/v2/models/echo/infer", &body).with(&headers)).await;
+            if binary {
+                assert_eq!((answer.status, self::data(&answer)), (200, data), "{datatype}");
+                continue;
+            }
+            let text = answer.text();
+            assert_eq!(answer.status, 406, "{text}");
+            assert!(text.contains("OUTPUT") && text.contains("ask for it in binary"), "{text}");
+        }
+    }
 }
 
 #[tokio::test]

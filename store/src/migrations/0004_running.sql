@@ -10,11 +10,13 @@ CREATE TABLE publishes (
     item_id       TEXT,
     version       BIGINT,
     sharing       TEXT   NOT NULL, -- JSON: what the producer asked for
-    error         TEXT,
+    error         TEXT,            -- in words
+    error_code    TEXT,            -- and as the word that programs match on
     instance_id   TEXT,            -- the instance that proves the package
     training_id   TEXT,            -- the training it came from
     created_at_ms BIGINT NOT NULL CHECK (created_at_ms >= 0),
-    ended_at_ms   BIGINT           -- null while it runs
+    ended_at_ms   BIGINT,          -- null while it runs
+    CHECK ((error IS NULL) = (error_code IS NULL))
 );
 
 CREATE INDEX publishes_by_account ON publishes (account_id, id);
@@ -30,10 +32,12 @@ CREATE TABLE trainings (
     instance_id   TEXT,
     model_item    TEXT,
     model_version BIGINT,
-    error         TEXT,
+    error         TEXT,            -- in words
+    error_code    TEXT,            -- and as the word that programs match on
     cancel_wanted BIGINT NOT NULL CHECK (cancel_wanted IN (0, 1)),
     created_at_ms BIGINT NOT NULL CHECK (created_at_ms >= 0),
-    ended_at_ms   BIGINT           -- null while it runs
+    ended_at_ms   BIGINT,          -- null while it runs
+    CHECK ((error IS NULL) = (error_code IS NULL))
 );
 
 CREATE INDEX trainings_by_account ON trainings (account_id, id);

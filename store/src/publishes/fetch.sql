@@ -1,4 +1,4 @@
-SELECT id, account_id, object_id, state, step, name, item_id, version, sharing, error, instance_id,
-    training_id, created_at_ms, ended_at_ms
+SELECT id, account_id, object_id, state, step, name, item_id, version, sharing, error, error_code,
+    instance_id, training_id, created_at_ms, ended_at_ms
 FROM publishes
 WHERE id = $1

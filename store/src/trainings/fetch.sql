@@ -1,4 +1,4 @@
 SELECT id, account_id, request, resolved, state, progress_ppm, instance_id, model_item,
-    model_version, error, cancel_wanted, created_at_ms, ended_at_ms
+    model_version, error, error_code, cancel_wanted, created_at_ms, ended_at_ms
 FROM trainings
 WHERE id = $1

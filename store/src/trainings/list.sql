@@ -1,5 +1,5 @@
 SELECT id, account_id, request, resolved, state, progress_ppm, instance_id, model_item,
-    model_version, error, cancel_wanted, created_at_ms, ended_at_ms
+    model_version, error, error_code, cancel_wanted, created_at_ms, ended_at_ms
 FROM trainings
 WHERE account_id = $1 AND id < $2
 ORDER BY id DESC

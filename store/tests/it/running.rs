@@ -71,6 +71,7 @@ async fn a_publishing_ends_once(house: House) {
         version: None,
         sharing: json!({"with": "nobody"}),
         error: None,
+        error_code: None,
         instance_id: None,
         training_id: Some(TrainingId::new(uuid(3))),
         created_at_ms: 5,
@@ -92,11 +93,20 @@ async fn a_publishing_ends_once(house: House) {
     write!(house.store, publish_update(&listed)).unwrap();
     write!(house.store, publish_update(&listed)).unwrap();
     assert!(read!(house.store, object_holders(package)).unwrap().is_empty());
-    let failed = PublishRow { state: PublishState::Failed, ..row.clone() };
+    let failed = PublishRow {
+        state: PublishState::Failed,
+        error: Some("test: it is empty".to_owned()),
+        error_code: Some("invalid_package".to_owned()),
+        ..row.clone()
+    };
     let refused = write!(house.store, publish_update(&failed));
     assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
-    let other = PublishRow { id: PublishId::new(uuid(2)), ..failed };
-    write!(house.store, publish_insert(&other)).unwrap();
+    let wordless = PublishRow { id: PublishId::new(uuid(2)), error_code: None, ..failed.clone() };
+    assert!(write!(house.store, publish_insert(&wordless)).is_err(), "an error without a code");
+    let running = PublishRow { id: wordless.id, ..row.clone() };
+    let other = PublishRow { id: wordless.id, ..failed };
+    write!(house.store, publish_insert(&running)).unwrap();
+    write!(house.store, publish_update(&other)).unwrap();
     let page = read!(house.store, publishes_list(account, None, 9)).unwrap();
     assert_eq!(page, [other.clone(), listed.clone()]);
     let page = read!(house.store, publishes_list(account, Some(other.id), 9)).unwrap();
@@ -116,6 +126,7 @@ async fn a_training_ends_once(house: House) {
         model_item: None,
         model_version: None,
         error: None,
+        error_code: None,
         cancel_wanted: false,
         created_at_ms: 5,
         ended_at_ms: None,

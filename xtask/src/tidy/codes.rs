@@ -95,9 +95,12 @@ fn of_text(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// What stands first in the quotes after each of [`GIVEN`].
+/// What stands first in the quotes after each of [`GIVEN`], unless that is the end of a longer name.
 fn given(line: &str) -> impl Iterator<Item = &str> {
-    let after = |start: &'static str| line.split(start).skip(1);
+    let after = |start: &'static str| {
+        let whole = line.match_indices(start).filter(|(at, _)| !line[..*at].ends_with('_'));
+        whole.map(|(at, found)| &line[at + found.len()..])
+    };
     let texts = GIVEN.iter().flat_map(move |start| after(start));
     texts.filter_map(|rest| rest.split('"').nth(1))
 }
@@ -137,6 +140,9 @@ impl Error {
     fn invalid() -> Self {
         Self::Other { code: "name_taken", what: "name" }
     }
+    fn row(row: &Row) -> Self {
+        Self { error_code: row.get("error_code") }
+    }
     fn refuse() -> Failure {
         let _ = ApiError::new(StatusCode::CONFLICT, "in_use", "it is used");
         let _ = Failure::permanent("timeout", "it took too long");
@@ -175,7 +181,7 @@ mod tests {
             found,
             [
                 "store/src/error.rs:16: the error code name_taken has no page docs/errors/name_taken.md",
-                "store/src/error.rs:20: the error code timeout has no page docs/errors/timeout.md",
+                "store/src/error.rs:23: the error code timeout has no page docs/errors/timeout.md",
                 "docs/errors/old.md: no source has this error code",
                 "api/src/errors.rs:2: nothing gives the error code forbidden",
             ]

@@ -117,7 +117,14 @@ fn training(state: &str) -> Value {
     });
     match state {
         "succeeded" => training["model"] = json!("acme/my-risk@2"),
-        _ => training["error"] = json!("run: every event is an attack"),
+        "cancelled" => {
+            training["error"] = json!("run: cancelled by its owner");
+            training["error_code"] = json!("cancelled");
+        }
+        _ => {
+            training["error"] = json!("run: every event is an attack");
+            training["error_code"] = json!("training_failed");
+        }
     }
     training
 }
@@ -144,11 +151,23 @@ fn status() -> Value {
     })
 }
 
+fn found() -> Value {
+    json!({
+        "item": item(), "score_milli": 24_700, "reasons": ["takes exactly your data", "small"],
+    })
+}
+
+/// What serves, and what nearly does.
+fn suggested() -> Value {
+    let mut other = found();
+    other["item"]["name"] = json!("large-risk");
+    other["reasons"] = json!(["takes exactly your data"]);
+    let misses = ["needs 512 MiB of memory, not 256 MiB", "has no latency figure"];
+    json!({ "found": [found()], "near": [{ "found": other, "misses": misses }] })
+}
+
 /// Where everything goes well.
 pub(super) fn world() -> Answers {
-    let found = json!({ "found": [
-        { "item": item(), "score_milli": 24_700, "reasons": ["takes exactly your data", "small"] },
-    ] });
     let publish = json!({
         "id": id("pub", 1), "object": id("obj", 1), "state": "published", "step": "list",
         "name": "my-risk", "version": "acme/my-risk@2", "created_at_ms": AT_MS,
@@ -183,8 +202,8 @@ pub(super) fn world() -> Answers {
         ("GET /v1/items/acme/my-risk/versions/2".into(), version()),
         ("GET /v1/items/acme/my-risk/usage".into(), usage),
         ("PUT /v1/items/acme/my-risk/sharing".into(), item()),
-        ("GET /v1/search".into(), found.clone()),
-        ("POST /v1/suggest".into(), found),
+        ("GET /v1/search".into(), json!({ "found": [found()], "near": [] })),
+        ("POST /v1/suggest".into(), suggested()),
         ("GET /v1/endpoints".into(), page(&[endpoint()])),
         ("POST /v1/endpoints".into(), endpoint()),
         ("GET /v1/endpoints/risk".into(), endpoint()),
@@ -215,7 +234,8 @@ pub(super) fn failing() -> Answers {
     let mut answers = world();
     let publish = json!({
         "id": id("pub", 1), "object": id("obj", 1), "state": "failed", "step": "check",
-        "error": "check: model.onnx: not a model; export it again", "created_at_ms": AT_MS,
+        "error": "check: model.onnx: not a model; export it again",
+        "error_code": "model_invalid", "created_at_ms": AT_MS,
     });
     answers.insert(format!("GET /v1/publishes/{}", id("pub", 1)), (200, publish));
     let path = format!("GET /v1/trainings/{}", id("train", 1));

@@ -101,6 +101,7 @@ fn json_is_what_the_api_answers() {
         (vec!["account", "whoami"], "GET /v1/whoami"),
         (vec!["item", "usage", "my-risk"], "GET /v1/items/acme/my-risk/usage"),
         (vec!["endpoint", "show", "risk"], "GET /v1/endpoints/risk"),
+        (vec!["suggest", "--dataset", "signins"], "POST /v1/suggest"),
         (vec!["deploy", "my-risk", "--as", "risk"], "GET /v1/endpoints/risk"),
     ] {
         let mut all = vec!["--output", "json"];
@@ -140,6 +141,38 @@ fn the_exit_code_tells_the_kind_of_failure() {
         text += &Person::before(&fake).tells(&["status"]);
     }
     insta::assert_snapshot!(text);
+}
+
+/// Also where nobody is there to ask, and where nobody knows whom to ask.
+#[test]
+fn status_without_a_cloud_tells_what_this_machine_gives_and_then_fails() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let lost = Person { server: Some(format!("http://{nobody}")), ..Person::new() };
+    let mut errors = String::new();
+    for person in [lost, Person::new()] {
+        let table = person.run(&["status"]);
+        let text = String::from_utf8(table.stdout).unwrap();
+        assert!(text.starts_with("what this machine gives\n\nFEATURE "), "{text}");
+        let json = person.run(&["--output", "json", "status"]);
+        assert_eq!(json.status.code(), table.status.code());
+        let told: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+        let told: Vec<api::status::Feature> =
+            serde_json::from_value(told["features"].clone()).unwrap();
+        let names = executor::features().into_iter().map(|feature| feature.name);
+        assert!(told.iter().map(|feature| feature.name.as_str()).eq(names), "{told:?}");
+        for feature in told {
+            let line = text.lines().find(|line| line.starts_with(&format!("{}  ", feature.name)));
+            let line = line.unwrap_or_else(|| panic!("no {} in {text}", feature.name));
+            assert!(line.contains(if feature.held { "held" } else { "MISSING" }), "{line}");
+            assert!(line.contains(&feature.matters), "{line}");
+        }
+        errors += &person.forget(&String::from_utf8(table.stderr).unwrap());
+        errors += &format!("exit code {:?}\n\n", table.status.code());
+        // These are asked of a cloud, and of nothing else.
+        assert_eq!(person.run(&["status", "--tasks"]).stdout, b"");
+        assert_eq!(person.run(&["status", "--enrol", "agent=far"]).stdout, b"");
+    }
+    insta::assert_snapshot!(errors);
 }
 
 #[test]

@@ -13,8 +13,10 @@ import sys
 import numpy
 import onnxruntime
 import tritonclient.grpc as grpc
+import tritonclient.grpc.auth as grpc_auth
 import tritonclient.http as http
 import tritonclient.http.aio as http_aio
+import tritonclient.http.auth as http_auth
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 # Threads, batches and another engine order the additions differently; a wrong answer is far off.
@@ -126,6 +128,12 @@ class Model:
             tensors = list(self.tensors(http, values, binary_data=True))
             return await client.infer(self.endpoint, tensors, headers=self.headers)
 
+    def by_password(self, values, library, auth, address):
+        """With the token as a password, as the clients' own plugin sends it."""
+        with library.InferenceServerClient(self.given[address]) as client:
+            client.register_plugin(auth.BasicAuth("", self.given["token"]))
+            return client.infer(self.endpoint, list(self.tensors(library, values))).as_numpy
+
     def every_way(self, values):
         """Each way of asking, by name."""
         compressed = lambda how: {"request_compression_algorithm": how,
@@ -138,7 +146,9 @@ class Model:
                 lambda: self.rest(values, binary=False, **compressed("deflate")).as_numpy,
             "REST, asyncio": lambda: asyncio.run(self.asynchronous(values)).as_numpy,
             "REST, version 1": lambda: self.rest(values, model_version="1").as_numpy,
+            "REST, password": lambda: self.by_password(values, http, http_auth, "http"),
             "gRPC": lambda: self.rpc(values).as_numpy,
+            "gRPC, password": lambda: self.by_password(values, grpc, grpc_auth, "grpc"),
             "gRPC, gzip": lambda: self.rpc(values, compression_algorithm="gzip").as_numpy,
             "gRPC, typed contents": lambda: self.typed(values),
             "gRPC, stream": lambda: self.streamed(values),

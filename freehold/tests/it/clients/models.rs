@@ -170,7 +170,7 @@ async fn ask(
     eprintln!("{engine}: {told}");
     for (model, ..) in published {
         let ways = told[model.name]["ways"].as_u64().unwrap();
-        assert_eq!(ways, if engine == "tract" { 3 } else { 10 }, "{told}");
+        assert_eq!(ways, if engine == "tract" { 3 } else { 12 }, "{told}");
     }
 }
 

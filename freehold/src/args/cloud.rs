@@ -1,0 +1,66 @@
+//! Words about the cloud itself: trying it, looking at it, and keeping it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::examples;
+use super::values::parse_pair;
+use crate::settings::ServerArguments;
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::DEMO)]
+pub struct DemoArguments {
+    /// Judge the sign-ins of an sshd log, such as /var/log/auth.log
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// Keep the cloud's data here [default: a temporary folder, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Leave the cloud running at the end, until Ctrl-C
+    #[arg(long)]
+    pub stay: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Show sagas and reconcilers and what they did last (operators)
+    #[arg(long, conflicts_with = "enrol")]
+    pub tasks: bool,
+    /// Make a token with which a process on another machine may enrol, once (operators):
+    /// agent=NAME or gateway=NAME
+    #[arg(long, value_name = "PROCESS=NAME", value_parser = parse_pair)]
+    pub enrol: Option<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MasterKeyCommand {
+    /// Put a fresh key into use; what the old one seals is resealed at the next start
+    Rotate(MasterKeyArguments),
+    /// Forget old keys, once nothing is sealed by them any more
+    Prune(MasterKeyArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct MasterKeyArguments {
+    #[command(flatten)]
+    pub server: ServerArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::BACKUP)]
+pub struct BackupArguments {
+    #[command(flatten)]
+    pub server: ServerArguments,
+    /// The folder to write, which must not exist
+    pub to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    /// The folder that `freehold backup` wrote
+    pub from: PathBuf,
+    /// The data folder to make, which must not exist or be empty
+    #[arg(long, default_value = "freehold-data", env = "FREEHOLD_DATA")]
+    pub data: PathBuf,
+}
