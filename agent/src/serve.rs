@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use api::internal::{Assignment, Description, InstanceReport, InstanceState, Measures, Task};
 use executor::{Start, Work};
+use policy::polling;
 use tokio_util::sync::CancellationToken;
 
 use crate::Agent;
@@ -135,5 +136,7 @@ fn worker_task(task: &Task) -> serde_json::Value {
         "entry": task.entry,
         "batch_max": task.batch_max,
         "timeout_ms": task.limits.timeout_ms,
+        "threads": (task.limits.cpu_milli / 1_000).max(1),
+        "poll_us": polling::limit_us(task.limits.cpu_milli),
     })
 }

@@ -92,7 +92,7 @@ impl Queue {
         };
         let us = |ms: u64| ms.saturating_mul(1_000);
         let (timeout_us, stuck_us_max) = (us(task.timeout_ms), us(task.stuck_ms));
-        let (state, timer, started) = (Mutex::default(), Timer::new()?, Instant::now());
+        let (state, timer, started) = (Mutex::default(), Timer::watched()?, Instant::now());
         Ok(Self { state, timer, settings, timeout_us, stuck_us_max, started, model })
     }
 
@@ -168,6 +168,11 @@ impl Queue {
             }
             Decision::Idle => None,
         }
+    }
+
+    /// Whether the model runs.
+    pub(crate) fn runs(&self) -> bool {
+        self.state.lock().run.is_some()
     }
 
     /// Sets the timer to go off by then.

@@ -1,19 +1,19 @@
-//! The server: connections, their frames, and the threads that take turns.
+//! The server: connections, their frames, and what the threads do that take turns.
 //!
-//! Both threads wait for events, and the kernel wakes one of them for each. That one reads the
-//! request and, where the model is free, runs it and writes the answer; the other meanwhile reads
-//! what comes next, and keeps deadlines. So a single request never passes from thread to thread.
-//! Always true: one thread at a time reads a connection, and one at a time runs the model; events
-//! are told once (edge-triggered), so whoever takes one takes all that is there.
+//! Always true: one thread at a time reads, and one at a time runs the model; events are told once
+//! (edge-triggered), so whoever takes one takes all that is there.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, mpsc};
+use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use policy::polling::Pace;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use types::frame::Frame;
 
@@ -21,17 +21,20 @@ use crate::check::check;
 use crate::connection::{Connection, Landing};
 use crate::engine::{self, Engine};
 use crate::fault::Fault;
-use crate::queue::Queue;
+use crate::queue::{Pending, Queue};
 use crate::runner;
 use crate::task::Task;
+use crate::turns::Turns;
 
 /// Numbers among what is watched; connections count on from them.
 const LISTENER: u64 = 0;
 const TIMER: u64 = 1;
-/// One runs the model, one reads and keeps deadlines; they change places all the time.
-const THREADS: [&str; 2] = ["worker-1", "worker-2"];
+/// One leads; the other takes its place.
+const THREADS: [(&str, bool); 2] = [("worker-1", true), ("worker-2", false)];
 /// Most connections; a gateway keeps a few.
 const CONNECTIONS_MAX: usize = 256;
+/// A wait that is none.
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// Events taken at once.
 const EVENTS: usize = 64;
 
@@ -52,11 +55,11 @@ pub fn serve(listener: UnixListener, task: &Task) -> Result<Ended, Fault> {
     let broken = |error: io::Error| Fault::internal(format!("cannot serve: {error}"));
     let server = Arc::new(Server::new(listener, engine, task).map_err(broken)?);
     let (tell, told) = mpsc::channel();
-    for name in THREADS {
+    for (name, leads) in THREADS {
         let (server, tell) = (Arc::clone(&server), tell.clone());
         let serving = move || {
             // Nobody listens any more where the other thread has told its end.
-            let _ = tell.send(server.run());
+            let _ = tell.send(server.run(leads));
         };
         std::thread::Builder::new().name(name.to_owned()).spawn(serving).map_err(broken)?;
     }
@@ -74,6 +77,9 @@ struct Server {
     engine: Mutex<Box<dyn Engine>>,
     description: Bytes,
     connections: Mutex<Connections>,
+    turns: Turns,
+    pace: Mutex<Pace>,
+    poll_us: u64,
 }
 
 #[derive(Default)]
@@ -92,20 +98,29 @@ impl Server {
         epoll::add(&epoll, queue.timer(), EventData::new_u64(TIMER), flags)?;
         let description = Bytes::from(serde_json::to_vec(queue.model())?);
         let connections = Mutex::new(Connections { open: BTreeMap::new(), last: TIMER });
-        Ok(Self { listener, epoll, queue, engine: Mutex::new(engine), description, connections })
+        Ok(Self {
+            listener,
+            epoll,
+            queue,
+            engine: Mutex::new(engine),
+            description,
+            connections,
+            turns: Turns::new()?,
+            pace: Mutex::default(),
+            poll_us: task.poll_us,
+        })
     }
 
     /// What each of the threads does.
-    fn run(&self) -> io::Result<Ended> {
+    fn run(&self, mut leads: bool) -> io::Result<Ended> {
         let mut landing = Landing::new();
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
         loop {
-            events.clear();
-            let buffer = rustix::buffer::spare_capacity(&mut events);
-            match epoll::wait(&self.epoll, buffer, None) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+            if !leads {
+                self.turns.wait_for_lead()?;
+                leads = true;
             }
+            self.wait(&mut events)?;
             for event in events.drain(..) {
                 match event.data.u64() {
                     LISTENER => self.accept(),
@@ -114,16 +129,42 @@ impl Server {
                     token => self.serve(token, event.flags, &mut landing),
                 }
             }
-            self.work();
+            while let Some(batch) = self.queue.take() {
+                leads = self.run_batch(&batch, leads);
+            }
         }
     }
 
-    /// Runs the model while something may run, unless the other thread does so already.
-    fn work(&self) {
-        while let Some(batch) = self.queue.take() {
-            runner::run(self.engine.lock().as_mut(), &self.queue, &batch);
-            self.queue.finish();
+    /// Runs the model; whether the thread leads afterwards.
+    fn run_batch(&self, batch: &[Pending], leads: bool) -> bool {
+        if leads {
+            self.turns.begin_run();
         }
+        runner::run(self.engine.lock().as_mut(), &self.queue, batch);
+        let leads = leads && self.turns.end_run();
+        self.queue.finish();
+        leads
+    }
+
+    /// Waits for events: looks for them first where that is worth it, and nothing runs.
+    fn wait(&self, events: &mut Vec<Event>) -> io::Result<()> {
+        let began = Instant::now();
+        let waited_us = || u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let pace = *self.pace.lock();
+        let look_us = if self.queue.runs() { 0 } else { pace.look_us(self.poll_us) };
+        while waited_us() < look_us {
+            poll(&self.epoll, events, Some(&AT_ONCE))?;
+            if !events.is_empty() {
+                break;
+            }
+            // Whoever else has something to do on this processor goes first.
+            std::thread::yield_now();
+        }
+        while events.is_empty() {
+            poll(&self.epoll, events, None)?;
+        }
+        *self.pace.lock() = pace.after(waited_us());
+        Ok(())
     }
 
     /// Takes every connection that waits.
@@ -191,5 +232,13 @@ impl Server {
             // Only a worker sends these.
             Frame::Answer(_) | Frame::Failure { .. } | Frame::Description { .. } => false,
         }
+    }
+}
+
+/// Takes the events that are there, waiting for the first as long as told.
+fn poll(epoll: &OwnedFd, events: &mut Vec<Event>, wait: Option<&Timespec>) -> io::Result<()> {
+    match epoll::wait(epoll, rustix::buffer::spare_capacity(events), wait) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -36,6 +36,10 @@ pub struct Task {
     /// arrived while the engine was busy.
     #[serde(default)]
     pub delay_us: u64,
+    /// How long the worker looks for the next request before it sleeps, in microseconds, while
+    /// requests follow each other closely: at the cost of its processor.
+    #[serde(default)]
+    pub poll_us: u64,
     /// Most rows that wait; later requests are refused as busy.
     #[serde(default = "default_queue_rows")]
     pub queue_rows: u32,

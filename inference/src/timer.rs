@@ -1,4 +1,4 @@
-//! A timer that wakes whoever waits for events (timerfd).
+//! A timer that wakes whoever waits for it (timerfd).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,9 +14,27 @@ use rustix::time::{
 pub(crate) struct Timer(OwnedFd);
 
 impl Timer {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// One that is watched among other things.
+    pub(crate) fn watched() -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         Ok(Self(timerfd_create(TimerfdClockId::Monotonic, flags)?))
+    }
+
+    /// One that a thread waits for.
+    pub(crate) fn waited_for() -> io::Result<Self> {
+        Ok(Self(timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?))
+    }
+
+    /// Waits until it goes off.
+    pub(crate) fn wait(&self) -> io::Result<()> {
+        let mut times = [0; 8];
+        loop {
+            match rustix::io::read(&self.0, &mut times) {
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Lets it go off after so many microseconds, whatever it was set to before.

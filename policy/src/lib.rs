@@ -13,6 +13,7 @@ pub mod batching;
 pub mod garbage;
 pub mod linking;
 pub mod placement;
+pub mod polling;
 pub mod ranking;
 pub mod rate;
 pub mod renewal;
