@@ -189,6 +189,16 @@ impl Group {
         self.cgroups.pids()
     }
 
+    /// Whether the kernel limits memory, processes and processor time.
+    pub(crate) fn limits_all(&self) -> bool {
+        self.cgroups.memory() && self.cgroups.pids() && self.cgroups.cpu()
+    }
+
+    /// Processes and threads, the sandbox's own included.
+    pub(crate) fn tasks(&self) -> Option<u64> {
+        self.read(self.cgroups.pids.as_ref(), "pids.current")?.trim().parse().ok()
+    }
+
     /// Every process still in these groups.
     pub(crate) fn processes(&self) -> Vec<i32> {
         let texts = self.join().into_iter().filter_map(|path| fs::read_to_string(path).ok());

@@ -21,7 +21,7 @@ use crate::exit::{Ending, Observed, Report, conclude};
 use crate::instance::Instance;
 use crate::launch::{Keeper, Launched};
 use crate::logs::Stream;
-use crate::watch::{PERIOD_MS, Watch};
+use crate::watch::Watch;
 
 /// Longest text of a failed start.
 const FAULT_BYTES_MAX: u64 = 4_096;
@@ -144,7 +144,7 @@ impl Supervisor {
                 return ending;
             }
             // Real time, also in tests: what is watched is the real machine.
-            tokio::time::sleep(Duration::from_millis(PERIOD_MS)).await;
+            tokio::time::sleep(Duration::from_millis(watch.period_ms())).await;
         }
     }
 

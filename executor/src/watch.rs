@@ -19,7 +19,10 @@ use crate::tree;
 
 /// How often to look, in milliseconds: a program that fills memory as fast as it can takes some
 /// hundred mebibytes in this time, which the resource limit catches.
-pub(crate) const PERIOD_MS: u64 = 50;
+const PERIOD_MS: u64 = 50;
+/// The same where the kernel holds every limit but that of the scratch folders: looks cost little
+/// then, and many instances are looked at.
+const PERIOD_HELD_MS: u64 = 250;
 /// How far ahead of its share an instance may run before it is stopped, in microseconds.
 const CREDIT_US_MAX: i64 = 100_000;
 /// Every how many looks the scratch folders are counted; that walks through them.
@@ -71,8 +74,44 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// How long to wait before the next look, in milliseconds.
+    pub(crate) fn period_ms(&self) -> u64 {
+        if self.held().is_some() { PERIOD_HELD_MS } else { PERIOD_MS }
+    }
+
+    /// The group, where the kernel holds its memory, processes and share of the processors.
+    fn held(&self) -> Option<&'a Group> {
+        self.group.filter(|group| group.limits_all())
+    }
+
     /// Looks once; says why the instance must end, if it must.
     pub(crate) fn look(&mut self, now_us: u64) -> Option<Ending> {
+        match self.held() {
+            Some(group) => self.look_at_group(group),
+            None => self.look_at_processes(now_us),
+        }
+    }
+
+    fn look_at_group(&mut self, group: &Group) -> Option<Ending> {
+        let seen = self.seen;
+        seen.processes.store(group.tasks().unwrap_or(0), Ordering::Relaxed);
+        seen.cpu_us.fetch_max(group.cpu_us().unwrap_or(0), Ordering::Relaxed);
+        let bytes = group.memory_bytes().unwrap_or(0);
+        seen.memory_bytes.store(bytes, Ordering::Relaxed);
+        seen.memory_peak_bytes.fetch_max(bytes, Ordering::Relaxed);
+        // The kernel ends one process and lets the others go on; an instance is whole or not.
+        if bytes > self.limits.memory_bytes || group.oom_kills().unwrap_or(0) > 0 {
+            return Some(Ending::OutOfMemory);
+        }
+        self.scratch()
+    }
+
+    fn scratch(&self) -> Option<Ending> {
+        let full = self.folders.written_bytes() > self.limits.scratch_bytes;
+        full.then_some(Ending::OutOfScratch)
+    }
+
+    fn look_at_processes(&mut self, now_us: u64) -> Option<Ending> {
         let pids = tree::processes(self.first);
         self.looks += 1;
         let threads = tree::threads(&pids);
@@ -91,9 +130,7 @@ impl<'a> Watch<'a> {
         if !self.processes_held && threads > u64::from(self.limits.processes) + 1 {
             return Some(Ending::TooManyProcesses);
         }
-        let count = self.looks.is_multiple_of(SCRATCH_EVERY);
-        let full = count && self.folders.written_bytes() > self.limits.scratch_bytes;
-        full.then_some(Ending::OutOfScratch)
+        if self.looks.is_multiple_of(SCRATCH_EVERY) { self.scratch() } else { None }
     }
 
     /// Memory now, and the largest seen.
