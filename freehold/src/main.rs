@@ -41,11 +41,19 @@ fn main() -> std::process::ExitCode {
     }
 }
 
+/// Threads that answer: one processor is left to instances, so that a single request is not passed
+/// on to a thread that only has to look whether it is wanted. What takes long runs on others.
+fn threads() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    processors.saturating_sub(1).max(1)
+}
+
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     settings::refuse_unknown_variables()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .worker_threads(threads())
         .thread_name("freehold")
         .build()
         .map_err(|error| Failure::internal("could not start the runtime", &error))?;

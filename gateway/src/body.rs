@@ -15,13 +15,12 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use workflow::Clock;
 
+use crate::aside::aside;
 use crate::error::Error;
 use crate::settings::Settings;
 
 /// Smallest answer that is worth compressing.
 const COMPRESS_BYTES_MIN: usize = 1_024;
-/// Bodies from here on are compressed and decompressed beside the threads that answer.
-const ASIDE_BYTES: usize = 256 << 10;
 /// Room made at once for a body whose length was told; the rest is made as it comes.
 const ROOM_BYTES_MAX: usize = 4 << 20;
 
@@ -154,17 +153,6 @@ where
         rest.extend_from_slice(&data);
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
-}
-
-/// Runs work of this size here or, when it is long, on a thread that may block.
-async fn aside<F>(bytes: usize, work: F) -> Result<Bytes, Error>
-where
-    F: FnOnce() -> Result<Bytes, Error> + Send + 'static,
-{
-    if bytes < ASIDE_BYTES {
-        return work();
-    }
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::BodyBroken))
 }
 
 fn decompress(encoding: Encoding, raw: &[u8], bytes_max: usize) -> Result<Bytes, Error> {

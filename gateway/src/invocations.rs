@@ -13,6 +13,7 @@ use formats::{npy, oip, table};
 use http::{HeaderMap, Response, StatusCode, header};
 use types::{Tensor, TensorSpec};
 
+use crate::aside::aside;
 use crate::body::{self, Encoding};
 use crate::calls::{Asked, Call};
 use crate::error::Error;
@@ -120,15 +121,11 @@ async fn invoke_admitted(
     let wanted = Media::wanted(headers, came)?;
     let raw = body::read(headers, body, &hub.settings, &hub.clock).await?;
     let unknown = || Error::NotReady { model: name.to_owned() };
-    let specs = call.endpoint().inputs().ok_or_else(unknown)?;
-    let (inputs, form) = read(&raw, came, specs)?;
-    drop(raw);
+    let specs = call.endpoint().inputs().ok_or_else(unknown)?.to_vec();
+    let (inputs, form) = aside(raw.len(), move || read(&raw, came, &specs)).await?;
     let outputs = call.run(Asked { inputs, ..Asked::default() }).await?;
-    let (kind, answer) = match wanted {
-        Media::Json => (JSON, json::write(&outputs, form)?),
-        Media::Csv { header } => (CSV, write_csv(&outputs, header)?),
-        Media::Npy => (NPY, write_npy(&outputs)?),
-    };
+    let data_bytes = outputs.iter().map(|output| output.data.len()).sum();
+    let (kind, answer) = aside(data_bytes, move || write(&outputs, wanted, form)).await?;
     let (encoding, answer) = body::compress(Encoding::wanted(headers), answer).await;
     let mut response = service::answer(kind, answer);
     if encoding != Encoding::Identity {
@@ -157,6 +154,14 @@ fn read(raw: &Bytes, came: Media, specs: &[TensorSpec]) -> Result<(Vec<Tensor>, 
             Ok((vec![tensor], Form::Rows))
         }
     }
+}
+
+fn write(outputs: &[Tensor], wanted: Media, form: Form) -> Result<(&'static str, Bytes), Error> {
+    Ok(match wanted {
+        Media::Json => (JSON, json::write(outputs, form)?),
+        Media::Csv { header } => (CSV, write_csv(outputs, header)?),
+        Media::Npy => (NPY, write_npy(outputs)?),
+    })
 }
 
 fn write_csv(outputs: &[Tensor], header: bool) -> Result<Bytes, Error> {

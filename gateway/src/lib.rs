@@ -11,6 +11,7 @@ pub mod error;
 pub mod service;
 pub mod settings;
 
+mod aside;
 mod backends;
 mod body;
 mod calls;

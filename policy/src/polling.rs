@@ -2,8 +2,7 @@
 //!
 //! To be woken costs some ten microseconds on a machine and some more on a virtual one, on top of
 //! every request. Looking spares that, and uses up a processor that would rest: it is worth it
-//! where requests follow each other closely, only for who has a processor to itself, and only while
-//! nobody else wants that.
+//! where requests follow each other closely, and only for who has a processor to itself.
 //!
 //! Always true: one wait is looked through for at most the limit; where waits are long, at most
 //! three in a row are looked into in vain; where no limit is given, none.
@@ -11,9 +10,6 @@
 
 /// Longest look, in microseconds: about twice the pause that a single client leaves.
 pub const POLL_US_MAX: u64 = 200;
-/// Who looks lets others go first, again and again. When they take longer than this, in
-/// microseconds, the processor is wanted, and the look ends.
-pub const SHARED_US: u64 = 5;
 /// A longer wait counts as this one, so that a night does not outweigh a morning.
 const WAIT_US_MAX: u64 = 1_000;
 /// Of how many waits the usual one is the mean, later ones counting more.

@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::{Frame, SizeHint};
 use serde::Serialize;
 
+use crate::aside::aside;
 use crate::body::{self, Encoding};
 use crate::calls::{Asked, Call};
 use crate::error::Error;
@@ -125,7 +126,9 @@ async fn infer_admitted(
     let headers = &parts.headers;
     let header_length = json_length(headers)?;
     let raw = body::read(headers, body, &hub.settings, &hub.clock).await?;
-    let mut request = oip::parse_request(raw, header_length)?;
+    let json_bytes = header_length.unwrap_or(raw.len());
+    let read = move || Ok(oip::parse_request(raw, header_length)?);
+    let mut request = aside(json_bytes, read).await?;
     let asked = Asked {
         inputs: std::mem::take(&mut request.inputs),
         outputs: request.outputs.iter().map(|output| output.name.clone()).collect(),
@@ -139,8 +142,10 @@ async fn infer_admitted(
         parameters: oip::Parameters::new(),
         outputs,
     };
-    let parts = oip::write_response_parts(&answer, |output| request.wants_binary(output))?;
-    Ok(whole(parts, Encoding::wanted(headers)).await)
+    let data_bytes = answer.outputs.iter().map(|output| output.data.len()).sum();
+    let write =
+        move || Ok(oip::write_response_parts(&answer, |output| request.wants_binary(output))?);
+    Ok(whole(aside(data_bytes, write).await?, Encoding::wanted(headers)).await)
 }
 
 /// The value of the header that tells where the JSON ends.
