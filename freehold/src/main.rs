@@ -41,11 +41,17 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-/// Threads that answer: one processor is left to instances, so that a single request is not passed
-/// on to a thread that only has to look whether it is wanted. What takes long runs on others.
-fn threads() -> usize {
+/// Processors for the threads that answer: one is left to instances, so that a single request is
+/// not passed on to a thread that only has to look whether it is wanted. What takes long runs on
+/// further threads.
+fn answering_processors() -> usize {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    processors.saturating_sub(1).max(1)
+    processors.saturating_sub(1)
+}
+
+/// The same in thousandths; none on a machine that has one processor.
+fn answering_cpu_milli() -> u32 {
+    u32::try_from(answering_processors()).unwrap_or(u32::MAX).saturating_mul(1_000)
 }
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -53,7 +59,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     settings::refuse_unknown_variables()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .worker_threads(threads())
+        .worker_threads(answering_processors().max(1))
         .thread_name("freehold")
         .build()
         .map_err(|error| Failure::internal("could not start the runtime", &error))?;

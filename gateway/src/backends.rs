@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use api::internal;
 use parking_lot::Mutex;
+use policy::polling::Pace;
 use tokio_rustls::TlsConnector;
 use types::InstanceId;
 use types::frame::{Answer, Infer};
@@ -58,6 +59,8 @@ pub(crate) struct Backend {
     told: internal::Backend,
     tools: Arc<Tools>,
     in_flight: AtomicUsize,
+    /// How long its answers have taken lately.
+    pace: Mutex<Pace>,
     /// Until then it is asked last, since it could not be reached.
     rests_until_us: AtomicU64,
     open: Mutex<Vec<Arc<Connection>>>,
@@ -170,6 +173,7 @@ impl Backend {
             told,
             tools,
             in_flight: AtomicUsize::new(0),
+            pace: Mutex::default(),
             rests_until_us: AtomicU64::new(0),
             open: Mutex::default(),
             dialing: tokio::sync::Mutex::default(),
@@ -199,9 +203,20 @@ impl Backend {
                     return Err(Missed::Sent(Error::BadRequest { reason }));
                 }
             };
-            return asked.answer().await.map_err(Missed::Sent);
+            let began_us = self.tools.clock.now_us();
+            let answer = asked.answer(self.look_us()).await;
+            let took_us = self.tools.clock.now_us().saturating_sub(began_us);
+            let mut pace = self.pace.lock();
+            *pace = pace.after(took_us);
+            return answer.map_err(Missed::Sent);
         }
         Err(Missed::NotSent(Error::Lost))
+    }
+
+    /// How long to look for an answer before sleeping: only for one that nothing is ahead of.
+    fn look_us(&self) -> u64 {
+        let alone = self.in_flight.load(Ordering::Relaxed) == 1;
+        if alone { self.pace.lock().look_us(self.tools.settings.look_us_max) } else { 0 }
     }
 
     /// A connection to send over: one with nothing under way, else a new one while there may be

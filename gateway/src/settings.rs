@@ -31,6 +31,10 @@ pub struct Settings {
     pub connections_per_backend_max: usize,
     /// Longest wait for a connection to an instance, in milliseconds.
     pub connect_ms_max: u64,
+    /// How long to look for the answer of an instance that has nothing else under way, in
+    /// microseconds, before sleeping: see `policy::polling`. 0, for never, where the processors are
+    /// not told.
+    pub look_us_max: u64,
     /// Most bytes waiting to be sent over one connection.
     pub outbox_bytes_max: usize,
     /// Requests that one caller earns in a minute; 0 for no limit. The default keeps one caller
@@ -60,6 +64,7 @@ impl Default for Settings {
             requests_per_backend_max: 256,
             connections_per_backend_max: 2,
             connect_ms_max: 2_000,
+            look_us_max: 0,
             outbox_bytes_max: 256 << 20,
             rate_per_min: 3_000_000,
             rate_burst: 100_000,

@@ -9,6 +9,7 @@ use api::identity::Shown;
 use api::listen::{Address, Clients, Limits, Listener, Tls};
 use gateway::control::{Remote, Upstream};
 use gateway::{Gateway, Proof};
+use policy::polling;
 use workflow::{Clock, Tasks};
 
 use super::enrolment::Enrolled;
@@ -67,6 +68,7 @@ fn make(
         base_domain: Some(settings.domain.clone()),
         body_bytes_max: usize::try_from(settings.body_bytes_max).unwrap_or(usize::MAX),
         rate_per_min: settings.rate_limit.saturating_mul(60),
+        look_us_max: polling::limit_us(crate::answering_cpu_milli()),
         proof,
         ..gateway::Settings::default()
     };

@@ -11,11 +11,13 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
 use types::ErrorKind;
 use types::frame::{self, Answer, Frame, FrameError, Infer};
@@ -153,15 +155,34 @@ impl Drop for Connection {
 }
 
 impl Asked {
-    /// Waits for the answer.
+    /// Waits for the answer: looks for it for so long, then sleeps.
     ///
     /// # Errors
     ///
     /// What the worker says, or [`Error::Lost`] when the connection closed.
-    pub(super) async fn answer(mut self) -> Result<Answer, Error> {
-        let reply = (&mut self.reply).await;
+    pub(super) async fn answer(mut self, look_us: u64) -> Result<Answer, Error> {
+        let reply = match self.look(look_us).await {
+            Some(reply) => reply,
+            None => (&mut self.reply).await.unwrap_or(Err(Error::Lost)),
+        };
         self.answered = true;
-        reply.unwrap_or(Err(Error::Lost))
+        reply
+    }
+
+    async fn look(&mut self, us: u64) -> Option<Reply> {
+        let until = Instant::now() + Duration::from_micros(us);
+        while us > 0 && Instant::now() < until {
+            match self.reply.try_recv() {
+                Ok(reply) => return Some(reply),
+                Err(TryRecvError::Closed) => return Some(Err(Error::Lost)),
+                Err(TryRecvError::Empty) => {}
+            }
+            // Other processes on this processor go first, and then other tasks: one of them reads
+            // the answer.
+            std::thread::yield_now();
+            tokio::task::yield_now().await;
+        }
+        None
     }
 }
 
