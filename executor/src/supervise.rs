@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
 use types::Limits;
 use workflow::{Clock, Tasks};
 
@@ -88,11 +89,10 @@ impl Supervisor {
     /// Watches until the end, then tells it.
     pub(crate) async fn run(mut self, started: Started) {
         let Started { keeper, mut control, report } = started;
-        let mut lines = report.lines();
         let mut seen = Observed::default();
-        let first = first_process(&mut lines).await;
         {
-            let reports = read_reports(&mut lines, &mut seen);
+            let (tell, first) = oneshot::channel();
+            let reports = read_reports(report, &mut seen, tell);
             let ends = self.ends(first);
             tokio::pin!(reports);
             tokio::select! {
@@ -111,7 +111,7 @@ impl Supervisor {
     }
 
     /// Waits for a reason to end the instance.
-    async fn ends(&self, first: Option<i32>) -> Ending {
+    async fn ends(&self, first: oneshot::Receiver<i32>) -> Ending {
         let mut forced = self.instance.forced.subscribe();
         let asked = async {
             match forced.wait_for(Option::is_some).await {
@@ -135,8 +135,8 @@ impl Supervisor {
         }
     }
 
-    async fn watch(&self, first: Option<i32>) -> Ending {
-        let Some(first) = first else { return std::future::pending().await };
+    async fn watch(&self, first: oneshot::Receiver<i32>) -> Ending {
+        let Ok(first) = first.await else { return std::future::pending().await };
         let group = self.group.as_ref();
         let mut watch = Watch::new(first, self.limits, group, &self.instance, self.processes_held);
         loop {
@@ -173,18 +173,17 @@ impl Supervisor {
     }
 }
 
-type Reports = tokio::io::Lines<BufReader<pipe::Receiver>>;
-
-async fn first_process(lines: &mut Reports) -> Option<i32> {
-    let line = lines.next_line().await.ok()??;
-    match serde_json::from_str(&line) {
-        Ok(Report::First { pid }) => Some(pid),
-        _ => None,
-    }
-}
-
-/// Reads what the sandbox tells until it has ended.
-async fn read_reports(lines: &mut Reports, seen: &mut Observed) {
+/// Reads what the sandbox tells until it has ended, and hands on its first process.
+///
+/// Two processes write here: a program that ends at once may be told of before the process that
+/// started it.
+async fn read_reports(
+    from: impl AsyncBufRead + Unpin,
+    seen: &mut Observed,
+    first: oneshot::Sender<i32>,
+) {
+    let mut first = Some(first);
+    let mut lines = from.lines();
     while let Ok(Some(line)) = lines.next_line().await {
         match serde_json::from_str(&line) {
             Ok(Report::Ended { code, signal }) => seen.ended = Some((code, signal)),
@@ -192,8 +191,35 @@ async fn read_reports(lines: &mut Reports, seen: &mut Observed) {
                 seen.cpu_us = cpu_us;
                 seen.memory_peak_bytes = rss_peak_bytes;
             }
-            Ok(Report::First { .. }) => {}
+            Ok(Report::First { pid }) => {
+                // Nobody watches any more where the end came first.
+                let _ = first.take().map(|first| first.send(pid));
+            }
             Err(error) => tracing::warn!(%error, "a sandbox told something unknown"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn reports_count_in_whatever_order_they_come() {
+        let reports = [
+            Report::First { pid: 7 },
+            Report::Ended { code: Some(3), signal: None },
+            Report::Used { cpu_us: 5, rss_peak_bytes: 6 },
+        ];
+        let line = |report: &Report| serde_json::to_string(report).unwrap();
+        for order in [[0, 1, 2], [1, 0, 2], [1, 2, 0]] {
+            let text = order.map(|place| line(&reports[place])).join("\n");
+            let mut seen = Observed::default();
+            let (tell, first) = oneshot::channel();
+            read_reports(text.as_bytes(), &mut seen, tell).await;
+            assert_eq!(first.await, Ok(7));
+            assert_eq!(seen.ended, Some((Some(3), None)), "{text}");
+            assert_eq!((seen.cpu_us, seen.memory_peak_bytes), (5, 6));
         }
     }
 }

@@ -191,6 +191,42 @@ fn a_cancelled_run_ends_without_an_answer() {
     assert!(ms_since(began) < 1_500);
 }
 
+/// The other thread takes the lead in every longer run, whichever thread runs it.
+#[test]
+fn a_long_run_keeps_nobody_from_being_heard() {
+    for engine in engines() {
+        let mut worker = Worker::start(&slow(), engine);
+        worker.describe();
+        for round in 0..4 {
+            worker.ask_within(2 * round, 150_000, vec![slow_input()]);
+            worker.send(2 * round + 1, &Frame::Describe);
+            let (number, frame) = worker.receive().unwrap();
+            assert_eq!(number, 2 * round + 1, "{engine:?} {frame:?}");
+            assert_eq!(worker.failure().0, 2 * round);
+            if engine == EngineChoice::Tract {
+                // It cannot be stopped, and ends the worker in the end.
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn who_looks_for_requests_answers_as_who_sleeps() {
+    for engine in engines() {
+        let model = identity(Datatype::Fp32, &[1, 16]);
+        let mut worker = Worker::with(&model, engine, |task| task.poll_us = 200);
+        for round in 0..300_u16 {
+            let x = tensor("x", Datatype::Fp32, &[1, 16], floats(&[f32::from(round); 16]));
+            assert_eq!(worker.infer(vec![x.clone()])[0].data, x.data);
+            if round.is_multiple_of(100) {
+                // A pause that is longer than any look.
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_caller_that_goes_away_cancels_what_it_asked() {
     if library().is_none() {

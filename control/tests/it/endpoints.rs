@@ -37,7 +37,7 @@ async fn route(house: &House, text: &str) -> Option<Route> {
     routes.endpoints.into_iter().find(|route| route.name == name(text))
 }
 
-async fn instances(house: &House, endpoint: &Endpoint) -> Vec<InstanceRow> {
+pub(crate) async fn instances(house: &House, endpoint: &Endpoint) -> Vec<InstanceRow> {
     read!(house.store(), instances_list_of(Owner::Endpoint(endpoint.id))).unwrap()
 }
 

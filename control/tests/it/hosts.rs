@@ -12,7 +12,7 @@ use crate::agent::Agent;
 use crate::harness::{House, Member, name, read};
 
 /// A house whose agent serves an endpoint of alice's.
-async fn serving() -> (House, Agent, Member) {
+pub(crate) async fn serving() -> (House, Agent, Member) {
     let house = House::open().await;
     let agent = Agent::on(&house.control, 1).await;
     let alice = house.account("alice").await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, House, Member, keyed, request};
 use crate::sql_faults::{Trap, connect};
 
-fn create(member: &Member, label: &str, key: &str) -> Request<axum::body::Body> {
+pub(crate) fn create(member: &Member, label: &str, key: &str) -> Request<axum::body::Body> {
     let body = json!({ "label": label, "role": "reader" });
     keyed(request("POST", "/v1/tokens", Some(member), Some(body)), key)
 }

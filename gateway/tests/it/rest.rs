@@ -235,3 +235,20 @@ async fn a_gateway_without_routes_is_live_and_not_ready() {
         assert_eq!(answer.status(), status, "{path}");
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_is_looked_for_is_the_one_that_is_waited_for() {
+    let mut world = World::start_with(Settings { look_us_max: 200, ..Settings::default() }).await;
+    for round in 0..200_u8 {
+        let (length, body) = binary(&[0.5, f32::from(round)]);
+        let length_text = length.to_string();
+        let headers = [("Inference-Header-Content-Length", length_text.as_str())];
+        let answer = world.ask(Ask::post("/v2/models/echo/infer", &body).with(&headers)).await;
+        assert_eq!((answer.status, data(&answer)), (200, &body[length..]));
+    }
+    // Who goes away, in the middle of a look or not, tells the worker to stop.
+    let infer = world.ask(Ask::post("/v2/models/slow/infer", PLAIN.as_bytes()));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), infer).await.is_err());
+    assert_eq!(world.slow.recv().await, Some("infer"));
+    assert_eq!(world.slow.recv().await, Some("cancel"));
+}
