@@ -20,7 +20,6 @@ use crate::caller::Caller;
 
 pub mod accounts;
 pub mod document;
-pub mod drain;
 pub mod endpoints;
 pub mod extract;
 pub mod idempotency;
@@ -76,7 +75,7 @@ pub fn router(control: &Control) -> Router {
         .method_not_allowed_fallback(problem::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(problem::with_request_id))
-        .layer(middleware::from_fn(drain::to_end))
+        .layer(middleware::from_fn(api::drain::to_end))
         .with_state(control.clone())
 }
 

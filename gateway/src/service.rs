@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use api::drain::Rest;
 use api::listen::Peer;
 use api::{Problem, REQUEST_ID_HEADER, problem};
 use axum::body::Body;
@@ -31,8 +32,9 @@ use crate::proxy;
 /// The header that carries the request's id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
 
-/// Most bytes of an unread body that are read with the request's head.
-const DRAINED_BYTES_MAX: u64 = 4_096;
+/// Most bytes of a refused body that are read for nothing, so that its sender sees the answer: as
+/// large as a body may be by default.
+const DRAINED_BYTES_MAX: u64 = 64 << 20;
 /// Longest request id that is taken over from a caller.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
@@ -70,16 +72,18 @@ impl Http {
         let (parts, body) = request.into_parts();
         let request_id = request_id(&parts, &self.hub);
         let method = parts.method.clone();
-        let heavy = heavy(&parts);
+        // Over HTTP/2 a body that nobody reads holds up nothing.
+        let in_order = parts.version < Version::HTTP_2;
+        let (body, rest) = Rest::of(body);
         let incoming = Incoming { parts, body, request_id: request_id.clone() };
         let (route, mut response) = dispatch(&self.hub, incoming).await;
         if method == Method::HEAD {
             *response.body_mut() = Body::empty();
         }
         response.headers_mut().insert(REQUEST_ID, request_id);
-        if heavy && response.status().is_client_error() {
-            // What is left of the body is not read, so the connection ends: the client is told,
-            // lest its next request is lost on it.
+        let refused = response.status().is_client_error();
+        if in_order && refused && !rest.read(DRAINED_BYTES_MAX).await {
+            // The connection ends: the client is told, lest its next request is lost on it.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let status = response.status().as_u16();
@@ -87,14 +91,6 @@ impl Http {
         drop(active);
         response
     }
-}
-
-/// Whether a request over HTTP/1 has a body that is more than what is read on the way to a refusal.
-fn heavy(parts: &Parts) -> bool {
-    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let bytes = length.and_then(|text| text.parse::<u64>().ok());
-    let chunked = parts.headers.contains_key(header::TRANSFER_ENCODING);
-    parts.version < Version::HTTP_2 && (chunked || bytes.is_some_and(|it| it > DRAINED_BYTES_MAX))
 }
 
 /// Finds what is asked and answers it; also tells the route, for the metrics.

@@ -34,11 +34,6 @@ async fn killed_at_random_points_a_cloud_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_points_separate_processes_lose_nothing() {
     let Some(mut cloud) = Cloud::apart(PROGRAM).await else { return };
-    // Whoever is left says that it misses the one that was killed.
-    let away = ["control is away", "cannot be reached", "could not reach", "went away"];
-    for text in away.into_iter().chain(["was not answered by control"]) {
-        cloud.expect(text);
-    }
     kill_and_look(&mut cloud, kills().div_ceil(2)).await;
     cloud.close().await;
 }
@@ -176,6 +171,8 @@ fn package(round: u64) -> Package {
 }
 
 async fn kill_and_look(cloud: &mut Cloud, kills: u64) {
+    // Whoever is left says what it misses; an error would be a fault of its own.
+    cloud.expect(" WARN ");
     let scene = Scene::set(cloud).await;
     let mut chance = Chance::new();
     let mut seen = Newest::new();

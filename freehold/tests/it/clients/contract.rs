@@ -62,7 +62,9 @@ struct World {
 impl World {
     async fn new() -> Option<Self> {
         let program = given("FREEHOLD_TEST_VENV")?.join("bin/st");
-        let cloud = Cloud::one(PROGRAM).await;
+        let mut cloud = Cloud::one(PROGRAM).await;
+        // What was made up may be published twice at a time; the step is then run again.
+        cloud.expect("another version of the item was published meanwhile");
         let maker = cloud.account("maker").await;
         let trainer = Package::trainer("trainer");
         let publish = maker.begin_publish(&trainer, Sharing::Everybody).await.unwrap().id;

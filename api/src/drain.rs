@@ -1,10 +1,11 @@
 //! Bodies that nobody read: refused requests are read to their end before they are answered.
 //!
-//! An HTTP/1.1 connection on which a body was left unread has to be closed after the answer, and
-//! whoever sends the next request on it at that moment is told that control is gone.
+//! An HTTP/1.1 connection on which a body was left unread has to be closed with the answer: then
+//! whoever is still sending may never see it, and whoever sends the next request on it at that
+//! moment is told that the server is gone.
 //!
-//! Always true: no more than [`BYTES_MAX`] is read for nothing, and nobody is waited for longer
-//! than [`WAIT`]; past either the connection is given up.
+//! Always true: no more than the limit is read for nothing, and nobody is waited for longer than
+//! [`WAIT`]; past either the connection is given up.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,7 @@ use axum::response::Response;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
-/// Most that is read for nothing: above any request but those that carry data.
+/// Most that [`to_end`] reads for nothing: above any request but those that carry data.
 const BYTES_MAX: u64 = 256 << 10;
 /// Longest wait for a client that is still sending.
 const WAIT: Duration = Duration::from_secs(1);
@@ -29,24 +30,46 @@ pub async fn to_end(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let rest = Rest(Arc::new(Mutex::new(body)));
-    let response = next.run(Request::from_parts(parts, Body::new(rest.clone()))).await;
-    // Past its time the body is dropped, and the server closes the connection.
-    let _ = tokio::time::timeout(WAIT, rest.read()).await;
+    let (body, rest) = Rest::of(body);
+    let response = next.run(Request::from_parts(parts, body)).await;
+    // What is given up is dropped, and the server closes the connection.
+    rest.read(BYTES_MAX).await;
     response
 }
 
-/// A body that its handler and this file read in turn.
+/// What a handler leaves of a body.
 #[derive(Clone)]
-struct Rest(Arc<Mutex<Body>>);
+pub struct Rest(Arc<Mutex<Body>>);
+
+impl std::fmt::Debug for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rest")
+    }
+}
 
 impl Rest {
-    async fn read(mut self) {
-        let mut bytes = 0;
-        while bytes <= BYTES_MAX && !self.is_end_stream() && self.size_hint().lower() <= BYTES_MAX {
-            let Some(Ok(frame)) = self.frame().await else { return };
-            bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-        }
+    /// The body for the handler, and what it will leave of it.
+    pub fn of(body: Body) -> (Body, Self) {
+        let rest = Self(Arc::new(Mutex::new(body)));
+        (Body::new(rest.clone()), rest)
+    }
+
+    /// Reads what is left; false where it is given up: it is longer than `bytes_max`, or whoever
+    /// sends it is too slow.
+    pub async fn read(mut self, bytes_max: u64) -> bool {
+        let read = async {
+            let mut bytes = 0;
+            while !self.is_end_stream() {
+                if bytes > bytes_max || self.size_hint().lower() > bytes_max {
+                    return false;
+                }
+                let Some(frame) = self.frame().await else { return true };
+                let Ok(frame) = frame else { return false };
+                bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            true
+        };
+        tokio::time::timeout(WAIT, read).await.unwrap_or(false)
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut Body) -> T) -> T {
