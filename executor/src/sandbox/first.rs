@@ -73,11 +73,15 @@ fn become_program(plan: &Plan, channels: &mut Channels) -> ! {
     exit(127)
 }
 
+#[expect(unsafe_code, reason = "a hook before exec has no safe form")]
 fn program(plan: &Plan) -> Result<Command, Fault> {
     let mut command = Command::new(&plan.command.program);
     command.args(&plan.command.args).env_clear().envs(&plan.command.env);
     command.current_dir(&plan.command.folder);
     command.stdin(if plan.listening { Stdio::from(socket()?) } else { Stdio::null() });
+    let data_bytes = plan.limits.data_bytes;
+    // SAFETY: runs in this process of one thread, and makes two system calls.
+    unsafe { command.pre_exec(move || lockdown::limit_data(data_bytes)) };
     Ok(command)
 }
 

@@ -22,11 +22,19 @@ const STACK_BYTES: u64 = 8 << 20;
 /// Memory that cannot be swapped, in bytes: enough for a key, not for harm.
 const LOCKED_BYTES: u64 = 64 << 10;
 
-/// Sets the resource limits. Children inherit them, and without rights cannot raise them.
+/// Limits the data of this process, which allocates nothing from here on: the limit is the
+/// program's, and the sandbox's own processes may hold more than a small one.
+pub(super) fn limit_data(bytes: u64) -> std::io::Result<()> {
+    let (_, hard) = nix::sys::resource::getrlimit(Resource::RLIMIT_DATA)?;
+    let bytes = bytes.min(hard);
+    Ok(setrlimit(Resource::RLIMIT_DATA, bytes, bytes)?)
+}
+
+/// Sets the resource limits, but for [`limit_data`]. Children inherit them, and without rights
+/// cannot raise them.
 pub(super) fn limit(limits: &Limits) -> Result<(), Fault> {
     let mut wanted = vec![
         (Resource::RLIMIT_CORE, 0),
-        (Resource::RLIMIT_DATA, limits.data_bytes),
         (Resource::RLIMIT_FSIZE, limits.file_bytes),
         (Resource::RLIMIT_NOFILE, limits.open_files),
         (Resource::RLIMIT_STACK, STACK_BYTES),

@@ -196,7 +196,11 @@ async fn kill_and_look(cloud: &mut Cloud, kills: u64) {
     nothing_is_half_done(&scene, &Newest::new()).await;
     answers(&scene).await;
     let client = &scene.requester.client;
-    client.endpoint_delete(&name("steady")).await.unwrap();
+    // Beside the steady one, those whose deployment was accepted though nobody was told.
+    let page = api::pages::PageQuery { limit: Some(200), cursor: None };
+    for endpoint in client.endpoints_list(&page).await.unwrap().items {
+        client.endpoint_delete(&endpoint.name).await.unwrap();
+    }
     until(60, "every instance to be gone", || async {
         let status = cloud.operator().status().await.ok()?;
         (status.instances == 0).then_some(())
