@@ -68,7 +68,7 @@ pub(super) fn run(places: &Places, tools: &Tools) -> Result<Vec<Row>, Failure> {
     for model in MODELS {
         let (package, ending) = model.file;
         let file = find(&venv, package, ending)?;
-        let bench = Bench { tools, cloud: &cloud, library: &library, model, file };
+        let bench = Bench { tools, cloud: &cloud, onnxruntime: &library, model, file };
         rows.extend(bench.measure(&plan.data, peer.as_ref())?);
     }
     cloud.stop()?;
@@ -80,7 +80,7 @@ pub(super) fn run(places: &Places, tools: &Tools) -> Result<Vec<Row>, Failure> {
 struct Bench<'a> {
     tools: &'a Tools,
     cloud: &'a Cloud,
-    library: &'a Path,
+    onnxruntime: &'a Path,
     model: Model,
     file: PathBuf,
 }
@@ -133,7 +133,7 @@ impl Bench<'_> {
     fn bare(&self, samples: u32) -> Result<f64, Failure> {
         let Model { datatype, sizes, .. } = self.model;
         let mut command = pinned(&self.tools.program("bench-loop"), Some(ENGINE));
-        command.arg(&self.file).arg(self.library).arg(format!("{datatype}:{sizes}"));
+        command.arg(&self.file).arg(self.onnxruntime).arg(format!("{datatype}:{sizes}"));
         number(&result(command.args([&samples.to_string(), "4"]))?, "per_second")
     }
 

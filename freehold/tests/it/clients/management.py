@@ -20,7 +20,7 @@ EXTENSIONS = {"binary_tensor_data", "model_configuration", "statistics"}
 class Rest:
     """The REST client; its answers are JSON."""
 
-    name, library = "REST", http
+    name, module = "REST", http
     NOT_FOUND, WRONG, STRANGER, METHOD = ["404"], ["400"], ["401"], ["404"]
 
     def __init__(self, given):
@@ -33,7 +33,7 @@ class Rest:
 class Grpc:
     """The gRPC client; its answers are messages, asked for as JSON with the same names."""
 
-    name, library = "gRPC", grpc
+    name, module = "gRPC", grpc
     NOT_FOUND, WRONG = ["StatusCode.NOT_FOUND"], ["StatusCode.INVALID_ARGUMENT"]
     STRANGER, METHOD = ["StatusCode.UNAUTHENTICATED"], ["StatusCode.UNIMPLEMENTED"]
 
@@ -78,7 +78,7 @@ class Calls:
 
     def infer(self, model=None, value=None, name=INPUT, datatype="FP32", headers=None, **how):
         value = numpy.array([[1, 2]], numpy.float32) if value is None else value
-        tensor = self.side.library.InferInput(name, list(value.shape), datatype)
+        tensor = self.side.module.InferInput(name, list(value.shape), datatype)
         tensor.set_data_from_numpy(value)
         headers = self.mine if headers is None else headers
         return self.client.infer(model or self.model, [tensor], headers=headers, **how)
@@ -138,7 +138,7 @@ class Calls:
 
     def answer(self):
         """What a request may carry, and what comes back of it."""
-        output = self.side.library.InferRequestedOutput(OUTPUT)
+        output = self.side.module.InferRequestedOutput(OUTPUT)
         answer = self.infer(request_id="seven", outputs=[output], priority=1, timeout=5_000_000,
                             parameters={"unknown": "ignored"}, model_version="1")
         same("values", answer.as_numpy(OUTPUT).tolist(), [[2, 4]])
@@ -156,7 +156,7 @@ class Calls:
                                                    datatype="FP64"),
             "a wrong rank": lambda: self.infer(value=ones.ravel()),
             "an unknown output": lambda: self.infer(
-                outputs=[side.library.InferRequestedOutput("z")]),
+                outputs=[side.module.InferRequestedOutput("z")]),
             "the same input twice": lambda: self.client.infer(
                 self.model, [self.tensor(ones), self.tensor(ones)], headers=self.mine),
             "no input": lambda: self.client.infer(self.model, [], headers=self.mine),
@@ -175,7 +175,7 @@ class Calls:
             refused(what, call, side.NOT_FOUND)
 
     def tensor(self, value):
-        tensor = self.side.library.InferInput(INPUT, list(value.shape), "FP32")
+        tensor = self.side.module.InferInput(INPUT, list(value.shape), "FP32")
         tensor.set_data_from_numpy(value)
         return tensor
 
