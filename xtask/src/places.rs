@@ -4,6 +4,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::Failure;
@@ -15,7 +16,8 @@ pub(crate) struct Places {
     pub(crate) root: PathBuf,
     /// What is kept between runs: `FREEHOLD_TEST_CACHE`, else `~/.cache/freehold`.
     pub(crate) cache: PathBuf,
-    /// Build output: `CARGO_TARGET_DIR`, else `target` in the cache.
+    /// Build output: `CARGO_TARGET_DIR`, else a folder of this checkout's own in the cache: Cargo
+    /// does not tell the packages of one checkout from those of another.
     pub(crate) target: PathBuf,
     /// Where programs are looked for.
     pub(crate) path: OsString,
@@ -37,7 +39,9 @@ impl Places {
             (None, None, Some(home)) => home.join(".cache/freehold"),
             (None, None, None) => root.join("target/cache"),
         };
-        let target = folder("CARGO_TARGET_DIR").unwrap_or_else(|| cache.join("target"));
+        let target = folder("CARGO_TARGET_DIR");
+        let own = || cache.join(format!("target-{:016x}", hash(root.as_os_str().as_bytes())));
+        let target = target.unwrap_or_else(own);
         Ok(Self { root, cache, target, path: env::var_os("PATH").unwrap_or_default() })
     }
 
@@ -50,6 +54,13 @@ impl Places {
     pub(crate) fn built(&self, name: &str) -> PathBuf {
         self.target.join("debug").join(name)
     }
+}
+
+/// A number for a name that stays the same (FNV-1a).
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 fn folder(variable: &str) -> Option<PathBuf> {

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::places::Places;
+use crate::places::{Places, hash};
 use crate::{Failure, process};
 
 /// What was found or installed.
@@ -67,7 +67,7 @@ fn made(
     lists: &[&str],
     make: impl FnOnce(&Path) -> Result<(), Failure>,
 ) -> Result<PathBuf, Failure> {
-    let folder = cache.join(format!("{name}-{:016x}", hash(&lists.concat())));
+    let folder = cache.join(format!("{name}-{:016x}", hash(lists.concat().as_bytes())));
     let sign = folder.join("finished");
     if sign.is_file() {
         return Ok(folder);
@@ -155,11 +155,4 @@ fn onnxruntime(venv: &Path) -> Option<PathBuf> {
     files
         .into_iter()
         .find(|path| name(path).is_some_and(|name| name.starts_with("libonnxruntime.so")))
-}
-
-/// FNV-1a, 64 bits: a name for a list of packages.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
