@@ -20,8 +20,9 @@ use crate::fault::Fault;
 const OUT_BYTES_MAX: usize = 2 * frame::FRAME_BYTES_MAX;
 /// A connection that is read only.
 const READING: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
-/// How much is read at once.
-const READ_BYTES: usize = 64 << 10;
+
+/// What came of a connection and is not a whole frame yet.
+pub(crate) type Incoming = BytesMut;
 
 /// A connection; shared by both threads.
 #[derive(Debug)]
@@ -30,8 +31,6 @@ pub(crate) struct Connection {
     pub(crate) token: u64,
     stream: UnixStream,
     epoll: Arc<OwnedFd>,
-    /// What came and is not a whole frame yet.
-    incoming: Mutex<BytesMut>,
     out: Mutex<Out>,
 }
 
@@ -43,37 +42,34 @@ struct Out {
 }
 
 impl Connection {
-    /// Takes over a stream.
+    /// Takes over a stream, and watches it.
     pub(crate) fn new(stream: UnixStream, token: u64, epoll: Arc<OwnedFd>) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { token, stream, epoll, incoming: Mutex::default(), out: Mutex::default() })
+        epoll::add(&epoll, &stream, EventData::new_u64(token), READING)?;
+        Ok(Self { token, stream, epoll, out: Mutex::default() })
     }
 
-    /// Begins to watch it.
-    pub(crate) fn watch(&self) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, &self.stream, EventData::new_u64(self.token), READING)?)
-    }
-
-    /// Reads all that is there and acts on each whole frame; false when the connection is over.
+    /// Reads all that is there, as much at once as `landing` has room for, and acts on each whole
+    /// frame; false when the connection is over.
     ///
     /// `over` says that nothing will follow what is there.
     pub(crate) fn read(
         &self,
-        landing: &mut Landing,
+        incoming: &mut Incoming,
+        landing: &mut [u8],
         over: bool,
         act: impl Fn(u64, Frame) -> bool,
     ) -> bool {
-        let mut incoming = self.incoming.lock();
         loop {
-            match (&self.stream).read(&mut landing.0) {
+            match (&self.stream).read(landing) {
                 Ok(0) => return false,
                 Ok(count) => {
-                    incoming.extend_from_slice(&landing.0[..count]);
-                    if !self.act_on(&mut incoming, &act) {
+                    incoming.extend_from_slice(&landing[..count]);
+                    if !self.act_on(incoming, &act) {
                         return false;
                     }
                     // Less than there was room for: what comes from here on is told anew.
-                    if count < landing.0.len() && !over {
+                    if count < landing.len() && !over {
                         return true;
                     }
                 }
@@ -83,7 +79,7 @@ impl Connection {
         }
     }
 
-    fn act_on(&self, incoming: &mut BytesMut, act: &impl Fn(u64, Frame) -> bool) -> bool {
+    fn act_on(&self, incoming: &mut Incoming, act: &impl Fn(u64, Frame) -> bool) -> bool {
         loop {
             match frame::decode(incoming) {
                 Ok(Some((number, frame))) => {
@@ -167,14 +163,4 @@ impl Connection {
 fn too_large(error: &FrameError) -> Frame {
     let message = format!("the answer does not fit a frame: {error}");
     Frame::Failure { kind: ErrorKind::TooLarge, message }
-}
-
-/// Where bytes land before they are put behind those of the same frame; one for each thread.
-#[derive(Debug)]
-pub(crate) struct Landing(Vec<u8>);
-
-impl Landing {
-    pub(crate) fn new() -> Self {
-        Self(vec![0; READ_BYTES])
-    }
 }

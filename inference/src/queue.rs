@@ -3,7 +3,8 @@
 //! Always true: a request is in one place: waiting, running, or answered; it is answered by
 //! whoever takes it out of the first two. The timer goes off no later than the first moment at
 //! which something has to be decided though nothing has come.
-//! Absent on purpose: what runs together and when; `policy::batching` decides it.
+//! Absent on purpose: what runs together and when; `policy::batching` and `policy::batch_size`
+//! decide it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use policy::batch_size::Costs;
 use policy::batching::{self, Decision, Settings, Waiting};
 use types::ErrorKind;
 
@@ -70,6 +72,8 @@ struct State {
     timer_us: Option<u64>,
     /// Set once the model turned out not to keep rows apart.
     never_joins: bool,
+    /// What runs have cost.
+    costs: Costs,
 }
 
 /// The queue.
@@ -150,7 +154,9 @@ impl Queue {
         if state.run.is_some() {
             return None;
         }
-        let decided = batching::decide(&state.order, self.now_us(), false, &self.settings);
+        let rows_max = state.costs.rows_max(self.settings.rows_max);
+        let settings = Settings { rows_max, ..self.settings };
+        let decided = batching::decide(&state.order, self.now_us(), false, &settings);
         for own in decided.expired {
             state.refuse_late(own);
         }
@@ -200,6 +206,13 @@ impl Queue {
         let mut state = self.state.lock();
         let member = state.run.as_mut().and_then(|run| run.members.get_mut(index));
         member.is_some_and(|member| !std::mem::replace(&mut member.answered, true))
+    }
+
+    /// Counts what a run has cost.
+    pub(crate) fn count(&self, batch: &[Pending], ns: u64) {
+        let rows = batch.iter().map(|pending| pending.rows).sum();
+        let bytes: usize = batch.iter().map(|pending| bytes(&pending.request)).sum();
+        self.state.lock().costs.ran(rows, bytes as u64, ns);
     }
 
     /// Notes that nothing runs.

@@ -39,7 +39,9 @@ pub(crate) fn run(engine: &mut dyn Engine, queue: &Queue, batch: &[Pending]) {
 fn start(engine: &mut dyn Engine, queue: &Queue, batch: &[Pending]) -> Result<Ran, Fault> {
     queue.stop_by(engine.stop()?);
     let requests: Vec<&Request> = batch.iter().map(|pending| &pending.request).collect();
-    engine.run(&batch::join(&requests))
+    let ran = engine.run(&batch::join(&requests))?;
+    queue.count(batch, ran.input_ns + ran.infer_ns + ran.output_ns);
+    Ok(ran)
 }
 
 fn each_alone(engine: &mut dyn Engine, queue: &Queue, batch: &[Pending]) {

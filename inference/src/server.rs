@@ -18,7 +18,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use types::frame::Frame;
 
 use crate::check::check;
-use crate::connection::{Connection, Landing};
+use crate::connection::{Connection, Incoming};
 use crate::engine::{self, Engine};
 use crate::fault::Fault;
 use crate::queue::{Pending, Queue};
@@ -37,6 +37,8 @@ const CONNECTIONS_MAX: usize = 256;
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// Events taken at once.
 const EVENTS: usize = 64;
+/// How much is read at once.
+const READ_BYTES: usize = 64 << 10;
 
 /// Why serving ended. Serving does not end by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,16 +78,20 @@ struct Server {
     queue: Queue,
     engine: Mutex<Box<dyn Engine>>,
     description: Bytes,
-    connections: Mutex<Connections>,
     turns: Turns,
-    pace: Mutex<Pace>,
+    /// Whoever leads has it.
+    reader: Mutex<Reader>,
     poll_us: u64,
 }
 
-#[derive(Default)]
-struct Connections {
-    open: BTreeMap<u64, Arc<Connection>>,
+/// What reading needs.
+struct Reader {
+    open: BTreeMap<u64, (Arc<Connection>, Incoming)>,
+    /// The number of the latest connection.
     last: u64,
+    pace: Pace,
+    /// Where bytes land before they are put behind those of the same frame.
+    landing: Vec<u8>,
 }
 
 impl Server {
@@ -97,37 +103,34 @@ impl Server {
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), flags)?;
         epoll::add(&epoll, queue.timer(), EventData::new_u64(TIMER), flags)?;
         let description = Bytes::from(serde_json::to_vec(queue.model())?);
-        let connections = Mutex::new(Connections { open: BTreeMap::new(), last: TIMER });
+        let reader = Reader {
+            open: BTreeMap::new(),
+            last: TIMER,
+            pace: Pace::default(),
+            landing: vec![0; READ_BYTES],
+        };
         Ok(Self {
             listener,
             epoll,
             queue,
             engine: Mutex::new(engine),
             description,
-            connections,
             turns: Turns::new()?,
-            pace: Mutex::default(),
+            reader: Mutex::new(reader),
             poll_us: task.poll_us,
         })
     }
 
     /// What each of the threads does.
     fn run(&self, mut leads: bool) -> io::Result<Ended> {
-        let mut landing = Landing::new();
-        let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
+        let mut events = Vec::with_capacity(EVENTS);
         loop {
             if !leads {
                 self.turns.wait_for_lead()?;
                 leads = true;
             }
-            self.wait(&mut events)?;
-            for event in events.drain(..) {
-                match event.data.u64() {
-                    LISTENER => self.accept(),
-                    TIMER if self.queue.expire() => return Ok(Ended::Stuck),
-                    TIMER => {}
-                    token => self.serve(token, event.flags, &mut landing),
-                }
+            if let Some(ended) = self.read(&mut self.reader.lock(), &mut events)? {
+                return Ok(ended);
             }
             while let Some(batch) = self.queue.take() {
                 leads = self.run_batch(&batch, leads);
@@ -146,11 +149,24 @@ impl Server {
         leads
     }
 
+    /// Waits for events, and acts on them.
+    fn read(&self, reader: &mut Reader, events: &mut Vec<Event>) -> io::Result<Option<Ended>> {
+        self.wait(events, &mut reader.pace)?;
+        for event in events.drain(..) {
+            match event.data.u64() {
+                LISTENER => self.accept(reader),
+                TIMER if self.queue.expire() => return Ok(Some(Ended::Stuck)),
+                TIMER => {}
+                token => self.serve(reader, token, event.flags),
+            }
+        }
+        Ok(None)
+    }
+
     /// Waits for events: looks for them first where that is worth it, and nothing runs.
-    fn wait(&self, events: &mut Vec<Event>) -> io::Result<()> {
+    fn wait(&self, events: &mut Vec<Event>, pace: &mut Pace) -> io::Result<()> {
         let began = Instant::now();
         let waited_us = || u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let pace = *self.pace.lock();
         let look_us = if self.queue.runs() { 0 } else { pace.look_us(self.poll_us) };
         while waited_us() < look_us {
             poll(&self.epoll, events, Some(&AT_ONCE))?;
@@ -163,50 +179,39 @@ impl Server {
         while events.is_empty() {
             poll(&self.epoll, events, None)?;
         }
-        *self.pace.lock() = pace.after(waited_us());
+        *pace = pace.after(waited_us());
         Ok(())
     }
 
     /// Takes every connection that waits.
-    fn accept(&self) {
+    fn accept(&self, reader: &mut Reader) {
         while let Ok((stream, _)) = self.listener.accept() {
-            let mut connections = self.connections.lock();
-            if connections.open.len() >= CONNECTIONS_MAX {
+            if reader.open.len() >= CONNECTIONS_MAX {
                 continue;
             }
-            connections.last += 1;
-            let token = connections.last;
-            // Watched only once it is among the open ones: its first event is told once.
+            reader.last += 1;
+            let token = reader.last;
             if let Ok(connection) = Connection::new(stream, token, Arc::clone(&self.epoll)) {
-                let connection = Arc::new(connection);
-                connections.open.insert(token, Arc::clone(&connection));
-                drop(connections);
-                if connection.watch().is_err() {
-                    self.close(&connection);
-                }
+                reader.open.insert(token, (Arc::new(connection), Incoming::default()));
             }
         }
     }
 
-    fn serve(&self, token: u64, flags: EventFlags, landing: &mut Landing) {
-        let found = self.connections.lock().open.get(&token).map(Arc::clone);
-        let Some(connection) = found else { return };
+    fn serve(&self, reader: &mut Reader, token: u64, flags: EventFlags) {
+        let Some((connection, incoming)) = reader.open.get_mut(&token) else { return };
         if flags.contains(EventFlags::OUT) {
             connection.flush();
         }
         let over = EventFlags::HUP | EventFlags::RDHUP | EventFlags::ERR;
         if flags.intersects(EventFlags::IN | over) {
-            let act = |number, frame| self.act(&connection, number, frame);
-            if !connection.read(landing, flags.intersects(over), act) {
-                self.close(&connection);
+            let act = |number, frame| self.act(connection, number, frame);
+            let last = flags.intersects(over);
+            if !connection.read(incoming, &mut reader.landing, last, act) {
+                connection.close();
+                self.queue.cancel(token, None);
+                reader.open.remove(&token);
             }
         }
-    }
-
-    fn close(&self, connection: &Connection) {
-        connection.close();
-        self.queue.cancel(connection.token, None);
-        self.connections.lock().open.remove(&connection.token);
     }
 
     /// Acts on a frame; false when the connection is over.

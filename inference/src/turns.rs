@@ -34,25 +34,21 @@ impl Turns {
         self.handover.set_us(HANDOVER_US);
     }
 
-    /// The run is over: whether the thread still leads.
-    ///
-    /// Told before anybody else can begin a run, so that no later run is taken for this one.
-    pub(crate) fn end_run(&self) -> bool {
-        self.end()
-    }
-
     /// Waits for the lead.
     pub(crate) fn wait_for_lead(&self) -> io::Result<()> {
         loop {
             self.handover.wait()?;
             // Often the run is long over: nobody stops the timer.
-            if self.end() {
+            if self.end_run() {
                 return Ok(());
             }
         }
     }
 
-    fn end(&self) -> bool {
+    /// The run is over, or the other thread reads on: whether whoever asks leads now.
+    ///
+    /// Told before anybody else can begin a run, so that no later run is taken for this one.
+    pub(crate) fn end_run(&self) -> bool {
         self.running.compare_exchange(true, false, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }

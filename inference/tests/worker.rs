@@ -125,6 +125,24 @@ fn requests_that_arrive_together_run_together() {
     }
 }
 
+/// Of a model whose rows cost more together, few run together after a while.
+#[test]
+fn rows_that_cost_more_together_run_apart() {
+    const ROWS: u32 = 32;
+    for engine in engines() {
+        let mut worker = Worker::with(&crowded(), engine, |task| task.batch_max = ROWS);
+        worker.describe();
+        let mut round = || {
+            for number in 0..ROWS.into() {
+                worker.ask(number, vec![tensor("x", Datatype::Fp32, &[1, 2], floats(&[1., 2.]))]);
+            }
+            (0..ROWS).map(|_| worker.answer().1.batch_rows).max().unwrap()
+        };
+        assert!((0..10).any(|_| round() > ROWS / 2), "{engine:?}: too few ran together");
+        assert!((0..500).any(|_| round() <= ROWS / 4), "{engine:?}: too many ran together");
+    }
+}
+
 /// A model whose answer does not have a row for each row it was given.
 #[test]
 fn a_model_that_mixes_rows_is_never_given_others() {

@@ -9,6 +9,7 @@
 #![deny(clippy::float_arithmetic, clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod backoff;
+pub mod batch_size;
 pub mod batching;
 pub mod garbage;
 pub mod linking;

@@ -140,6 +140,31 @@ pub(crate) fn matmul() -> Vec<u8> {
     model(&[node("MatMul", &["x", "w"], &["y"])], &[weights], &[x], &[y])
 }
 
+/// Adds every row of `x[batch, 2]`, made wide, to every other: a row costs the more the more there
+/// are.
+pub(crate) fn crowded() -> Vec<u8> {
+    const WIDTH: i64 = 8_192;
+    let count = usize::try_from(2 * WIDTH).unwrap();
+    let axis = |name, axis: i64| constant(name, Datatype::Int64, &[1], &axis.to_le_bytes());
+    let constants = [
+        constant("w", Datatype::Fp32, &[2, WIDTH], &floats(&vec![0.001; count])),
+        axis("first", 0),
+        axis("second", 1),
+    ];
+    let nodes = [
+        node("MatMul", &["x", "w"], &["wide"]),
+        node("Unsqueeze", &["wide", "first"], &["across"]),
+        node("Unsqueeze", &["wide", "second"], &["down"]),
+        node("Add", &["across", "down"], &["pairs"]),
+        node("ReduceSum", &["pairs", "second"], &["sums"]),
+        node("Squeeze", &["sums", "second"], &["all"]),
+        node("Transpose", &["w"], &["back"]),
+        node("MatMul", &["all", "back"], &["y"]),
+    ];
+    let (x, y) = (info("x", Datatype::Fp32, &[-1, 2]), info("y", Datatype::Fp32, &[-1, 2]));
+    model(&nodes, &constants, &[x], &[y])
+}
+
 /// Multiplies a large matrix many times: seconds of work in hundreds of nodes.
 pub(crate) fn slow() -> Vec<u8> {
     const SIZE: i64 = 512;
