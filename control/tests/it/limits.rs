@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use api::endpoints::EndpointState;
+use api::items::Sharing;
 use api::listen::Peer;
 use api::status::CreateEnrolment;
 use axum::body::Body;
@@ -12,11 +13,11 @@ use http::Request;
 use serde_json::json;
 use store::instances::{InstanceState, Owner, instances_list_live, instances_list_of};
 use testkit::Package;
-use types::InstanceId;
+use types::{InstanceId, PublishId};
 
 use crate::agent::{Agent, Play};
 use crate::endpoints::instances;
-use crate::harness::{House, name, read, request};
+use crate::harness::{House, Member, name, read, request};
 use crate::hosts::serving;
 use crate::idempotency::create;
 
@@ -29,6 +30,16 @@ async fn trim(house: &House) {
     for reconciler in trimming.filter(|reconciler| reconciler.name() == "trimming") {
         reconciler.activate().await;
     }
+}
+
+/// An account, and what it has published.
+async fn published(house: &House) -> (Member, PublishId) {
+    let agent = Agent::on(&house.control, 1).await;
+    let owner = house.account("alice").await;
+    let package = Package::linear("double", ("x", "y"), 2.0, 1.0);
+    let id = house.begin_publish(&owner, &package, Sharing::Nobody).await;
+    house.ended_publish(&agent, &owner, id).await;
+    (owner, id)
 }
 
 #[tokio::test]
@@ -44,11 +55,7 @@ async fn a_page_has_at_most_two_hundred_entries() {
 #[tokio::test]
 async fn who_waits_for_a_log_waits_for_half_a_minute() {
     let house = House::open().await;
-    let agent = Agent::on(&house.control, 1).await;
-    let owner = house.account("alice").await;
-    let package = Package::linear("double", ("x", "y"), 2.0, 1.0);
-    let id = house.begin_publish(&owner, &package, api::items::Sharing::Nobody).await;
-    house.ended_publish(&agent, &owner, id).await;
+    let (owner, id) = published(&house).await;
     for (wait_ms, status) in [(30_000, 200), (30_001, 400)] {
         let path = format!("/v1/publishes/{id}/log?wait_ms={wait_ms}");
         assert_eq!(house.get(&owner, &path).await.status, status, "{wait_ms}");
@@ -113,11 +120,7 @@ async fn an_answer_is_kept_for_its_repetition_for_a_day() {
 #[tokio::test]
 async fn what_ended_can_be_looked_at_for_a_week() {
     let house = House::open().await;
-    let agent = Agent::on(&house.control, 1).await;
-    let owner = house.account("alice").await;
-    let package = Package::linear("double", ("x", "y"), 2.0, 1.0);
-    let id = house.begin_publish(&owner, &package, api::items::Sharing::Nobody).await;
-    house.ended_publish(&agent, &owner, id).await;
+    let (_, id) = published(&house).await;
     let kept = async || read!(house.store(), instances_list_of(Owner::Publish(id))).unwrap();
     let ended = kept().await;
     assert_eq!(ended.len(), 1);
