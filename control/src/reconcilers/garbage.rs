@@ -24,6 +24,9 @@ use workflow::reconciler::{Reconciler, Status};
 
 use crate::{Control, Error};
 
+/// How long something nobody uses is kept before it is garbage, unless told otherwise: a day,
+/// longer than any upload takes.
+pub const GRACE_MS: u64 = 24 * 3_600_000;
 /// Objects and chunks handled in one step.
 const BATCH: u32 = 500;
 /// Most chunks of an account condemned in one activation.

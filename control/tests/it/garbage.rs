@@ -293,7 +293,10 @@ async fn a_publishing_of_an_object_that_became_garbage_is_refused() {
     let house = House::open().await;
     let owner = house.account("alice").await;
     let object = house.upload(&owner, b"nothing holds this").await;
-    house.time.advance_ms(GRACE_MS + 1);
+    house.time.advance_ms(GRACE_MS - 1);
+    house.control.settle().await.unwrap();
+    assert!(uploads::fetch(&house.control, &owner, object).await.is_ok());
+    house.time.advance_ms(2);
     house.control.settle().await.unwrap();
     let request = PublishRequest { object, sharing: None };
     let refused = publishes::create(&house.control, &owner, request).await;

@@ -37,7 +37,7 @@ use crate::blobs::Faulty;
 /// When every house begins, in Unix milliseconds.
 pub(crate) const START_MS: u64 = 1_700_000_000_000;
 /// How long garbage is kept in a house: longer than a claim of chunks may last.
-pub(crate) const GRACE_MS: u64 = 2 * 3_600_000;
+pub(crate) const GRACE_MS: u64 = control::reconcilers::garbage::GRACE_MS;
 /// The master key of every house.
 pub(crate) const MASTER_KEY: [u8; 32] = [7; 32];
 /// Most rounds until something that is waited for has come.

@@ -151,6 +151,32 @@ async fn a_host_counts_as_lost_after_fifteen_seconds() {
 }
 
 #[tokio::test]
+async fn a_stage_that_fails_pauses_from_half_a_second_up_to_a_minute() {
+    // Longer than a round: what an agent does and when control looks lie between.
+    const ROUNDING_MS: u64 = 1_500;
+    let house = House::open().await;
+    let agent = Agent::on(&house.control, 1).await;
+    let alice = house.account("alice").await;
+    let model = house.model(&agent, &alice, "double").await;
+    agent.play(Play::Fails("out of luck"));
+    let endpoint = house.deploy(&alice, "answers", &model).await;
+    let (mut rounds, mut rows) = (0, Vec::new());
+    while rows.len() < 10 {
+        house.pass(&agent).await;
+        rows = instances(&house, &endpoint).await;
+        rounds += 1;
+        assert!(rounds < 1_000, "waited too long for ten tries: {rows:#?}");
+    }
+    rows.sort_unstable_by_key(|row| row.created_at_ms);
+    let whole = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
+    for (pair, whole_ms) in rows.windows(2).zip(whole) {
+        let pause_ms = pair[1].created_at_ms - pair[0].ended_at_ms.unwrap();
+        let allowed = whole_ms / 2..=whole_ms + ROUNDING_MS;
+        assert!(allowed.contains(&pause_ms), "{pause_ms} ms; allowed {allowed:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_has_failed_after_three_failures_in_a_row() {
     let house = House::open().await;
     let agent = Agent::on(&house.control, 1).await;

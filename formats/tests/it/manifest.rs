@@ -111,6 +111,17 @@ fn whole_manifests_are_read_and_written() {
 }
 
 #[test]
+fn a_job_may_run_for_a_week() {
+    let lasting = |ms: u64| {
+        let mut algorithm = parse(ALGORITHM).unwrap();
+        algorithm.task.as_mut().unwrap().timeout_ms = ms;
+        check(&algorithm)
+    };
+    assert!(lasting(7 * 24 * 3_600_000).is_ok());
+    assert!(lasting(7 * 24 * 3_600_000 + 1).unwrap_err().to_string().contains("timeout_ms"));
+}
+
+#[test]
 fn every_broken_rule_names_line_key_and_cure() {
     let model = |from: &str, to: &str| {
         assert!(MODEL.contains(from), "{from}");
@@ -268,6 +279,12 @@ fn a_folder_that_tells_nothing_is_refused() {
     put(folder.path(), "notes.txt", "hello");
     let refusal = draft(folder.path()).unwrap_err();
     assert_eq!(refusal.code(), "nothing_to_publish");
+    put(folder.path(), "large.onnx", "");
+    let large = fs::File::options().write(true).open(folder.path().join("large.onnx")).unwrap();
+    large.set_len(2 << 30).unwrap();
+    let refusal = draft(folder.path()).unwrap_err().to_string();
+    assert!(refusal.contains("above the limit of 2147483647"), "{refusal}");
+    fs::remove_file(folder.path().join("large.onnx")).unwrap();
     put(folder.path(), "broken.onnx", "hello");
     let refusal = draft(folder.path()).unwrap_err().to_string();
     assert!(refusal.contains("\"broken.onnx\": this is not an ONNX model"), "{refusal}");

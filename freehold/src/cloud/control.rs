@@ -16,8 +16,6 @@ use super::spawn;
 use crate::exit::Failure;
 use crate::settings::Settings;
 
-/// How long something nobody uses is kept before it is garbage: a day, longer than any upload.
-const GARBAGE_GRACE_MS: u64 = 24 * 3_600_000;
 /// How long control's certificate holds; it is made anew at every start, and in time.
 const CERTIFICATE_MS: u64 = 365 * 24 * 3_600_000;
 /// The file with the first operator's token.
@@ -52,7 +50,7 @@ pub(super) async fn open(
         objects: settings.objects.clone(),
         objects_options: objects_options(),
         name,
-        garbage_grace_ms: GARBAGE_GRACE_MS,
+        garbage_grace_ms: control::reconcilers::garbage::GRACE_MS,
         certificate_ms: settings.certificate_ms,
     };
     let control = Control::open(wanted, vault, clock.clone())
