@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,10 +23,11 @@ use crate::exit::Ending;
 use crate::features::Feature;
 use crate::folders::{self, Folders};
 use crate::instance::{Instance, Running};
-use crate::launch::{Level, Order, ProcessSandbox, Sandbox};
+use crate::launch::{self, Level, Order, ProcessSandbox, Sandbox, Socket};
 use crate::logs::Logs;
 use crate::machine::{Machine, USERS_MAX, Users};
 use crate::plan::{self, Given};
+use crate::runtime_api::Runtime;
 use crate::start::{Start, Work};
 use crate::supervise::{self, Supervisor};
 use crate::watch::Seen;
@@ -34,6 +35,9 @@ use crate::watch::Seen;
 /// Longest time from the launch to the program's start, in milliseconds. It takes about ten; a
 /// machine that swaps takes longer.
 const START_MS_MAX: u64 = 30_000;
+
+/// The folder of the executor's own files for runtimes.
+const RUNTIMES: &str = "r";
 
 /// Where and with what the executor works.
 #[derive(Clone, Debug)]
@@ -73,6 +77,7 @@ pub struct Executor {
 
 struct Shared {
     settings: Settings,
+    runtimes: PathBuf,
     sandbox: Box<dyn Sandbox>,
     machine: Machine,
     clock: Clock,
@@ -96,10 +101,11 @@ impl Executor {
     /// [`Error::Io`] where the folder cannot be made or the program is not there.
     pub fn new(settings: Settings, clock: Clock, tasks: Tasks) -> Result<Self, Error> {
         let mut settings = settings;
-        for name in ["i", "s"] {
+        for name in ["i", "s", RUNTIMES] {
             let folder = settings.folder.join(name);
             fs::create_dir_all(&folder).map_err(Error::io(format!("make {}", folder.display())))?;
         }
+        folders::lay_out_runtimes(&settings.folder.join(RUNTIMES))?;
         let told = |path: &Path| format!("find {}", path.display());
         settings.folder =
             settings.folder.canonicalize().map_err(Error::io(told(&settings.folder)))?;
@@ -114,6 +120,7 @@ impl Executor {
         let machine = settings.without.iter().fold(Machine::get().clone(), Machine::without);
         let first_slot = clock.random::<4>();
         let shared = Shared {
+            runtimes: settings.folder.join(RUNTIMES),
             settings,
             sandbox,
             machine,
@@ -269,19 +276,42 @@ impl Shared {
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
         };
+        let socket = match (&start.work, socket) {
+            (Work::Function(_), _) => Socket::HandOut,
+            (_, Some(socket)) => Socket::Listening(socket),
+            (_, None) => Socket::None,
+        };
         let launched = self.sandbox.launch(Order { plan }, socket).await?;
         let started = supervise::started(launched, &supervisor);
         let limit = std::time::Duration::from_millis(START_MS_MAX);
         let started = tokio::time::timeout(limit, started).await;
         let started = started.map_err(|_| Error::Slow { limit_ms: START_MS_MAX })??;
+        let handed = started.handed.as_ref();
+        let runtime = handed.map(|handed| self.answer(handed, &instance)).transpose()?;
         cleared.keep();
-        Ok((Running { shared: instance }, supervisor, started))
+        Ok((Running { shared: instance, runtime }, supervisor, started))
+    }
+
+    /// Answers the Runtime API on the listener that was handed out, until the instance has ended.
+    fn answer(&self, handed: &UnixStream, instance: &Instance) -> Result<Runtime, Error> {
+        let listener = launch::receive(handed).map_err(Error::io("take a function's listener"))?;
+        let served = Runtime::serve(listener).map_err(Error::io("answer a function"))?;
+        let (runtime, serving) = served;
+        let mut exit = instance.exit.subscribe();
+        self.tasks.spawn("runtime api", async move {
+            tokio::select! {
+                () = serving => {}
+                _ = exit.wait_for(Option::is_some) => {}
+            }
+        });
+        Ok(runtime)
     }
 
     fn given<'a>(&'a self, folders: &'a Folders, slot: u32, join: Vec<PathBuf>) -> Given<'a> {
         Given {
             program: &self.settings.program,
             onnxruntime: self.settings.onnxruntime.as_deref(),
+            runtimes: &self.runtimes,
             folder: &folders.at,
             slot,
             join,

@@ -113,6 +113,16 @@ impl Folders {
     }
 }
 
+/// Writes the executor's own files for runtimes, which every function may read.
+pub(crate) fn lay_out_runtimes(folder: &Path) -> Result<(), Error> {
+    const FILES: [(&str, &str); 1] = [("bootstrap.py", include_str!("../runtimes/bootstrap.py"))];
+    for (name, text) in FILES {
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(Error::io(format!("write {}", path.display())))?;
+    }
+    open_for_reading(folder)
+}
+
 /// Makes a listening socket at this path.
 pub(crate) fn listen(path: &Path) -> Result<UnixListener, Error> {
     if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {

@@ -15,12 +15,14 @@ use crate::error::Error;
 use crate::exit::{Ending, Exit};
 use crate::folders::Folders;
 use crate::logs::{LogReader, Logs};
+use crate::runtime_api::Runtime;
 use crate::watch::Seen;
 
 /// An instance that was started.
 #[derive(Clone, Debug)]
 pub struct Running {
     pub(crate) shared: Arc<Instance>,
+    pub(crate) runtime: Option<Runtime>,
 }
 
 /// What an instance uses now.
@@ -62,7 +64,12 @@ impl Running {
         self.shared.generation
     }
 
-    /// Where a worker listens; none for a job.
+    /// How a function is given its work; none for other work.
+    pub fn runtime(&self) -> Option<&Runtime> {
+        self.runtime.as_ref()
+    }
+
+    /// Where a worker listens; none for other work.
     pub fn socket(&self) -> Option<&Path> {
         self.shared.socket.as_deref()
     }

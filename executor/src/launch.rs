@@ -5,17 +5,19 @@
 #![expect(unsafe_code, reason = "a hook between fork and exec places file descriptors")]
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io::{self, IoSliceMut, Write as _};
+use std::net::TcpListener;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::libc;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::pipe2;
+use nix::{cmsg_space, libc};
 use tokio::sync::oneshot;
 use workflow::BoxFuture;
 
@@ -50,11 +52,7 @@ pub trait Sandbox: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`Error::Io`] where no process could be started.
-    fn launch(
-        &self,
-        order: Order,
-        socket: Option<UnixListener>,
-    ) -> BoxFuture<'_, Result<Launched, Error>>;
+    fn launch(&self, order: Order, socket: Socket) -> BoxFuture<'_, Result<Launched, Error>>;
 }
 
 /// A sandbox that was started, and the pipes to it.
@@ -69,6 +67,19 @@ pub struct Launched {
     pub(crate) report: OwnedFd,
     pub(crate) out: OwnedFd,
     pub(crate) err: OwnedFd,
+    /// Where a function's listener comes out.
+    pub(crate) handed: Option<UnixStream>,
+}
+
+/// What a sandbox is given as its file descriptor 3.
+#[derive(Debug)]
+pub enum Socket {
+    /// Nothing.
+    None,
+    /// A worker's listening socket.
+    Listening(UnixListener),
+    /// The other end of [`Launched`]'s, through which a listener is handed out.
+    HandOut,
 }
 
 /// A keeper's process. It is always waited for, since nobody else would.
@@ -103,7 +114,7 @@ pub(crate) struct ProcessSandbox {
 
 struct Job {
     plan: Plan,
-    socket: Option<UnixListener>,
+    socket: Socket,
     done: oneshot::Sender<io::Result<Launched>>,
 }
 
@@ -138,11 +149,7 @@ impl Sandbox for ProcessSandbox {
         features()
     }
 
-    fn launch(
-        &self,
-        order: Order,
-        socket: Option<UnixListener>,
-    ) -> BoxFuture<'_, Result<Launched, Error>> {
+    fn launch(&self, order: Order, socket: Socket) -> BoxFuture<'_, Result<Launched, Error>> {
         Box::pin(async move {
             let (done, launched) = oneshot::channel();
             let gone = || Error::io("reach the thread that starts sandboxes");
@@ -159,14 +166,22 @@ impl Sandbox for ProcessSandbox {
 /// The lowest number that a pipe's end gets here, so that placing one never overwrites another.
 const ASIDE: RawFd = 64;
 
-fn launch(program: &PathBuf, mut plan: Plan, socket: Option<UnixListener>) -> io::Result<Launched> {
+fn launch(program: &PathBuf, mut plan: Plan, socket: Socket) -> io::Result<Launched> {
     plan.parent = nix::unistd::getpid().as_raw();
     let (control_read, control) = pipe()?;
     let (ready, ready_write) = pipe()?;
     let (report, report_write) = pipe()?;
     let (out, out_write) = pipe()?;
     let (err, err_write) = pipe()?;
-    let socket = socket.map(|socket| aside(&OwnedFd::from(socket))).transpose()?;
+    let (socket, handed) = match socket {
+        Socket::None => (None, None),
+        Socket::Listening(socket) => (Some(OwnedFd::from(socket)), None),
+        Socket::HandOut => {
+            let (own, theirs) = UnixStream::pair()?;
+            (Some(OwnedFd::from(theirs)), Some(own))
+        }
+    };
+    let socket = socket.as_ref().map(aside).transpose()?;
     let mut places =
         vec![(ready_write.as_raw_fd(), fds::READY), (report_write.as_raw_fd(), fds::REPORT)];
     places.extend(socket.as_ref().map(|socket| (socket.as_raw_fd(), fds::SOCKET)));
@@ -191,7 +206,7 @@ fn launch(program: &PathBuf, mut plan: Plan, socket: Option<UnixListener>) -> io
     let keeper = Keeper(Some(keeper));
     // Where this fails the pipe closes, and the keeper ends.
     send(&control, &plan)?;
-    Ok(Launched { keeper, control, ready, report, out, err })
+    Ok(Launched { keeper, control, ready, report, out, err, handed })
 }
 
 fn send(control: &OwnedFd, plan: &Plan) -> io::Result<()> {
@@ -212,4 +227,24 @@ fn aside(fd: &OwnedFd) -> io::Result<OwnedFd> {
     let copy = fcntl(fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(ASIDE))?;
     // SAFETY: `copy` was just made and is owned by nothing else.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// The listener that a sandbox has handed out. It is there once its program runs.
+pub(crate) fn receive(handed: &UnixStream) -> io::Result<TcpListener> {
+    use std::os::fd::FromRawFd as _;
+    let (mut byte, mut space) = ([0], cmsg_space!(RawFd));
+    let mut into = [IoSliceMut::new(&mut byte)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(handed.as_raw_fd(), &mut into, Some(&mut space), flags)?;
+    for part in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = part
+            && let [fd] = fds[..]
+        {
+            // SAFETY: the kernel has just made this number for us, and nothing else owns it.
+            let listener = unsafe { TcpListener::from_raw_fd(fd) };
+            listener.set_nonblocking(true)?;
+            return Ok(listener);
+        }
+    }
+    Err(io::Error::other("the sandbox handed no listener out"))
 }

@@ -5,7 +5,8 @@
 //! its own with one thread; the executor watches it from outside and reports its end.
 //!
 //! Always true: an instance sees its package, its inputs and its scratch folder, and nothing else
-//! of this host; it has no network; no process of it outlives it, nor the executor.
+//! of this host; it has no network, or a loopback of its own; no process of it outlives it, nor the
+//! executor.
 //! Absent on purpose: what an instance is for, where packages come from, OCI runtimes.
 
 pub mod error;
@@ -15,6 +16,7 @@ pub mod instance;
 pub mod logs;
 pub mod onnxruntime;
 pub mod plan;
+pub mod runtime_api;
 pub mod start;
 
 mod cgroup;
@@ -32,8 +34,8 @@ pub use executor::{Executor, Settings};
 pub use exit::{Ending, Exit};
 pub use features::{Feature, features};
 pub use instance::{Running, Usage};
-pub use launch::{Launched, Level, Sandbox};
+pub use launch::{Launched, Level, Sandbox, Socket};
 pub use logs::{Line, LogReader, Stream};
 pub use onnxruntime::{OrtFound, onnxruntime_search};
 pub use sandbox::sandbox_main;
-pub use start::{Job, Start, Work};
+pub use start::{Function, Job, Start, Work};

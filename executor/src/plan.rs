@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::machine::{Machine, Users};
-use crate::start::{Job, ML, PACKAGE, Start, Work};
+use crate::start::{Function, Job, ML, PACKAGE, RUNTIME_DIR, Start, TASK_ROOT, Work};
 
 /// Where the worker's program stands.
 pub(crate) const PROGRAM: &str = "/opt/freehold/bin/freehold";
@@ -49,9 +49,25 @@ pub(crate) struct Plan {
     pub(crate) limits: Limits,
     /// What to run.
     pub(crate) command: Command,
-    /// Whether file descriptor 3 is a listening socket for the program.
-    pub(crate) listening: bool,
+    /// How the program is spoken to.
+    pub(crate) channel: Channel,
 }
+
+/// How a program is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Channel {
+    /// Not at all.
+    None,
+    /// File descriptor 3 is a listening Unix socket for it.
+    Socket,
+    /// It fetches its work from [`RUNTIME_API`] on a loopback of its own. The keeper opens the
+    /// listener inside and hands it out through file descriptor 3.
+    RuntimeApi,
+}
+
+/// Where the Runtime API answers inside a sandbox.
+pub(crate) const RUNTIME_API: &str = "127.0.0.1:9001";
 
 /// Namespaces of one's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +169,8 @@ pub(crate) struct Given<'a> {
     pub(crate) program: &'a Path,
     /// ONNX Runtime's library.
     pub(crate) onnxruntime: Option<&'a Path>,
+    /// The executor's own files for runtimes.
+    pub(crate) runtimes: &'a Path,
     /// The instance's folder on the host.
     pub(crate) folder: &'a Path,
     /// This instance's number among those that run, for its user.
@@ -185,8 +203,16 @@ pub(crate) fn make(start: &Start, given: &Given<'_>, machine: &Machine) -> Resul
         root: mounted.then(|| root(given, machine, identity, binds, start)),
         limits: limits(start, machine),
         command: command(start, given, mounted)?,
-        listening: start.work == Work::Serve,
+        channel: channel(&start.work),
     })
+}
+
+fn channel(work: &Work) -> Channel {
+    match work {
+        Work::Serve => Channel::Socket,
+        Work::Job(_) => Channel::None,
+        Work::Function(_) => Channel::RuntimeApi,
+    }
 }
 
 /// Refuses what would not be sealed, or could not keep its contract.
@@ -198,6 +224,15 @@ fn require(start: &Start, machine: &Machine) -> Result<(), Error> {
     };
     if matches!(start.work, Work::Job(_)) && !machine.namespaces.mount {
         return refuse("a job, which needs its folders under /opt/ml", "mount namespace");
+    }
+    if matches!(start.work, Work::Function(_)) {
+        const WHAT: &str = "a function, which needs its paths and a loopback of its own";
+        if !machine.namespaces.mount {
+            return refuse(WHAT, "mount namespace");
+        }
+        if !machine.namespaces.network {
+            return refuse(WHAT, "network namespace");
+        }
     }
     if !machine.seccomp {
         return refuse("any instance", "system call filter");
@@ -221,8 +256,9 @@ fn binds(start: &Start, given: &Given<'_>, machine: &Machine) -> Result<Vec<Bind
         let path = format!("/dev/{device}");
         binds.push(bind(Path::new(&path), &path, BindKind::Device));
     }
-    binds.push(bind(&start.package, PACKAGE, BindKind::Read));
+    binds.push(bind(&start.package, package_inside(&start.work), BindKind::Read));
     match &start.work {
+        Work::Function(_) => binds.push(bind(given.runtimes, RUNTIME_DIR, BindKind::Read)),
         Work::Serve => {
             binds.push(bind(given.program, PROGRAM, BindKind::Read));
             if let Some(library) = given.onnxruntime {
@@ -243,6 +279,11 @@ fn binds(start: &Start, given: &Given<'_>, machine: &Machine) -> Result<Vec<Bind
         }
     }
     Ok(binds)
+}
+
+/// Where the package stands inside.
+fn package_inside(work: &Work) -> &'static str {
+    if matches!(work, Work::Function(_)) { TASK_ROOT } else { PACKAGE }
 }
 
 /// Refuses names that would leave their folder.
@@ -350,7 +391,8 @@ fn command(start: &Start, given: &Given<'_>, mounted: bool) -> Result<Command, E
     ] {
         env.insert(name.to_owned(), value.to_owned());
     }
-    let package = if mounted { Path::new(PACKAGE) } else { start.package.as_path() };
+    let inside = Path::new(package_inside(&start.work));
+    let package = if mounted { inside } else { start.package.as_path() };
     let threads = start.limits.cpu_milli.div_ceil(1_000).max(1);
     env.insert("OMP_NUM_THREADS".to_owned(), threads.to_string());
     match &start.work {
@@ -364,6 +406,11 @@ fn command(start: &Start, given: &Given<'_>, mounted: bool) -> Result<Command, E
         Work::Job(job) => {
             env.extend(job_env(job));
             let (program, args) = (package.join(&job.program), job.args.clone());
+            Ok(Command { program, args, env, folder: package.to_path_buf() })
+        }
+        Work::Function(function) => {
+            function_env(function, &mut env);
+            let (program, args) = (package.join(&function.program), function.args.clone());
             Ok(Command { program, args, env, folder: package.to_path_buf() })
         }
     }
@@ -391,6 +438,20 @@ fn worker_task(
         fill("onnxruntime", if mounted { library_inside(library) } else { outside }.into());
     }
     Ok(serde_json::Value::Object(task).to_string())
+}
+
+/// The variables of the Runtime API's contract, above what the owner says.
+fn function_env(function: &Function, env: &mut BTreeMap<String, String>) {
+    let own = function.env.iter().map(|(name, value)| (name.clone(), value.clone()));
+    env.extend(own);
+    let said = [
+        ("AWS_LAMBDA_RUNTIME_API", RUNTIME_API),
+        ("LAMBDA_TASK_ROOT", TASK_ROOT),
+        ("LAMBDA_RUNTIME_DIR", RUNTIME_DIR),
+        ("HOME", "/tmp"),
+        ("TMPDIR", "/tmp"),
+    ];
+    env.extend(said.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }
 
 /// The variables of the training contract.

@@ -11,6 +11,7 @@ mod channel;
 mod first;
 mod keeper;
 mod lockdown;
+mod loopback;
 mod root;
 mod seccomp;
 
@@ -22,7 +23,7 @@ use channel::Channels;
 pub(crate) mod fds {
     /// The plan, then a byte or the end to ask for the end of the instance.
     pub(crate) const CONTROL: i32 = 0;
-    /// The listening socket of a worker.
+    /// The listening socket of a worker, or where a function's listener is handed out.
     pub(crate) const SOCKET: i32 = 3;
     /// The text of what failed; its end without a text says that the program runs.
     pub(crate) const READY: i32 = 4;

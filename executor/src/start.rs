@@ -7,6 +7,10 @@ use types::{InstanceId, Limits};
 
 /// Where the package stands in every sandbox.
 pub const PACKAGE: &str = "/opt/freehold/package";
+/// Where a function's package stands in its sandbox: `LAMBDA_TASK_ROOT`.
+pub const TASK_ROOT: &str = "/var/task";
+/// Where the executor's own files for runtimes stand: `LAMBDA_RUNTIME_DIR`.
+pub const RUNTIME_DIR: &str = "/var/runtime";
 /// Where the training contract's folders stand in a job's sandbox.
 pub const ML: &str = "/opt/ml";
 
@@ -37,6 +41,20 @@ pub enum Work {
     Serve,
     /// A program that ends: the training contract.
     Job(Job),
+    /// A program that fetches invocations from the Runtime API, one after the other.
+    Function(Function),
+}
+
+/// A program that fetches invocations from the Runtime API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Function {
+    /// The program: a path in the package, or an absolute path such as `/usr/bin/python3`.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment: `_HANDLER`, `AWS_LAMBDA_FUNCTION_NAME` and the like, and its owner's own.
+    /// What the sandbox itself says (`AWS_LAMBDA_RUNTIME_API`, paths) stands above.
+    pub env: BTreeMap<String, String>,
 }
 
 /// A program that ends.

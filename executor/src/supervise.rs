@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub(crate) struct Started {
     keeper: Keeper,
     control: Option<OwnedFd>,
     report: BufReader<pipe::Receiver>,
+    /// Where a function's listener comes out.
+    pub(crate) handed: Option<UnixStream>,
 }
 
 fn receiver(fd: OwnedFd) -> io::Result<pipe::Receiver> {
@@ -59,7 +62,7 @@ fn receiver(fd: OwnedFd) -> io::Result<pipe::Receiver> {
 ///
 /// [`Error::Sandbox`] with the step that failed.
 pub(crate) async fn started(launched: Launched, on: &Supervisor) -> Result<Started, Error> {
-    let Launched { keeper, control, ready, report, out, err } = launched;
+    let Launched { keeper, control, ready, report, out, err, handed } = launched;
     let pipes = || -> io::Result<_> {
         Ok((receiver(ready)?, receiver(report)?, receiver(out)?, receiver(err)?))
     };
@@ -73,7 +76,8 @@ pub(crate) async fn started(launched: Launched, on: &Supervisor) -> Result<Start
             }
         });
     }
-    let mut started = Started { keeper, control: Some(control), report: BufReader::new(report) };
+    let report = BufReader::new(report);
+    let mut started = Started { keeper, control: Some(control), report, handed };
     let mut text = String::new();
     let read = ready.take(FAULT_BYTES_MAX).read_to_string(&mut text).await;
     read.map_err(Error::io("read whether the sandbox started"))?;
@@ -88,7 +92,7 @@ pub(crate) async fn started(launched: Launched, on: &Supervisor) -> Result<Start
 impl Supervisor {
     /// Watches until the end, then tells it.
     pub(crate) async fn run(mut self, started: Started) {
-        let Started { keeper, mut control, report } = started;
+        let Started { keeper, mut control, report, handed: _ } = started;
         let mut seen = Observed::default();
         {
             let (tell, first) = oneshot::channel();

@@ -57,6 +57,7 @@ impl Tools {
     /// | `FREEHOLD_TEST_VENV`, `FREEHOLD_TEST_PYTHON` | virtual environment, its interpreter |
     /// | `FREEHOLD_TEST_ONNXRUNTIME` | ONNX Runtime's shared library |
     /// | `FREEHOLD_TEST_SKLEARN` | folder of packages for `examples/signin-risk-sklearn/vendor` |
+    /// | `FREEHOLD_TEST_LAMBDA` | folder with the package `awslambdaric` and what it needs |
     /// | `FREEHOLD_TEST_PERF_ANALYZER` | folder with `bin/perf_analyzer`, Triton's measuring program |
     /// | `FREEHOLD_TEST_EVENTS` | folder of recorded events, where it stands beside the checkout |
     pub(crate) fn variables(&self, places: &Places) -> Vec<(&'static str, PathBuf)> {
@@ -71,6 +72,7 @@ impl Tools {
             ("FREEHOLD_TEST_PYTHON", interpreter),
             ("FREEHOLD_TEST_ONNXRUNTIME", python.onnxruntime.clone()),
             ("FREEHOLD_TEST_SKLEARN", python.sklearn.clone()),
+            ("FREEHOLD_TEST_LAMBDA", python.lambda.clone()),
             ("FREEHOLD_TEST_PERF_ANALYZER", python.perf.clone()),
             ("FREEHOLD_TEST_EVENTS", events),
         ];

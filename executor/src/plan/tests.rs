@@ -63,6 +63,7 @@ fn given() -> Given<'static> {
     Given {
         program: Path::new("/usr/local/bin/freehold"),
         onnxruntime: Some(Path::new("/data/libonnxruntime.so.1.31.1")),
+        runtimes: Path::new("/data/r"),
         folder: Path::new("/data/i/x"),
         slot: 7,
         join: vec!["/sys/fs/cgroup/memory/freehold-x/cgroup.procs".into()],
@@ -77,6 +78,15 @@ fn the_whole_plan_of_a_worker() {
 #[test]
 fn the_whole_plan_of_a_job() {
     insta::assert_json_snapshot!(make(&start(job()), &given(), &machine()).unwrap());
+}
+
+#[test]
+fn the_whole_plan_of_a_function() {
+    let env = [("_HANDLER", "app.handler"), ("HOME", "/root"), ("COLOUR", "blue")];
+    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let args = vec!["/var/runtime/bootstrap.py".to_owned()];
+    let function = Work::Function(Function { program: "/usr/bin/python3".into(), args, env });
+    insta::assert_json_snapshot!(make(&start(function), &given(), &machine()).unwrap());
 }
 
 #[test]

@@ -86,12 +86,19 @@ pub(super) fn tell(mut to: &File, report: Report) {
     let _ = to.write_all(&line);
 }
 
-/// The listening socket, for the program's standard input.
+/// Closes it when the program starts.
+pub(super) fn keep_socket_from_program() -> Result<(), Errno> {
+    // SAFETY: sets a flag of a number; an unknown one gives an error.
+    let set = unsafe { libc::fcntl(fds::SOCKET, libc::F_SETFD, libc::FD_CLOEXEC) };
+    if set < 0 { Err(Errno::last()) } else { Ok(()) }
+}
+
+/// The socket: a worker's listening one, or where a function's listener is handed out.
 pub(super) fn socket() -> Result<OwnedFd, Fault> {
     // SAFETY: duplicates a number; an unknown one gives an error, and the copy is ours alone.
     let copy = unsafe { libc::fcntl(fds::SOCKET, libc::F_DUPFD_CLOEXEC, 10) };
     if copy < 0 {
-        return Err(Fault(format!("the listening socket is not open: {}", Errno::last())));
+        return Err(Fault(format!("the socket is not open: {}", Errno::last())));
     }
     // SAFETY: `copy` was just made and is owned by nothing else.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
@@ -136,7 +143,7 @@ impl Alive {
     }
 }
 
-/// Closes the listening socket in a process that does not need it.
+/// Closes the socket in a process that does not need it.
 pub(super) fn close_socket() {
     // SAFETY: nothing in this process owns the number; it stays open only for the program.
     unsafe { libc::close(fds::SOCKET) };

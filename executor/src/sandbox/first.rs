@@ -13,7 +13,7 @@ use super::channel::{Alive, Channels, close_socket, quiet, socket, tell};
 use super::keeper::fork;
 use super::{Fault, lockdown, root};
 use crate::exit::Report;
-use crate::plan::Plan;
+use crate::plan::{Channel, Plan};
 
 /// Never returns to the keeper's code: ends with 0 after a report, else with 70.
 pub(super) fn run(plan: &Plan, channels: &mut Channels, keeper: &OwnedFd) -> ! {
@@ -51,8 +51,9 @@ fn start(plan: &Plan, channels: &mut Channels, keeper: &OwnedFd) -> Result<Pid, 
     // Inside, the program is the same user: it must not be able to change this process.
     prctl::set_dumpable(false).map_err(Fault::at("close this process's memory"))?;
     prctl::set_no_new_privs().map_err(Fault::at("give up new privileges"))?;
-    lockdown::landlock(&plan.access)?;
-    lockdown::filter()?;
+    let loopback = plan.channel == Channel::RuntimeApi;
+    lockdown::landlock(&plan.access, loopback)?;
+    lockdown::filter(loopback)?;
     match fork()? {
         ForkResult::Child => become_program(plan, channels),
         ForkResult::Parent { child } => Ok(child),
@@ -78,7 +79,8 @@ fn program(plan: &Plan) -> Result<Command, Fault> {
     let mut command = Command::new(&plan.command.program);
     command.args(&plan.command.args).env_clear().envs(&plan.command.env);
     command.current_dir(&plan.command.folder);
-    command.stdin(if plan.listening { Stdio::from(socket()?) } else { Stdio::null() });
+    let listens = plan.channel == Channel::Socket;
+    command.stdin(if listens { Stdio::from(socket()?) } else { Stdio::null() });
     let data_bytes = plan.limits.data_bytes;
     // SAFETY: runs in this process of one thread, and makes two system calls.
     unsafe { command.pre_exec(move || lockdown::limit_data(data_bytes)) };

@@ -15,9 +15,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::channel::{Alive, Channels, tell};
-use super::{Fault, first};
+use super::{Fault, first, loopback};
 use crate::exit::Report;
-use crate::plan::{Identity, MAPPED_UID, Namespaces, Plan};
+use crate::plan::{Channel, Identity, MAPPED_UID, Namespaces, Plan};
 use crate::tree;
 
 /// Runs one sandbox from its plan to its end.
@@ -60,6 +60,9 @@ fn start(channels: &mut Channels) -> Result<Started, Fault> {
         fs::write(path, "0").map_err(Fault::at(format!("join {}", path.display())))?;
     }
     make_namespaces(&plan)?;
+    if plan.channel == Channel::RuntimeApi {
+        loopback::hand_out()?;
+    }
     // Making a user namespace takes this back.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(Fault::at("ask to end with the executor"))?;
     if !plan.namespaces.process {

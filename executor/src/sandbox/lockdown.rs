@@ -74,15 +74,19 @@ pub(super) fn become_someone(identity: Identity) -> Result<(), Fault> {
     set_capabilities(None, sets).map_err(Fault::at("give up capabilities"))
 }
 
-/// Opens the planned paths and closes all others, and every network address.
-pub(super) fn landlock(access: &Access) -> Result<(), Fault> {
+/// Opens the planned paths and closes all others, and every network address, unless there is a
+/// loopback of its own and nothing else.
+pub(super) fn landlock(access: &Access, loopback: bool) -> Result<(), Fault> {
     let apply = || -> Result<(), landlock::RulesetError> {
         let read = AccessFs::from_read(LANDLOCK);
         let write = AccessFs::from_all(LANDLOCK);
-        Ruleset::default()
+        let mut rules = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
-            .handle_access(AccessFs::from_all(LANDLOCK))?
-            .handle_access(AccessNet::from_all(LANDLOCK))?
+            .handle_access(AccessFs::from_all(LANDLOCK))?;
+        if !loopback {
+            rules = rules.handle_access(AccessNet::from_all(LANDLOCK))?;
+        }
+        rules
             .scope(Scope::from_all(LANDLOCK))?
             .create()?
             .add_rules(path_beneath_rules(&access.read, read))?
@@ -94,8 +98,8 @@ pub(super) fn landlock(access: &Access) -> Result<(), Fault> {
 }
 
 /// Allows the planned system calls and no others.
-pub(super) fn filter() -> Result<(), Fault> {
-    for program in seccomp::programs().map_err(Fault::at("compile the filter"))? {
+pub(super) fn filter(loopback: bool) -> Result<(), Fault> {
+    for program in seccomp::programs(loopback).map_err(Fault::at("compile the filter"))? {
         seccompiler::apply_filter(&program).map_err(Fault::at("filter system calls"))?;
     }
     Ok(())

@@ -4,8 +4,8 @@
 //! to run threads and processes of their own, and to answer on a Unix socket. Everything else is
 //! refused with an error, not with death, so that programs can do without.
 //!
-//! Always true: no new namespace, no mount, no tracing, no kernel keyring, no socket but Unix ones,
-//! no device file can be made.
+//! Always true: no new namespace, no mount, no tracing, no kernel keyring, no device file, no socket
+//! but Unix ones can be made; where there is a loopback and nothing else, TCP and UDP ones too.
 
 use std::collections::BTreeMap;
 
@@ -29,18 +29,22 @@ const NEW_NAMESPACES: u64 = (libc::CLONE_NEWNS
 /// The part of a file mode that tells its kind.
 const KIND: u64 = libc::S_IFMT as u64;
 
+/// The part of a socket's type that tells its kind; the rest are flags.
+const SOCKET_KIND: u64 = 0xf;
+
 /// The filters, in the order in which they are to be set.
-pub(super) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
+pub(super) fn programs(loopback: bool) -> Result<Vec<BpfProgram>, BackendError> {
     let arch = std::env::consts::ARCH.try_into()?;
     let refuse = |number: i32| SeccompAction::Errno(number.unsigned_abs());
-    let allowed = SeccompFilter::new(rules()?, refuse(libc::EPERM), SeccompAction::Allow, arch)?;
+    let allowed =
+        SeccompFilter::new(rules(loopback)?, refuse(libc::EPERM), SeccompAction::Allow, arch)?;
     // Callers try an older call when these are unknown, and give up when they are forbidden.
     let unknown: Rules = UNKNOWN.iter().map(|&call| (call, Vec::new())).collect();
     let unknown = SeccompFilter::new(unknown, SeccompAction::Allow, refuse(libc::ENOSYS), arch)?;
     Ok(vec![allowed.try_into()?, unknown.try_into()?])
 }
 
-fn rules() -> Result<Rules, BackendError> {
+fn rules(loopback: bool) -> Result<Rules, BackendError> {
     let every = ALLOWED.iter().chain(ALLOWED_HERE).chain(UNKNOWN);
     let mut rules: Rules = every.map(|&call| (call, Vec::new())).collect();
     let mut when = |call: i64, alternatives: &[&[Condition]]| -> Result<(), BackendError> {
@@ -56,9 +60,19 @@ fn rules() -> Result<Rules, BackendError> {
         |argument, mask, value| Condition::new(argument, Width::Qword, Op::MaskedEq(mask), value);
     // Threads and processes, but no namespaces.
     when(libc::SYS_clone, &[&[masked(0, NEW_NAMESPACES, 0)?]])?;
-    // Unix sockets only.
+    // Unix sockets, and those of the loopback's protocols: the second argument carries flags too.
     let unix = i64::from(libc::AF_UNIX);
-    when(libc::SYS_socket, &[&[is(0, unix)?]])?;
+    let mut sockets = vec![vec![is(0, unix)?]];
+    if loopback {
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
+                let kind = masked(1, SOCKET_KIND, u64::from(kind.unsigned_abs()))?;
+                sockets.push(vec![is(0, i64::from(family))?, kind]);
+            }
+        }
+    }
+    let sockets: Vec<&[Condition]> = sockets.iter().map(Vec::as_slice).collect();
+    when(libc::SYS_socket, &sockets)?;
     when(libc::SYS_socketpair, &[&[is(0, unix)?]])?;
     // Not the terminal calls that put words into another's mouth.
     let injects = [is_not(1, libc::TIOCSTI)?, is_not(1, libc::TIOCLINUX)?];
@@ -349,7 +363,7 @@ mod tests {
 
     #[test]
     fn what_opens_the_kernel_is_not_allowed() {
-        let rules = rules().unwrap();
+        let rules = rules(true).unwrap();
         for call in [
             libc::SYS_mount,
             libc::SYS_umount2,
@@ -381,6 +395,7 @@ mod tests {
         ] {
             assert!(!rules.contains_key(&call), "{call}");
         }
-        assert_eq!(programs().unwrap().len(), 2);
+        assert_eq!(programs(true).unwrap().len(), 2);
+        assert!(programs(false).unwrap()[0].len() < programs(true).unwrap()[0].len());
     }
 }

@@ -1,5 +1,5 @@
 //! Python packages: clients, engines and models made by others, in a virtual environment of their
-//! own in the cache folder; the packages that go into the scikit-learn example; `perf_analyzer`.
+//! own in the cache folder; packages that travel inside others; `perf_analyzer`.
 //!
 //! Always true: versions are pinned in `xtask/python/`; a changed list makes a new environment;
 //! an environment that was not finished is not used.
@@ -17,6 +17,7 @@ pub(crate) struct Python {
     pub(crate) venv: Option<PathBuf>,
     pub(crate) onnxruntime: Option<PathBuf>,
     pub(crate) sklearn: Option<PathBuf>,
+    pub(crate) lambda: Option<PathBuf>,
     /// Where `bin/perf_analyzer` is.
     pub(crate) perf: Option<PathBuf>,
 }
@@ -30,6 +31,8 @@ const CALLED: &str = include_str!("../../python/requirements.txt");
 const BARE: &str = include_str!("../../python/requirements-bare.txt");
 /// Packages that travel inside the scikit-learn example.
 const SKLEARN: &str = include_str!("../../python/requirements-sklearn.txt");
+/// Packages that travel inside a Python function.
+const LAMBDA: &str = include_str!("../../python/requirements-lambda.txt");
 /// Packages that carry `perf_analyzer`.
 const PERF: &str = include_str!("../../python/requirements-perf.txt");
 
@@ -51,13 +54,20 @@ pub(super) fn install(places: &Places, missing: &mut Vec<String>) -> Python {
         "scikit-learn's packages (tests of the second trainer)",
     );
     let sklearn = sklearn.map(|folder| folder.join("packages"));
+    let lambda = keep(
+        made(&places.cache, "lambda", &[LAMBDA], |folder| {
+            unpack(folder, venv.as_deref(), ("requirements-lambda.txt", LAMBDA)).map(drop)
+        }),
+        "awslambdaric (tests of functions that bring it)",
+    );
+    let lambda = lambda.map(|folder| folder.join("packages"));
     let perf = keep(
         made(&places.cache, "perf", &[PERF], |folder| make_perf(folder, venv.as_deref())),
         "perf_analyzer (a test through it)",
     );
     let perf = perf.map(|folder| folder.join("packages"));
     let onnxruntime = venv.as_deref().and_then(onnxruntime);
-    Python { venv, onnxruntime, sklearn, perf }
+    Python { venv, onnxruntime, sklearn, lambda, perf }
 }
 
 /// The folder for these lists of packages, made by `make` unless it stands finished.

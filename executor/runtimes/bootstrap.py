@@ -1,0 +1,105 @@
+"""Runs a Python function: loads its handler, then asks the Runtime API for work for ever.
+
+Standard library only. One call at a time; what the handler prints goes to the instance's log.
+"""
+
+import http.client
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+
+API = os.environ["AWS_LAMBDA_RUNTIME_API"]
+PATH = "/2018-06-01/runtime"
+
+
+class Context:
+    """What a handler is told about its call."""
+
+    def __init__(self, headers):
+        self.aws_request_id = headers.get("Lambda-Runtime-Aws-Request-Id")
+        self.invoked_function_arn = headers.get("Lambda-Runtime-Invoked-Function-Arn")
+        self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        said = headers.get("Lambda-Runtime-Client-Context")
+        self.client_context = json.loads(said) if said else None
+        self.identity = None
+        self._deadline_ms = int(headers.get("Lambda-Runtime-Deadline-Ms", "0"))
+
+    def get_remaining_time_in_millis(self):
+        """Milliseconds until the call is given up."""
+        return max(0, self._deadline_ms - int(time.time() * 1000))
+
+
+class Api:
+    """The Runtime API, over one connection that is kept."""
+
+    def __init__(self):
+        self.connection = http.client.HTTPConnection(API)
+
+    def call(self, method, path, body=None, headers=None):
+        """Makes a call, and gives its answer with the body read."""
+        self.connection.request(method, PATH + path, body, headers or {})
+        answer = self.connection.getresponse()
+        return answer, answer.read()
+
+    def fail(self, path, error, request_id=None):
+        """Tells an error with its stack."""
+        kind = type(error).__name__
+        told = {
+            "errorMessage": str(error),
+            "errorType": kind,
+            "requestId": request_id or "",
+            "stackTrace": traceback.format_tb(error.__traceback__),
+        }
+        print(f"[ERROR] {kind}: {error}", file=sys.stderr)
+        traceback.print_exception(error)
+        plain = "".join(letter for letter in kind if letter.isascii() and letter.isalpha())
+        kind = f"Function.{plain[:1].upper()}{plain[1:]}"
+        headers = {"Lambda-Runtime-Function-Error-Type": kind, "Content-Type": "application/json"}
+        self.call("POST", path, json.dumps(told).encode(), headers)
+
+
+def load():
+    """The handler, from its name `module.function`; folders may stand before it as in a path."""
+    name = os.environ.get("_HANDLER", "")
+    module, dot, function = name.rpartition(".")
+    if not dot or not module:
+        raise ValueError(f"the handler {name!r} is not of the form module.function")
+    found = getattr(importlib.import_module(module.replace("/", ".")), function, None)
+    if not callable(found):
+        raise ValueError(f"the module {module!r} has no function {function!r}")
+    return found
+
+
+def main():
+    """Never returns, unless the function cannot be loaded."""
+    sys.path.insert(0, os.environ.get("LAMBDA_TASK_ROOT", "/var/task"))
+    sys.stdout.reconfigure(line_buffering=True)
+    api = Api()
+    try:
+        handler = load()
+    except BaseException as error:  # whatever it is, the caller has to be told
+        api.fail("/init/error", error)
+        sys.exit(1)
+    while True:
+        call, payload = api.call("GET", "/invocation/next")
+        request_id = call.headers["Lambda-Runtime-Aws-Request-Id"]
+        os.environ["_X_AMZN_TRACE_ID"] = call.headers.get("Lambda-Runtime-Trace-Id", "")
+        try:
+            event = json.loads(payload) if payload else None
+            answer = json.dumps(handler(event, Context(call.headers)), ensure_ascii=False).encode()
+        except Exception as error:
+            api.fail(f"/invocation/{request_id}/error", error, request_id)
+        else:
+            headers = {"Content-Type": "application/json"}
+            api.call("POST", f"/invocation/{request_id}/response", answer, headers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+#![expect(clippy::disallowed_methods, reason = "tasks of a test end with its runtime")]
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::*;
+
+fn invocation(id: &str) -> Invocation {
+    Invocation {
+        id: id.to_owned(),
+        deadline_ms: 1_700_000_000_000,
+        payload: Bytes::from(format!("{{\"call\":\"{id}\"}}")),
+        function_arn: "arn:aws:lambda:local:1:function:f:live".to_owned(),
+        trace_id: Some("Root=1-2-3".to_owned()),
+        client_context: None,
+    }
+}
+
+fn answered(text: &str) -> Outcome {
+    Outcome::Answered { payload: Bytes::from(text.to_owned()), media_type: None }
+}
+
+/// A runtime, and a program in miniature that speaks to it.
+async fn served() -> (Runtime, Program) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (runtime, serving) = Runtime::serve(listener).unwrap();
+    tokio::spawn(serving);
+    (runtime, Program(TcpStream::connect(address).await.unwrap()))
+}
+
+struct Program(TcpStream);
+
+impl Program {
+    /// Sends a request; gives the status, the head and the body of the answer.
+    async fn ask(&mut self, line: &str, headers: &str, body: &[u8]) -> (u16, String, String) {
+        let length = body.len();
+        let head =
+            format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{headers}\r\n");
+        self.0.write_all(head.as_bytes()).await.unwrap();
+        // A refused body is not read to its end.
+        let _ = self.0.write_all(body).await;
+        let mut seen = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&seen).to_lowercase();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let told = head.split("content-length: ").nth(1).unwrap();
+                let length: usize = told.lines().next().unwrap().parse().unwrap();
+                if body.len() >= length {
+                    let status = head[9..12].parse().unwrap();
+                    let whole = String::from_utf8_lossy(&seen).into_owned();
+                    let body = whole.split_once("\r\n\r\n").unwrap().1.to_owned();
+                    return (status, head.to_owned(), body);
+                }
+            }
+            let mut part = [0; 4_096];
+            let count = self.0.read(&mut part).await.unwrap();
+            assert!(count > 0, "the connection broke after {text:?}");
+            seen.extend_from_slice(&part[..count]);
+        }
+    }
+
+    async fn next(&mut self) -> (u16, String, String) {
+        self.ask("GET /2018-06-01/runtime/invocation/next", "", b"").await
+    }
+}
+
+#[tokio::test]
+async fn a_call_goes_to_the_program_and_its_answer_comes_back() {
+    let (runtime, mut program) = served().await;
+    let call = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.invoke(invocation("r-1")).await }
+    });
+    let (status, head, body) = program.next().await;
+    assert_eq!((status, body.as_str()), (200, "{\"call\":\"r-1\"}"));
+    for told in [
+        "lambda-runtime-aws-request-id: r-1",
+        "lambda-runtime-deadline-ms: 1700000000000",
+        "lambda-runtime-invoked-function-arn: arn:aws:lambda:local:1:function:f:live",
+        "lambda-runtime-trace-id: root=1-2-3",
+        "content-type: application/json",
+    ] {
+        assert!(head.contains(told), "{told}: {head}");
+    }
+    assert!(!head.contains("client-context"), "{head}");
+    let respond = "POST /2018-06-01/runtime/invocation/r-1/response";
+    assert_eq!(program.ask(respond, "content-type: text/plain\r\n", b"42").await.0, 202);
+    let media_type = Some("text/plain".to_owned());
+    let payload = Bytes::from_static(b"42");
+    assert_eq!(call.await.unwrap(), Outcome::Answered { payload, media_type });
+    // A second answer is for nobody.
+    let (status, _, body) = program.ask(respond, "", b"43").await;
+    assert_eq!((status, body.contains("InvalidRequestID")), (400, true));
+}
+
+#[tokio::test]
+async fn errors_keep_their_kind_where_it_is_one() {
+    let (runtime, mut program) = served().await;
+    for (said, kind) in [
+        ("lambda-runtime-function-error-type: Function.ValueError\r\n", "Function.ValueError"),
+        ("lambda-runtime-function-error-type: Runtime.ExitError\r\n", "Runtime.ExitError"),
+        ("lambda-runtime-function-error-type: ValueError\r\n", "Function.Unknown"),
+        ("lambda-runtime-function-error-type: Runtime.no\r\n", "Runtime.Unknown"),
+        ("", "Function.Unknown"),
+    ] {
+        let call = runtime.invoke(invocation("r"));
+        let answer = async {
+            program.next().await;
+            program.ask("POST /2018-06-01/runtime/invocation/r/error", said, b"{}").await
+        };
+        let (outcome, answer) = tokio::join!(call, answer);
+        let payload = Bytes::from_static(b"{}");
+        assert_eq!(outcome, Outcome::Failed(Failure { kind: kind.to_owned(), payload }));
+        assert_eq!(answer.0, 202);
+    }
+}
+
+#[tokio::test]
+async fn a_program_begins_or_says_why_not() {
+    let (runtime, mut program) = served().await;
+    let asking = tokio::spawn(async move { program.next().await });
+    let begun = runtime.begun().await;
+    asking.abort();
+    assert_eq!(begun, Begun::Yes);
+    let (runtime, mut program) = served().await;
+    let said = "lambda-runtime-function-error-type: Runtime.ImportModuleError\r\n";
+    let answer = program.ask("POST /2018-06-01/runtime/init/error", said, b"no module").await;
+    assert_eq!(answer.0, 202);
+    let payload = Bytes::from_static(b"no module");
+    let kind = "Runtime.ImportModuleError".to_owned();
+    assert_eq!(runtime.begun().await, Begun::Failed(Failure { kind, payload }));
+}
+
+#[tokio::test]
+async fn what_is_too_large_or_unknown_is_refused_and_the_call_goes_on() {
+    let (runtime, mut program) = served().await;
+    let call = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.invoke(invocation("r")).await }
+    });
+    program.next().await;
+    let respond = "POST /2018-06-01/runtime/invocation/r/response";
+    let large = vec![b'x'; ANSWER_BYTES_MAX + 1];
+    let (status, _, body) = program.ask(respond, "", &large).await;
+    assert_eq!((status, body.contains("6291556 bytes")), (413, true));
+    let mut program = Program(TcpStream::connect(program.0.peer_addr().unwrap()).await.unwrap());
+    assert_eq!(program.ask("GET /2018-06-01/ping", "", b"").await.2, "pong");
+    assert_eq!(program.ask("GET /2099-01-01/else", "", b"").await.0, 404);
+    let fits = vec![b'x'; ANSWER_BYTES_MAX];
+    assert_eq!(program.ask(respond, "", &fits).await.0, 202);
+    let Outcome::Answered { payload, .. } = call.await.unwrap() else { panic!("no answer") };
+    assert_eq!(payload.len(), ANSWER_BYTES_MAX);
+}
+
+/// What happens to a runtime, one after the other.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Call,
+    Ask,
+    /// The caller that has waited the longest goes away.
+    Leave,
+    GiveUp,
+    Answer,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    use Event::{Answer, Ask, Call, GiveUp, Leave};
+    vec(prop_oneof![Just(Call), Just(Ask), Just(Leave), Just(GiveUp), Just(Answer)], 0..60)
+}
+
+proptest! {
+    /// Every call is handed out at most once and in order; nothing that was given up is handed out
+    /// later; each outcome goes to its own call; in the end nothing is kept.
+    #[test]
+    fn calls_are_handed_out_once_and_in_order(events in events()) {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio.block_on(async move {
+            let begun = watch::Sender::new(Begun::Beginning);
+            let shared = Shared { state: Mutex::default(), begun };
+            let runtime = Runtime { shared: Arc::new(shared) };
+            let (mut calls, mut asks) = (VecDeque::new(), VecDeque::new());
+            let (mut handed, mut count) = (Vec::<String>::new(), 0);
+            for event in events {
+                match event {
+                    Event::Call => {
+                        count += 1;
+                        let (own, id) = (runtime.clone(), format!("r-{count}"));
+                        let call = tokio::spawn(async move {
+                            let invocation = invocation(&id);
+                            (own.invoke(invocation).await, id)
+                        });
+                        calls.push_back((count, call));
+                    }
+                    Event::Ask => {
+                        let own = runtime.clone();
+                        asks.push_back(tokio::spawn(async move { own.next().await }));
+                    }
+                    Event::Leave => drop(asks.pop_front().map(|ask| ask.abort())),
+                    Event::GiveUp => drop(calls.pop_back().map(|(_, call)| call.abort())),
+                    Event::Answer => {
+                        if let Some(id) = handed.pop() {
+                            runtime.over(&id, answered(&id));
+                        }
+                    }
+                }
+                // Lets every task come as far as it can.
+                for _ in 0..4 {
+                    tokio::task::yield_now().await;
+                }
+                let mut open = VecDeque::new();
+                for ask in asks.drain(..) {
+                    if ask.is_finished() {
+                        if let Ok(Invocation { id, .. }) = ask.await {
+                            handed.push(id);
+                        }
+                    } else {
+                        open.push_back(ask);
+                    }
+                }
+                asks = open;
+            }
+            let numbers: Vec<u32> = handed.iter().map(|id| id[2..].parse().unwrap()).collect();
+            assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+            for id in handed {
+                runtime.over(&id, answered(&id));
+            }
+            for (_, call) in calls {
+                if call.is_finished() {
+                    let (outcome, id) = call.await.unwrap();
+                    assert_eq!(outcome, answered(&id));
+                } else {
+                    call.abort();
+                    let _ = call.await;
+                }
+            }
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            let state = runtime.shared.state.lock();
+            assert!(state.awaited.is_empty() && state.queued.is_empty(), "{state:?}");
+        });
+    }
+}

@@ -1,0 +1,43 @@
+//! The listener of the Runtime API: opened inside, where the program can reach it, and handed to
+//! the executor, which answers on it from outside.
+//!
+//! Always true: the network namespace has a loopback and no other interface.
+#![expect(unsafe_code, reason = "bringing an interface up has no safe form")]
+
+use std::io::IoSlice;
+use std::net::TcpListener;
+use std::os::fd::AsRawFd as _;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socket,
+};
+
+use super::{Fault, channel};
+use crate::plan::RUNTIME_API;
+
+/// Opens the listener and hands it out.
+pub(super) fn hand_out() -> Result<(), Fault> {
+    bring_up().map_err(Fault::at("bring the loopback up"))?;
+    let listener = TcpListener::bind(RUNTIME_API).map_err(Fault::at("listen inside"))?;
+    let to = channel::socket()?;
+    let fds = [listener.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&fds)];
+    sendmsg::<()>(to.as_raw_fd(), &[IoSlice::new(&[0])], &rights, MsgFlags::empty(), None)
+        .map_err(Fault::at("hand the listener out"))?;
+    channel::keep_socket_from_program().map_err(Fault::at("keep the program's files few"))
+}
+
+fn bring_up() -> Result<(), Errno> {
+    let any = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    // SAFETY: numbers and arrays of numbers, for which zero is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (place, byte) in request.ifr_name.iter_mut().zip(b"lo") {
+        *place = byte.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = 0x1 | 0x40; // IFF_UP and IFF_RUNNING, see netdevice(7)
+    // SAFETY: the kernel reads an `ifreq` from this place, and one lies there.
+    let answer = unsafe { libc::ioctl(any.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    if answer < 0 { Err(Errno::last()) } else { Ok(()) }
+}
