@@ -105,7 +105,9 @@ impl Agent {
         features: Vec<Feature>,
         (clock, tasks): (Clock, Tasks),
     ) -> Result<Self, Error> {
-        let packages = packages::Packages::open(&settings, Arc::clone(&control)).await?;
+        let wiring = (clock.clone(), tasks.stopping());
+        let packages =
+            packages::Packages::open(&settings, Arc::clone(&control), wiring).await?;
         let held = held::Held::default();
         let shared = Shared { settings, control, executor, packages, held, features, clock, tasks };
         Ok(Self { shared: Arc::new(shared) })

@@ -11,14 +11,22 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use api::internal::ObjectGrant;
 use formats::archive;
 use objects::{Cache, ChunkId, ChunkSource, ObjectKey, Reader};
 use types::{AccountId, ObjectId};
+use workflow::Clock;
 
 use crate::control::Control;
 use crate::{Error, Settings};
+
+/// The pause before a blob is asked for again, and the longest one.
+const RETRY_MS_MIN: u64 = 100;
+const RETRY_MS_MAX: u64 = 5_000;
+/// How long control may be away while a package is fetched: longer than a restart takes.
+const AWAY_MS_MAX: u64 = 300_000;
 
 /// A package that is unpacked here, for as long as this is held.
 #[derive(Debug)]
@@ -66,6 +74,7 @@ impl Packages {
     pub(crate) async fn open(
         settings: &Settings,
         control: Arc<dyn Control>,
+        (clock, stopping): (Clock, CancellationToken),
     ) -> Result<Self, Error> {
         let folder = settings.folder.join("packages");
         let failed = |source| Error::Folder { folder: folder.clone(), source };
@@ -73,7 +82,7 @@ impl Packages {
             remove(&folder);
         }
         std::fs::create_dir_all(&folder).map_err(failed)?;
-        let source: Arc<dyn ChunkSource> = Arc::new(Fetched { control });
+        let source: Arc<dyn ChunkSource> = Arc::new(Fetched { control, clock, stopping });
         let cache = Cache::open(&settings.folder.join("chunks"), settings.cache_bytes_max, source)
             .await
             .map_err(Error::Cache)?;
@@ -129,19 +138,42 @@ fn remove(folder: &Path) {
     }
 }
 
-/// Sealed blobs, fetched through control.
-#[derive(Debug)]
+/// Sealed blobs, fetched through control; asked for again while control is away, since the work
+/// they are for has been accepted.
 struct Fetched {
     control: Arc<dyn Control>,
+    clock: Clock,
+    stopping: CancellationToken,
+}
+
+impl std::fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fetched").field("control", &self.control).finish_non_exhaustive()
+    }
 }
 
 impl Fetched {
     async fn blob(&self, account: AccountId, key: String) -> Result<Bytes, objects::Error> {
-        self.control.blob(account, &key).await.map_err(|error| objects::Error::Unreachable {
-            action: "fetch",
-            what: key.clone(),
-            source: Box::new(error),
-        })
+        let began_ms = self.clock.now_ms();
+        let mut pause_ms = RETRY_MS_MIN;
+        loop {
+            let error = match self.control.blob(account, &key).await {
+                Ok(blob) => return Ok(blob),
+                Err(error) => error,
+            };
+            let waited_ms = self.clock.now_ms().saturating_sub(began_ms);
+            let again = error.is_transient() && waited_ms < AWAY_MS_MAX;
+            if !again || self.stopping.is_cancelled() {
+                let source = Box::new(error);
+                return Err(objects::Error::Unreachable { action: "fetch", what: key, source });
+            }
+            tracing::debug!(%error, key, "a blob has to be asked for again");
+            tokio::select! {
+                () = self.stopping.cancelled() => {}
+                () = self.clock.sleep_ms(pause_ms) => {}
+            }
+            pause_ms = (pause_ms * 2).min(RETRY_MS_MAX);
+        }
     }
 }
 
