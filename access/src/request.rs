@@ -160,6 +160,17 @@ actions! {
     EndpointsDescribe = "endpoints.describe";
     /// Call an endpoint. On the endpoint.
     EndpointsInvoke = "endpoints.invoke";
+    /// List functions. On the account.
+    FunctionsList = "functions.list";
+    /// Read a function's configuration and versions. On the function.
+    FunctionsRead = "functions.read";
+    /// Make a function, change it, or make a numbered version of it. On the account, or on the
+    /// function.
+    FunctionsWrite = "functions.write";
+    /// Remove a function. On the function.
+    FunctionsDelete = "functions.delete";
+    /// Call a function. On the function.
+    FunctionsInvoke = "functions.invoke";
     /// What an agent does for its host: assignments, reports, blobs. On the host.
     InternalAgent = "internal.agent";
     /// What a gateway does: routes, usage. On the cloud.
@@ -189,11 +200,12 @@ pub enum Kind {
     Training,
     Item,
     Endpoint,
+    Function,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Cloud,
         Self::Host,
         Self::Account,
@@ -204,6 +216,7 @@ impl Kind {
         Self::Training,
         Self::Item,
         Self::Endpoint,
+        Self::Function,
     ];
 
     /// The word for it, as policies write it.
@@ -219,6 +232,7 @@ impl Kind {
             Self::Training => "Training",
             Self::Item => "Item",
             Self::Endpoint => "Endpoint",
+            Self::Function => "Function",
         }
     }
 }

@@ -8,8 +8,9 @@ use futures::future::BoxFuture;
 use tokio_util::io::ReaderStream;
 
 use api::client::Client;
+use api::internal::functions::Revision;
 use api::internal::{Assignments, HostReport, InstanceLogs, InstanceReport, Output, Watch};
-use types::{AccountId, HostId, InstanceId};
+use types::{AccountId, HostId, InstanceId, RevisionId};
 
 /// Why a call did not work.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,8 @@ pub trait Control: Send + Sync + std::fmt::Debug + 'static {
     fn logs<'a>(&'a self, id: InstanceId, logs: &'a InstanceLogs) -> Answer<'a, ()>;
     /// Hands over a job's output: a tar, read from this file.
     fn output<'a>(&'a self, id: InstanceId, tar: &'a Path) -> Answer<'a, Output>;
+    /// What a function's revision is.
+    fn revision(&self, id: RevisionId) -> Answer<'_, Revision>;
     /// A sealed blob of an account: `chunks/ID` or `manifests/ID`.
     fn blob<'a>(&'a self, account: AccountId, key: &'a str) -> Answer<'a, Bytes>;
 }
@@ -93,6 +96,10 @@ impl Control for Remote {
             self.client.instance_output(id, stream).await.map_err(refine)
         }
         .boxed()
+    }
+
+    fn revision(&self, id: RevisionId) -> Answer<'_, Revision> {
+        async move { self.client.revision_fetch(id).await.map_err(refine) }.boxed()
     }
 
     fn blob<'a>(&'a self, account: AccountId, key: &'a str) -> Answer<'a, Bytes> {

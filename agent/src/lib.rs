@@ -1,18 +1,18 @@
 //! The agent: makes this host match its assignment.
 //!
-//! It watches control for what the host is to run, fetches packages with the keys that come with
-//! an assignment, starts sandboxes, and reports what became of each. It also proves packages:
-//! runs their unit tests and measures them.
+//! It watches control for what the host is to run, fetches packages, starts sandboxes, proves
+//! packages, and reports what became of each. It also runs functions, which nobody assigns: an
+//! instance is made when a gateway's call needs one.
 //!
-//! Always true: what is not assigned does not run; a report is repeated until control has it or
-//! no longer wants it; an agent that starts again finds nothing running and starts what is
-//! assigned.
+//! Always true: what is neither assigned nor called does not run; a report is repeated until
+//! control has it or no longer wants it; an agent that starts again finds nothing running.
 //! Absent on purpose: what runs where (control decides), credentials of accounts.
 #![forbid(unsafe_code)]
 
 mod channel;
 mod control;
 mod data;
+mod functions;
 mod held;
 mod instance;
 mod life;
@@ -52,6 +52,8 @@ pub struct Settings {
     pub cpu_milli: u32,
     /// Memory to give away, in bytes.
     pub memory_bytes: u64,
+    /// Memory for functions, besides that, in bytes.
+    pub functions_memory_bytes: u64,
     /// Grows with every start.
     pub generation: u64,
 }
@@ -81,6 +83,7 @@ struct Shared {
     executor: Executor,
     packages: packages::Packages,
     held: held::Held,
+    functions: functions::Functions,
     features: Vec<Feature>,
     clock: Clock,
     tasks: Tasks,
@@ -106,10 +109,18 @@ impl Agent {
         (clock, tasks): (Clock, Tasks),
     ) -> Result<Self, Error> {
         let wiring = (clock.clone(), tasks.stopping());
-        let packages =
-            packages::Packages::open(&settings, Arc::clone(&control), wiring).await?;
-        let held = held::Held::default();
-        let shared = Shared { settings, control, executor, packages, held, features, clock, tasks };
+        let packages = packages::Packages::open(&settings, Arc::clone(&control), wiring).await?;
+        let shared = Shared {
+            settings,
+            control,
+            executor,
+            packages,
+            held: held::Held::default(),
+            functions: functions::Functions::default(),
+            features,
+            clock,
+            tasks,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -118,5 +129,11 @@ impl Agent {
         let tasks = &self.shared.tasks;
         tasks.spawn("host report", watch::report(self.clone()));
         tasks.spawn("assignments", watch::assignments(self.clone()));
+        tasks.spawn("functions", functions::sweep(self.clone()));
+    }
+
+    /// What gateways on this host ask, for a listener on [`Agent::functions_socket`].
+    pub fn functions_router(&self) -> axum::Router {
+        functions::router(self.clone())
     }
 }

@@ -23,6 +23,7 @@ pub(crate) async fn report(agent: Agent) {
         cpu_milli: settings.cpu_milli,
         memory_bytes: settings.memory_bytes,
         data_address: settings.data_address.map(|address| address.to_string()),
+        functions_socket: Some(agent.functions_socket().display().to_string()),
         features: shared.features.clone(),
     };
     let mut pause_ms = RETRY_MS_MIN;

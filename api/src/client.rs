@@ -11,6 +11,7 @@ mod call;
 mod download;
 mod endpoints;
 mod failure;
+mod functions;
 mod internal;
 mod invoke;
 mod items;
@@ -36,6 +37,7 @@ use crate::identity::Shown;
 
 pub use download::Content;
 pub use failure::Error;
+pub use functions::Called;
 pub use invoke::{Invocation, Invoked};
 pub use trust::Trust;
 pub use upload::Progress;

@@ -6,6 +6,8 @@
 //!
 //! Always true: a receiver refuses an older generation and accepts the same one twice.
 
+pub mod functions;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -85,6 +87,9 @@ pub struct HostReport {
     /// Where gateways on other hosts reach its instances: `host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_address: Option<String>,
+    /// Where gateways on the same host call functions: a path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub functions_socket: Option<String>,
     pub features: Vec<Feature>,
 }
 
@@ -264,6 +269,11 @@ pub struct Routes {
     pub generation: u64,
     pub principals: Vec<Principal>,
     pub endpoints: Vec<Route>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<functions::FunctionRoute>,
+    /// The hosts that run functions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<functions::FunctionHost>,
 }
 
 /// A token that may call.

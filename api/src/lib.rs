@@ -13,6 +13,7 @@ pub mod client;
 pub mod drain;
 pub mod endpoints;
 pub mod errors;
+pub mod functions;
 pub mod identity;
 pub mod internal;
 pub mod items;

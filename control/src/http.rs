@@ -22,6 +22,7 @@ pub mod accounts;
 pub mod document;
 pub mod endpoints;
 pub mod extract;
+pub mod functions;
 pub mod idempotency;
 pub mod internal;
 pub mod items;
@@ -52,6 +53,7 @@ fn described() -> OpenApiRouter<Control> {
         .merge(publishes::routes())
         .merge(trainings::routes())
         .merge(endpoints::routes())
+        .merge(functions::routes())
         .merge(status::routes())
 }
 

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod endpoints;
 pub mod enrolments;
+pub mod functions;
 pub mod hosts;
 pub mod idempotency;
 pub mod instances;

@@ -9,6 +9,7 @@ mod cloud;
 mod documents;
 mod endpoints;
 mod examples;
+mod functions;
 mod items;
 mod search;
 mod trainings;
@@ -27,6 +28,10 @@ pub use cloud::{
     StatusArguments,
 };
 pub use endpoints::{DeployArguments, EndpointCommand, InvokeArguments, UpdateArguments};
+pub use functions::{
+    CreateFunctionArguments, FunctionCommand, FunctionSettings, InvokeFunctionArguments,
+    RuntimeWord, UpdateFunctionArguments,
+};
 pub use items::{InitArguments, ItemCommand, PipelineArguments, PublishArguments, ShareArguments};
 pub use search::{SearchArguments, SuggestArguments};
 pub use trainings::{TrainArguments, TrainingCommand};
@@ -121,6 +126,9 @@ pub enum Command {
     Endpoint(EndpointCommand),
     /// Ask an endpoint
     Invoke(InvokeArguments),
+    /// Run your own code on demand: make, call and change functions
+    #[command(subcommand)]
+    Function(FunctionCommand),
     /// Show the log of a publishing, a training or an endpoint
     Logs(LogsArguments),
     /// Explain an error code

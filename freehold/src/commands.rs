@@ -8,6 +8,7 @@ pub mod backup;
 mod deploy;
 mod endpoint;
 pub mod explain;
+mod function;
 pub mod init;
 mod invoke;
 mod item;
@@ -67,6 +68,7 @@ pub async fn run(command: Command, client: &ClientArguments, out: &Output) -> Re
         Command::Deploy(deploy) => deploy::run(deploy, client, out).await,
         Command::Endpoint(endpoint) => endpoint::run(endpoint, client, out).await,
         Command::Invoke(invoke) => invoke::run(invoke, client, out).await,
+        Command::Function(function) => function::run(function, client, out).await,
         Command::Logs(logs) => logs::run(logs, client, out).await,
         Command::Up(_)
         | Command::Demo(_)

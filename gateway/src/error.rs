@@ -24,6 +24,20 @@ pub enum Error {
         /// The name as asked, cut to 160 characters.
         model: String,
     },
+    /// No function or version of this name that the caller may call.
+    #[error("there is no function {function:?} that you may call")]
+    NoFunction {
+        /// The name as asked, cut to 160 characters.
+        function: String,
+    },
+    /// A host did not run a call.
+    #[error("{message}")]
+    NotRun {
+        /// What it means to the caller.
+        kind: ErrorKind,
+        /// The agent's words.
+        message: String,
+    },
     /// The endpoint does not serve this version.
     #[error("model {model:?} serves version {serves}, not {version:?}")]
     NoVersion {
@@ -143,11 +157,19 @@ impl Error {
         Self::NoModel { model: model.chars().take(160).collect() }
     }
 
+    /// No such function; long names are cut.
+    pub(crate) fn no_function(function: &str) -> Self {
+        Self::NoFunction { function: function.chars().take(160).collect() }
+    }
+
     /// What this means to the caller.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoCredentials | Self::BadCredentials => ErrorKind::Unauthenticated,
-            Self::NoModel { .. } | Self::NoVersion { .. } | Self::NoPath => ErrorKind::NotFound,
+            Self::NoModel { .. }
+            | Self::NoVersion { .. }
+            | Self::NoFunction { .. }
+            | Self::NoPath => ErrorKind::NotFound,
             Self::NoMethod { .. }
             | Self::BadRequest { .. }
             | Self::WrongTensor { .. }
@@ -158,7 +180,7 @@ impl Error {
             Self::Busy { .. } | Self::TooFast { .. } => ErrorKind::Busy,
             Self::NotReady { .. } | Self::Lost | Self::NoControl => ErrorKind::Unavailable,
             Self::Timeout { .. } | Self::BodyStalled { .. } => ErrorKind::Timeout,
-            Self::Worker { kind, .. } => *kind,
+            Self::Worker { kind, .. } | Self::NotRun { kind, .. } => *kind,
             Self::StagesDiffer { .. } => ErrorKind::Internal,
         }
     }
@@ -167,7 +189,10 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoCredentials | Self::BadCredentials => "unauthenticated",
-            Self::NoModel { .. } | Self::NoVersion { .. } | Self::NoPath => "not_found",
+            Self::NoModel { .. }
+            | Self::NoVersion { .. }
+            | Self::NoFunction { .. }
+            | Self::NoPath => "not_found",
             Self::NoMethod { .. } => "method_not_allowed",
             Self::BadRequest { .. } | Self::BodyBroken => "bad_request",
             Self::WrongTensor { .. } => "wrong_tensor",
@@ -179,7 +204,7 @@ impl Error {
             Self::TooFast { .. } => "rate_limited",
             Self::NotReady { .. } => "endpoint_not_ready",
             Self::Lost | Self::NoControl => "unavailable",
-            Self::Worker { kind, .. } => worker_code(*kind),
+            Self::Worker { kind, .. } | Self::NotRun { kind, .. } => worker_code(*kind),
             Self::StagesDiffer { .. } => "internal",
         }
     }
@@ -237,6 +262,8 @@ const fn worker_code(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::BadRequest => "bad_request",
         ErrorKind::TooLarge => "too_large",
+        ErrorKind::NotFound => "not_found",
+        ErrorKind::Busy => "busy",
         ErrorKind::Unavailable => "unavailable",
         _ => "internal",
     }

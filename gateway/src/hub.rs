@@ -15,6 +15,7 @@ use crate::backends::Backends;
 use crate::calls::Call;
 use crate::control::Control;
 use crate::error::Error;
+use crate::functions::{self, Calls};
 use crate::limits::{Limits, Place, Who};
 use crate::metrics::Metrics;
 use crate::routes::{Caller, Endpoint, Table};
@@ -31,6 +32,8 @@ pub(crate) struct Hub {
     pub(crate) control: Arc<dyn Control>,
     pub(crate) table: ArcSwap<Table>,
     pub(crate) backends: Backends,
+    /// To agents that run functions.
+    pub(crate) calls: Calls,
     pub(crate) limits: Arc<Limits>,
     pub(crate) usage: Usage,
     pub(crate) metrics: Arc<Metrics>,
@@ -60,6 +63,7 @@ impl Hub {
             rights: Authorizer::new()?,
             usage: Usage::new(format!("{}-{start}", settings.name)),
             backends: Backends::new(Arc::clone(&settings), clock.clone(), tasks.clone())?,
+            calls: functions::client(),
             limits: Arc::new(Limits::new(Arc::clone(&settings))),
             metrics: Arc::new(Metrics::new()),
             table: ArcSwap::default(),

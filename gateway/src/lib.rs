@@ -15,6 +15,7 @@ mod aside;
 mod backends;
 mod body;
 mod calls;
+mod functions;
 mod gateway;
 mod hub;
 mod invocations;

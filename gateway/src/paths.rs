@@ -1,7 +1,7 @@
 //! Paths: which request is meant, from its method, path and host alone.
 //!
 //! Always true: `/v2` and `/v2/` stay two paths; names are percent-decoded once, after the path was
-//! split; nothing but `/v1` and below goes to control, and never a path with `.` or `..` in it.
+//! split; nothing but `/v1` and below goes to control (and of that not the calls of functions), and never a path with `.` or `..` in it.
 
 use std::borrow::Cow;
 
@@ -31,6 +31,7 @@ pub(crate) enum Target<'a> {
     Model { model: Cow<'a, str>, version: Cow<'a, str>, verb: Verb },
     Ping { endpoint: Cow<'a, str> },
     Invocations { endpoint: Cow<'a, str> },
+    Function { function: Cow<'a, str> },
     Management,
 }
 
@@ -88,6 +89,7 @@ impl<'a> Target<'a> {
             Self::Model { verb: Verb::Infer, .. } => "/v2/models/{model}/infer",
             Self::Ping { .. } => "/endpoints/{endpoint}/ping",
             Self::Invocations { .. } => "/endpoints/{endpoint}/invocations",
+            Self::Function { .. } => "/v1/functions/{function}/invocations",
             Self::Management => "/v1",
         }
     }
@@ -95,7 +97,9 @@ impl<'a> Target<'a> {
     /// The methods it takes; empty where control decides.
     fn allow(&self) -> &'static str {
         match self {
-            Self::Model { verb: Verb::Infer, .. } | Self::Invocations { .. } => "POST",
+            Self::Model { verb: Verb::Infer, .. }
+            | Self::Invocations { .. }
+            | Self::Function { .. } => "POST",
             Self::Index => "GET, POST",
             Self::Management => "",
             _ => "GET",
@@ -114,6 +118,11 @@ impl<'a> Target<'a> {
                 "invocations" => Some(Self::Invocations { endpoint }),
                 _ => None,
             };
+        }
+        if let Some(rest) = path.strip_prefix("/v1/functions/")
+            && let Some((function, "invocations")) = rest.split_once('/')
+        {
+            return decode(function).map(|function| Self::Function { function });
         }
         match path {
             "/v2" => Some(Self::Server),
@@ -221,6 +230,8 @@ mod tests {
             "/endpoints/m/ping",
             "/endpoints/m/invocations",
             "/endpoints/m",
+            "/v1/functions/f",
+            "/v1/functions/f/invocations",
             "/ping",
             "/invocations",
             "/metrics",
@@ -233,6 +244,8 @@ mod tests {
             "/v2/repository/index",
             "/endpoints/m/invocations",
             "/invocations",
+            "/v1/functions/f/invocations",
+            "/v1/functions/f/versions",
             "/v1/items",
         ];
         let mut table = String::new();

@@ -18,9 +18,10 @@ use types::AccountId;
 
 use crate::backends::Backends;
 use crate::error::Error;
+use crate::functions::{Function, Hosts};
 use crate::statistics::Statistics;
 
-pub(crate) use endpoint::{Endpoint, Stage};
+pub(crate) use endpoint::{Endpoint, Stage, principal};
 
 /// Who calls.
 #[derive(Clone, Debug)]
@@ -48,6 +49,9 @@ pub(crate) struct Table {
     principals: HashMap<[u8; 32], Arc<Principal>>,
     /// By the account's name, then by the endpoint's.
     accounts: HashMap<String, HashMap<String, Arc<Endpoint>>>,
+    /// By the account's name, then by the function's.
+    functions: HashMap<String, HashMap<String, Arc<Function>>>,
+    hosts: Hosts,
 }
 
 impl Table {
@@ -74,7 +78,37 @@ impl Table {
             names.insert(endpoint.name.to_string(), endpoint);
         }
         kept.finish();
+        for told in routes.functions {
+            let function = Arc::new(Function { told });
+            let names = table.functions.entry(function.account_name().to_string()).or_default();
+            names.insert(function.told.name.to_string(), function);
+        }
+        table.hosts = Hosts::new(routes.hosts);
         table
+    }
+
+    /// The hosts that run functions.
+    pub(crate) fn hosts(&self) -> Hosts {
+        self.hosts.clone()
+    }
+
+    /// Finds the function of the caller's account that has this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoFunction`], or [`Error::NoCredentials`] for an anonymous caller.
+    pub(crate) fn function(
+        &self,
+        rights: &Authorizer,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Arc<Function>, Error> {
+        let Caller::Known(known) = caller else { return Err(Error::NoCredentials) };
+        let names = self.functions.get(known.account_name.as_str());
+        match names.and_then(|names| names.get(name)) {
+            Some(function) if function.allows(rights, caller) => Ok(Arc::clone(function)),
+            _ => Err(Error::no_function(name)),
+        }
     }
 
     /// The generation of the routes in it; 0 before the first.

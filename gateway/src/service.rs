@@ -23,6 +23,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use types::RequestId;
 
 use crate::error::Error;
+use crate::functions;
 use crate::hub::Hub;
 use crate::invocations;
 use crate::oip::rest;
@@ -106,6 +107,7 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
     let route = target.route();
     let answer = match target {
         Target::Management => proxy::forward(hub, incoming).await,
+        Target::Function { function } => functions::invoke(hub, incoming, &function).await,
         Target::Ping { endpoint } => invocations::ping(hub, &incoming, &endpoint),
         Target::Invocations { endpoint } => invocations::invoke(hub, incoming, &endpoint).await,
         target => rest::answer(hub, incoming, target).await,

@@ -11,6 +11,7 @@
 pub mod backoff;
 pub mod batch_size;
 pub mod batching;
+pub mod dispatch;
 pub mod garbage;
 pub mod linking;
 pub mod placement;

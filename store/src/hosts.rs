@@ -21,6 +21,8 @@ pub struct HostRow {
     pub memory_bytes: u64,
     /// Where gateways on other hosts reach its instances: `host:port`.
     pub data_address: Option<String>,
+    /// Where gateways on the same host call functions: a path.
+    pub functions_socket: Option<String>,
     /// What the machine gives, as it reported.
     pub features: serde_json::Value,
     /// When it last reported; 0 until it did.
@@ -36,6 +38,7 @@ pub struct HostSays {
     pub cpu_milli: u32,
     pub memory_bytes: u64,
     pub data_address: Option<String>,
+    pub functions_socket: Option<String>,
     pub features: serde_json::Value,
 }
 
@@ -47,6 +50,7 @@ fn host(row: &Row) -> Result<HostRow, Error> {
         cpu_milli: row.get("cpu_milli")?,
         memory_bytes: row.get("memory_bytes")?,
         data_address: row.get("data_address")?,
+        functions_socket: row.get("functions_socket")?,
         features: row.get("features")?,
         seen_at_ms: row.get("seen_at_ms")?,
         local: row.get("local")?,
@@ -65,6 +69,7 @@ pub async fn host_insert(tx: &mut Tx<'_>, row: &HostRow) -> Result<(), Error> {
         .bind(&row.features)
         .bind(&row.seen_at_ms)
         .bind(&row.local)
+        .bind(&row.functions_socket)
         .run()
         .await?;
     Ok(())
@@ -110,13 +115,15 @@ pub async fn host_report(
         .bind(&says.data_address)
         .bind(&says.features)
         .bind(&now_ms)
+        .bind(&says.functions_socket)
         .run()
         .await?;
     if changed == 0 {
         let stored = before.generation;
         return Err(Error::Stale { what: "host", id: id.to_string(), stored });
     }
-    if before.data_address != says.data_address {
+    let moved = before.functions_socket != says.functions_socket;
+    if before.data_address != says.data_address || moved {
         feed_bump(tx, Topic::Routes);
     }
     Ok(())

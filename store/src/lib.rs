@@ -28,6 +28,7 @@ pub mod chunks;
 pub mod endpoints;
 pub mod enrolments;
 pub mod feeds;
+pub mod functions;
 pub mod hosts;
 pub mod idempotency;
 pub mod instances;

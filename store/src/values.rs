@@ -13,8 +13,8 @@ use sqlx::Row as _;
 use sqlx::any::{AnyArguments, AnyRow};
 
 use types::{
-    AccountId, Digest, EndpointId, HostId, InstanceId, ItemId, ItemKind, Name, ObjectId, PublishId,
-    Reference, SagaId, TokenId, TrainingId,
+    AccountId, Digest, EndpointId, FunctionId, FunctionName, HostId, InstanceId, ItemId, ItemKind,
+    Name, ObjectId, PublishId, Reference, RevisionId, SagaId, TokenId, TrainingId,
 };
 use workflow::saga::Phase;
 
@@ -90,6 +90,8 @@ stored_as_text!(
     AccountId,
     Digest,
     EndpointId,
+    FunctionId,
+    FunctionName,
     HostId,
     InstanceId,
     ItemId,
@@ -99,6 +101,7 @@ stored_as_text!(
     PublishId,
     Phase,
     Reference,
+    RevisionId,
     SagaId,
     String,
     TokenId,

@@ -104,6 +104,10 @@ ids! {
     EndpointId = "ep";
     /// One sandbox running one task on one host.
     InstanceId = "inst";
+    /// Code that is called.
+    FunctionId = "fn";
+    /// One state of a function's code and configuration, which never changes.
+    RevisionId = "rev";
     /// A machine that runs instances.
     HostId = "host";
     /// One run of a saga.

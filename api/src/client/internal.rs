@@ -4,10 +4,11 @@ use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderValue, Method, header};
 
-use types::{AccountId, HostId, InstanceId};
+use types::{AccountId, HostId, InstanceId, RevisionId};
 
 use super::call::Call;
 use super::{Client, Error};
+use crate::internal::functions::Revision;
 use crate::internal::{
     Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
     Routes, UsageReport, Watch,
@@ -72,6 +73,11 @@ impl Client {
         let media_type = HeaderValue::from_static("application/x-tar");
         let call = Call::new(Method::PUT, path).header(header::CONTENT_TYPE, media_type);
         self.stream(call, tar).await
+    }
+
+    /// What a function's revision is. `GET /internal/v1/revisions/{revision}`
+    pub async fn revision_fetch(&self, id: RevisionId) -> Result<Revision, Error> {
+        self.ask(Call::get(format!("/internal/v1/revisions/{id}"))).await
     }
 
     /// A sealed blob of an account: `chunks/ID` or `manifests/ID`.

@@ -12,16 +12,17 @@ use futures::TryStreamExt as _;
 use http::StatusCode;
 
 use api::identity::{Process, Subject};
+use api::internal::functions::Revision;
 use api::internal::{
     Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
     Routes, UsageReport, Watch,
 };
 use api::listen::Peer;
-use types::{AccountId, HostId, InstanceId};
+use types::{AccountId, HostId, InstanceId, RevisionId};
 
 use crate::http::extract::{Json, Path, Query};
 use crate::http::problem::ApiError;
-use crate::operations::{enrolments, hosts, instances, routes as routing, usage};
+use crate::operations::{enrolments, functions, hosts, instances, routes as routing, usage};
 use crate::{Control, Error};
 
 /// The internal routes.
@@ -37,6 +38,7 @@ pub fn routes() -> Router<Control> {
         .route("/internal/v1/instances/{instance}/report", put(report))
         .route("/internal/v1/instances/{instance}/logs", post(logs))
         .route("/internal/v1/accounts/{account}/blobs/{kind}/{id}", get(blob))
+        .route("/internal/v1/revisions/{revision}", get(revision))
         .route("/internal/v1/routes", get(watch_routes))
         .route("/internal/v1/usage", post(report_usage))
         .merge(output)
@@ -170,6 +172,16 @@ async fn blob(
     let host = agent(&control, &peer, None).await?;
     control.authorize_agent(host, host)?;
     Ok(instances::blob(&control, account, &kind, &id).await?)
+}
+
+async fn revision(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<RevisionId>,
+) -> Result<Json<Revision>, ApiError> {
+    let host = agent(&control, &peer, None).await?;
+    control.authorize_agent(host, host)?;
+    Ok(Json(functions::revision(&control, id).await?))
 }
 
 async fn watch_routes(

@@ -149,6 +149,7 @@ async fn settle(
         cpu_milli: 0,
         memory_bytes: 0,
         data_address: None,
+        functions_socket: None,
         features: serde_json::Value::Array(Vec::new()),
         seen_at_ms: 0,
         local: false,

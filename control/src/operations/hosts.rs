@@ -23,6 +23,7 @@ pub async fn report(
         cpu_milli: report.cpu_milli,
         memory_bytes: report.memory_bytes,
         data_address: report.data_address,
+        functions_socket: report.functions_socket,
         features: serde_json::to_value(&report.features)
             .map_err(|error| Error::internal("could not write features", error))?,
     };
@@ -33,6 +34,7 @@ pub async fn report(
         cpu_milli: 0,
         memory_bytes: 0,
         data_address: None,
+        functions_socket: None,
         features: serde_json::Value::Array(Vec::new()),
         seen_at_ms: 0,
         local,

@@ -195,11 +195,17 @@ pub async fn assignments(
 
 /// Adds the key that opens the object and nothing else.
 async fn grant(control: &Control, grant: &mut ObjectGrant) -> Result<(), Error> {
-    let id = grant.object;
-    let row = control.shared.store.read("fetch an object", |tx| Box::pin(object_fetch(tx, id)));
-    let key = control.object_key(&row.await?).await?;
-    grant.key = hex::encode(key.as_bytes());
+    grant.key = grant_of(control, grant.object).await?.key;
     Ok(())
+}
+
+/// An object with the key that opens it and nothing else.
+pub(crate) async fn grant_of(control: &Control, id: ObjectId) -> Result<ObjectGrant, Error> {
+    let read = control.shared.store.read("fetch an object", |tx| Box::pin(object_fetch(tx, id)));
+    let row = read.await?;
+    let key = control.object_key(&row).await?;
+    let key = hex::encode(key.as_bytes());
+    Ok(ObjectGrant { account: row.account_id, object: id, bytes: row.bytes, key })
 }
 
 /// Records what became of an instance, and wakes what waits for it.

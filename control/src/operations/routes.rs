@@ -1,15 +1,20 @@
 //! Routes: everything a gateway needs to answer without asking.
 
+use std::collections::BTreeMap;
+
+use api::internal::functions::{FunctionHost, FunctionRoute, VersionRoute};
 use api::internal::{Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
 use store::Topic;
 use store::accounts::accounts_names;
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
-use store::hosts::hosts_list;
+use store::functions::{FunctionRow, RevisionRow, functions_list_callable};
+use store::hosts::{HostRow, hosts_list};
 use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
 use store::tokens::tokens_list_live;
 use types::AccountId;
 
 use crate::caller::role_of;
+use crate::operations::functions::{Spec, version_of};
 use crate::operations::items::from_json;
 use crate::operations::stages::ResolvedStage;
 use crate::reconcilers::endpoints::current;
@@ -21,7 +26,7 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
     let wait_ms = watch.wait_ms.min(api::internal::WATCH_WAIT_MS_MAX);
     store.feed_wait(Topic::Routes, watch.after, wait_ms).await?;
     let now_ms = control.now_ms();
-    let (generation, tokens, endpoints, instances, hosts, names) = store
+    let (generation, tokens, endpoints, instances, hosts, functions, names) = store
         .read("read routes", |tx| {
             Box::pin(async move {
                 let generation = store::feeds::feed_fetch(tx, Topic::Routes).await?;
@@ -29,10 +34,13 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
                 let endpoints = endpoints_list_all(tx).await?;
                 let instances = instances_list_live(tx).await?;
                 let hosts = hosts_list(tx).await?;
+                let functions = functions_list_callable(tx).await?;
+                let owners = endpoints.iter().map(|endpoint| endpoint.account_id);
                 let owners: Vec<AccountId> =
-                    endpoints.iter().map(|endpoint| endpoint.account_id).collect();
+                    owners.chain(functions.iter().map(|(row, _)| row.account_id)).collect();
                 let names = accounts_names(tx, &owners).await?;
-                Ok::<_, store::Error>((generation, tokens, endpoints, instances, hosts, names))
+                let read = (generation, tokens, endpoints, instances, hosts, functions, names);
+                Ok::<_, store::Error>(read)
             })
         })
         .await?;
@@ -56,7 +64,40 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         }
         routes.push(route);
     }
-    Ok(Routes { generation, principals: principals.collect(), endpoints: routes })
+    let mut called = Vec::new();
+    for (function, revisions) in functions {
+        let Some(name) = names.get(&function.account_id) else { continue };
+        called.push(function_route(function, name.clone(), &revisions)?);
+    }
+    let hosts = hosts.into_iter().filter_map(function_host).collect();
+    let principals = principals.collect();
+    Ok(Routes { generation, principals, endpoints: routes, functions: called, hosts })
+}
+
+fn function_route(
+    function: FunctionRow,
+    account_name: types::Name,
+    revisions: &[RevisionRow],
+) -> Result<FunctionRoute, Error> {
+    let mut versions = BTreeMap::new();
+    for revision in revisions {
+        let spec: Spec = from_json(&revision.spec)?;
+        let route = VersionRoute { revision: revision.id, timeout_ms: spec.timeout_ms };
+        versions.insert(version_of(revision), route);
+    }
+    Ok(FunctionRoute {
+        function: function.id,
+        account: function.account_id,
+        account_name,
+        name: function.name,
+        versions,
+    })
+}
+
+/// A host, where it has said how it is asked to run functions.
+fn function_host(host: HostRow) -> Option<FunctionHost> {
+    let socket = host.functions_socket?;
+    Some(FunctionHost { host: host.id, socket, data_address: host.data_address })
 }
 
 fn route(

@@ -90,6 +90,7 @@ impl Agent {
             cpu_milli: 64_000,
             memory_bytes: 1 << 40,
             data_address: None,
+            functions_socket: None,
             features: vec![],
         }
     }

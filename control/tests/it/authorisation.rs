@@ -61,6 +61,9 @@ impl World {
         let train = json!({
             "algorithm": "alice/trainer", "data": { "training": "alice/events" }, "model": "risk"
         });
+        let function = json!({
+            "name": "greet", "runtime": "python3", "handler": "app.handler", "object": object
+        });
         let token_wanted = json!({ "label": "new", "role": "reader" });
         let commit = json!({ "chunks": [], "media_type": "application/x-test" });
         let ask = |method, path: String| (method, path, None);
@@ -106,11 +109,26 @@ impl World {
             ask("DELETE", format!("/v1/endpoints/used-{who}")),
             tell("PUT", "/v1/endpoints/answers/sharing", &sharing),
             ask("GET", "/v1/endpoints/answers/log".into()),
+            ask("GET", "/v1/functions".into()),
+            tell("POST", "/v1/functions", &function),
+            ask("GET", "/v1/functions/Resize".into()),
+            tell("PUT", "/v1/functions/Resize", &json!({ "generation": 99 })),
+            ask("GET", "/v1/functions/Resize/versions".into()),
+            tell("POST", "/v1/functions/Resize/versions", &json!({ "generation": 99 })),
+            ask("DELETE", format!("/v1/functions/used-{who}")),
             ask("GET", "/v1/status".into()),
             ask("GET", "/v1/instance-types".into()),
             ask("GET", "/v1/tasks".into()),
             tell("POST", "/v1/enrolments", &json!({ "process": "agent", "name": "far" })),
         ]
+    }
+
+    async fn function(&self, name: &str) {
+        let wanted = json!({
+            "name": name, "runtime": "provided", "object": self.object, "description": "it resizes"
+        });
+        let made = self.house.post(&self.alice, "/v1/functions", wanted).await;
+        assert_eq!(made.status, 201, "{made:?}");
     }
 
     async fn token(&self) -> String {
@@ -126,6 +144,7 @@ async fn everybody_gets_what_their_role_allows_and_nothing_else() {
     let house = &world.house;
     let source = "alice/double".parse().unwrap();
     house.deploy(&world.alice, "answers", &source).await;
+    world.function("Resize").await;
     let callers = [
         None,
         Some(house.account("bob").await),
@@ -137,6 +156,7 @@ async fn everybody_gets_what_their_role_allows_and_nothing_else() {
     let mut rows: Vec<String> = Vec::new();
     for (who, caller) in callers.iter().enumerate() {
         house.deploy(&world.alice, &format!("used-{who}"), &source).await;
+        world.function(&format!("used-{who}")).await;
         let token = world.token().await;
         let asked = world.asked(who, &token);
         rows.resize(asked.len(), String::new());
@@ -175,6 +195,8 @@ async fn every_operation_of_the_api_is_in_the_table() {
                 .replace("versions/1", "versions/{number}")
                 .replace("accounts/alice", "accounts/{account}")
                 .replace("errors/not_found", "errors/{code}")
+                .replace("functions/Resize", "functions/{name}")
+                .replace("functions/used-0", "functions/{name}")
                 .replace("endpoints/answers", "endpoints/{name}")
                 .replace("endpoints/used-0", "endpoints/{name}");
             (method.to_lowercase(), path)

@@ -166,6 +166,7 @@ fn routes() -> Vec<(&'static str, String)> {
             .replace("{host}", "host-00000000000000000000000000000001")
             .replace("{instance}", "inst-00000000000000000000000000000001")
             .replace("{account}", "acct-00000000000000000000000000000001")
+            .replace("{revision}", "rev-00000000000000000000000000000001")
             .replace("{kind}", "chunks")
             .replace("{id}", "00");
         assert!(!path.contains('{'), "{path}: which one?");

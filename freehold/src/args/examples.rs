@@ -71,3 +71,10 @@ pub(super) const BACKUP: &str = "\
 Try it:
   freehold backup --data freehold-data copies/monday
 The cloud may run meanwhile. `freehold restore copies/monday --data new` puts it back.";
+
+pub(super) const FUNCTION: &str = "\
+Try it:
+  mkdir greet && printf 'def handler(event, context):\\n    return \"hello \" + event[\"name\"]\\n' > greet/app.py
+  freehold function create greet --code greet/ --runtime python3 --handler app.handler
+  freehold function invoke greet '{\"name\": \"you\"}'
+  freehold function publish greet              version 1, which stays as it is";

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use agent::{Agent, Control, Remote, Settings as AgentSettings};
 use api::client::{self, Client};
-use api::listen::{Clients, Tls};
+use api::listen::{Address, Clients, Listener, Tls};
 use executor::Executor;
 use types::{HostId, Name};
 use workflow::{Clock, Tasks};
 
 use super::enrolment::Enrolled;
 use super::files::Files;
+use super::spawn;
 use crate::exit::Failure;
 use crate::features;
 use crate::settings::Settings;
@@ -21,6 +22,9 @@ use crate::settings::Settings;
 const CACHE_BYTES_MAX: u64 = 10 << 30;
 /// Memory that is not given to instances: for the processes of the cloud itself.
 const MEMORY_KEPT_BYTES: u64 = 512 << 20;
+
+/// The part of the rest that is kept for functions, which nobody places.
+const FUNCTIONS_PART: u64 = 4;
 
 /// Runs the agent beside control, over its socket.
 pub(super) async fn run_local(
@@ -38,8 +42,9 @@ pub(super) async fn run_local(
     }
     let name: Name = "local".parse().expect("a plain word is a name");
     let machine = Machine { host, name, data_address: None };
-    make(settings, files, Arc::new(Remote::new(client)), machine, (clock, tasks)).await?.run();
-    Ok(())
+    let control = Arc::new(Remote::new(client));
+    let agent = make(settings, files, control, machine, (clock, tasks)).await?;
+    run(&agent, tasks).await
 }
 
 /// Runs an agent of its own, over mutual TLS, and serves its data port; returns its address.
@@ -59,9 +64,20 @@ pub(super) async fn run_remote(
     let control = Arc::new(Remote::new(enrolled.client(control)?));
     let machine = Machine { host, name: enrolled.name().clone(), data_address: Some(address) };
     let agent = make(settings, files, control, machine, (clock, tasks)).await?;
-    agent.run();
+    run(&agent, tasks).await?;
     tasks.spawn("data port", agent::serve_data(agent.clone(), listener, tls));
     Ok(address)
+}
+
+/// Lets gateways of this host call functions, then starts to report and to watch.
+async fn run(agent: &Agent, tasks: &Tasks) -> Result<(), Failure> {
+    let address = Address::Unix(agent.functions_socket());
+    let listener = Listener::bind(&address)
+        .await
+        .map_err(|error| Failure::refused(crate::exit::chain(&error)))?;
+    spawn(tasks, "functions listener", listener, (agent.functions_router(), None));
+    agent.run();
+    Ok(())
 }
 
 /// Who this machine is to control.
@@ -89,6 +105,8 @@ async fn make(
     let executor =
         Executor::new(wanted, clock.clone(), tasks.clone()).map_err(|error| failed(&error))?;
     let features = features::of_host(executor.features(), &found);
+    let instances_bytes = memory_bytes().saturating_sub(MEMORY_KEPT_BYTES);
+    let functions_bytes = instances_bytes / FUNCTIONS_PART;
     let wanted = AgentSettings {
         host: machine.host,
         name: machine.name,
@@ -96,7 +114,8 @@ async fn make(
         cache_bytes_max: CACHE_BYTES_MAX,
         data_address: machine.data_address,
         cpu_milli: cpu_milli(),
-        memory_bytes: memory_bytes().saturating_sub(MEMORY_KEPT_BYTES),
+        memory_bytes: instances_bytes - functions_bytes,
+        functions_memory_bytes: functions_bytes,
         generation: clock.now_ms(),
     };
     let wiring = (clock.clone(), tasks.clone());

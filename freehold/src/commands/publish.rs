@@ -14,7 +14,7 @@ use api::items::{Sharing, Version};
 use api::pages::LogLine;
 use api::publishes::{Publish, PublishRequest, PublishState};
 use formats::{archive, manifest};
-use types::Reference;
+use types::{ObjectId, Reference};
 
 use super::logs::{Follower, Subject, sentence};
 use super::wording;
@@ -71,18 +71,8 @@ pub async fn publish_folder(
     let busy = out.busy(&format!("packing {}", folder.display()));
     let package = pack(folder.to_owned()).await;
     busy.finish_and_clear();
-    let package = package?;
-    let bar = out.bytes(package.as_file().metadata().map_or(0, |facts| facts.len()), "sending");
-    let sent = client
-        .object_upload_file(package.path(), MEDIA_TYPE, |progress| {
-            bar.set_length(progress.total_bytes);
-            bar.set_position(progress.done_bytes);
-        })
-        .await;
-    bar.finish_and_clear();
-    let object = sent?;
-    drop(package);
-    let publish = client.publish_create(&PublishRequest { object: object.id, sharing }).await?;
+    let object = send(&package?, client, out).await?;
+    let publish = client.publish_create(&PublishRequest { object, sharing }).await?;
     let busy = out.busy(&format!("publishing {}", publish.id));
     let mut follower = Follower::new(client, Subject::Publish(publish.id));
     loop {
@@ -96,6 +86,23 @@ pub async fn publish_folder(
     }
     busy.finish_and_clear();
     outcome(client.publish_fetch(publish.id).await?)
+}
+
+/// Sends what is missing of a package, telling how far it is.
+pub(super) async fn send(
+    package: &NamedTempFile,
+    client: &Client,
+    out: &Output,
+) -> Result<ObjectId, Failure> {
+    let bar = out.bytes(package.as_file().metadata().map_or(0, |facts| facts.len()), "sending");
+    let sent = client
+        .object_upload_file(package.path(), MEDIA_TYPE, |progress| {
+            bar.set_length(progress.total_bytes);
+            bar.set_position(progress.done_bytes);
+        })
+        .await;
+    bar.finish_and_clear();
+    Ok(sent?.id)
 }
 
 fn outcome(publish: Publish) -> Result<Publish, Failure> {
@@ -114,10 +121,15 @@ fn outcome(publish: Publish) -> Result<Publish, Failure> {
     })
 }
 
-/// Packs a folder into a file that goes away by itself.
+/// Packs a folder whose manifest can be read.
 async fn pack(folder: PathBuf) -> Result<NamedTempFile, Failure> {
+    check_manifest(&folder)?;
+    pack_any(folder).await
+}
+
+/// Packs a folder into a file that goes away by itself.
+pub(super) async fn pack_any(folder: PathBuf) -> Result<NamedTempFile, Failure> {
     let packed = tokio::task::spawn_blocking(move || {
-        check_manifest(&folder)?;
         let unwritable =
             |error: std::io::Error| Failure::refused(format!("could not make a package: {error}"));
         let file = NamedTempFile::new().map_err(unwritable)?;

@@ -6,10 +6,12 @@
 use std::fmt::Write as _;
 
 use api::accounts::{CreateToken, Role};
+use api::functions::CreateFunction;
 use api::items::Sharing;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::{Account, Cloud, Package};
+use types::FunctionRuntime;
 
 use crate::world::{PROGRAM, http, name, strangers};
 
@@ -55,6 +57,9 @@ fn routes() -> Vec<Route> {
             routes.push(Route { method, path: path.clone(), open });
         }
     }
+    // Answered by the gateway, and so in no description of control's.
+    let path = "/v1/functions/{name}/invocations".to_owned();
+    routes.push(Route { method: Method::POST, path, open: false });
     assert!(routes.len() > 30, "the description lost its routes: {routes:?}");
     routes
 }
@@ -77,6 +82,17 @@ impl Things {
         let training = owner.begin_train((&algorithm, &dataset), &[], "hush-model").await.unwrap();
         let training = owner.training_in(training.id, &[]).await;
         owner.deploy("hush-endpoint", training.model.as_ref().unwrap()).await;
+        let function = CreateFunction {
+            name: "hush-function".parse().unwrap(),
+            runtime: FunctionRuntime::Provided,
+            handler: String::new(),
+            object: publish.object,
+            memory_mib: None,
+            timeout_ms: None,
+            environment: [("SAID".to_owned(), "hush, a variable".to_owned())].into(),
+            description: "hush, a description".to_owned(),
+        };
+        owner.client.function_create(&function).await.unwrap();
         let label = "hush-token".to_owned();
         let wanted = CreateToken { label, role: Role::Reader, lifetime_ms: None };
         let token = owner.client.token_create(&wanted).await.unwrap();
@@ -95,7 +111,11 @@ impl Things {
 
     /// The path with what belongs to `acme` in it.
     fn fill(&self, path: &str) -> String {
-        let name = if path.starts_with("/v1/items") { "hush-trainer" } else { "hush-endpoint" };
+        let name = match path {
+            _ if path.starts_with("/v1/items") => "hush-trainer",
+            _ if path.starts_with("/v1/functions") => "hush-function",
+            _ => "hush-endpoint",
+        };
         path.replace("{account}", "acme")
             .replace("{name}", name)
             .replace("{number}", "1")
@@ -115,9 +135,9 @@ impl Things {
             // Asked about one's own account, and answered: nothing of another may be in it.
             (
                 "GET",
-                "/v1/accounts" | "/v1/endpoints" | "/v1/instance-types" | "/v1/items"
-                | "/v1/publishes" | "/v1/search" | "/v1/status" | "/v1/tokens" | "/v1/trainings"
-                | "/v1/whoami",
+                "/v1/accounts" | "/v1/endpoints" | "/v1/functions" | "/v1/instance-types"
+                | "/v1/items" | "/v1/publishes" | "/v1/search" | "/v1/status" | "/v1/tokens"
+                | "/v1/trainings" | "/v1/whoami",
             ) => (Value::Null, &[200]),
             ("POST", "/v1/suggest") => (json!({}), &[200]),
             ("POST", "/v1/keys/rotate") => (Value::Null, &[200]),
@@ -136,6 +156,12 @@ impl Things {
             ),
             ("POST", "/v1/endpoints") => {
                 (json!({ "name": "mine", "source": "acme/hush-model" }), refused)
+            }
+            ("POST", "/v1/functions") => {
+                (json!({ "name": "mine", "runtime": "provided", "object": object }), refused)
+            }
+            ("PUT", "/v1/functions/{name}") | ("POST", "/v1/functions/{name}/versions") => {
+                (json!({ "generation": 1 }), refused)
             }
             ("POST", "/v1/accounts") => (json!({ "name": "mine" }), refused),
             ("POST", "/v1/enrolments") => (json!({ "process": "agent", "name": "mine" }), refused),

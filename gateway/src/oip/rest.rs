@@ -67,7 +67,10 @@ pub(crate) async fn answer(
             let (_, endpoint) = hub.find(headers, &model, &version)?;
             about(endpoint, &model, verb)?
         }
-        Target::Ping { .. } | Target::Invocations { .. } | Target::Management => {
+        Target::Ping { .. }
+        | Target::Invocations { .. }
+        | Target::Function { .. }
+        | Target::Management => {
             return Err(Error::NoPath);
         }
     };

@@ -74,12 +74,7 @@ impl Endpoint {
 
     /// Whether the policies allow this caller to do this with it.
     pub(crate) fn allows(&self, rights: &Authorizer, caller: &Caller, action: Action) -> bool {
-        let principal = match caller {
-            Caller::Anonymous => None,
-            Caller::Known(known) => {
-                Some(access::Principal::member(known.account, role(known.role)))
-            }
-        };
+        let principal = principal(caller);
         // Of the accounts it is shared with only the caller's own counts: no list is copied.
         let named = caller.account().filter(|account| self.accounts.contains(account));
         let sharing = match named {
@@ -157,5 +152,13 @@ fn declared(format: Option<&Format>) -> Option<&[TensorSpec]> {
     match format? {
         Format::Tensors { tensors } => Some(tensors),
         _ => None,
+    }
+}
+
+/// A caller as the policies know it.
+pub(crate) fn principal(caller: &Caller) -> Option<access::Principal> {
+    match caller {
+        Caller::Anonymous => None,
+        Caller::Known(known) => Some(access::Principal::member(known.account, role(known.role))),
     }
 }

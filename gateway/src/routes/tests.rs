@@ -66,6 +66,7 @@ fn routes(generation: u64) -> Routes {
             route(3, acme, "open"),
             route(4, (2, "other"), "own"),
         ],
+        ..Routes::default()
     }
 }
 

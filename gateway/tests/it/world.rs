@@ -146,6 +146,7 @@ impl World {
                 endpoint(8, "half", &["absent", "echo"]),
                 endpoint(9, "chain", &["echo"]),
             ],
+            ..Routes::default()
         };
         routes.endpoints[1].everybody = true;
         routes.endpoints[2].accounts.push(AccountId::new(Uuid::from_u128(2)));

@@ -1,3 +1,4 @@
-SELECT id, name, generation, cpu_milli, memory_bytes, data_address, features, seen_at_ms, local
+SELECT id, name, generation, cpu_milli, memory_bytes, data_address, features, seen_at_ms, local,
+    functions_socket
 FROM hosts
 WHERE id = $1

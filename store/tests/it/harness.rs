@@ -199,6 +199,7 @@ pub(crate) fn host(number: u128) -> HostRow {
         cpu_milli: 0,
         memory_bytes: 0,
         data_address: None,
+        functions_socket: None,
         features: json!([]),
         seen_at_ms: 0,
         local: true,

@@ -9,6 +9,7 @@ mod accounts;
 mod calls;
 mod catalogue;
 mod feeds;
+mod functions;
 mod garbage;
 mod logs;
 mod migrations;

@@ -286,6 +286,7 @@ fn says(generation: u64, address: Option<&str>) -> HostSays {
         cpu_milli: 2_000,
         memory_bytes: 1 << 33,
         data_address: address.map(ToOwned::to_owned),
+        functions_socket: None,
         features: json!([{"name": "user namespaces", "held": true}]),
     }
 }

@@ -1,0 +1,282 @@
+//! Functions on this host: an instance is made when a call needs one, kept for the next, and ended
+//! when none comes.
+//!
+//! States of an instance: starting → busy ⇄ idle → ended; of a call: waiting → running → over.
+//! Always true: an instance has one call at a time and is never another revision's; code is fetched
+//! once however many calls wait; an instance that broke, or ran past a deadline, is not used again.
+//! Absent on purpose: what a call may cost, who may call (the gateway has looked), what a function
+//! is (control says).
+
+mod http;
+mod instance;
+mod pool;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use api::internal::functions::{Call, Called, Revision};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use policy::dispatch::Dispatch;
+use tokio::sync::{OnceCell, oneshot};
+use types::{InstanceId, RevisionId};
+
+use crate::Agent;
+use crate::control::ControlError;
+use instance::{Broken, Ran, Warm};
+use pool::Pool;
+
+/// An instance that nobody has called for so long is ended.
+const IDLE_MS_MAX: u64 = 600_000;
+/// How often it is looked for such instances.
+const SWEEP_MS: u64 = 1_000;
+
+/// Why a call was not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("this function's instances are all busy, and enough calls wait; try again later")]
+    Throttled,
+    #[error("this host has no room for another instance, and enough calls wait; try again later")]
+    Full,
+    #[error("there is no such revision of a function")]
+    Unknown,
+    #[error("{0}")]
+    Away(String),
+}
+
+/// How a call went, and its payload.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) called: Called,
+    pub(crate) payload: Bytes,
+}
+
+/// The functions of this host.
+#[derive(Debug, Default)]
+pub(crate) struct Functions {
+    known: Mutex<BTreeMap<RevisionId, Arc<Known>>>,
+    /// Memory that instances have, those in the making included.
+    memory_bytes: Mutex<u64>,
+}
+
+/// A revision that was called here.
+#[derive(Debug)]
+struct Known {
+    spec: OnceCell<Arc<Revision>>,
+    pool: Mutex<Pool>,
+}
+
+/// The memory of one instance, given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    agent: Agent,
+    bytes: u64,
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        *self.agent.shared.functions.memory_bytes.lock() -= self.bytes;
+    }
+}
+
+impl Agent {
+    /// Where gateways on this host send calls of functions.
+    pub fn functions_socket(&self) -> PathBuf {
+        self.shared.settings.folder.join("functions")
+    }
+
+    /// Runs a call on an instance of this revision.
+    pub(crate) async fn call(
+        &self,
+        revision: RevisionId,
+        call: Call,
+        payload: Bytes,
+    ) -> Result<Outcome, Refusal> {
+        let began_us = self.shared.clock.now_us();
+        let known = self.known(revision);
+        let spec = self.spec(&known, revision).await?;
+        let got = self.acquire(&known, &spec).await?;
+        let waited_us = self.shared.clock.now_us().saturating_sub(began_us);
+        let mut turn = match got {
+            Ok(turn) => turn,
+            Err(broken) => return Ok(broken.outcome(call.log_tail, waited_us)),
+        };
+        let Ran { outcome, reusable } = turn.run(&spec, (call, payload), waited_us).await;
+        known.pool.lock().ran(outcome.called.duration_us);
+        turn.used = !reusable;
+        Ok(outcome)
+    }
+
+    fn known(&self, revision: RevisionId) -> Arc<Known> {
+        let mut known = self.shared.functions.known.lock();
+        let new = || Arc::new(Known { spec: OnceCell::new(), pool: Mutex::default() });
+        Arc::clone(known.entry(revision).or_insert_with(new))
+    }
+
+    /// What the revision is: asked once, also by many calls at a time.
+    async fn spec(&self, known: &Known, id: RevisionId) -> Result<Arc<Revision>, Refusal> {
+        let ask = async || match self.shared.control.revision(id).await {
+            Ok(revision) => Ok(Arc::new(revision)),
+            Err(ControlError::Refused { .. }) => Err(Refusal::Unknown),
+            Err(error) => Err(Refusal::Away(error.to_string())),
+        };
+        known.spec.get_or_try_init(ask).await.map(Arc::clone)
+    }
+
+    /// An instance for one call: idle, or made, or waited for.
+    async fn acquire(
+        &self,
+        known: &Arc<Known>,
+        spec: &Arc<Revision>,
+    ) -> Result<Result<Turn, Broken>, Refusal> {
+        let waiting = {
+            let mut pool = known.pool.lock();
+            match pool.dispatch(self.room(spec)) {
+                Dispatch::Use => {
+                    let warm = pool.take();
+                    return Ok(Ok(Turn::new(self, known, warm)));
+                }
+                Dispatch::Make => {
+                    let memory = self.reserve(spec.limits.memory_bytes);
+                    pool.starting += 1;
+                    let (agent, known, spec) = (self.clone(), Arc::clone(known), Arc::clone(spec));
+                    self.shared.tasks.spawn("function start", async move {
+                        agent.make(&known, &spec, memory).await;
+                    });
+                    pool.wait()
+                }
+                Dispatch::Wait => pool.wait(),
+                Dispatch::Throttled => return Err(Refusal::Throttled),
+                Dispatch::Full => return Err(Refusal::Full),
+            }
+        };
+        waiting.await.map_err(|_| Refusal::Away("this host stops".to_owned()))
+    }
+
+    /// Makes an instance, for whoever has waited the longest.
+    async fn make(&self, known: &Arc<Known>, spec: &Arc<Revision>, memory: Memory) {
+        let began_us = self.shared.clock.now_us();
+        let id = InstanceId::new(self.shared.clock.uuid());
+        let made = Warm::start(self, spec, id, memory).await;
+        let took_us = self.shared.clock.now_us().saturating_sub(began_us);
+        let mut pool = known.pool.lock();
+        pool.starting -= 1;
+        let made = made.map(|mut warm| {
+            warm.counted = Some(pool.count());
+            Turn::new(self, known, Some(warm))
+        });
+        if made.is_ok() {
+            pool.started(took_us);
+        }
+        // Where it could not be made, another try is another call's.
+        let left = pool.give(made);
+        drop(pool);
+        drop(left);
+    }
+
+    /// Whoever waited for an instance that has ended gets another.
+    fn make_for_waiting(&self, known: &Arc<Known>) {
+        let Some(spec) = known.spec.get() else { return };
+        let mut pool = known.pool.lock();
+        if !pool.lacks() || self.room(spec) == 0 {
+            return;
+        }
+        pool.starting += 1;
+        drop(pool);
+        let memory = self.reserve(spec.limits.memory_bytes);
+        let (agent, known, spec) = (self.clone(), Arc::clone(known), Arc::clone(spec));
+        self.shared
+            .tasks
+            .spawn("function start", async move { agent.make(&known, &spec, memory).await });
+    }
+
+    /// How many more instances of this size fit.
+    fn room(&self, spec: &Revision) -> u32 {
+        let used = *self.shared.functions.memory_bytes.lock();
+        let left = self.shared.settings.functions_memory_bytes.saturating_sub(used);
+        u32::try_from(left / spec.limits.memory_bytes.max(1)).unwrap_or(u32::MAX)
+    }
+
+    fn reserve(&self, bytes: u64) -> Memory {
+        *self.shared.functions.memory_bytes.lock() += bytes;
+        Memory { agent: self.clone(), bytes }
+    }
+}
+
+/// An instance in the hands of one call. When this is dropped the instance goes to the next call,
+/// unless it was given up in the middle of one: then it is ended.
+#[derive(Debug)]
+struct Turn {
+    agent: Agent,
+    known: Arc<Known>,
+    /// None for one moment while it is handed on.
+    warm: Option<Warm>,
+    /// Whether it works on something, or broke, and so is of no use to another call.
+    used: bool,
+}
+
+impl Turn {
+    fn new(agent: &Agent, known: &Arc<Known>, warm: Option<Warm>) -> Self {
+        Self { agent: agent.clone(), known: Arc::clone(known), warm, used: false }
+    }
+
+    async fn run(&mut self, spec: &Revision, call: (Call, Bytes), waited_us: u64) -> Ran {
+        self.used = true;
+        let warm = self.warm.as_mut().expect("a turn has its instance until it is dropped");
+        warm.run(&self.agent, spec, call, waited_us).await
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some(warm) = self.warm.take() else { return };
+        if self.used || self.agent.shared.tasks.stopping().is_cancelled() {
+            self.agent.shared.tasks.spawn("function end", warm.end());
+            self.agent.make_for_waiting(&self.known);
+            return;
+        }
+        let turn = Self::new(&self.agent, &self.known, Some(warm));
+        let now_ms = self.agent.shared.clock.now_ms();
+        let mut pool = self.known.pool.lock();
+        if let Some(mut left) = pool.give(Ok(turn))
+            && let Some(warm) = left.warm.take()
+        {
+            pool.keep(warm, now_ms);
+        }
+    }
+}
+
+/// Ends instances that nobody calls, until the tasks stop; then all of them.
+pub(crate) async fn sweep(agent: Agent) {
+    let stopping = agent.shared.tasks.stopping();
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => break,
+            () = agent.shared.clock.sleep_ms(SWEEP_MS) => {}
+        }
+        let until_ms = agent.shared.clock.now_ms().saturating_sub(IDLE_MS_MAX);
+        end_idle(&agent, until_ms).await;
+    }
+    end_idle(&agent, u64::MAX).await;
+}
+
+/// Ends what has been idle since then or longer, and forgets revisions that have nothing left.
+async fn end_idle(agent: &Agent, until_ms: u64) {
+    let mut ended = Vec::new();
+    {
+        let mut all = agent.shared.functions.known.lock();
+        for known in all.values() {
+            ended.extend(known.pool.lock().idle_until(until_ms));
+        }
+        all.retain(|_, known| Arc::strong_count(known) > 1 || !known.pool.lock().is_empty());
+    }
+    for warm in ended {
+        warm.end().await;
+    }
+}
+
+/// Who waits for an instance.
+type Waiter = oneshot::Sender<Result<Turn, Broken>>;
+
+pub(crate) use http::router;

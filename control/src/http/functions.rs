@@ -1,0 +1,107 @@
+//! `/v1/functions`.
+
+use axum::extract::State;
+use http::StatusCode;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use api::functions::{CreateFunction, Function, PublishVersion, UpdateFunction};
+use api::pages::{Page, PageQuery};
+use types::FunctionName;
+
+use crate::Control;
+use crate::caller::Caller;
+use crate::http::extract::{Json, Path, Query};
+use crate::http::problem::ApiError;
+use crate::operations::functions as operations;
+
+pub fn routes() -> OpenApiRouter<Control> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(fetch, update, remove))
+        .routes(routes!(versions, publish))
+}
+
+/// Lists the account's functions.
+#[utoipa::path(get, path = "/v1/functions", tag = "functions", params(PageQuery),
+    responses((status = 200, body = Page<Function>)))]
+async fn list(
+    State(control): State<Control>,
+    caller: Caller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Function>>, ApiError> {
+    Ok(Json(operations::list(&control, &caller, &page).await?))
+}
+
+/// Makes a function of an uploaded package.
+#[utoipa::path(post, path = "/v1/functions", tag = "functions", request_body = CreateFunction,
+    responses((status = 201, body = Function)))]
+async fn create(
+    State(control): State<Control>,
+    caller: Caller,
+    Json(request): Json<CreateFunction>,
+) -> Result<(StatusCode, Json<Function>), ApiError> {
+    Ok((StatusCode::CREATED, Json(operations::create(&control, &caller, request).await?)))
+}
+
+/// Says what a function is.
+#[utoipa::path(get, path = "/v1/functions/{name}", tag = "functions",
+    params(("name" = FunctionName, Path)), responses((status = 200, body = Function)))]
+async fn fetch(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+) -> Result<Json<Function>, ApiError> {
+    Ok(Json(operations::fetch(&control, &caller, &name).await?))
+}
+
+/// Changes a function's code or configuration; numbered versions stay as they are.
+#[utoipa::path(put, path = "/v1/functions/{name}", tag = "functions",
+    params(("name" = FunctionName, Path)), request_body = UpdateFunction,
+    responses((status = 200, body = Function)))]
+async fn update(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Json(request): Json<UpdateFunction>,
+) -> Result<Json<Function>, ApiError> {
+    Ok(Json(operations::update(&control, &caller, &name, request).await?))
+}
+
+/// Removes a function and its versions.
+#[utoipa::path(delete, path = "/v1/functions/{name}", tag = "functions",
+    params(("name" = FunctionName, Path)), responses((status = 204)))]
+async fn remove(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+) -> Result<StatusCode, ApiError> {
+    operations::remove(&control, &caller, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists a function's numbered versions.
+#[utoipa::path(get, path = "/v1/functions/{name}/versions", tag = "functions",
+    params(("name" = FunctionName, Path), PageQuery),
+    responses((status = 200, body = Page<Function>)))]
+async fn versions(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Function>>, ApiError> {
+    Ok(Json(operations::versions(&control, &caller, &name, &page).await?))
+}
+
+/// Makes a numbered version of what is the latest.
+#[utoipa::path(post, path = "/v1/functions/{name}/versions", tag = "functions",
+    params(("name" = FunctionName, Path)), request_body = PublishVersion,
+    responses((status = 201, body = Function)))]
+async fn publish(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Json(request): Json<PublishVersion>,
+) -> Result<(StatusCode, Json<Function>), ApiError> {
+    Ok((StatusCode::CREATED, Json(operations::publish(&control, &caller, &name, request).await?)))
+}

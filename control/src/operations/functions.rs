@@ -1,0 +1,377 @@
+//! Functions: made, changed, versioned, removed. They are run by agents, when gateways ask.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use access::{Action, Kind, Resource};
+use api::functions::{CreateFunction, Function, LATEST, PublishVersion, UpdateFunction};
+use api::internal::functions::Revision;
+use api::pages::{Page, PageQuery};
+use store::functions::{
+    FunctionRow, RevisionRow, function_change, function_delete, function_fetch,
+    function_fetch_by_name, function_insert, function_publish, functions_list, revision_fetch,
+    revisions_list_numbered,
+};
+use types::{FunctionId, FunctionName, FunctionRuntime, Limits, RevisionId};
+
+use crate::caller::Caller;
+use crate::operations::instances::{found, grant_of};
+use crate::operations::items::from_json;
+use crate::operations::{objects, page, slice};
+use crate::{Control, Error};
+
+const MEMORY_MIB: u32 = 128;
+const MEMORY_MIB_MIN: u32 = 32;
+const MEMORY_MIB_MAX: u32 = 10_240;
+const TIMEOUT_MS: u64 = 3_000;
+const TIMEOUT_MS_MAX: u64 = 900_000;
+/// Names and values of the environment together.
+const ENVIRONMENT_BYTES_MAX: usize = 4_096;
+const HANDLER_BYTES_MAX: usize = 128;
+const DESCRIPTION_BYTES_MAX: usize = 256;
+/// Memory that comes with one whole processor. Source: Lambda's proportion.
+const MEMORY_MIB_PER_PROCESSOR: u32 = 1_769;
+/// Smallest share of a processor, in thousandths.
+const CPU_MILLI_MIN: u32 = 100;
+const PROCESSES: u32 = 1_024;
+const SCRATCH_BYTES: u64 = 512 << 20;
+
+/// What a revision says, as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Spec {
+    pub(crate) runtime: FunctionRuntime,
+    pub(crate) handler: String,
+    pub(crate) memory_mib: u32,
+    pub(crate) timeout_ms: u64,
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// The account's functions.
+pub async fn list(
+    control: &Control,
+    caller: &Caller,
+    query: &PageQuery,
+) -> Result<Page<Function>, Error> {
+    control.authorize(caller, Action::FunctionsList, Resource::account(caller.account))?;
+    let slice = slice::<FunctionName>(query)?;
+    let (account, limit, after) = (caller.account, slice.limit, slice.after);
+    let rows = control
+        .shared
+        .store
+        .read("list functions", |tx| {
+            let after = after.clone();
+            Box::pin(async move { functions_list(tx, account, after.as_ref(), limit + 1).await })
+        })
+        .await?;
+    let mut functions = Vec::new();
+    for (row, latest) in rows {
+        functions.push(shape(caller, &row, latest)?);
+    }
+    Ok(page(functions, limit, |function| function.name.to_string(), |function| function))
+}
+
+/// Makes a function of a package of the account.
+pub async fn create(
+    control: &Control,
+    caller: &Caller,
+    request: CreateFunction,
+) -> Result<Function, Error> {
+    control.authorize(caller, Action::FunctionsWrite, Resource::account(caller.account))?;
+    objects::own(control, caller, request.object).await?;
+    let spec = Spec {
+        runtime: request.runtime,
+        handler: request.handler,
+        memory_mib: request.memory_mib.unwrap_or(MEMORY_MIB),
+        timeout_ms: request.timeout_ms.unwrap_or(TIMEOUT_MS),
+        environment: request.environment,
+    };
+    check(&spec, &request.description)?;
+    let now_ms = control.now_ms();
+    let id = FunctionId::new(control.clock().uuid());
+    let first = RevisionRow {
+        id: RevisionId::new(control.clock().uuid()),
+        function_id: id,
+        number: None,
+        object_id: request.object,
+        spec: stored(&spec)?,
+        description: request.description,
+        created_at_ms: now_ms,
+    };
+    let row = FunctionRow {
+        id,
+        account_id: caller.account,
+        name: request.name,
+        latest: first.id,
+        versions: 0,
+        generation: 1,
+        created_at_ms: now_ms,
+        changed_at_ms: now_ms,
+    };
+    let inserted = control
+        .shared
+        .store
+        .transact("make a function", |tx| {
+            let (row, first) = (row.clone(), first.clone());
+            Box::pin(async move { function_insert(tx, &row, &first).await })
+        })
+        .await;
+    match inserted {
+        Ok(()) => shape(caller, &row, first),
+        Err(store::Error::Unique { .. }) => Err(Error::NameTaken { name: row.name.to_string() }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// One function.
+pub async fn fetch(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+) -> Result<Function, Error> {
+    let (row, latest) = own(control, caller, name, Action::FunctionsRead).await?;
+    shape(caller, &row, latest)
+}
+
+/// Changes a function's code or configuration.
+pub async fn update(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+    request: UpdateFunction,
+) -> Result<Function, Error> {
+    let (row, latest) = own(control, caller, name, Action::FunctionsWrite).await?;
+    if let Some(object) = request.object {
+        objects::own(control, caller, object).await?;
+    }
+    let before: Spec = from_json(&latest.spec)?;
+    let spec = Spec {
+        runtime: before.runtime,
+        handler: request.handler.unwrap_or(before.handler),
+        memory_mib: request.memory_mib.unwrap_or(before.memory_mib),
+        timeout_ms: request.timeout_ms.unwrap_or(before.timeout_ms),
+        environment: request.environment.unwrap_or(before.environment),
+    };
+    let description = request.description.unwrap_or(latest.description);
+    check(&spec, &description)?;
+    let next = RevisionRow {
+        id: RevisionId::new(control.clock().uuid()),
+        function_id: row.id,
+        number: None,
+        object_id: request.object.unwrap_or(latest.object_id),
+        spec: stored(&spec)?,
+        description,
+        created_at_ms: control.now_ms(),
+    };
+    let (id, generation) = (row.id, request.generation);
+    let changed = control
+        .shared
+        .store
+        .transact("change a function", |tx| {
+            let next = next.clone();
+            Box::pin(async move { function_change(tx, id, generation, &next).await })
+        })
+        .await;
+    guard(changed, name)?;
+    fetch(control, caller, name).await
+}
+
+/// Makes a numbered version of what is the latest.
+pub async fn publish(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+    request: PublishVersion,
+) -> Result<Function, Error> {
+    let (row, latest) = own(control, caller, name, Action::FunctionsWrite).await?;
+    let description = request.description.unwrap_or_else(|| latest.description.clone());
+    check(&from_json(&latest.spec)?, &description)?;
+    let version = RevisionRow {
+        id: RevisionId::new(control.clock().uuid()),
+        description,
+        created_at_ms: control.now_ms(),
+        ..latest
+    };
+    let (id, generation) = (row.id, request.generation);
+    let published = control
+        .shared
+        .store
+        .transact("make a version of a function", |tx| {
+            let version = version.clone();
+            Box::pin(async move { function_publish(tx, id, generation, &version).await })
+        })
+        .await;
+    let number = guard(published, name)?;
+    let row = FunctionRow { generation: generation + 1, ..row };
+    shape(caller, &row, RevisionRow { number: Some(number), ..version })
+}
+
+/// A function's numbered versions.
+pub async fn versions(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+    query: &PageQuery,
+) -> Result<Page<Function>, Error> {
+    let (row, _) = own(control, caller, name, Action::FunctionsRead).await?;
+    let slice = slice::<u32>(query)?;
+    let (id, limit, after) = (row.id, slice.limit, slice.after.unwrap_or(0));
+    let read = control.shared.store.read("list versions of a function", |tx| {
+        Box::pin(revisions_list_numbered(tx, id, after, limit + 1))
+    });
+    let mut versions = Vec::new();
+    for version in read.await? {
+        versions.push(shape(caller, &row, version)?);
+    }
+    Ok(page(versions, limit, |version| version.version.clone(), |version| version))
+}
+
+/// Removes a function and its versions.
+pub async fn remove(control: &Control, caller: &Caller, name: &FunctionName) -> Result<(), Error> {
+    let (row, _) = own(control, caller, name, Action::FunctionsDelete).await?;
+    let id = row.id;
+    let removed =
+        control.shared.store.transact("delete a function", |tx| Box::pin(function_delete(tx, id)));
+    Ok(removed.await?)
+}
+
+/// What an agent runs for a revision, with the key of its package.
+pub async fn revision(control: &Control, id: RevisionId) -> Result<Revision, Error> {
+    let read = control
+        .shared
+        .store
+        .read("read a revision", |tx| {
+            Box::pin(async move {
+                let revision = revision_fetch(tx, id).await?;
+                let function = function_fetch(tx, revision.function_id).await?;
+                let account = store::accounts::account_fetch(tx, function.account_id).await?;
+                Ok::<_, store::Error>((revision, function, account))
+            })
+        })
+        .await;
+    let (revision, function, account) = found(read, || format!("the revision {id}"))?;
+    let spec: Spec = from_json(&revision.spec)?;
+    Ok(Revision {
+        id,
+        account: function.account_id,
+        account_name: account.name,
+        function: function.name,
+        version: version_of(&revision),
+        runtime: spec.runtime,
+        handler: spec.handler,
+        package: grant_of(control, revision.object_id).await?,
+        limits: Limits {
+            timeout_ms: spec.timeout_ms,
+            memory_bytes: u64::from(spec.memory_mib) << 20,
+            cpu_milli: (spec.memory_mib * 1_000 / MEMORY_MIB_PER_PROCESSOR).max(CPU_MILLI_MIN),
+            processes: PROCESSES,
+            scratch_bytes: SCRATCH_BYTES,
+        },
+        env: spec.environment,
+    })
+}
+
+/// `$LATEST`, or the number.
+pub(crate) fn version_of(revision: &RevisionRow) -> String {
+    revision.number.map_or_else(|| LATEST.to_owned(), |number| number.to_string())
+}
+
+async fn own(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+    action: Action,
+) -> Result<(FunctionRow, RevisionRow), Error> {
+    let (account, wanted) = (caller.account, name.clone());
+    let read = control
+        .shared
+        .store
+        .read("fetch a function", move |tx| {
+            let wanted = wanted.clone();
+            Box::pin(async move {
+                let row = function_fetch_by_name(tx, account, &wanted).await?;
+                let latest = revision_fetch(tx, row.latest).await?;
+                Ok::<_, store::Error>((row, latest))
+            })
+        })
+        .await;
+    let (row, latest) = found(read, || format!("the function {name}"))?;
+    control.authorize(caller, action, Resource::of(Kind::Function, row.account_id))?;
+    Ok((row, latest))
+}
+
+fn guard<T>(changed: Result<T, store::Error>, name: &FunctionName) -> Result<T, Error> {
+    match changed {
+        Err(store::Error::Stale { stored, .. }) => Err(Error::Stale { stored }),
+        other => found(other, || format!("the function {name}")),
+    }
+}
+
+fn stored(spec: &Spec) -> Result<serde_json::Value, Error> {
+    serde_json::to_value(spec).map_err(|error| Error::internal("could not write a function", error))
+}
+
+/// Refuses what could not be run.
+fn check(spec: &Spec, description: &str) -> Result<(), Error> {
+    let memory = MEMORY_MIB_MIN..=MEMORY_MIB_MAX;
+    if !memory.contains(&spec.memory_mib) {
+        let (min, max, given) = (MEMORY_MIB_MIN, MEMORY_MIB_MAX, spec.memory_mib);
+        return Err(Error::invalid(format!("memory_mib is {given}; use {min} to {max}")));
+    }
+    if !(1..=TIMEOUT_MS_MAX).contains(&spec.timeout_ms) {
+        let given = spec.timeout_ms;
+        return Err(Error::invalid(format!("timeout_ms is {given}; use 1 to {TIMEOUT_MS_MAX}")));
+    }
+    let handler = &spec.handler;
+    let plain =
+        handler.len() <= HANDLER_BYTES_MAX && handler.bytes().all(|it| it.is_ascii_graphic());
+    let python = spec.runtime == FunctionRuntime::Python3;
+    if !plain || (python && !handler.contains('.')) {
+        let message =
+            "the handler is at most 128 letters without blanks; for Python, module.function";
+        return Err(Error::invalid(message.to_owned()));
+    }
+    if description.len() > DESCRIPTION_BYTES_MAX {
+        let message = format!("the description has more than {DESCRIPTION_BYTES_MAX} bytes");
+        return Err(Error::invalid(message));
+    }
+    check_environment(&spec.environment)
+}
+
+fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), Error> {
+    let bytes: usize = environment.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > ENVIRONMENT_BYTES_MAX {
+        let most = ENVIRONMENT_BYTES_MAX;
+        return Err(Error::invalid(format!("the environment has {bytes} bytes; at most {most}")));
+    }
+    for (name, value) in environment {
+        let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let first = name.starts_with(|first: char| first.is_ascii_alphabetic());
+        if !letters || !first || value.contains('\0') {
+            return Err(Error::invalid(format!(
+                "{name:?} is no variable: use letters, digits and _, beginning with a letter"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn shape(caller: &Caller, row: &FunctionRow, revision: RevisionRow) -> Result<Function, Error> {
+    let spec: Spec = from_json(&revision.spec)?;
+    Ok(Function {
+        id: row.id,
+        account: caller.account_name.clone(),
+        name: row.name.clone(),
+        version: version_of(&revision),
+        runtime: spec.runtime,
+        handler: spec.handler,
+        object: revision.object_id,
+        memory_mib: spec.memory_mib,
+        timeout_ms: spec.timeout_ms,
+        environment: spec.environment,
+        description: revision.description,
+        generation: row.generation,
+        created_at_ms: revision.created_at_ms,
+    })
+}

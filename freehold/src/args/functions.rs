@@ -1,0 +1,114 @@
+//! Words about functions: made, changed, called and removed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use types::FunctionName;
+
+use super::examples;
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = examples::FUNCTION)]
+pub enum FunctionCommand {
+    /// Make a function of a folder with its code
+    Create(CreateFunctionArguments),
+    /// Change its code or configuration; calls run the new at once
+    Update(UpdateFunctionArguments),
+    /// Make a numbered version, which stays as it is
+    Publish {
+        /// The function
+        name: FunctionName,
+        /// What is told about the version
+        #[arg(long)]
+        description: Option<String>,
+    },
+    /// Call it and print its answer
+    Invoke(InvokeFunctionArguments),
+    /// List your functions
+    List,
+    /// Show a function
+    Show {
+        /// The function
+        name: FunctionName,
+    },
+    /// List its numbered versions
+    Versions {
+        /// The function
+        name: FunctionName,
+    },
+    /// Remove it and its versions
+    Delete {
+        /// The function
+        name: FunctionName,
+    },
+}
+
+/// How code is run.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum RuntimeWord {
+    /// A program `bootstrap` in the folder
+    Provided,
+    /// A handler `module.function`, by the host's Python
+    Python3,
+}
+
+#[derive(Debug, Args)]
+pub struct CreateFunctionArguments {
+    /// Its name
+    pub name: FunctionName,
+    /// The folder with its code
+    #[arg(long, value_name = "FOLDER")]
+    pub code: PathBuf,
+    /// How its code is run
+    #[arg(long)]
+    pub runtime: RuntimeWord,
+    #[command(flatten)]
+    pub settings: FunctionSettings,
+}
+
+#[derive(Debug, Args)]
+pub struct UpdateFunctionArguments {
+    /// Its name
+    pub name: FunctionName,
+    /// The folder with its new code [default: the code stays]
+    #[arg(long, value_name = "FOLDER")]
+    pub code: Option<PathBuf>,
+    #[command(flatten)]
+    pub settings: FunctionSettings,
+}
+
+/// What can be told at the beginning and changed later.
+#[derive(Debug, Args)]
+pub struct FunctionSettings {
+    /// What is called in the code: module.function for Python
+    #[arg(long)]
+    pub handler: Option<String>,
+    /// Memory of an instance, in MiB; 1769 come with a whole processor [default: 128]
+    #[arg(long, value_name = "MIB")]
+    pub memory: Option<u32>,
+    /// Longest call, in milliseconds [default: 3000]
+    #[arg(long, value_name = "MS")]
+    pub timeout: Option<u64>,
+    /// A variable of its environment; may be repeated, and replaces those of before
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub environment: Vec<String>,
+    /// What it does
+    #[arg(long)]
+    pub description: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct InvokeFunctionArguments {
+    /// The function
+    pub name: FunctionName,
+    /// The event, as JSON
+    #[arg(conflicts_with = "file", default_value = "{}")]
+    pub payload: String,
+    /// A file with the event; - reads it from stdin
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// A version [default: the latest]
+    #[arg(long, value_name = "VERSION")]
+    pub qualifier: Option<String>,
+}

@@ -1,0 +1,203 @@
+//! `freehold function`: code that runs on demand.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use api::client::{Called, Client};
+use api::functions::{CreateFunction, Function, PublishVersion, UpdateFunction};
+use types::{FunctionRuntime, ObjectId};
+
+use super::{every, publish};
+use crate::args::{
+    CreateFunctionArguments, FunctionCommand, FunctionSettings, InvokeFunctionArguments,
+    RuntimeWord, UpdateFunctionArguments,
+};
+use crate::exit::Failure;
+use crate::output::{Output, note, time, write_stdout};
+
+/// How long an answer may take beyond the client's usual limit: the longest call.
+const WAIT_MS: u64 = 900_000;
+
+/// Carries out the command.
+pub(super) async fn run(
+    command: FunctionCommand,
+    client: &Client,
+    out: &Output,
+) -> Result<(), Failure> {
+    match command {
+        FunctionCommand::Create(wanted) => create(wanted, client, out).await,
+        FunctionCommand::Update(wanted) => update(wanted, client, out).await,
+        FunctionCommand::Publish { name, description } => {
+            let generation = client.function_fetch(&name).await?.generation;
+            let wanted = PublishVersion { description, generation };
+            out.one(&client.function_publish(&name, &wanted).await?, rows)
+        }
+        FunctionCommand::Invoke(wanted) => invoke(wanted, client, out).await,
+        FunctionCommand::List => {
+            let all: Vec<Function> =
+                every(|page| async move { client.functions_list(&page).await }).await?;
+            list(&all, "function", |function| function.name.to_string(), out)
+        }
+        FunctionCommand::Show { name } => out.one(&client.function_fetch(&name).await?, rows),
+        FunctionCommand::Versions { name } => {
+            let name = &name;
+            let all: Vec<Function> =
+                every(|page| async move { client.function_versions(name, &page).await }).await?;
+            list(&all, "version", |function| function.version.clone(), out)
+        }
+        FunctionCommand::Delete { name } => {
+            client.function_delete(&name).await?;
+            note(&format!("{name} is removed, with its versions"))
+        }
+    }
+}
+
+async fn create(
+    arguments: CreateFunctionArguments,
+    client: &Client,
+    out: &Output,
+) -> Result<(), Failure> {
+    let CreateFunctionArguments { name, code, runtime, settings } = arguments;
+    let environment = environment(&settings)?.unwrap_or_default();
+    let object = send(&code, client, out).await?;
+    let FunctionSettings { handler, memory, timeout, description, .. } = settings;
+    let wanted = CreateFunction {
+        name,
+        runtime: match runtime {
+            RuntimeWord::Provided => FunctionRuntime::Provided,
+            RuntimeWord::Python3 => FunctionRuntime::Python3,
+        },
+        handler: handler.unwrap_or_default(),
+        object,
+        memory_mib: memory,
+        timeout_ms: timeout,
+        environment,
+        description: description.unwrap_or_default(),
+    };
+    let made = client.function_create(&wanted).await?;
+    out.one(&made, rows)?;
+    note(&format!("call it: freehold function invoke {} '{{}}'", made.name))
+}
+
+async fn update(
+    arguments: UpdateFunctionArguments,
+    client: &Client,
+    out: &Output,
+) -> Result<(), Failure> {
+    let UpdateFunctionArguments { name, code, settings } = arguments;
+    let environment = environment(&settings)?;
+    let generation = client.function_fetch(&name).await?.generation;
+    let object = match &code {
+        Some(folder) => Some(send(folder, client, out).await?),
+        None => None,
+    };
+    let FunctionSettings { handler, memory, timeout, description, .. } = settings;
+    let wanted = UpdateFunction {
+        handler,
+        object,
+        memory_mib: memory,
+        timeout_ms: timeout,
+        environment,
+        description,
+        generation,
+    };
+    out.one(&client.function_update(&name, &wanted).await?, rows)
+}
+
+/// Packs a folder and sends what is missing of it.
+async fn send(folder: &Path, client: &Client, out: &Output) -> Result<ObjectId, Failure> {
+    let busy = out.busy(&format!("packing {}", folder.display()));
+    let package = publish::pack_any(folder.to_owned()).await;
+    busy.finish_and_clear();
+    publish::send(&package?, client, out).await
+}
+
+async fn invoke(
+    arguments: InvokeFunctionArguments,
+    client: &Client,
+    out: &Output,
+) -> Result<(), Failure> {
+    let InvokeFunctionArguments { name, payload, file, qualifier } = arguments;
+    let payload = match file.as_deref() {
+        None => Bytes::from(payload),
+        Some(path) => read(path)?,
+    };
+    let busy = out.busy(&format!("calling {name}"));
+    let called = client.function_call(&name, qualifier.as_deref(), (payload, WAIT_MS)).await;
+    busy.finish_and_clear();
+    let Called { error, body, .. } = called?;
+    let mut answer = body.to_vec();
+    if !answer.ends_with(b"\n") {
+        answer.push(b'\n');
+    }
+    write_stdout(&answer)?;
+    match error {
+        None => Ok(()),
+        Some(kind) => Err(Failure::refused(format!("{name} failed: {kind}"))
+            .hint("what it says of the error is on stdout")),
+    }
+}
+
+fn read(path: &Path) -> Result<Bytes, Failure> {
+    let mut body = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().read_to_end(&mut body).map(drop)
+    } else {
+        std::fs::read(path).map(|read| body = read)
+    };
+    read.map_err(|error| Failure::usage(format!("could not read {}: {error}", path.display())))?;
+    Ok(body.into())
+}
+
+/// The variables that were told; none where none were.
+fn environment(settings: &FunctionSettings) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    if settings.environment.is_empty() {
+        return Ok(None);
+    }
+    let pair = |text: &String| {
+        let refuse = || Failure::usage(format!("--env {text}: write NAME=VALUE"));
+        let (name, value) = text.split_once('=').ok_or_else(refuse)?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    settings.environment.iter().map(pair).collect::<Result<_, _>>().map(Some)
+}
+
+fn list(
+    all: &[Function],
+    head: &'static str,
+    first: impl Fn(&Function) -> String,
+    out: &Output,
+) -> Result<(), Failure> {
+    let heads = [head, "runtime", "handler", "memory", "timeout", "made"];
+    out.list(all, &heads, |function| {
+        vec![
+            first(function),
+            function.runtime.to_string(),
+            function.handler.clone(),
+            format!("{} MiB", function.memory_mib),
+            format!("{} ms", function.timeout_ms),
+            time(function.created_at_ms),
+        ]
+    })
+}
+
+/// A function for people.
+fn rows(function: &Function) -> Vec<(String, String)> {
+    let environment: Vec<&str> = function.environment.keys().map(String::as_str).collect();
+    let rows = [
+        ("function", function.name.to_string()),
+        ("version", function.version.clone()),
+        ("runtime", function.runtime.to_string()),
+        ("handler", function.handler.clone()),
+        ("memory", format!("{} MiB", function.memory_mib)),
+        ("timeout", format!("{} ms", function.timeout_ms)),
+        ("environment", environment.join(", ")),
+        ("description", function.description.clone()),
+        ("made", time(function.created_at_ms)),
+    ];
+    let filled = rows.into_iter().filter(|(_, value)| !value.is_empty());
+    filled.map(|(key, value)| (key.to_owned(), value)).collect()
+}

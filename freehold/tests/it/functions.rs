@@ -1,0 +1,214 @@
+//! Functions through the whole cloud: made, called, changed, versioned, and what goes wrong in them.
+
+use std::time::Duration;
+
+use api::functions::{CreateFunction, Function, PublishVersion, UpdateFunction};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use testkit::wait::until;
+use testkit::{Account, Cloud, Package};
+use types::{FunctionName, FunctionRuntime};
+
+use crate::world::{PROGRAM, strangers};
+
+/// Longest time until a gateway knows of a change.
+const KNOWN_S: u64 = 5;
+const WAIT_MS: u64 = 60_000;
+
+const GREET: &str = r#"
+import os, time
+
+calls = 0
+
+def handler(event, context):
+    global calls
+    calls += 1
+    return {"hello": event["name"], "calls": calls, "version": context.function_version}
+
+def slow(event, context):
+    time.sleep(60)
+
+def large(event, context):
+    return "x" * event["bytes"]
+
+def ends(event, context):
+    os._exit(7)
+
+def hog(event, context):
+    held = []
+    while True:
+        held.append(bytearray(16 << 20))
+"#;
+
+fn function(text: &str) -> FunctionName {
+    text.parse().unwrap()
+}
+
+/// Whether this machine can run them.
+fn has_python() -> bool {
+    let there = std::path::Path::new("/usr/bin/python3").is_file();
+    if !there {
+        eprintln!("SKIPPED: there is no /usr/bin/python3");
+    }
+    there
+}
+
+async fn make(account: &Account, name: &str, handler: &str, code: &str) -> Function {
+    let package = Package::empty().file("app.py", code);
+    let object = account.send(&package).await.unwrap().id;
+    let wanted = CreateFunction {
+        name: function(name),
+        runtime: FunctionRuntime::Python3,
+        handler: handler.to_owned(),
+        object,
+        memory_mib: Some(128),
+        timeout_ms: Some(2_000),
+        environment: [].into(),
+        description: String::new(),
+    };
+    account.client.function_create(&wanted).await.unwrap()
+}
+
+/// Calls a function; waits until the gateway knows it.
+async fn call(account: &Account, name: &str, event: Value) -> (Option<String>, Value) {
+    let name = function(name);
+    let called = until(KNOWN_S, "the gateway to know the function", || async {
+        let payload = Bytes::from(event.to_string());
+        match account.client.function_call(&name, None, (payload, WAIT_MS)).await {
+            Err(error) if error.status() == Some(404) => None,
+            other => Some(other.unwrap()),
+        }
+    })
+    .await;
+    (called.error, serde_json::from_slice(&called.body).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_is_called_changed_and_versioned() {
+    if !has_python() {
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, stranger) = strangers(&cloud).await;
+    a_function_lives(&owner, &stranger).await;
+    cloud.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_is_called_changed_and_versioned_in_separate_processes() {
+    let Some(cloud) = Cloud::apart(PROGRAM).await else { return };
+    if !has_python() {
+        return;
+    }
+    let (owner, stranger) = strangers(&cloud).await;
+    a_function_lives(&owner, &stranger).await;
+    cloud.close().await;
+}
+
+async fn a_function_lives(owner: &Account, stranger: &Account) {
+    let made = make(owner, "Greet_me", "app.handler", GREET).await;
+    assert_eq!((made.version.as_str(), made.generation), ("$LATEST", 1));
+    for calls in 1..=3 {
+        let (error, told) = call(owner, "Greet_me", json!({ "name": "you" })).await;
+        assert_eq!(error, None, "{told}");
+        let expected = json!({ "hello": "you", "calls": calls, "version": "$LATEST" });
+        assert_eq!(told, expected);
+    }
+
+    // A version keeps what it was, whatever the function becomes.
+    let name = function("Greet_me");
+    let wanted = PublishVersion { description: None, generation: 1 };
+    let version = owner.client.function_publish(&name, &wanted).await.unwrap();
+    assert_eq!((version.version.as_str(), version.generation), ("1", 2));
+    let code = GREET.replace("\"hello\"", "\"goodbye\"");
+    let object = owner.send(&Package::empty().file("app.py", code)).await.unwrap().id;
+    let wanted =
+        UpdateFunction { object: Some(object), generation: 2, ..UpdateFunction::default() };
+    let changed = owner.client.function_update(&name, &wanted).await.unwrap();
+    assert_eq!(changed.generation, 3);
+    let stale = owner.client.function_update(&name, &wanted).await.unwrap_err();
+    assert_eq!(stale.code(), "stale_generation");
+    until(KNOWN_S, "the gateway to know the new code", || async {
+        let (error, told) = call(owner, "Greet_me", json!({ "name": "you" })).await;
+        assert_eq!(error, None, "no call fails meanwhile: {told}");
+        (told.get("goodbye").is_some()).then_some(())
+    })
+    .await;
+    let payload = Bytes::from_static(b"{\"name\": \"you\"}");
+    let called = owner.client.function_call(&name, Some("1"), (payload.clone(), WAIT_MS)).await;
+    let called = called.unwrap();
+    let told: Value = serde_json::from_slice(&called.body).unwrap();
+    assert_eq!(told, json!({ "hello": "you", "calls": 1, "version": "1" }));
+    assert_eq!(called.version.as_deref(), Some("1"));
+    assert!(called.timing.unwrap().contains("init;dur="), "a first call tells its start");
+
+    // Nobody else can tell that it is there.
+    for (client, qualifier) in [(&stranger.client, None), (&owner.client, Some("9"))] {
+        let refused = client.function_call(&name, qualifier, (payload.clone(), WAIT_MS)).await;
+        assert_eq!(refused.unwrap_err().status(), Some(404));
+    }
+    assert_eq!(stranger.client.function_fetch(&name).await.unwrap_err().status(), Some(404));
+
+    owner.client.function_delete(&name).await.unwrap();
+    until(KNOWN_S, "the gateway to forget it", || async {
+        let called = owner.client.function_call(&name, None, (payload.clone(), WAIT_MS)).await;
+        called.err().filter(|error| error.status() == Some(404))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_in_a_function_is_told_and_the_next_call_works() {
+    if !has_python() {
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    for (name, handler, event, kind, words) in [
+        ("slow", "app.slow", json!({}), "Sandbox.Timedout", "timed out after 2.00 seconds"),
+        ("ends", "app.ends", json!({}), "Runtime.ExitError", "exit status 7"),
+        ("hog", "app.hog", json!({}), "Runtime.ExitError", "signal: killed"),
+        ("large", "app.large", json!({ "bytes": 7 << 20 }), "Runtime.ExitError", "exit"),
+        ("wrong", "app.handler", json!({}), "Function.KeyError", "name"),
+        ("lost", "app.nothing", json!({}), "Function.ValueError", "no function 'nothing'"),
+    ] {
+        make(&owner, name, handler, GREET).await;
+        for _ in 0..2 {
+            let (error, told) = call(&owner, name, event.clone()).await;
+            assert_eq!(error.as_deref(), Some(kind), "{name}: {told}");
+            let message = told["errorMessage"].as_str().unwrap();
+            assert!(message.contains(words), "{name}: {message}");
+        }
+    }
+    let (error, told) = call(&owner, "large", json!({ "bytes": 10 })).await;
+    assert_eq!((error, told), (None, json!("x".repeat(10))));
+    cloud.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_at_the_same_time_get_instances_of_their_own() {
+    if !has_python() {
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    let code = "import time, uuid\n\nown = str(uuid.uuid4())\n\ndef handler(event, context):\n    \
+                time.sleep(0.5)\n    return own\n";
+    make(&owner, "sleepy", "app.handler", code).await;
+    call(&owner, "sleepy", json!({})).await;
+    let calls = (0..4).map(|_| call(&owner, "sleepy", json!({})));
+    let answers = futures::future::join_all(calls).await;
+    let mut seen: Vec<String> = answers.iter().map(|(_, told)| told.to_string()).collect();
+    assert!(answers.iter().all(|(error, _)| error.is_none()), "{answers:?}");
+    seen.sort();
+    seen.dedup();
+    assert!(seen.len() >= 3, "{seen:?}");
+
+    // Who gives up a call leaves nothing behind that would disturb the next.
+    let name = function("sleepy");
+    let given_up = owner.client.function_call(&name, None, (Bytes::from_static(b"{}"), WAIT_MS));
+    assert!(tokio::time::timeout(Duration::from_millis(100), given_up).await.is_err());
+    let (error, _) = call(&owner, "sleepy", json!({})).await;
+    assert_eq!(error, None);
+    cloud.close().await;
+}

@@ -1,0 +1,107 @@
+use proptest::prelude::*;
+
+use super::*;
+
+prop_compose! {
+    fn instances()(
+        idle in 0..3_u32,
+        busy in 0..20_u32,
+        starting in 0..20_u32,
+        waiting in 0..40_u32,
+        call_us in proptest::option::of(0..10_000_000_u64),
+        start_us in proptest::option::of(0..1_000_000_u64),
+    ) -> Instances {
+        Instances { idle, busy, starting, waiting, call_us, start_us }
+    }
+}
+
+prop_compose! {
+    fn limits()(instances_max in 0..30_u32, room in 0..10_u32, waiting_max in 0..40_u32) -> Limits {
+        Limits { instances_max, room, waiting_max }
+    }
+}
+
+proptest! {
+    /// An idle instance is used; without one nothing is.
+    #[test]
+    fn an_idle_instance_is_used_at_once(has in instances(), limits in limits()) {
+        prop_assert_eq!(dispatch(&has, &limits) == Dispatch::Use, has.idle > 0);
+    }
+
+    /// No limit is passed, and no more is made than is waited for.
+    #[test]
+    fn limits_are_kept(has in instances(), limits in limits()) {
+        match dispatch(&has, &limits) {
+            Dispatch::Make => {
+                prop_assert!(has.busy + has.starting < limits.instances_max && limits.room > 0);
+                prop_assert!(has.starting <= has.waiting);
+            }
+            Dispatch::Wait => {
+                prop_assert!(has.waiting < limits.waiting_max);
+                prop_assert!(has.busy + has.starting > 0);
+            }
+            Dispatch::Use | Dispatch::Throttled | Dispatch::Full => {}
+        }
+    }
+
+    /// A call is refused only where it can neither wait nor have an instance made for it.
+    #[test]
+    fn nothing_is_refused_without_need(has in instances(), limits in limits()) {
+        let refused = matches!(dispatch(&has, &limits), Dispatch::Throttled | Dispatch::Full);
+        let may_wait = has.waiting < limits.waiting_max && has.busy + has.starting > 0;
+        let room = has.busy + has.starting < limits.instances_max && limits.room > 0;
+        let may_make = room && has.starting <= has.waiting;
+        prop_assert_eq!(refused, has.idle == 0 && !may_wait && !may_make);
+    }
+
+    /// A burst on a function that has nothing makes one instance for each call, up to the limit,
+    /// and lets the others wait.
+    #[test]
+    fn a_burst_makes_what_it_needs(calls in 1..60_u32, limits in limits()) {
+        let mut has = Instances::default();
+        let mut left = limits;
+        let mut made = 0;
+        for _ in 0..calls {
+            match dispatch(&has, &left) {
+                Dispatch::Make => {
+                    has.starting += 1;
+                    has.waiting += 1;
+                    left.room -= 1;
+                    made += 1;
+                }
+                Dispatch::Wait => has.waiting += 1,
+                Dispatch::Use => prop_assert!(false, "nothing is idle"),
+                Dispatch::Throttled | Dispatch::Full => {}
+            }
+        }
+        prop_assert_eq!(made, calls.min(limits.instances_max).min(limits.room));
+    }
+
+    /// The longer calls take, the sooner another instance is made; the longer a start takes, the
+    /// later.
+    #[test]
+    fn longer_calls_make_more_and_longer_starts_fewer(
+        has in instances(),
+        limits in limits(),
+        more_us in 0..10_000_000_u64,
+    ) {
+        let makes = |has: &Instances| dispatch(has, &limits) == Dispatch::Make;
+        let slower = Instances { call_us: has.call_us.map(|us| us + more_us), ..has };
+        let colder = Instances { start_us: has.start_us.map(|us| us + more_us), ..has };
+        prop_assert!(!makes(&has) || makes(&slower));
+        prop_assert!(!makes(&colder) || makes(&has));
+    }
+}
+
+#[test]
+fn a_short_wait_is_better_than_a_long_start() {
+    let limits = Limits { instances_max: 10, room: 10, waiting_max: 100 };
+    let has =
+        Instances { busy: 2, call_us: Some(2_000), start_us: Some(20_000), ..Instances::default() };
+    assert_eq!(dispatch(&has, &limits), Dispatch::Wait);
+    assert_eq!(dispatch(&Instances { waiting: 30, ..has }, &limits), Dispatch::Make);
+    assert_eq!(dispatch(&Instances { call_us: Some(90_000), ..has }, &limits), Dispatch::Make);
+    let full = Limits { room: 0, waiting_max: 0, ..limits };
+    assert_eq!(dispatch(&has, &full), Dispatch::Full);
+    assert_eq!(dispatch(&has, &Limits { instances_max: 2, ..full }), Dispatch::Throttled);
+}

@@ -1,0 +1,3 @@
+SELECT id, account_id, name, latest_id, versions, generation, created_at_ms, changed_at_ms
+FROM functions
+WHERE id = $1
