@@ -19,3 +19,4 @@ pub mod polling;
 pub mod ranking;
 pub mod rate;
 pub mod renewal;
+pub mod warmth;

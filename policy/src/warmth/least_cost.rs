@@ -1,0 +1,204 @@
+//! Least cost: the window that would have cost least over the gaps seen lately.
+//!
+//! A cold start costs what it is worth in idle time; an instance warmed ahead is idle while it
+//! starts. With the gaps in order, what happens before the window and what happens after it can
+//! be counted apart, so that all windows between two gaps are compared in one pass. The best one is
+//! then widened by what gaps not seen yet may be.
+//!
+//! Always true: exact integers; the choice is that of trying every window, and costs no more than
+//! any fixed time over the same gaps; gaps that are all equal leave no idle time.
+//! Absent on purpose: functions that are like this one, and times of day.
+
+use super::{HORIZON_MS, Window};
+
+/// Latest gaps that count.
+pub const GAPS_MAX: usize = 200;
+/// With fewer gaps there is no spread to tell how far the next one may lie off.
+pub const GAPS_MIN: usize = 2;
+/// Gaps that count twice as much as the same number before them: a function that has changed is
+/// followed within as many calls, and one that has not is known by the weight of about 150 gaps.
+const HALVING: usize = GAPS_MAX / 4;
+/// A window is chosen anew after so small a part of the gaps is new, or when one missed it.
+const NEW_PART: usize = 16;
+
+/// What a choice weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stakes {
+    /// What one cold start is worth, in idle milliseconds ([`super::worth_ms`]).
+    pub worth_ms: u64,
+    /// How long a start takes, in milliseconds: what it costs to warm one ahead.
+    pub start_ms: u64,
+}
+
+/// The gaps of one function, or of one class of its instances.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// The place to be written next is `seen % GAPS_MAX`. Milliseconds; the horizon fits.
+    latest: Vec<u32>,
+    seen: usize,
+    /// Gaps since the window was chosen.
+    new: usize,
+    window: Option<Window>,
+}
+
+impl Gaps {
+    /// Counts a gap; one beyond the horizon as just beyond it.
+    pub fn learn(&mut self, gap_ms: u64) {
+        let gap = u32::try_from(gap_ms.min(HORIZON_MS + 1)).unwrap_or(u32::MAX);
+        if self.latest.len() < GAPS_MAX {
+            self.latest.push(gap);
+        } else {
+            self.latest[self.seen % GAPS_MAX] = gap;
+        }
+        self.seen = if self.seen + 1 == 2 * GAPS_MAX { GAPS_MAX } else { self.seen + 1 };
+        self.new += 1;
+        let hit = |window: &Window| window.warm_ms <= gap_ms && gap_ms <= window.end_ms();
+        if self.new * NEW_PART > self.latest.len() || !self.window.as_ref().is_some_and(hit) {
+            self.window = None;
+        }
+    }
+
+    /// The window after the next call; what no gap tells about yet is kept for a cold start's worth.
+    ///
+    /// The stakes are those of the first asking until a gap brings the next choice.
+    pub fn window(&mut self, stakes: Stakes) -> Window {
+        if let Some(window) = self.window {
+            return window;
+        }
+        let mut gaps: Vec<Gap> = (0..self.latest.len()).map(|place| self.weighed(place)).collect();
+        gaps.sort_unstable_by_key(|gap| gap.ms);
+        let window = choose(&gaps, stakes);
+        self.window = Some(window);
+        self.new = 0;
+        window
+    }
+
+    fn weighed(&self, place: usize) -> Gap {
+        let newest = self.seen.saturating_sub(1) % GAPS_MAX;
+        let age = (newest + GAPS_MAX - place) % GAPS_MAX;
+        Gap { ms: self.latest[place], weight: 1 << ((GAPS_MAX - 1 - age) / HALVING) }
+    }
+}
+
+/// A gap, and how much it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Its length, in milliseconds.
+    pub ms: u32,
+    /// At least 1.
+    pub weight: u32,
+}
+
+/// Gaps that a window covers, from the first to the last: places in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Covered {
+    /// `None`: an instance stays from the end of the call on.
+    first: Option<usize>,
+    last: usize,
+}
+
+/// Chooses a window for gaps in rising order.
+///
+/// Where there are too few, an instance is kept for a cold start's worth: who knows nothing of what
+/// comes never pays more than twice the least by that.
+pub fn choose(gaps: &[Gap], stakes: Stakes) -> Window {
+    if gaps.len() < GAPS_MIN {
+        return Window::keep(stakes.worth_ms);
+    }
+    let Some(covered) = cheapest(gaps, stakes) else {
+        return Window::keep(0);
+    };
+    let end_ms = widened_end_ms(gaps, covered, stakes);
+    match covered.first.map(|first| widened_start_ms(gaps, first, covered.last, stakes)) {
+        Some(warm_ms) if warm_ms > stakes.start_ms => Window::between(warm_ms, end_ms),
+        // What would be started again before it has gone may as well stay.
+        _ => Window::keep(end_ms),
+    }
+}
+
+/// The window from one gap to another that costs least; `None` where keeping nothing does.
+///
+/// With `W` for weights, `S` for sums of weighted gaps, `L` and `c` for the stakes, a window from
+/// gap `i` to gap `j` costs `L W(<i) + S(i..=j) - g(i) W(i..=j) + c W(>=i) + (L + g(j) - g(i))
+/// W(>j)`. That is a part in which only `i` stands and one in which only `j` stands.
+fn cheapest(gaps: &[Gap], stakes: Stakes) -> Option<Covered> {
+    let (worth, start) = (i128::from(stakes.worth_ms), i128::from(stakes.start_ms));
+    let all: i128 = gaps.iter().map(|gap| i128::from(gap.weight)).sum();
+    let total: i128 = gaps.iter().map(|gap| i128::from(gap.weight) * i128::from(gap.ms)).sum();
+    let mut after = (0, 0);
+    let mut best_end: Option<(i128, usize)> = None;
+    let mut best: Option<(i128, Covered)> = None;
+    for (place, gap) in gaps.iter().enumerate().rev() {
+        let (ms, weight) = (i128::from(gap.ms), i128::from(gap.weight));
+        let is = |other: Option<&Gap>| other.is_some_and(|other| other.ms == gap.ms);
+        let possible = u64::from(gap.ms) <= HORIZON_MS;
+        let (weight_after, sum_after) = after;
+        if possible && !is(gaps.get(place + 1)) {
+            let cost = total - sum_after + weight_after * (worth + ms);
+            if best_end.is_none_or(|(least, _)| cost < least) {
+                best_end = Some((cost, place));
+            }
+        }
+        after = (weight_after + weight, sum_after + weight * ms);
+        if let Some((end_cost, last)) = best_end
+            && !is(place.checked_sub(1).map(|before| &gaps[before]))
+        {
+            let (weight_from, sum_from) = after;
+            let start_cost =
+                worth * (all - weight_from) - (total - sum_from) - (ms - start) * weight_from;
+            let cost = start_cost + end_cost;
+            if best.is_none_or(|(least, _)| cost < least) {
+                best = Some((cost, Covered { first: Some(place), last }));
+            }
+        }
+    }
+    // To stay from the end of the call on, and to keep nothing, are looked at last.
+    let (end_cost, last) = best_end?;
+    let (mut cost, mut covered) = best?;
+    if end_cost <= cost {
+        (cost, covered) = (end_cost, Covered { first: None, last });
+    }
+    (cost < worth * all).then_some(covered)
+}
+
+/// The start of a window, before its first gap by what gaps not seen yet may be shorter.
+///
+/// Were the shortest of `n` gaps taken by chance, one in `n + 1` would be shorter, by a length that
+/// falls off with the mean distance `d` of gaps. A margin `m` costs `m` idle time a call, and saves
+/// a cold start in all but `exp(-m / d)` of these: least at `m = d ln(L / ((n + 1) d))`.
+fn widened_start_ms(gaps: &[Gap], first: usize, last: usize, stakes: Stakes) -> u64 {
+    let start_ms = u64::from(gaps[first].ms);
+    let distance_ms = distance_ms(gaps, first, last);
+    if distance_ms == 0 {
+        return start_ms;
+    }
+    let seen = u64::try_from(gaps.len()).unwrap_or(u64::MAX);
+    let odds = stakes.worth_ms / seen.saturating_add(1).saturating_mul(distance_ms);
+    let doublings = u64::from(u64::BITS - odds.leading_zeros());
+    start_ms.saturating_sub(distance_ms * doublings * 7 / 10)
+}
+
+/// The end of a window, after its last gap by what gaps not seen yet may be longer.
+///
+/// Before a longer gap that was left out on purpose, that is the mean distance of gaps. After the
+/// longest of all only calls that are late pay for more: it is once more the whole spread, and at
+/// least a cold start's worth, as where nothing is known.
+fn widened_end_ms(gaps: &[Gap], covered: Covered, stakes: Stakes) -> u64 {
+    let Covered { first, last } = covered;
+    let first = first.unwrap_or(0);
+    let end_ms = u64::from(gaps[last].ms);
+    if last + 1 < gaps.len() {
+        return end_ms.saturating_add(distance_ms(gaps, first, last));
+    }
+    let spread_ms = end_ms - u64::from(gaps[first].ms);
+    end_ms.saturating_add(spread_ms.min(stakes.worth_ms)).max(stakes.worth_ms)
+}
+
+/// The mean distance between neighbouring gaps of a window, rounded up.
+fn distance_ms(gaps: &[Gap], first: usize, last: usize) -> u64 {
+    let neighbours = u64::try_from(last - first).unwrap_or(0);
+    u64::from(gaps[last].ms - gaps[first].ms).div_ceil(neighbours.max(1))
+}
+
+#[cfg(test)]
+mod tests;
