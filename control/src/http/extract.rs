@@ -25,23 +25,48 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let body = match Bytes::from_request(Request::from_parts(parts.clone(), body), state).await
+        {
+            Ok(body) => body,
+            Err(refusal) => return Err(refused(refusal.status(), refusal.body_text())),
+        };
+        if has_zero(&body) {
+            let title = "a text holds a zero character (\\u0000); leave it out";
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "bad_request", title));
+        }
+        let request = Request::from_parts(parts, body.into());
         match axum::Json::<Object<T>>::from_request(request, state).await {
             Ok(axum::Json(Object(value))) => Ok(Self(value)),
-            Err(refusal) => Err(match refusal.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "too_large",
-                    format!("the body is above {} bytes", super::BODY_BYTES_MAX),
-                ),
-                StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "unsupported_media_type",
-                    "the body has to be JSON, with Content-Type: application/json",
-                ),
-                _ => ApiError::new(StatusCode::BAD_REQUEST, "bad_request", refusal.body_text()),
-            }),
+            Err(refusal) => Err(refused(refusal.status(), refusal.body_text())),
         }
     }
+}
+
+/// Why a JSON body was not taken.
+fn refused(status: StatusCode, text: String) -> ApiError {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let title = format!("the body is above {} bytes", super::BODY_BYTES_MAX);
+            ApiError::new(status, "too_large", title)
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            let title = "the body has to be JSON, with Content-Type: application/json";
+            ApiError::new(status, "unsupported_media_type", title)
+        }
+        _ => ApiError::new(StatusCode::BAD_REQUEST, "bad_request", text),
+    }
+}
+
+/// Whether a text of this JSON holds a zero character, which neither database stores. JSON has it
+/// only as an escape; a backslash before that is one that is meant itself.
+fn has_zero(json: &[u8]) -> bool {
+    let mut escaped = false;
+    json.iter().enumerate().any(|(place, &byte)| {
+        let zero = escaped && json[place..].starts_with(b"u0000");
+        escaped = byte == b'\\' && !escaped;
+        zero
+    })
 }
 
 /// A value that has to be written as a JSON object. What derives `Deserialize` would also take a

@@ -5,7 +5,10 @@ use axum::response::IntoResponse as _;
 use control::Error;
 use control::http::problem::ApiError;
 use http_body_util::BodyExt as _;
+use serde_json::json;
 use types::ErrorKind;
+
+use crate::harness::House;
 
 fn lost() -> sqlx::Error {
     sqlx::Error::PoolTimedOut
@@ -124,4 +127,28 @@ fn every_kind_has_one_status() {
     let table: Vec<String> =
         kinds.iter().map(|kind| format!("{kind:?}: {}", status_of(*kind).as_u16())).collect();
     insta::assert_snapshot!(table.join("\n"));
+}
+
+/// Neither database stores one, so it is refused before anything is done.
+#[tokio::test]
+async fn a_zero_character_is_refused_wherever_it_stands() {
+    let house = House::open().await;
+    let alice = house.account("alice").await;
+    for (label, status) in [
+        ("a\u{0}b", 400),
+        ("\u{0}", 400),
+        ("a \\ and a quote \" and \u{0}", 400),
+        ("\\u0000 is five letters and a backslash", 201),
+        ("ends in a backslash \\", 201),
+    ] {
+        let wanted = json!({ "label": label, "role": "reader" });
+        let answer = house.post(&alice, "/v1/tokens", wanted).await;
+        assert_eq!(answer.status, status, "{label:?}: {answer:?}");
+    }
+    let environment = json!({ "GREETING": "hello\u{0}" });
+    let object = house.upload(&alice, b"code").await;
+    let wanted = json!({
+        "name": "f", "runtime": "provided", "object": object, "environment": environment
+    });
+    assert_eq!(house.post(&alice, "/v1/functions", wanted).await.status, 400);
 }
