@@ -130,6 +130,9 @@ impl Agent {
         known: &Arc<Known>,
         spec: &Arc<Revision>,
     ) -> Result<Result<Turn, Broken>, Refusal> {
+        if self.room(spec) == 0 {
+            self.make_room(spec);
+        }
         let waiting = {
             let mut pool = known.pool.lock();
             match pool.dispatch(self.room(spec)) {
@@ -166,13 +169,17 @@ impl Agent {
             warm.counted = Some(pool.count());
             Turn::new(self, known, Some(warm))
         });
-        if made.is_ok() {
+        let failed = made.is_err();
+        if !failed {
             pool.started(took_us);
         }
-        // Where it could not be made, another try is another call's.
         let left = pool.give(made);
         drop(pool);
         drop(left);
+        if failed {
+            // It is told to one call; others that waited for the same instance get a try of theirs.
+            self.make_for_waiting(known);
+        }
     }
 
     /// Whoever waited for an instance that has ended gets another.
@@ -196,6 +203,21 @@ impl Agent {
         let used = *self.shared.functions.memory_bytes.lock();
         let left = self.shared.settings.functions_memory_bytes.saturating_sub(used);
         u32::try_from(left / spec.limits.memory_bytes.max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Ends the instances of other revisions that have been idle the longest, until one of this size
+    /// fits. What they had is given to the next before they are wholly gone, some milliseconds later.
+    fn make_room(&self, spec: &Revision) {
+        let all = self.shared.functions.known.lock();
+        while self.room(spec) == 0 {
+            let others = all.iter().filter(|(id, _)| **id != spec.id);
+            let idle =
+                others.filter_map(|(_, known)| Some((known.pool.lock().idle_since_ms()?, known)));
+            let Some((_, known)) = idle.min_by_key(|(since_ms, _)| *since_ms) else { return };
+            let Some(mut warm) = known.pool.lock().take_longest_idle() else { return };
+            warm.give_back_memory();
+            self.shared.tasks.spawn("function end", warm.end());
+        }
     }
 
     fn reserve(&self, bytes: u64) -> Memory {

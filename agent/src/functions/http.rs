@@ -4,7 +4,7 @@
 //! user, and the data port lets nobody else through; what was refused was not run.
 
 use api::Problem;
-use api::internal::functions::{CALL_HEADER, CALLED_HEADER, Call};
+use api::internal::functions::{CALL_HEADER, CALLED_HEADER, Call, EVENT_BYTES_MAX};
 use api::problem::{MEDIA_TYPE, status_of};
 use axum::Router;
 use axum::body::Bytes;
@@ -17,14 +17,11 @@ use types::{ErrorKind, RevisionId};
 use super::Refusal;
 use crate::Agent;
 
-/// Largest payload: what Lambda takes, 6 MiB, and a little.
-const PAYLOAD_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
-
 /// What answers on the functions socket.
 pub(crate) fn router(agent: Agent) -> Router {
     Router::new()
         .route("/revisions/{revision}/calls", post(call))
-        .layer(DefaultBodyLimit::max(PAYLOAD_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(EVENT_BYTES_MAX))
         .with_state(agent)
 }
 

@@ -37,8 +37,9 @@ pub(crate) struct Warm {
     lines: LogReader,
     /// None once its first call was told.
     start: Option<StartTimes>,
-    /// What it holds as long as it lives.
-    _held: (Arc<Unpacked>, Memory),
+    /// Its code's folder, which stays as long as it lives.
+    _package: Arc<Unpacked>,
+    memory: Option<Memory>,
     /// Set once it is one of its pool's.
     pub(super) counted: Option<Counted>,
 }
@@ -117,8 +118,8 @@ impl Warm {
         times.init_us = since(began_us);
         let lines = running.logs();
         let start = Some(times);
-        let counted = None;
-        let mut warm = Self { running, runtime, lines, start, _held: (package, memory), counted };
+        let (memory, counted) = (Some(memory), None);
+        let mut warm = Self { running, runtime, lines, start, _package: package, memory, counted };
         match begun {
             Ok(()) => Ok(warm),
             Err(Failure { kind, payload }) => {
@@ -132,6 +133,11 @@ impl Warm {
     /// Whether it still runs.
     pub(crate) fn works(&self) -> bool {
         self.running.exit().is_none()
+    }
+
+    /// Lets another have its memory, when it is about to be ended.
+    pub(crate) fn give_back_memory(&mut self) {
+        self.memory = None;
     }
 
     /// Runs a call to its end or its deadline.

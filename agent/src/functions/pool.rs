@@ -57,6 +57,16 @@ impl Pool {
         self.idle.pop_back().map(|(_, warm)| warm)
     }
 
+    /// Since when the longest idle instance has been so.
+    pub(super) fn idle_since_ms(&self) -> Option<u64> {
+        self.idle.front().map(|(since_ms, _)| *since_ms)
+    }
+
+    /// The instance that has been idle the longest.
+    pub(super) fn take_longest_idle(&mut self) -> Option<Warm> {
+        self.idle.pop_front().map(|(_, warm)| warm)
+    }
+
     /// Counts one more instance, for as long as what comes back lives.
     pub(super) fn count(&self) -> Counted {
         self.live.fetch_add(1, Ordering::Relaxed);

@@ -15,6 +15,8 @@ use types::{
 
 use super::ObjectGrant;
 
+/// Largest event. Source: Lambda's limit of a synchronous call, 6 MiB, and a little.
+pub const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
 /// Carries a [`Call`].
 pub const CALL_HEADER: &str = "freehold-call";
 /// Carries a [`Called`].

@@ -180,6 +180,9 @@ async fn what_goes_wrong_in_a_function_is_told_and_the_next_call_works() {
             assert!(message.contains(words), "{name}: {message}");
         }
     }
+    let large = Bytes::from(format!("\"{}\"", "x".repeat(7 << 20)));
+    let refused = owner.client.function_call(&function("large"), None, (large, WAIT_MS)).await;
+    assert_eq!(refused.unwrap_err().status(), Some(413));
     let (error, told) = call(&owner, "large", json!({ "bytes": 10 })).await;
     assert_eq!((error, told), (None, json!("x".repeat(10))));
     cloud.close().await;
@@ -210,5 +213,30 @@ async fn calls_at_the_same_time_get_instances_of_their_own() {
     assert!(tokio::time::timeout(Duration::from_millis(100), given_up).await.is_err());
     let (error, _) = call(&owner, "sleepy", json!({})).await;
     assert_eq!(error, None);
+    cloud.close().await;
+}
+
+/// Where only one instance fits, calls wait for each other, and every one is told when it cannot
+/// begin.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_an_instance_that_could_not_be_made() {
+    if !has_python() {
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    for (name, handler, failed) in [("well", "app.handler", false), ("lost", "app.nothing", true)] {
+        let made = make(&owner, name, handler, GREET).await;
+        let generation = made.generation;
+        let wanted =
+            UpdateFunction { memory_mib: Some(3_584), generation, ..UpdateFunction::default() };
+        owner.client.function_update(&function(name), &wanted).await.unwrap();
+        call(&owner, name, json!({ "name": "you" })).await;
+        let calls = (0..4).map(|_| call(&owner, name, json!({ "name": "you" })));
+        for (error, told) in futures::future::join_all(calls).await {
+            assert_eq!(error.is_some(), failed, "{name}: {told}");
+        }
+        owner.client.function_delete(&function(name)).await.unwrap();
+    }
     cloud.close().await;
 }

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use api::Problem;
-use api::internal::functions::{CALL_HEADER, CALLED_HEADER, Call, Called, FunctionHost};
+use api::internal::functions::{
+    CALL_HEADER, CALLED_HEADER, Call, Called, EVENT_BYTES_MAX, FunctionHost,
+};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full};
@@ -114,13 +116,15 @@ async fn read(response: Response<Incoming>) -> Result<(Called, Bytes), Error> {
     {
         return Ok((called, body));
     }
+    if parts.status == StatusCode::PAYLOAD_TOO_LARGE {
+        return Err(Error::BodyTooLarge { bytes_max: EVENT_BYTES_MAX });
+    }
     let problem: Option<Problem> = serde_json::from_slice(&body).ok();
     let message =
         problem.map_or_else(|| "the agent's answer was not understood".into(), |it| it.title);
     let kind = match parts.status {
         StatusCode::TOO_MANY_REQUESTS => ErrorKind::Busy,
         StatusCode::NOT_FOUND => ErrorKind::NotFound,
-        StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::TooLarge,
         StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     };
