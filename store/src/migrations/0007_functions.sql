@@ -24,7 +24,7 @@ CREATE TABLE function_revisions (
     UNIQUE (function_id, number)
 );
 
-CREATE INDEX function_revisions_replaced ON function_revisions (replaced_at_ms);
+CREATE INDEX function_revisions_by_replacement ON function_revisions (replaced_at_ms);
 
 -- Where gateways on the same host call functions.
 ALTER TABLE hosts ADD COLUMN functions_socket TEXT;
