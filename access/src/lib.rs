@@ -9,6 +9,7 @@
 pub mod credentials;
 pub mod decide;
 pub mod request;
+pub mod signature;
 pub mod tokens;
 
 pub use credentials::Credentials;
