@@ -8,9 +8,11 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod alias;
 pub mod backoff;
 pub mod batch_size;
 pub mod batching;
+pub mod deploy;
 pub mod dispatch;
 pub mod garbage;
 pub mod linking;
@@ -19,4 +21,5 @@ pub mod polling;
 pub mod ranking;
 pub mod rate;
 pub mod renewal;
+pub mod retry;
 pub mod warmth;
