@@ -19,6 +19,9 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -276,42 +279,15 @@ fn sign(key: &[u8], text: &[u8]) -> [u8; 32] {
     signature
 }
 
-/// The day of a moment, such as `20261121`. Source: H. Hinnant, "chrono-compatible low-level date
-/// algorithms", `civil_from_days`.
+/// The day of a moment, such as `20261121`; beyond the years that are counted, none in particular.
 fn day(ms: u64) -> String {
-    let days = ms / DAY_MS + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}{month:02}{day:02}")
+    let moment = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    moment.unwrap_or(Timestamp::MAX).strftime("%Y%m%d").to_string()
 }
 
-/// The moment of a date such as `20261121T093000Z`, in Unix milliseconds. Source: as for [`day`],
-/// `days_from_civil`.
+/// The moment of a date such as `20261121T093000Z`, in Unix milliseconds.
 fn moment(text: &str) -> Option<u64> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    if date.len() != 8 || time.len() != 6 {
-        return None;
-    }
-    let number = |text: &str, from: usize, to: usize| -> Option<u64> {
-        let part = text.get(from..to)?;
-        part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())?
-    };
-    let (year, month, day) = (number(date, 0, 4)?, number(date, 4, 6)?, number(date, 6, 8)?);
-    let (hour, minute, second) = (number(time, 0, 2)?, number(time, 2, 4)?, number(time, 4, 6)?);
-    let real = year >= 1970 && (1..=12).contains(&month) && (1..=31).contains(&day);
-    if !real || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year / 400, year % 400);
-    let shifted = if month > 2 { month - 3 } else { month + 9 };
-    let of_year = (153 * shifted + 2) / 5 + day - 1;
-    let of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year;
-    let days = (era * 146_097 + of_era).checked_sub(719_468)?;
-    Some((days * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000)
+    let written = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
+    let ms = written.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    u64::try_from(ms).ok()
 }

@@ -109,7 +109,7 @@ impl Packages {
         let work = move || {
             std::fs::create_dir(&into).map_err(|error| error.to_string())?;
             let stream = std::io::BufReader::with_capacity(256 << 10, reader.blocking(handle));
-            archive::extract(stream, &into, &archive::Limits::default())
+            archive::extract_any(stream, &into, &archive::Limits::default())
                 .map_err(|error| error.to_string())
         };
         let done = tokio::task::spawn_blocking(work).await;

@@ -61,6 +61,9 @@ pub struct Token {
     /// When it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at_ms: Option<u64>,
+    /// Its access key's name, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<String>,
 }
 
 /// Asks for a token.
@@ -75,6 +78,9 @@ pub struct CreateToken {
     #[schema(minimum = 1)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime_ms: Option<u64>,
+    /// Whether it gets an access key, by which AWS's clients sign.
+    #[serde(default)]
+    pub access_key: bool,
 }
 
 /// A new token and its secret, which is not shown again.
@@ -83,6 +89,9 @@ pub struct CreatedToken {
     pub token: Token,
     /// What goes behind `Authorization: Bearer`.
     pub secret: String,
+    /// What AWS's clients sign with, where an access key was asked for: `AWS_SECRET_ACCESS_KEY`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_access_key: Option<String>,
 }
 
 /// Who the caller is.

@@ -1,17 +1,18 @@
 //! Functions: code that is called.
 //!
 //! Paths: `GET|POST /v1/functions`, `GET|PUT|DELETE /v1/functions/{name}`,
-//! `GET|POST /v1/functions/{name}/versions`, and, answered by the gateway,
-//! `POST /v1/functions/{name}/invocations?qualifier=`.
+//! `GET|POST /v1/functions/{name}/versions`, `GET|POST /v1/functions/{name}/aliases`,
+//! `PUT|DELETE /v1/functions/{name}/aliases/{alias}`, `GET /v1/functions/{name}/dead-events`,
+//! `POST|DELETE /v1/functions/{name}/dead-events/{event}`, `PUT /v1/functions/{name}/settings`, and,
+//! answered by the gateway, `POST /v1/functions/{name}/invocations?qualifier=&mode=`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use types::{FunctionId, FunctionName, FunctionRuntime, Name, ObjectId};
+use types::{AliasName, EventId, FunctionId, FunctionName, FunctionRuntime, Name, ObjectId};
 
-/// What a call without a qualifier runs.
-pub const LATEST: &str = "$LATEST";
+pub use types::functions::LATEST;
 
 /// Says which version ran.
 pub const VERSION_HEADER: &str = "freehold-version";
@@ -94,4 +95,91 @@ pub struct Function {
     pub generation: u64,
     /// When this version was made.
     pub created_at_ms: u64,
+}
+
+/// A name of one or two versions of a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Alias {
+    pub name: AliasName,
+    /// `$LATEST`, or a number.
+    pub version: String,
+    /// Another version that answers a share of the calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<Share>,
+    /// How long after a change what was before it may still answer, while the new starts, in
+    /// milliseconds; 0 for not at all.
+    pub max_stale_ms: u64,
+    pub description: String,
+    /// Grows with every change.
+    pub generation: u64,
+}
+
+/// A version's share of an alias's calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// A number.
+    pub version: String,
+    /// In ten-thousandths.
+    #[schema(maximum = 10000)]
+    pub share: u32,
+}
+
+/// Makes an alias.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateAlias {
+    pub name: AliasName,
+    /// `$LATEST`, or a number.
+    pub version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<Share>,
+    /// 60000 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_stale_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+}
+
+/// Changes an alias; what is absent stays, but for `other`, which is taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateAlias {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<Share>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_stale_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The generation this change was made for; refused when there is a newer one.
+    pub generation: u64,
+}
+
+/// An event that was given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct DeadEvent {
+    pub id: EventId,
+    /// A version or alias; empty for the latest.
+    pub qualifier: String,
+    /// What the function would have been given.
+    pub payload: serde_json::Value,
+    /// How each of its runs failed, in order.
+    pub failures: Vec<EventFailure>,
+    pub accepted_at_ms: u64,
+    pub given_up_at_ms: u64,
+}
+
+/// How one run of an event failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct EventFailure {
+    pub at_ms: u64,
+    /// Such as `Function.ValueError`; `Throttled` or `Fault` where the function did not run.
+    pub error: String,
+    /// What is told of it, cut to 2048 bytes.
+    pub message: String,
+    /// The version that ran, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }

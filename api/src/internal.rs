@@ -287,6 +287,17 @@ pub struct Principal {
     pub role: Role,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<AccessKey>,
+}
+
+/// An access key as a gateway sees it: enough to check the signatures of a few days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessKey {
+    /// Its name, sent openly.
+    pub name: String,
+    /// In hex, by the day, such as `20261121`.
+    pub day_keys: BTreeMap<String, String>,
 }
 
 /// An endpoint as a gateway sees it.

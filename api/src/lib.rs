@@ -27,6 +27,8 @@ pub mod trainings;
 
 pub use problem::Problem;
 
+/// Tells a gateway which generation of the routes holds a change.
+pub const ROUTES_HEADER: &str = "freehold-routes";
 /// Header that carries the request's id in every answer.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 /// Header by which a creating call is made safe to repeat.

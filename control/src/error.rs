@@ -12,6 +12,8 @@ pub enum Error {
     NotFound { what: String },
     #[error("no valid token came with the request")]
     Unauthenticated,
+    #[error("{0}")]
+    BadSignature(access::signature::Refusal),
     #[error("the lifetime of this token is over")]
     TokenExpired,
     #[error("this enrolment token is unknown, used up, or has ended")]
@@ -79,9 +81,10 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::Unauthenticated | Self::TokenExpired | Self::EnrolmentRefused => {
-                ErrorKind::Unauthenticated
-            }
+            Self::Unauthenticated
+            | Self::BadSignature(_)
+            | Self::TokenExpired
+            | Self::EnrolmentRefused => ErrorKind::Unauthenticated,
             Self::Forbidden { .. } | Self::OwnerOnly { .. } => ErrorKind::Forbidden,
             Self::Invalid { .. } => ErrorKind::BadRequest,
             Self::NameTaken { .. } | Self::Stale { .. } | Self::Conflict { .. } => {
@@ -103,7 +106,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "not_found",
-            Self::Unauthenticated => "unauthenticated",
+            Self::Unauthenticated | Self::BadSignature(_) => "unauthenticated",
             Self::TokenExpired => "token_expired",
             Self::EnrolmentRefused => "enrolment_refused",
             Self::Forbidden { .. } | Self::OwnerOnly { .. } => "forbidden",

@@ -26,6 +26,7 @@ pub mod functions;
 pub mod idempotency;
 pub mod internal;
 pub mod items;
+pub mod lambda;
 pub mod objects;
 pub mod problem;
 pub mod publishes;
@@ -72,6 +73,8 @@ pub fn router(control: &Control) -> Router {
     public
         .layer(middleware::from_fn_with_state(control.clone(), idempotency::once))
         .layer(middleware::from_fn_with_state(control.clone(), authenticate))
+        .merge(lambda::routes(control))
+        .layer(middleware::from_fn_with_state(control.clone(), with_routes))
         .merge(internal::routes())
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
@@ -103,4 +106,17 @@ async fn authenticate(
         }
         Err(error) => ApiError::from(error).into_response(),
     }
+}
+
+/// Tells, after a change, which routes hold it, so that a gateway can wait until it has them: who
+/// has made something may call it with the next request.
+async fn with_routes(State(control): State<Control>, request: Request, next: Next) -> Response {
+    let changes = !request.method().is_safe();
+    let mut response = next.run(request).await;
+    let done = changes && response.status().is_success();
+    // A change that cannot be asked about was made all the same.
+    if done && let Ok(generation) = control.store().feed_read(store::Topic::Routes).await {
+        response.headers_mut().insert(api::ROUTES_HEADER, generation.into());
+    }
+    response
 }

@@ -23,6 +23,7 @@ pub mod caller;
 pub mod error;
 pub mod http;
 mod keys;
+mod moment;
 pub mod operations;
 mod packages;
 pub mod reconcilers;
@@ -48,6 +49,7 @@ struct Shared {
     authorizer: access::Authorizer,
     authority: Authority,
     signer: Signer,
+    intake: operations::functions::events::Intake,
     clock: Clock,
     activator: reconciler::Activator,
     /// Since when this control plane could hear of hosts, in Unix milliseconds.

@@ -15,7 +15,7 @@ use store::settings::{setting_find, setting_settle};
 use types::Name;
 use workflow::{Clock, reconciler, saga};
 
-use crate::operations::{accounts, search};
+use crate::operations::{self, accounts, search};
 use crate::{Control, Drivers, Error, Shared, keys, reconcilers, sagas};
 
 /// What a control plane is told at its start.
@@ -100,6 +100,7 @@ impl Control {
             authorizer: access::Authorizer::new().map_err(SetupError::Access)?,
             authority,
             signer,
+            intake: operations::functions::events::Intake::default(),
             clock: clock.clone(),
             activator: activator.clone(),
             hears_since_ms: AtomicU64::new(clock.now_ms()),

@@ -6,14 +6,15 @@
 //!
 //! Always true: memory is bounded by the limits, not by the archive; extraction writes only below
 //! its folder and follows no link; `check` and `extract` take the same archives.
-//! Absent on purpose: compression (objects are deduplicated plain), links, devices, sparse files.
+//! Absent on purpose: compression but for zip files (objects are deduplicated plain), links, devices, sparse files.
 
 mod extract;
 mod pack;
 mod path;
 mod read;
+mod zip;
 
-use std::io::Read;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub const CODE_INVALID: &str = "invalid_package";
 pub const CODE_LIMIT: &str = "too_large";
 /// The code of a file or stream that could not be read or written.
 pub const CODE_IO: &str = "internal";
+
+/// What a zip file that holds something begins with.
+const ZIP_MAGIC: [u8; 4] = [b'P', b'K', 3, 4];
 
 /// What an archive may hold. Every limit guards memory, disk or time of the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,6 +206,14 @@ pub enum Error {
         /// What is wrong, and the cure.
         problem: Problem,
     },
+    /// A zip file is damaged, or of a kind that is not read.
+    #[error("the zip file cannot be read, {}: {cause}; pack it again", behind(entry))]
+    Zip {
+        /// The entry, cut to 200 characters; empty for the whole.
+        entry: String,
+        /// Why not.
+        cause: String,
+    },
     /// The archive ends too early.
     #[error("the archive ends too early, {}; send it again, whole", behind(after))]
     Truncated {
@@ -236,6 +248,7 @@ impl Error {
         match self {
             Self::Entry { problem, .. } if problem.is_limit() => ErrorKind::TooLarge,
             Self::NotTar { .. }
+            | Self::Zip { .. }
             | Self::Entry { .. }
             | Self::Truncated { .. }
             | Self::Trailing { .. } => ErrorKind::BadRequest,
@@ -248,6 +261,7 @@ impl Error {
         match self {
             Self::Entry { problem, .. } if problem.is_limit() => CODE_LIMIT,
             Self::NotTar { .. }
+            | Self::Zip { .. }
             | Self::Entry { .. }
             | Self::Truncated { .. }
             | Self::Trailing { .. } => CODE_INVALID,
@@ -284,6 +298,49 @@ pub fn check(tar: impl Read, limits: &Limits) -> Result<Vec<Entry>, Error> {
 /// As [`check`], and [`Error::Io`] when something cannot be written or stands there already.
 pub fn extract(tar: impl Read, into: &Path, limits: &Limits) -> Result<Vec<Entry>, Error> {
     read::each(tar, limits, &mut extract::Below::open(into)?)
+}
+
+/// Like [`check`], for a tar or a zip file; a zip file, whose table is at its end, is put aside
+/// first, as a temporary file.
+///
+/// # Errors
+///
+/// As [`check`], and [`Error::Zip`].
+pub fn check_any(stream: impl Read, limits: &Limits) -> Result<Vec<Entry>, Error> {
+    each_of_any(stream, limits, &mut read::Nothing)
+}
+
+/// Like [`extract`], for a tar or a zip file, as [`check_any`] reads it.
+///
+/// # Errors
+///
+/// As [`extract`], and [`Error::Zip`].
+pub fn extract_any(stream: impl Read, into: &Path, limits: &Limits) -> Result<Vec<Entry>, Error> {
+    each_of_any(stream, limits, &mut extract::Below::open(into)?)
+}
+
+fn each_of_any(
+    mut stream: impl Read,
+    limits: &Limits,
+    sink: &mut impl read::Sink,
+) -> Result<Vec<Entry>, Error> {
+    let failed = |source| Error::io("read", "the archive", source);
+    let mut start = Vec::new();
+    (&mut stream).take(ZIP_MAGIC.len() as u64).read_to_end(&mut start).map_err(failed)?;
+    let is_zip = start == ZIP_MAGIC;
+    let whole = Cursor::new(start).chain(stream);
+    if !is_zip {
+        return read::each(whole, limits, sink);
+    }
+    let mut aside = tempfile::tempfile().map_err(failed)?;
+    let mut bounded = whole.take(limits.total_bytes_max.saturating_add(1));
+    let bytes = std::io::copy(&mut bounded, &mut aside).map_err(failed)?;
+    if bytes > limits.total_bytes_max {
+        let bytes_max = limits.total_bytes_max;
+        return Err(Error::entry("", Problem::TotalTooLarge { bytes_max }));
+    }
+    aside.seek(SeekFrom::Start(0)).map_err(failed)?;
+    zip::each(aside, limits, sink)
 }
 
 /// Reads one file out of an archive, within the default [`Limits`]; none where it has no such file.

@@ -26,6 +26,8 @@ pub enum Topic {
     Routes,
     /// What the index follows: items, their sharing and versions. Subjects are item ids.
     Items,
+    /// What those follow that run events of functions.
+    Events,
     /// What the agent of a host follows: its assignments.
     Host(HostId),
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Topic {
         match self {
             Self::Routes => f.write_str("routes"),
             Self::Items => f.write_str("items"),
+            Self::Events => f.write_str("events"),
             Self::Host(host) => write!(f, "host:{host}"),
         }
     }

@@ -4,6 +4,10 @@
 //! replaced; numbers are given out once, also when their version is gone; a revision holds its
 //! package until it is forgotten, and gateways hear of each change.
 
+pub mod aliases;
+pub mod events;
+pub mod settings;
+
 use std::collections::BTreeMap;
 
 use types::{AccountId, FunctionId, FunctionName, ObjectId, RevisionId};
@@ -182,6 +186,27 @@ pub async fn revision_fetch(tx: &mut Tx<'_>, id: RevisionId) -> Result<RevisionR
     revision(&row.ok_or_else(missing)?)
 }
 
+/// Fetches the numbered version of a function.
+pub async fn revision_fetch_numbered(
+    tx: &mut Tx<'_>,
+    id: FunctionId,
+    number: u32,
+) -> Result<RevisionRow, Error> {
+    let fetch = tx.sql("fetch a version of a function", include_str!("functions/version.sql"));
+    let row = fetch.bind(&id).bind(&number).first().await?;
+    let missing = || Error::NotFound { what: "version", id: number.to_string() };
+    revision(&row.ok_or_else(missing)?)
+}
+
+/// Removes a numbered version of a function; its number is not given out again.
+pub async fn revision_delete(tx: &mut Tx<'_>, row: &RevisionRow) -> Result<(), Error> {
+    objects_release(tx, &row.id.to_string()).await?;
+    let text = "DELETE FROM function_revisions WHERE id = $1";
+    tx.sql("delete a version of a function", text).bind(&row.id).run().await?;
+    feed_bump(tx, Topic::Routes);
+    Ok(())
+}
+
 /// Lists the numbered versions of a function, after one, at most `limit`.
 pub async fn revisions_list_numbered(
     tx: &mut Tx<'_>,
@@ -254,6 +279,9 @@ pub async fn function_delete(tx: &mut Tx<'_>, id: FunctionId) -> Result<(), Erro
         objects_release(tx, &revision.to_string()).await?;
     }
     for text in [
+        "DELETE FROM function_events WHERE function_id = $1",
+        "DELETE FROM function_settings WHERE function_id = $1",
+        "DELETE FROM function_aliases WHERE function_id = $1",
         "DELETE FROM function_revisions WHERE function_id = $1",
         "DELETE FROM functions WHERE id = $1",
     ] {

@@ -23,6 +23,17 @@ pub struct TokenRow {
     pub expires_at_ms: Option<u64>,
     /// Not revoked where absent.
     pub revoked_at_ms: Option<u64>,
+    /// By which AWS's clients sign for it, where it has one.
+    pub access_key: Option<AccessKeyRow>,
+}
+
+/// An access key of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessKeyRow {
+    /// Its name, sent openly.
+    pub name: String,
+    /// Its secret, sealed by the master key, in hex.
+    pub sealed_secret: String,
 }
 
 /// A token that may call, and the name of its account.
@@ -33,6 +44,9 @@ pub struct LiveToken {
 }
 
 fn token(row: &Row) -> Result<TokenRow, Error> {
+    let name: Option<String> = row.get("access_key")?;
+    let sealed_secret: Option<String> = row.get("sealed_secret")?;
+    let access_key = name.zip(sealed_secret);
     Ok(TokenRow {
         id: row.get("id")?,
         account_id: row.get("account_id")?,
@@ -42,6 +56,7 @@ fn token(row: &Row) -> Result<TokenRow, Error> {
         created_at_ms: row.get("created_at_ms")?,
         expires_at_ms: row.get("expires_at_ms")?,
         revoked_at_ms: row.get("revoked_at_ms")?,
+        access_key: access_key.map(|(name, sealed_secret)| AccessKeyRow { name, sealed_secret }),
     })
 }
 
@@ -56,6 +71,8 @@ pub async fn token_insert(tx: &mut Tx<'_>, row: &TokenRow) -> Result<(), Error> 
         .bind(&row.created_at_ms)
         .bind(&row.expires_at_ms)
         .bind(&row.revoked_at_ms)
+        .bind(&row.access_key.as_ref().map(|key| key.name.clone()))
+        .bind(&row.access_key.as_ref().map(|key| key.sealed_secret.clone()))
         .run()
         .await?;
     feed_bump(tx, Topic::Routes);
@@ -83,6 +100,37 @@ pub async fn token_fetch_by_secret(
     // The hash stays out of the text: it would be of use to nobody but an attacker.
     let missing = || Error::NotFound { what: "token", id: "of this secret".to_owned() };
     token(&row.ok_or_else(missing)?)
+}
+
+/// Fetches the token of an access key, revoked or not.
+pub async fn token_fetch_by_access_key(tx: &mut Tx<'_>, name: &str) -> Result<TokenRow, Error> {
+    let text = include_str!("tokens/fetch_by_access_key.sql");
+    let fetch = tx.sql("fetch a token by its access key", text).bind(&name.to_owned());
+    let missing = || Error::NotFound { what: "access key", id: name.chars().take(40).collect() };
+    token(&fetch.first().await?.ok_or_else(missing)?)
+}
+
+/// Lists tokens that have an access key by id, of every account, after one, at most `limit`.
+pub async fn tokens_list_keyed(
+    tx: &mut Tx<'_>,
+    after: Option<TokenId>,
+    limit: u32,
+) -> Result<Vec<TokenRow>, Error> {
+    let after = after.map_or_else(String::new, |id| id.to_string());
+    let list = tx.sql("list access keys", include_str!("tokens/keyed.sql"));
+    let rows = list.bind(&after).bind(&limit).every().await?;
+    rows.iter().map(token).collect()
+}
+
+/// Replaces the sealed secret of an access key, where it is still what it was.
+pub async fn token_reseal(
+    tx: &mut Tx<'_>,
+    id: TokenId,
+    (before, after): (&str, &str),
+) -> Result<(), Error> {
+    let text = "UPDATE tokens SET sealed_secret = $3 WHERE id = $1 AND sealed_secret = $2";
+    let reseal = tx.sql("reseal an access key", text);
+    reseal.bind(&id).bind(&before.to_owned()).bind(&after.to_owned()).run().await.map(|_| ())
 }
 
 /// Lists the tokens of an account by id, after one, at most `limit`.

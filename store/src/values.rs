@@ -13,8 +13,9 @@ use sqlx::Row as _;
 use sqlx::any::{AnyArguments, AnyRow};
 
 use types::{
-    AccountId, Digest, EndpointId, FunctionId, FunctionName, HostId, InstanceId, ItemId, ItemKind,
-    Name, ObjectId, PublishId, Reference, RevisionId, SagaId, TokenId, TrainingId,
+    AccountId, AliasName, Digest, EndpointId, EventId, FunctionId, FunctionName, HostId,
+    InstanceId, ItemId, ItemKind, Name, ObjectId, PublishId, Reference, RevisionId, SagaId,
+    TokenId, TrainingId,
 };
 use workflow::saga::Phase;
 
@@ -88,8 +89,10 @@ pub(crate) use stored_as_text;
 
 stored_as_text!(
     AccountId,
+    AliasName,
     Digest,
     EndpointId,
+    EventId,
     FunctionId,
     FunctionName,
     HostId,

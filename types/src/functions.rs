@@ -7,77 +7,112 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::AccountId;
+
 /// Longest name of a function. Source: Lambda's `FunctionName`.
 pub const FUNCTION_NAME_BYTES_MAX: usize = 64;
+/// Longest name of an alias. Source: Lambda's `Name` of an alias.
+pub const ALIAS_NAME_BYTES_MAX: usize = 128;
+/// What a call without a qualifier runs.
+pub const LATEST: &str = "$LATEST";
 
-/// A name of a function.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct FunctionName(String);
+/// A name of this many of `a-z A-Z 0-9 - _`, as Lambda's clients write it.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $refused:ident, $bytes_max:ident, $what:literal, $pattern:literal, $also:path, $but:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
 
-/// Text that cannot name a function.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a function's name: use 1 to 64 of a-z, A-Z, 0-9, - and _")]
-pub struct FunctionNameError {
-    /// What was given, cut to 80 characters.
-    pub text: String,
-}
-
-impl FunctionName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for FunctionName {
-    type Err = FunctionNameError;
-
-    fn from_str(text: &str) -> Result<Self, FunctionNameError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if (1..=FUNCTION_NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain) {
-            return Ok(Self(text.to_owned()));
+        #[doc = concat!("Text that cannot name ", $what, ".")]
+        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+        #[error("{text:?} is not the name of {}: use 1 to {} of a-z, A-Z, 0-9, - and _{}", $what, $bytes_max, $but)]
+        pub struct $refused {
+            /// What was given, cut to 80 characters.
+            pub text: String,
         }
-        Err(FunctionNameError { text: text.chars().take(80).collect() })
-    }
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = $refused;
+
+            fn from_str(text: &str) -> Result<Self, $refused> {
+                if (1..=$bytes_max).contains(&text.len()) && text.bytes().all(plain) && $also(text) {
+                    return Ok(Self(text.to_owned()));
+                }
+                Err($refused { text: text.chars().take(80).collect() })
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $refused;
+
+            fn try_from(text: String) -> Result<Self, $refused> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .pattern(Some($pattern))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+    };
 }
 
-impl TryFrom<String> for FunctionName {
-    type Error = FunctionNameError;
-
-    fn try_from(text: String) -> Result<Self, FunctionNameError> {
-        text.parse()
-    }
+fn plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-impl From<FunctionName> for String {
-    fn from(name: FunctionName) -> Self {
-        name.0
-    }
+const fn any(_: &str) -> bool {
+    true
 }
 
-impl fmt::Display for FunctionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
+fn no_number(text: &str) -> bool {
+    !text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-impl fmt::Debug for FunctionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
+name! {
+    /// A name of a function.
+    FunctionName, FunctionNameError, FUNCTION_NAME_BYTES_MAX, "a function",
+    "^[a-zA-Z0-9-_]{1,64}$", any, ""
 }
 
-impl utoipa::PartialSchema for FunctionName {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        utoipa::openapi::ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::Type::String)
-            .pattern(Some("^[a-zA-Z0-9-_]{1,64}$"))
-            .into()
-    }
+name! {
+    /// A name of one or two versions of a function, which may move.
+    AliasName, AliasNameError, ALIAS_NAME_BYTES_MAX, "an alias",
+    "^[a-zA-Z0-9-_]*[a-zA-Z-_][a-zA-Z0-9-_]*$",
+    no_number, ", not digits alone"
 }
-
-impl utoipa::ToSchema for FunctionName {}
 
 /// How a function's code is run.
 #[derive(
@@ -99,6 +134,8 @@ pub enum FunctionRuntime {
     Provided,
     /// A handler `module.function`, by the host's Python.
     Python3,
+    /// A handler `module.function`, by the host's Node.js.
+    Nodejs,
 }
 
 impl fmt::Display for FunctionRuntime {
@@ -106,7 +143,62 @@ impl fmt::Display for FunctionRuntime {
         f.pad(match self {
             Self::Provided => "provided",
             Self::Python3 => "python3",
+            Self::Nodejs => "nodejs",
         })
+    }
+}
+
+/// What an account is called where twelve digits are wanted: as in Lambda's words, AWS's accounts.
+pub fn account_number(account: AccountId) -> String {
+    format!("{:012}", account.uuid().as_u128() % 1_000_000_000_000)
+}
+
+/// A function as Lambda's clients name it: by its name, by `account:function:name`, or whole, each
+/// perhaps with a qualifier behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionReference {
+    /// Its account's number; the caller's own where it is absent.
+    pub account: Option<String>,
+    pub name: FunctionName,
+    /// A version or alias; empty for none.
+    pub qualifier: String,
+}
+
+impl FromStr for FunctionReference {
+    type Err = FunctionNameError;
+
+    fn from_str(text: &str) -> Result<Self, FunctionNameError> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let parts = match parts.as_slice() {
+            ["arn", _, "lambda", _, rest @ ..] => rest,
+            parts => parts,
+        };
+        let (account, rest) = match parts {
+            [account, "function", rest @ ..] => (Some((*account).to_owned()), rest),
+            ["function", rest @ ..] => (None, rest),
+            rest => (None, rest),
+        };
+        let (name, qualifier) = match rest {
+            [name] => (*name, ""),
+            [name, qualifier] => (*name, *qualifier),
+            _ => (text, ""),
+        };
+        Ok(Self { account, name: name.parse()?, qualifier: qualifier.to_owned() })
+    }
+}
+
+/// What a function is called in Lambda's words, in a region; `$LATEST` and nothing are the same.
+pub fn function_arn(
+    region: &str,
+    account: AccountId,
+    name: &FunctionName,
+    qualifier: &str,
+) -> String {
+    let number = account_number(account);
+    let plain = format!("arn:aws:lambda:{region}:{number}:function:{name}");
+    match qualifier {
+        "" | LATEST => plain,
+        qualifier => format!("{plain}:{qualifier}"),
     }
 }
 
@@ -122,5 +214,42 @@ mod tests {
         for name in ["", "a.b", "a b", "ä", "a:b", &"x".repeat(FUNCTION_NAME_BYTES_MAX + 1)] {
             assert!(name.parse::<FunctionName>().is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn an_alias_is_no_number() {
+        for name in ["live", "v1", "1-a", "_"] {
+            assert_eq!(name.parse::<AliasName>().unwrap().as_str(), name);
+        }
+        for name in ["", "1", "0123", "$LATEST", "a.b", &"x".repeat(ALIAS_NAME_BYTES_MAX + 1)] {
+            assert!(name.parse::<AliasName>().is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_function_is_found_by_any_of_its_names() {
+        let arn = "arn:aws:lambda:us-east-1:000000000007:function:f";
+        let cases = [
+            ("f", None, ""),
+            ("f:live", None, "live"),
+            ("function:f", None, ""),
+            ("000000000007:function:f", Some("000000000007"), ""),
+            ("000000000007:function:f:2", Some("000000000007"), "2"),
+            (arn, Some("000000000007"), ""),
+            (&format!("{arn}:$LATEST"), Some("000000000007"), "$LATEST"),
+        ];
+        for (text, account, qualifier) in cases {
+            let read: FunctionReference = text.parse().unwrap();
+            assert_eq!((read.account.as_deref(), read.name.as_str()), (account, "f"), "{text}");
+            assert_eq!(read.qualifier, qualifier, "{text}");
+        }
+        for text in ["", "a:b:c", "arn:aws:s3:::bucket", "arn:aws:lambda:r:1:layer:f", "f:"] {
+            let read = text.parse::<FunctionReference>();
+            assert!(read.is_err() || read.unwrap().qualifier.is_empty(), "{text}");
+        }
+        let account = AccountId::new(uuid::Uuid::from_u128(7));
+        let name = "f".parse().unwrap();
+        assert_eq!(function_arn("us-east-1", account, &name, LATEST), arn);
+        assert_eq!(function_arn("us-east-1", account, &name, "2"), format!("{arn}:2"));
     }
 }

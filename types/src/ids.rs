@@ -108,6 +108,8 @@ ids! {
     FunctionId = "fn";
     /// One state of a function's code and configuration, which never changes.
     RevisionId = "rev";
+    /// A call of a function that nobody waits for.
+    EventId = "event";
     /// A machine that runs instances.
     HostId = "host";
     /// One run of a saga.

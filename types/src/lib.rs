@@ -20,7 +20,9 @@ pub mod tensor;
 pub use digest::Digest;
 pub use figure::{Figure, FigureName, Grade};
 pub use format::{Column, ColumnType, Format};
-pub use functions::{FunctionName, FunctionNameError, FunctionRuntime};
+pub use functions::{
+    AliasName, AliasNameError, FunctionName, FunctionNameError, FunctionReference, FunctionRuntime,
+};
 pub use ids::*;
 pub use kinds::{ErrorKind, ItemKind};
 pub use names::{Name, NameError, Reference};

@@ -6,11 +6,11 @@ use http::{HeaderValue, Method, header};
 use super::call::{Answer, Call};
 use super::{Client, Error, segment};
 use crate::functions::{
-    CreateFunction, ERROR_HEADER, Function, PublishVersion, TIMING_HEADER, UpdateFunction,
-    VERSION_HEADER,
+    Alias, CreateAlias, CreateFunction, DeadEvent, ERROR_HEADER, Function, PublishVersion,
+    TIMING_HEADER, UpdateAlias, UpdateFunction, VERSION_HEADER,
 };
 use crate::pages::{Page, PageQuery};
-use types::FunctionName;
+use types::{AliasName, EventId, FunctionName};
 
 impl Client {
     /// Makes a function. `POST /v1/functions`
@@ -58,6 +58,61 @@ impl Client {
         page: &PageQuery,
     ) -> Result<Page<Function>, Error> {
         self.ask(Call::get(format!("{}/versions", path(name))).query(page)).await
+    }
+}
+
+impl Client {
+    /// Makes an alias. `POST /v1/functions/{name}/aliases`
+    pub async fn alias_create(
+        &self,
+        name: &FunctionName,
+        wanted: &CreateAlias,
+    ) -> Result<Alias, Error> {
+        self.ask(Call::post(format!("{}/aliases", path(name))).json(wanted).creates()).await
+    }
+
+    /// A function's aliases. `GET /v1/functions/{name}/aliases`
+    pub async fn aliases_list(
+        &self,
+        name: &FunctionName,
+        page: &PageQuery,
+    ) -> Result<Page<Alias>, Error> {
+        self.ask(Call::get(format!("{}/aliases", path(name))).query(page)).await
+    }
+
+    /// Changes an alias. `PUT /v1/functions/{name}/aliases/{alias}`
+    pub async fn alias_update(
+        &self,
+        name: &FunctionName,
+        (alias, wanted): (&AliasName, &UpdateAlias),
+    ) -> Result<Alias, Error> {
+        let path = format!("{}/aliases/{}", path(name), segment(alias.as_str()));
+        self.ask(Call::put(path).json(wanted).once()).await
+    }
+
+    /// Removes an alias. `DELETE /v1/functions/{name}/aliases/{alias}`
+    pub async fn alias_delete(&self, name: &FunctionName, alias: &AliasName) -> Result<(), Error> {
+        let path = format!("{}/aliases/{}", path(name), segment(alias.as_str()));
+        self.tell(Call::delete(path)).await
+    }
+
+    /// Events of a function that were given up. `GET /v1/functions/{name}/dead-events`
+    pub async fn dead_events_list(
+        &self,
+        name: &FunctionName,
+        page: &PageQuery,
+    ) -> Result<Page<DeadEvent>, Error> {
+        self.ask(Call::get(format!("{}/dead-events", path(name))).query(page)).await
+    }
+
+    /// Has such an event run again. `POST /v1/functions/{name}/dead-events/{event}`
+    pub async fn dead_event_redrive(&self, name: &FunctionName, id: EventId) -> Result<(), Error> {
+        self.tell(Call::post(format!("{}/dead-events/{id}", path(name))).repeatable()).await
+    }
+
+    /// Forgets such an event. `DELETE /v1/functions/{name}/dead-events/{event}`
+    pub async fn dead_event_delete(&self, name: &FunctionName, id: EventId) -> Result<(), Error> {
+        self.tell(Call::delete(format!("{}/dead-events/{id}", path(name)))).await
     }
 }
 

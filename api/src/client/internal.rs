@@ -4,17 +4,41 @@ use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderValue, Method, header};
 
-use types::{AccountId, HostId, InstanceId, RevisionId};
+use types::{AccountId, EventId, HostId, InstanceId, RevisionId};
 
 use super::call::Call;
 use super::{Client, Error};
-use crate::internal::functions::Revision;
+use crate::internal::functions::{
+    EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents,
+};
 use crate::internal::{
     Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
     Routes, UsageReport, Watch,
 };
 
 impl Client {
+    /// Has an event kept and run; doing so again changes nothing. `POST /internal/v1/events`
+    pub async fn event_accept(&self, event: &NewEvent) -> Result<(), Error> {
+        self.tell(Call::post("/internal/v1/events").json(event).repeatable()).await
+    }
+
+    /// Takes events that are due, once there are some or the wait is over.
+    /// `POST /internal/v1/events/take`
+    pub async fn events_take(&self, wanted: TakeEvents) -> Result<TakenEvents, Error> {
+        let call = Call::post("/internal/v1/events/take").json(&wanted);
+        self.ask(call.waits(wanted.wait_ms)).await
+    }
+
+    /// Keeps events that still run. `POST /internal/v1/events/keep`
+    pub async fn events_keep(&self, wanted: &KeepEvents) -> Result<(), Error> {
+        self.tell(Call::post("/internal/v1/events/keep").json(wanted).repeatable()).await
+    }
+
+    /// Tells what became of an event's run. `PUT /internal/v1/events/{event}/outcome`
+    pub async fn event_outcome(&self, id: EventId, outcome: &EventOutcome) -> Result<(), Error> {
+        self.tell(Call::put(format!("/internal/v1/events/{id}/outcome")).json(outcome)).await
+    }
+
     /// Has a certificate signed; the token is the proof. `POST /internal/v1/enrol`
     pub async fn enrol(&self, request: &Enrol) -> Result<Enrolled, Error> {
         self.ask(Call::post("/internal/v1/enrol").json(request)).await

@@ -85,7 +85,7 @@ const TOKEN: &str = r#"{"token":{"id":"token-00000000000000000000000000000001","
 
 fn wanted() -> CreateToken {
     let role = crate::accounts::Role::Reader;
-    CreateToken { label: "a".to_owned(), role, lifetime_ms: None }
+    CreateToken { label: "a".to_owned(), role, lifetime_ms: None, access_key: false }
 }
 
 #[tokio::test]

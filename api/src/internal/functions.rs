@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use types::{
-    AccountId, FunctionId, FunctionName, FunctionRuntime, HostId, Limits, Name, RevisionId,
+    AccountId, AliasName, EventId, FunctionId, FunctionName, FunctionRuntime, HostId, Limits, Name,
+    RevisionId,
 };
 
 use super::ObjectGrant;
@@ -102,6 +103,123 @@ pub struct FunctionRoute {
     pub name: FunctionName,
     /// By the version: `$LATEST`, or a number.
     pub versions: BTreeMap<String, VersionRoute>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<AliasName, AliasRoute>,
+    /// Most calls at one time, where its owner has set one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_max: Option<u32>,
+    /// Which other accounts may call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<Permission>,
+}
+
+/// An alias as a gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AliasRoute {
+    /// `$LATEST`, or a number.
+    pub version: String,
+    /// Another version, and its share of the calls in ten-thousandths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<(String, u32)>,
+    /// How long after a change what was before it may still answer, in milliseconds.
+    pub max_stale_ms: u64,
+}
+
+/// That others may call a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permission {
+    /// What names it: a version or alias; empty for the function without one.
+    pub qualifier: String,
+    /// The number of an account; `*` for every one.
+    pub account: String,
+}
+
+/// An event to be kept and run: `POST /internal/v1/events`. It is committed before the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewEvent {
+    pub id: EventId,
+    pub function: FunctionId,
+    /// A version or alias; empty for the latest.
+    pub qualifier: String,
+    /// JSON.
+    pub payload: String,
+}
+
+/// Asks for events that are due: `POST /internal/v1/events/take`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakeEvents {
+    /// At most so many.
+    pub limit: u32,
+    /// Waits so long for one, in milliseconds.
+    pub wait_ms: u64,
+}
+
+/// Events to be run now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenEvents {
+    pub events: Vec<TakenEvent>,
+}
+
+/// An event to be run now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenEvent {
+    pub id: EventId,
+    pub account: AccountId,
+    pub account_name: Name,
+    pub function: FunctionName,
+    pub qualifier: String,
+    pub payload: String,
+    /// Which run of it this is, from 1.
+    pub attempt: u32,
+}
+
+/// Keeps events that still run: `POST /internal/v1/events/keep`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeepEvents {
+    /// Each with the attempt that runs.
+    pub events: Vec<(EventId, u32)>,
+}
+
+/// How long an event is kept for whoever took it, in milliseconds; it is to be kept anew in time.
+pub const EVENT_LEASE_MS: u64 = 60_000;
+/// Largest event that nobody waits for, in bytes. Source: Lambda's limit of asynchronous calls.
+pub const EVENT_KEPT_BYTES_MAX: usize = 1024 * 1024;
+
+/// What became of a run: `PUT /internal/v1/events/{event}/outcome`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventOutcome {
+    pub attempt: u32,
+    #[serde(flatten)]
+    pub ended: EventEnded,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "ended")]
+pub enum EventEnded {
+    /// The function answered.
+    Answered {
+        /// The version that ran.
+        version: String,
+        payload: String,
+    },
+    /// The function failed.
+    Failed {
+        version: String,
+        /// Such as `Function.ValueError`.
+        error: String,
+        payload: String,
+    },
+    /// It did not get to run.
+    NotRun {
+        /// Whether there was too much to do, and no fault.
+        throttled: bool,
+        reason: String,
+    },
 }
 
 /// A version of a function as a gateway sees it.

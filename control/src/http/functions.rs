@@ -5,9 +5,12 @@ use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use api::functions::{CreateFunction, Function, PublishVersion, UpdateFunction};
+use api::functions::{
+    Alias, CreateAlias, CreateFunction, DeadEvent, Function, PublishVersion, UpdateAlias,
+    UpdateFunction,
+};
 use api::pages::{Page, PageQuery};
-use types::FunctionName;
+use types::{AliasName, EventId, FunctionName};
 
 use crate::Control;
 use crate::caller::Caller;
@@ -20,6 +23,10 @@ pub fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(list, create))
         .routes(routes!(fetch, update, remove))
         .routes(routes!(versions, publish))
+        .routes(routes!(aliases, create_alias))
+        .routes(routes!(update_alias, remove_alias))
+        .routes(routes!(dead_events))
+        .routes(routes!(redrive, forget))
 }
 
 /// Lists the account's functions.
@@ -104,4 +111,96 @@ async fn publish(
     Json(request): Json<PublishVersion>,
 ) -> Result<(StatusCode, Json<Function>), ApiError> {
     Ok((StatusCode::CREATED, Json(operations::publish(&control, &caller, &name, request).await?)))
+}
+
+/// Lists a function's aliases.
+#[utoipa::path(get, path = "/v1/functions/{name}/aliases", tag = "functions",
+    params(("name" = FunctionName, Path), PageQuery),
+    responses((status = 200, body = Page<Alias>)))]
+async fn aliases(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Alias>>, ApiError> {
+    Ok(Json(operations::aliases::list(&control, &caller, &name, &page).await?))
+}
+
+/// Makes an alias: a name of one or two versions, which may move.
+#[utoipa::path(post, path = "/v1/functions/{name}/aliases", tag = "functions",
+    params(("name" = FunctionName, Path)), request_body = CreateAlias,
+    responses((status = 201, body = Alias)))]
+async fn create_alias(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Json(request): Json<CreateAlias>,
+) -> Result<(StatusCode, Json<Alias>), ApiError> {
+    let made = operations::aliases::create(&control, &caller, &name, request).await?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Changes an alias; calls by it follow at once.
+#[utoipa::path(put, path = "/v1/functions/{name}/aliases/{alias}", tag = "functions",
+    params(("name" = FunctionName, Path), ("alias" = AliasName, Path)),
+    request_body = UpdateAlias, responses((status = 200, body = Alias)))]
+async fn update_alias(
+    State(control): State<Control>,
+    caller: Caller,
+    Path((name, alias)): Path<(FunctionName, AliasName)>,
+    Json(request): Json<UpdateAlias>,
+) -> Result<Json<Alias>, ApiError> {
+    Ok(Json(operations::aliases::update(&control, &caller, (&name, &alias), request).await?))
+}
+
+/// Removes an alias.
+#[utoipa::path(delete, path = "/v1/functions/{name}/aliases/{alias}", tag = "functions",
+    params(("name" = FunctionName, Path), ("alias" = AliasName, Path)),
+    responses((status = 204)))]
+async fn remove_alias(
+    State(control): State<Control>,
+    caller: Caller,
+    Path((name, alias)): Path<(FunctionName, AliasName)>,
+) -> Result<StatusCode, ApiError> {
+    operations::aliases::remove(&control, &caller, (&name, &alias)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists a function's events that were given up, with how each of their runs failed.
+#[utoipa::path(get, path = "/v1/functions/{name}/dead-events", tag = "functions",
+    params(("name" = FunctionName, Path), PageQuery),
+    responses((status = 200, body = Page<DeadEvent>)))]
+async fn dead_events(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<DeadEvent>>, ApiError> {
+    Ok(Json(operations::events::list_dead(&control, &caller, &name, &page).await?))
+}
+
+/// Has an event that was given up run again.
+#[utoipa::path(post, path = "/v1/functions/{name}/dead-events/{event}", tag = "functions",
+    params(("name" = FunctionName, Path), ("event" = EventId, Path)),
+    responses((status = 204)))]
+async fn redrive(
+    State(control): State<Control>,
+    caller: Caller,
+    Path((name, event)): Path<(FunctionName, EventId)>,
+) -> Result<StatusCode, ApiError> {
+    operations::events::redrive(&control, &caller, (&name, event)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets an event that was given up.
+#[utoipa::path(delete, path = "/v1/functions/{name}/dead-events/{event}", tag = "functions",
+    params(("name" = FunctionName, Path), ("event" = EventId, Path)),
+    responses((status = 204)))]
+async fn forget(
+    State(control): State<Control>,
+    caller: Caller,
+    Path((name, event)): Path<(FunctionName, EventId)>,
+) -> Result<StatusCode, ApiError> {
+    operations::events::forget(&control, &caller, (&name, event)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

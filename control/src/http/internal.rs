@@ -12,13 +12,15 @@ use futures::TryStreamExt as _;
 use http::StatusCode;
 
 use api::identity::{Process, Subject};
-use api::internal::functions::Revision;
+use api::internal::functions::{
+    EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents,
+};
 use api::internal::{
     Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
     Routes, UsageReport, Watch,
 };
 use api::listen::Peer;
-use types::{AccountId, HostId, InstanceId, RevisionId};
+use types::{AccountId, EventId, HostId, InstanceId, RevisionId};
 
 use crate::http::extract::{Json, Path, Query};
 use crate::http::problem::ApiError;
@@ -41,6 +43,10 @@ pub fn routes() -> Router<Control> {
         .route("/internal/v1/revisions/{revision}", get(revision))
         .route("/internal/v1/routes", get(watch_routes))
         .route("/internal/v1/usage", post(report_usage))
+        .route("/internal/v1/events", post(accept_event))
+        .route("/internal/v1/events/take", post(take_events))
+        .route("/internal/v1/events/keep", post(keep_events))
+        .route("/internal/v1/events/{event}/outcome", put(settle_event))
         .merge(output)
 }
 
@@ -200,5 +206,45 @@ async fn report_usage(
 ) -> Result<StatusCode, ApiError> {
     only_gateway(&control, &peer).await?;
     usage::record(&control, report).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn accept_event(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Json(event): Json<NewEvent>,
+) -> Result<StatusCode, ApiError> {
+    only_gateway(&control, &peer).await?;
+    functions::events::accept(&control, event).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn take_events(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Json(wanted): Json<TakeEvents>,
+) -> Result<Json<TakenEvents>, ApiError> {
+    only_gateway(&control, &peer).await?;
+    Ok(Json(functions::events::take(&control, wanted).await?))
+}
+
+async fn keep_events(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Json(wanted): Json<KeepEvents>,
+) -> Result<StatusCode, ApiError> {
+    only_gateway(&control, &peer).await?;
+    functions::events::keep(&control, wanted).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn settle_event(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<EventId>,
+    Json(outcome): Json<EventOutcome>,
+) -> Result<StatusCode, ApiError> {
+    only_gateway(&control, &peer).await?;
+    functions::events::outcome(&control, id, outcome).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,5 +1,6 @@
 //! Accounts: making, listing, and finding out who calls.
 
+use access::signature::{DayKey, Request, Signed};
 use access::tokens::Standing;
 use access::{Action, Credentials, Resource};
 use api::accounts::{Account, CreateAccount, CreatedAccount, Role, Whoami};
@@ -7,7 +8,9 @@ use api::pages::{Page, PageQuery};
 use store::accounts::{
     AccountRow, account_fetch, account_fetch_by_name, account_insert, accounts_list,
 };
-use store::tokens::{token_fetch, token_fetch_by_secret, token_insert};
+use store::tokens::{
+    TokenRow, token_fetch, token_fetch_by_access_key, token_fetch_by_secret, token_insert,
+};
 use types::{AccountId, Name};
 
 use crate::caller::Caller;
@@ -46,18 +49,59 @@ impl Control {
             }
             Err(error) => return Err(error.into()),
         };
-        let standing =
-            access::tokens::standing(token.expires_at_ms, token.revoked_at_ms, self.now_ms());
-        match standing {
-            _ if !credentials.may_be_of(account.name.as_str()) => {
+        if !credentials.may_be_of(account.name.as_str()) {
+            return Err(Error::Unauthenticated);
+        }
+        self.standing(&token, account.name)
+    }
+
+    /// Finds out who signed a request. `header` and `sent` are as [`Signed::check`] takes them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadSignature`], and as [`Control::authenticate`].
+    pub async fn authenticate_signed(
+        &self,
+        signed: &Signed,
+        request: &Request<'_>,
+        headers: (impl Fn(&str) -> Option<String>, &[&str]),
+    ) -> Result<Caller, Error> {
+        let name = signed.key.clone();
+        let found = self
+            .shared
+            .store
+            .read("authenticate", move |tx| {
+                let name = name.clone();
+                Box::pin(async move {
+                    let token = token_fetch_by_access_key(tx, &name).await?;
+                    let account = account_fetch(tx, token.account_id).await?;
+                    Ok::<_, store::Error>((token, account))
+                })
+            })
+            .await;
+        let (token, account) = match found {
+            Ok(found) => found,
+            Err(error) if error.kind() == types::ErrorKind::NotFound => {
                 return Err(Error::Unauthenticated);
             }
+            Err(error) => return Err(error.into()),
+        };
+        let key = token.access_key.as_ref().ok_or(Error::Unauthenticated)?;
+        let day_key = DayKey::of(&self.access_key_secret(key)?, &signed.day);
+        signed.check(&day_key, request, headers, self.now_ms()).map_err(Error::BadSignature)?;
+        self.standing(&token, account.name)
+    }
+
+    /// The caller that a token makes, while it may be used.
+    fn standing(&self, token: &TokenRow, account_name: Name) -> Result<Caller, Error> {
+        let now_ms = self.now_ms();
+        match access::tokens::standing(token.expires_at_ms, token.revoked_at_ms, now_ms) {
             Standing::Valid => {}
             Standing::Expired => return Err(Error::TokenExpired),
             Standing::Revoked => return Err(Error::Unauthenticated),
         }
         let role = token.role.parse().map_err(|error| Error::internal("unknown role", error))?;
-        Ok(Caller { token: token.id, account: account.id, account_name: account.name, role })
+        Ok(Caller { token: token.id, account: token.account_id, account_name, role })
     }
 }
 

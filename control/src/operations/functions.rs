@@ -1,5 +1,9 @@
 //! Functions: made, changed, versioned, removed. They are run by agents, when gateways ask.
 
+pub mod aliases;
+pub mod events;
+pub mod settings;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,17 +12,21 @@ use access::{Action, Kind, Resource};
 use api::functions::{CreateFunction, Function, LATEST, PublishVersion, UpdateFunction};
 use api::internal::functions::Revision;
 use api::pages::{Page, PageQuery};
+use store::functions::aliases::{AliasRow, alias_fetch, aliases_list};
 use store::functions::{
     FunctionRow, RevisionRow, function_change, function_delete, function_fetch,
-    function_fetch_by_name, function_insert, function_publish, functions_list, revision_fetch,
-    revisions_list_numbered,
+    function_fetch_by_name, function_insert, function_publish, functions_list, revision_delete,
+    revision_fetch, revision_fetch_numbered, revisions_list_numbered,
 };
-use types::{FunctionId, FunctionName, FunctionRuntime, Limits, RevisionId};
+use types::{
+    AliasName, Digest, FunctionId, FunctionName, FunctionRuntime, Limits, ObjectId, RevisionId,
+};
 
 use crate::caller::Caller;
 use crate::operations::instances::{found, grant_of};
 use crate::operations::items::from_json;
 use crate::operations::{objects, page, slice};
+use crate::packages::with_package;
 use crate::{Control, Error};
 
 const MEMORY_MIB: u32 = 128;
@@ -46,6 +54,39 @@ pub(crate) struct Spec {
     pub(crate) memory_mib: u32,
     pub(crate) timeout_ms: u64,
     pub(crate) environment: BTreeMap<String, String>,
+    /// Its package, as it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<Code>,
+    /// What foreign clients said that means nothing here, by its name there: they are told it as
+    /// they said it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) foreign: BTreeMap<String, serde_json::Value>,
+}
+
+/// A package, as it was sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Code {
+    pub(crate) bytes: u64,
+    pub(crate) sha256: Digest,
+}
+
+/// A version of a function, with what only foreign protocols tell of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    pub(crate) function: Function,
+    pub(crate) revision: RevisionId,
+    pub(crate) code: Option<Code>,
+    pub(crate) foreign: BTreeMap<String, serde_json::Value>,
+}
+
+/// A change of a function.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Change {
+    pub(crate) wanted: UpdateFunction,
+    pub(crate) runtime: Option<FunctionRuntime>,
+    /// Added to what was said, and in its place.
+    pub(crate) foreign: BTreeMap<String, serde_json::Value>,
 }
 
 /// The account's functions.
@@ -54,6 +95,16 @@ pub async fn list(
     caller: &Caller,
     query: &PageQuery,
 ) -> Result<Page<Function>, Error> {
+    let page = list_described(control, caller, query).await?;
+    Ok(Page { items: page.items.into_iter().map(|it| it.function).collect(), next: page.next })
+}
+
+/// The account's functions, with what only foreign protocols tell.
+pub(crate) async fn list_described(
+    control: &Control,
+    caller: &Caller,
+    query: &PageQuery,
+) -> Result<Page<Described>, Error> {
     control.authorize(caller, Action::FunctionsList, Resource::account(caller.account))?;
     let slice = slice::<FunctionName>(query)?;
     let (account, limit, after) = (caller.account, slice.limit, slice.after);
@@ -69,7 +120,7 @@ pub async fn list(
     for (row, latest) in rows {
         functions.push(shape(caller, &row, latest)?);
     }
-    Ok(page(functions, limit, |function| function.name.to_string(), |function| function))
+    Ok(page(functions, limit, |it| it.function.name.to_string(), |it| it))
 }
 
 /// Makes a function of a package of the account.
@@ -78,14 +129,26 @@ pub async fn create(
     caller: &Caller,
     request: CreateFunction,
 ) -> Result<Function, Error> {
+    Ok(create_described(control, caller, request, BTreeMap::new()).await?.function)
+}
+
+/// The same, with what a foreign client said.
+pub(crate) async fn create_described(
+    control: &Control,
+    caller: &Caller,
+    request: CreateFunction,
+    foreign: BTreeMap<String, serde_json::Value>,
+) -> Result<Described, Error> {
     control.authorize(caller, Action::FunctionsWrite, Resource::account(caller.account))?;
-    objects::own(control, caller, request.object).await?;
+    let code = package(control, caller, request.object).await?;
     let spec = Spec {
         runtime: request.runtime,
         handler: request.handler,
         memory_mib: request.memory_mib.unwrap_or(MEMORY_MIB),
         timeout_ms: request.timeout_ms.unwrap_or(TIMEOUT_MS),
         environment: request.environment,
+        code: Some(code),
+        foreign,
     };
     check(&spec, &request.description)?;
     let now_ms = control.now_ms();
@@ -130,8 +193,36 @@ pub async fn fetch(
     caller: &Caller,
     name: &FunctionName,
 ) -> Result<Function, Error> {
+    Ok(fetch_described(control, caller, name, "").await?.function)
+}
+
+/// A version of a function, by its number, by an alias, or the latest.
+pub(crate) async fn fetch_described(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+    qualifier: &str,
+) -> Result<Described, Error> {
     let (row, latest) = own(control, caller, name, Action::FunctionsRead).await?;
-    shape(caller, &row, latest)
+    if matches!(qualifier, "" | LATEST) {
+        return shape(caller, &row, latest);
+    }
+    let (id, wanted) = (row.id, qualifier.to_owned());
+    let read = control.shared.store.read("fetch a version of a function", move |tx| {
+        let wanted = wanted.clone();
+        Box::pin(async move {
+            let number = match wanted.parse::<AliasName>() {
+                Ok(alias) => alias_fetch(tx, id, &alias).await?.version,
+                Err(_) => Some(wanted.parse().unwrap_or(0)),
+            };
+            match number {
+                Some(number) => revision_fetch_numbered(tx, id, number).await.map(Some),
+                None => Ok(None),
+            }
+        })
+    });
+    let version = found(read.await, || format!("the function {name}:{qualifier}"))?;
+    shape(caller, &row, version.unwrap_or(latest))
 }
 
 /// Changes a function's code or configuration.
@@ -141,30 +232,41 @@ pub async fn update(
     name: &FunctionName,
     request: UpdateFunction,
 ) -> Result<Function, Error> {
+    let change = Change { wanted: request, ..Change::default() };
+    Ok(change_described(control, caller, name, change).await?.function)
+}
+
+/// The same, with what a foreign client said.
+pub(crate) async fn change_described(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+    change: Change,
+) -> Result<Described, Error> {
     let (row, latest) = own(control, caller, name, Action::FunctionsWrite).await?;
-    if let Some(object) = request.object {
-        objects::own(control, caller, object).await?;
+    let Change { wanted, runtime, foreign } = change;
+    let mut spec: Spec = from_json(&latest.spec)?;
+    if let Some(object) = wanted.object {
+        spec.code = Some(package(control, caller, object).await?);
     }
-    let before: Spec = from_json(&latest.spec)?;
-    let spec = Spec {
-        runtime: before.runtime,
-        handler: request.handler.unwrap_or(before.handler),
-        memory_mib: request.memory_mib.unwrap_or(before.memory_mib),
-        timeout_ms: request.timeout_ms.unwrap_or(before.timeout_ms),
-        environment: request.environment.unwrap_or(before.environment),
-    };
-    let description = request.description.unwrap_or(latest.description);
+    spec.runtime = runtime.unwrap_or(spec.runtime);
+    spec.handler = wanted.handler.unwrap_or(spec.handler);
+    spec.memory_mib = wanted.memory_mib.unwrap_or(spec.memory_mib);
+    spec.timeout_ms = wanted.timeout_ms.unwrap_or(spec.timeout_ms);
+    spec.environment = wanted.environment.unwrap_or(spec.environment);
+    spec.foreign.extend(foreign);
+    let description = wanted.description.unwrap_or(latest.description);
     check(&spec, &description)?;
     let next = RevisionRow {
         id: RevisionId::new(control.clock().uuid()),
         function_id: row.id,
         number: None,
-        object_id: request.object.unwrap_or(latest.object_id),
+        object_id: wanted.object.unwrap_or(latest.object_id),
         spec: stored(&spec)?,
         description,
         created_at_ms: control.now_ms(),
     };
-    let (id, generation) = (row.id, request.generation);
+    let (id, generation) = (row.id, wanted.generation);
     let changed = control
         .shared
         .store
@@ -173,8 +275,8 @@ pub async fn update(
             Box::pin(async move { function_change(tx, id, generation, &next).await })
         })
         .await;
-    guard(changed, name)?;
-    fetch(control, caller, name).await
+    let generation = guard(changed, name)?;
+    shape(caller, &FunctionRow { latest: next.id, generation, ..row }, next)
 }
 
 /// Makes a numbered version of what is the latest.
@@ -184,7 +286,32 @@ pub async fn publish(
     name: &FunctionName,
     request: PublishVersion,
 ) -> Result<Function, Error> {
+    Ok(publish_described(control, caller, name, (request, false)).await?.function)
+}
+
+/// The same; where it is asked to be made `once`, and the newest version is what is the latest,
+/// that one is given.
+pub(crate) async fn publish_described(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+    (request, once): (PublishVersion, bool),
+) -> Result<Described, Error> {
     let (row, latest) = own(control, caller, name, Action::FunctionsWrite).await?;
+    if once && row.versions > 0 {
+        let (id, number) = (row.id, row.versions);
+        let read = control.shared.store.read("fetch a version of a function", move |tx| {
+            Box::pin(revision_fetch_numbered(tx, id, number))
+        });
+        match read.await {
+            Ok(newest) if newest.object_id == latest.object_id && newest.spec == latest.spec => {
+                return shape(caller, &row, newest);
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == types::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     let description = request.description.unwrap_or_else(|| latest.description.clone());
     check(&from_json(&latest.spec)?, &description)?;
     let version = RevisionRow {
@@ -214,6 +341,17 @@ pub async fn versions(
     name: &FunctionName,
     query: &PageQuery,
 ) -> Result<Page<Function>, Error> {
+    let page = versions_described(control, caller, name, query).await?;
+    Ok(Page { items: page.items.into_iter().map(|it| it.function).collect(), next: page.next })
+}
+
+/// The same, with what only foreign protocols tell.
+pub(crate) async fn versions_described(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+    query: &PageQuery,
+) -> Result<Page<Described>, Error> {
     let (row, _) = own(control, caller, name, Action::FunctionsRead).await?;
     let slice = slice::<u32>(query)?;
     let (id, limit, after) = (row.id, slice.limit, slice.after.unwrap_or(0));
@@ -224,7 +362,7 @@ pub async fn versions(
     for version in read.await? {
         versions.push(shape(caller, &row, version)?);
     }
-    Ok(page(versions, limit, |version| version.version.clone(), |version| version))
+    Ok(page(versions, limit, |it| it.function.version.clone(), |it| it))
 }
 
 /// Removes a function and its versions.
@@ -234,6 +372,54 @@ pub async fn remove(control: &Control, caller: &Caller, name: &FunctionName) -> 
     let removed =
         control.shared.store.transact("delete a function", |tx| Box::pin(function_delete(tx, id)));
     Ok(removed.await?)
+}
+
+/// Removes a numbered version, where no alias names it.
+pub(crate) async fn remove_version(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+    number: u32,
+) -> Result<(), Error> {
+    let (row, _) = own(control, caller, name, Action::FunctionsDelete).await?;
+    let id = row.id;
+    let removed = control.shared.store.transact("delete a version of a function", |tx| {
+        Box::pin(async move {
+            let named = aliases_list(tx, id, None, u32::MAX >> 1).await?;
+            let names = |alias: &&AliasRow| {
+                alias.version == Some(number) || alias.other.is_some_and(|(it, _)| it == number)
+            };
+            if let Some(alias) = named.iter().find(names) {
+                return Ok(Some(alias.name.clone()));
+            }
+            let version = revision_fetch_numbered(tx, id, number).await?;
+            revision_delete(tx, &version).await?;
+            Ok::<_, store::Error>(None)
+        })
+    });
+    match found(removed.await, || format!("the function {name}:{number}"))? {
+        None => Ok(()),
+        Some(alias) => Err(Error::Conflict {
+            code: "in_use",
+            message: format!("the alias {alias} names version {number}: move it first"),
+        }),
+    }
+}
+
+/// Sees that a package of the account can be unpacked.
+async fn package(control: &Control, caller: &Caller, id: ObjectId) -> Result<Code, Error> {
+    let row = objects::own(control, caller, id).await?;
+    let reader = control.open_object(&row).await?;
+    let checked = with_package(reader, |open| {
+        formats::archive::check_any(open(), &formats::archive::Limits::default())
+    });
+    match checked.await? {
+        Ok(_) => Ok(Code { bytes: row.bytes, sha256: row.sha256 }),
+        Err(error) if error.kind() == types::ErrorKind::Internal => {
+            Err(Error::internal("could not read a package", error))
+        }
+        Err(error) => Err(Error::Invalid { code: error.code(), message: error.to_string() }),
+    }
 }
 
 /// What an agent runs for a revision, with the key of its package.
@@ -326,10 +512,10 @@ fn check(spec: &Spec, description: &str) -> Result<(), Error> {
     let handler = &spec.handler;
     let plain =
         handler.len() <= HANDLER_BYTES_MAX && handler.bytes().all(|it| it.is_ascii_graphic());
-    let python = spec.runtime == FunctionRuntime::Python3;
-    if !plain || (python && !handler.contains('.')) {
+    let named = spec.runtime != FunctionRuntime::Provided;
+    if !plain || (named && !handler.contains('.')) {
         let message =
-            "the handler is at most 128 letters without blanks; for Python, module.function";
+            "the handler is at most 128 letters without blanks: module.function, but for provided";
         return Err(Error::invalid(message.to_owned()));
     }
     if description.len() > DESCRIPTION_BYTES_MAX {
@@ -357,9 +543,9 @@ fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), Error
     Ok(())
 }
 
-fn shape(caller: &Caller, row: &FunctionRow, revision: RevisionRow) -> Result<Function, Error> {
+fn shape(caller: &Caller, row: &FunctionRow, revision: RevisionRow) -> Result<Described, Error> {
     let spec: Spec = from_json(&revision.spec)?;
-    Ok(Function {
+    let function = Function {
         id: row.id,
         account: caller.account_name.clone(),
         name: row.name.clone(),
@@ -373,5 +559,7 @@ fn shape(caller: &Caller, row: &FunctionRow, revision: RevisionRow) -> Result<Fu
         description: revision.description,
         generation: row.generation,
         created_at_ms: revision.created_at_ms,
-    })
+    };
+    let (code, foreign) = (spec.code, spec.foreign);
+    Ok(Described { function, revision: revision.id, code, foreign })
 }

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use api::internal::functions::{FunctionHost, FunctionRoute, VersionRoute};
-use api::internal::{Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
+use access::signature::{DayKey, days};
+use api::functions::LATEST;
+use api::internal::functions::{AliasRoute, FunctionHost, FunctionRoute, VersionRoute};
+use api::internal::{AccessKey, Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
 use store::Topic;
 use store::accounts::accounts_names;
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
+use store::functions::aliases::{AliasRow, aliases_list_all};
+use store::functions::settings::{SettingRow, settings_list_all};
 use store::functions::{FunctionRow, RevisionRow, functions_list_callable};
 use store::hosts::{HostRow, hosts_list};
 use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
-use store::tokens::tokens_list_live;
-use types::AccountId;
+use store::tokens::{AccessKeyRow, tokens_list_live};
+use types::{AccountId, AliasName};
 
 use crate::caller::role_of;
+use crate::operations::functions::settings::{concurrency_of, permissions_of};
 use crate::operations::functions::{Spec, version_of};
 use crate::operations::items::from_json;
 use crate::operations::stages::ResolvedStage;
@@ -26,7 +31,7 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
     let wait_ms = watch.wait_ms.min(api::internal::WATCH_WAIT_MS_MAX);
     store.feed_wait(Topic::Routes, watch.after, wait_ms).await?;
     let now_ms = control.now_ms();
-    let (generation, tokens, endpoints, instances, hosts, functions, names) = store
+    let (generation, tokens, endpoints, instances, hosts, functions, named, names) = store
         .read("read routes", |tx| {
             Box::pin(async move {
                 let generation = store::feeds::feed_fetch(tx, Topic::Routes).await?;
@@ -35,12 +40,14 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
                 let instances = instances_list_live(tx).await?;
                 let hosts = hosts_list(tx).await?;
                 let functions = functions_list_callable(tx).await?;
+                let named = (aliases_list_all(tx).await?, settings_list_all(tx).await?);
                 let owners = endpoints.iter().map(|endpoint| endpoint.account_id);
                 let owners: Vec<AccountId> =
                     owners.chain(functions.iter().map(|(row, _)| row.account_id)).collect();
                 let names = accounts_names(tx, &owners).await?;
-                let read = (generation, tokens, endpoints, instances, hosts, functions, names);
-                Ok::<_, store::Error>(read)
+                Ok::<_, store::Error>((
+                    generation, tokens, endpoints, instances, hosts, functions, named, names,
+                ))
             })
         })
         .await?;
@@ -52,6 +59,7 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
             account_name: live.account_name,
             role: role_of(live.token.role.parse().ok()?),
             expires_at_ms: live.token.expires_at_ms,
+            access_key: live.token.access_key.as_ref().and_then(|key| access_key(control, key)),
         })
     });
     let mut routes = Vec::new();
@@ -64,20 +72,41 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         }
         routes.push(route);
     }
+    let (mut aliases, settings) = named;
     let mut called = Vec::new();
     for (function, revisions) in functions {
         let Some(name) = names.get(&function.account_id) else { continue };
-        called.push(function_route(function, name.clone(), &revisions)?);
+        let around = (aliases.remove(&function.id), settings.get(&function.id));
+        let around = (around.0.unwrap_or_default(), around.1.map_or(&[][..], Vec::as_slice));
+        called.push(function_route(function, name.clone(), &revisions, around)?);
     }
     let hosts = hosts.into_iter().filter_map(function_host).collect();
     let principals = principals.collect();
     Ok(Routes { generation, principals, endpoints: routes, functions: called, hosts })
 }
 
+/// An access key with the keys of the days around now. One that cannot be opened is left out, and
+/// told of: others' calls go on.
+fn access_key(control: &Control, key: &AccessKeyRow) -> Option<AccessKey> {
+    let secret = control.access_key_secret(key);
+    let secret = secret.inspect_err(|error| {
+        let cause = crate::error::chain(error);
+        tracing::error!(access_key = key.name, cause, "an access key cannot be opened");
+    });
+    let secret = secret.ok()?;
+    let day_key = |day: String| {
+        let key = hex::encode(DayKey::of(&secret, &day).0);
+        (day, key)
+    };
+    let day_keys = days(control.now_ms()).into_iter().map(day_key).collect();
+    Some(AccessKey { name: key.name.clone(), day_keys })
+}
+
 fn function_route(
     function: FunctionRow,
     account_name: types::Name,
     revisions: &[RevisionRow],
+    (aliases, settings): (Vec<AliasRow>, &[SettingRow]),
 ) -> Result<FunctionRoute, Error> {
     let mut versions = BTreeMap::new();
     for revision in revisions {
@@ -91,7 +120,19 @@ fn function_route(
         account_name,
         name: function.name,
         versions,
+        aliases: aliases.into_iter().map(alias_route).collect(),
+        concurrency_max: concurrency_of(settings)?,
+        permissions: permissions_of(settings)?,
     })
+}
+
+fn alias_route(row: AliasRow) -> (AliasName, AliasRoute) {
+    let route = AliasRoute {
+        version: row.version.map_or_else(|| LATEST.to_owned(), |number| number.to_string()),
+        other: row.other.map(|(number, share)| (number.to_string(), share)),
+        max_stale_ms: row.max_stale_ms,
+    };
+    (row.name, route)
 }
 
 /// A host, where it has said how it is asked to run functions.

@@ -1,9 +1,10 @@
 //! Tokens: made, listed and revoked by owners.
 
+use access::signature::AccessKey;
 use access::{Action, Kind, Resource};
 use api::accounts::{CreateToken, CreatedToken, Role, Token};
 use api::pages::{Page, PageQuery};
-use store::tokens::{TokenRow, token_insert, token_revoke, tokens_list};
+use store::tokens::{AccessKeyRow, TokenRow, token_insert, token_revoke, tokens_list};
 use types::{AccountId, TokenId};
 
 use crate::caller::{Caller, role_of, word_of};
@@ -19,6 +20,7 @@ const LIFETIME_MS_MAX: u64 = 100 * 366 * 86_400_000;
 pub(crate) struct NewToken {
     pub(crate) row: TokenRow,
     secret: access::tokens::Secret,
+    access_key: Option<AccessKey>,
 }
 
 impl NewToken {
@@ -40,13 +42,28 @@ impl NewToken {
             created_at_ms: now_ms,
             expires_at_ms: lifetime_ms.map(|ms| now_ms.saturating_add(ms)),
             revoked_at_ms: None,
+            access_key: None,
         };
-        Self { row, secret }
+        Self { row, secret, access_key: None }
+    }
+
+    /// The same with an access key, whose secret is sealed.
+    fn with_access_key(mut self, control: &Control) -> Self {
+        let key = AccessKey::generate();
+        let sealed = control.shared.vault.seal(&seal_context(&key.id), key.reveal().as_bytes());
+        let sealed_secret = hex::encode(sealed);
+        self.row.access_key = Some(AccessKeyRow { name: key.id.clone(), sealed_secret });
+        self.access_key = Some(key);
+        self
     }
 
     /// What the maker sees, once.
     pub(crate) fn shown(self) -> CreatedToken {
-        CreatedToken { token: shape(self.row), secret: self.secret.reveal().to_owned() }
+        CreatedToken {
+            token: shape(self.row),
+            secret: self.secret.reveal().to_owned(),
+            secret_access_key: self.access_key.map(|key| key.reveal().to_owned()),
+        }
     }
 }
 
@@ -88,6 +105,7 @@ pub async fn create(
     }
     let lifetime_ms = request.lifetime_ms.filter(|ms| *ms <= LIFETIME_MS_MAX);
     let new = NewToken::make(control, caller.account, &request.label, request.role, lifetime_ms);
+    let new = if request.access_key { new.with_access_key(control) } else { new };
     control
         .shared
         .store
@@ -125,5 +143,22 @@ pub(crate) fn shape(row: TokenRow) -> Token {
         created_at_ms: row.created_at_ms,
         expires_at_ms: row.expires_at_ms,
         revoked_at_ms: row.revoked_at_ms,
+        access_key: row.access_key.map(|key| key.name),
+    }
+}
+
+/// What an access key's secret is sealed for.
+pub(crate) fn seal_context(name: &str) -> String {
+    format!("access-key:{name}")
+}
+
+impl Control {
+    /// The secret of an access key.
+    pub(crate) fn access_key_secret(&self, key: &AccessKeyRow) -> Result<String, Error> {
+        let broken = |error| Error::internal("could not read an access key", error);
+        let sealed = hex::decode(&key.sealed_secret).map_err(broken)?;
+        let opened = self.shared.vault.open(&seal_context(&key.name), &sealed);
+        let text = String::from_utf8(opened.map_err(Error::Objects)?);
+        text.map_err(|error| Error::internal("could not read an access key", error))
     }
 }

@@ -13,9 +13,11 @@ use store::accounts::{
 };
 use store::objects::{object_reseal, objects_list_sealed_before};
 use store::settings::{setting_find, setting_store};
+use store::tokens::{token_reseal, tokens_list_keyed};
 use types::AccountId;
 use workflow::reconciler::{Reconciler, Status};
 
+use crate::operations::tokens::seal_context;
 use crate::setup::SECRETS;
 use crate::{Control, Error};
 
@@ -40,6 +42,7 @@ impl Keys {
     async fn close(&self) -> Result<Status, Error> {
         let mut status = Status::default();
         status.steps_done += self.control.reseal_own_secrets().await?;
+        status.steps_done += self.control.reseal_access_keys().await?;
         let mut after: Option<AccountId> = None;
         loop {
             let accounts = self
@@ -131,6 +134,38 @@ impl Control {
             steps += 1;
         }
         Ok(steps)
+    }
+
+    /// Seals the secrets of access keys under the master key in use; says how many were not.
+    async fn reseal_access_keys(&self) -> Result<u64, Error> {
+        let (mut steps, mut after) = (0, None);
+        loop {
+            let list = self
+                .shared
+                .store
+                .read("list access keys", |tx| Box::pin(tokens_list_keyed(tx, after, BATCH)));
+            let rows = list.await?;
+            after = rows.last().map(|row| row.id);
+            let count = rows.len();
+            for row in rows {
+                let Some(key) = row.access_key else { continue };
+                let sealed = hex::decode(&key.sealed_secret)
+                    .map_err(|error| Error::internal("could not read an access key", error))?;
+                let fresh = self.shared.vault.reseal(&seal_context(&key.name), &sealed);
+                let Some(fresh) = fresh.map_err(Error::Objects)?.map(hex::encode) else { continue };
+                let before = key.sealed_secret;
+                self.shared
+                    .store
+                    .transact("reseal an access key", |tx| {
+                        Box::pin(token_reseal(tx, row.id, (&before, &fresh)))
+                    })
+                    .await?;
+                steps += 1;
+            }
+            if count < BATCH as usize {
+                return Ok(steps);
+            }
+        }
     }
 
     /// Seals an account's secrets under the master key in use; says how many were not.

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use store::Topic;
 use store::enrolments::enrolments_trim;
 use store::feeds::changes_trim;
+use store::functions::events::events_trim;
 use store::functions::revisions_trim;
 use store::idempotency::idempotency_trim;
 use store::instances::instances_prune;
@@ -23,6 +24,9 @@ const ENDED_MS: u64 = 7 * DAY_MS;
 /// How long a replaced revision of a function can still be fetched: gateways and agents that have
 /// not heard of the next one yet run it.
 const REPLACED_MS: u64 = DAY_MS;
+/// How long an event that was given up can be looked at and run again. Source: what queues of AWS
+/// keep at most.
+const DEAD_MS: u64 = 14 * DAY_MS;
 /// Changes of items that a follower may be behind; beyond it takes a snapshot.
 const CHANGES_KEPT: u32 = 10_000;
 
@@ -51,6 +55,7 @@ impl Trimming {
                     rows += instances_prune(tx, ended_ms).await?;
                     rows += sagas_prune(tx, ended_ms).await?;
                     rows += revisions_trim(tx, now_ms.saturating_sub(REPLACED_MS)).await?;
+                    rows += events_trim(tx, now_ms.saturating_sub(DEAD_MS)).await?;
                     rows += usage_trim(tx, ended_ms).await?;
                     rows += enrolments_trim(tx, ended_ms).await?;
                     rows += changes_trim(tx, Topic::Items, CHANGES_KEPT).await?;

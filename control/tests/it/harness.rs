@@ -143,7 +143,8 @@ impl House {
             Role::Owner => api::accounts::Role::Owner,
             Role::Operator => api::accounts::Role::Operator,
         };
-        let wanted = CreateToken { label: "test".to_owned(), role, lifetime_ms: None };
+        let wanted =
+            CreateToken { label: "test".to_owned(), role, lifetime_ms: None, access_key: false };
         let made = tokens::create(&self.control, owner, wanted).await.unwrap();
         let caller = authenticate(&self.control, &made.secret).await;
         Member { caller, secret: made.secret }

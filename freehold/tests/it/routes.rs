@@ -94,7 +94,8 @@ impl Things {
         };
         owner.client.function_create(&function).await.unwrap();
         let label = "hush-token".to_owned();
-        let wanted = CreateToken { label, role: Role::Reader, lifetime_ms: None };
+        let wanted =
+            CreateToken { label, role: Role::Reader, lifetime_ms: None, access_key: false };
         let token = owner.client.token_create(&wanted).await.unwrap();
         let mut body = Vec::new();
         let chunk = api::chunks::name(b"hush, a chunk");

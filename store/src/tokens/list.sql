@@ -1,4 +1,5 @@
-SELECT id, account_id, label, role, secret_sha256, created_at_ms, expires_at_ms, revoked_at_ms
+SELECT id, account_id, label, role, secret_sha256, created_at_ms, expires_at_ms, revoked_at_ms,
+    access_key, sealed_secret
 FROM tokens
 WHERE account_id = $1 AND id > $2
 ORDER BY id

@@ -103,6 +103,7 @@ async fn tokens_come_and_go(house: House) {
         created_at_ms: 10,
         expires_at_ms,
         revoked_at_ms: None,
+        access_key: None,
     };
     let (first, second) = (token(1, None), token(2, Some(50)));
     write!(house.store, token_insert(&first)).unwrap();

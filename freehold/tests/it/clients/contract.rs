@@ -40,8 +40,12 @@ async fn contract_is_kept_towards_the_operator() {
 async fn contract_is_kept_towards_a_developer_and_a_revoked_token() {
     let Some(world) = World::new().await else { return };
     let client = &world.maker.client;
-    let wanted =
-        |label: &str, role| CreateToken { label: label.to_owned(), role, lifetime_ms: None };
+    let wanted = |label: &str, role| CreateToken {
+        label: label.to_owned(),
+        role,
+        lifetime_ms: None,
+        access_key: false,
+    };
     let developer = client.token_create(&wanted("developer", Role::Developer)).await.unwrap();
     world.hold(&developer.secret, &["--exclude-path", REVOKE]).await;
     let owner = client.token_create(&wanted("owner", Role::Owner)).await.unwrap();

@@ -1,0 +1,447 @@
+//! Events: calls that nobody waits for. They are committed before their caller is answered, run by
+//! gateways, tried again, and at last given to a destination or kept as dead.
+//!
+//! Always true: an event that was accepted is run, or its end can be seen; `policy::retry` decides
+//! what becomes of one that failed; events that come together are committed together.
+
+use std::time::Duration;
+
+use access::Action;
+use api::functions::{DeadEvent, EventFailure};
+use api::internal::functions::{
+    EVENT_KEPT_BYTES_MAX, EVENT_LEASE_MS, EventEnded, EventOutcome, KeepEvents, NewEvent,
+    TakeEvents, TakenEvent, TakenEvents,
+};
+use api::pages::{Page, PageQuery};
+use policy::retry::{Condition, Failure, Outcome, Tries, next};
+use serde_json::{Value, json};
+use store::accounts::account_fetch;
+use store::functions::events::{
+    EventRow, EventState, event_fetch, event_finish, event_forget, event_insert, event_put_back,
+    event_redrive, event_renew, events_list_dead, events_next_due, events_take,
+};
+use store::functions::settings::{SettingKind, settings_list};
+use store::functions::{FunctionRow, function_fetch, function_fetch_by_name};
+use store::{Topic, Tx};
+use tokio::sync::oneshot;
+use types::functions::function_arn;
+use types::{ErrorKind, EventId, FunctionName, FunctionReference};
+
+use super::own;
+use super::settings::{Events, find};
+use crate::caller::Caller;
+use crate::operations::instances::found;
+use crate::operations::items::from_json;
+use crate::operations::{page, slice};
+use crate::{Control, Error};
+
+/// Most events of one answer.
+const TAKEN_MAX: u32 = 64;
+/// What is kept of a failure's words.
+const MESSAGE_BYTES_MAX: usize = 2_048;
+/// Failures that are kept of an event, the last ones.
+const HISTORY_MAX: usize = 100;
+/// Most events of one commit.
+const COMMIT_MAX: usize = 256;
+
+/// Events on their way in: whoever finds nobody committing commits all that are here.
+#[derive(Default)]
+pub(crate) struct Intake {
+    waiting: parking_lot::Mutex<Vec<(EventRow, oneshot::Sender<bool>)>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Keeps an event, to be run soon. Keeping it again changes nothing.
+pub async fn accept(control: &Control, event: NewEvent) -> Result<(), Error> {
+    if event.payload.len() > EVENT_KEPT_BYTES_MAX {
+        let limit = format!("{EVENT_KEPT_BYTES_MAX} bytes");
+        return Err(Error::TooLarge { what: "an event that nobody waits for", limit });
+    }
+    let now_ms = control.now_ms();
+    let row = EventRow {
+        id: event.id,
+        function_id: event.function,
+        qualifier: event.qualifier,
+        payload: event.payload,
+        state: EventState::Waiting,
+        attempts: 0,
+        failures: 0,
+        due_at_ms: now_ms,
+        accepted_at_ms: now_ms,
+        history: json!([]),
+    };
+    let (sender, told) = oneshot::channel();
+    let intake = &control.shared.intake;
+    intake.waiting.lock().push((row, sender));
+    let turn = intake.turn.lock().await;
+    let batch: Vec<_> = {
+        let mut waiting = intake.waiting.lock();
+        let count = waiting.len().min(COMMIT_MAX);
+        waiting.drain(..count).collect()
+    };
+    if !batch.is_empty() {
+        commit(control, batch).await?;
+    }
+    drop(turn);
+    // Where it was committed by another, that one has told; where that one failed, it has not.
+    match told.await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::NotFound { what: "the function".to_owned() }),
+        Err(_) => Err(Error::internal("an event was not committed: send it again", Lost)),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the commit that it was part of failed")]
+struct Lost;
+
+async fn commit(
+    control: &Control,
+    batch: Vec<(EventRow, oneshot::Sender<bool>)>,
+) -> Result<(), Error> {
+    let (rows, senders): (Vec<EventRow>, Vec<_>) = batch.into_iter().unzip();
+    let stored = control.shared.store.transact("accept events", |tx| {
+        let rows = &rows;
+        Box::pin(async move {
+            let mut there = Vec::new();
+            for row in rows {
+                there.push(event_insert(tx, row).await?);
+            }
+            Ok::<_, store::Error>(there)
+        })
+    });
+    for (sender, there) in senders.into_iter().zip(stored.await?) {
+        // Whoever waited may be gone; the event is kept all the same.
+        let _ = sender.send(there);
+    }
+    Ok(())
+}
+
+/// Takes events that are due, once there are some or the wait is over.
+pub async fn take(control: &Control, wanted: TakeEvents) -> Result<TakenEvents, Error> {
+    let wait_ms = wanted.wait_ms.min(api::internal::WATCH_WAIT_MS_MAX);
+    let until_ms = control.now_ms().saturating_add(wait_ms);
+    loop {
+        let seen = control.shared.store.feed_read(Topic::Events).await?;
+        let (events, due_ms) = take_now(control, wanted.limit.min(TAKEN_MAX)).await?;
+        let now_ms = control.now_ms();
+        if !events.is_empty() || now_ms >= until_ms {
+            return Ok(TakenEvents { events });
+        }
+        let due_ms = due_ms.unwrap_or(u64::MAX).min(until_ms);
+        let pause_ms = due_ms.saturating_sub(now_ms).max(1);
+        let heard = control.shared.store.feed_wait(Topic::Events, seen, pause_ms);
+        let limit = Duration::from_millis(pause_ms);
+        if let Ok(heard) = tokio::time::timeout(limit, heard).await {
+            heard?;
+        }
+    }
+}
+
+/// Takes what is due, and tells when the next is.
+async fn take_now(control: &Control, limit: u32) -> Result<(Vec<TakenEvent>, Option<u64>), Error> {
+    let now_ms = control.now_ms();
+    let due =
+        control.shared.store.read("see when an event is due", |tx| Box::pin(events_next_due(tx)));
+    let due_ms = due.await?;
+    if due_ms.is_none_or(|due_ms| due_ms > now_ms) {
+        return Ok((Vec::new(), due_ms));
+    }
+    let times = (now_ms, now_ms.saturating_add(EVENT_LEASE_MS));
+    let taken = control.shared.store.transact("take events", |tx| {
+        Box::pin(async move {
+            let mut taken = Vec::new();
+            for row in events_take(tx, times, limit).await? {
+                let function = function_fetch(tx, row.function_id).await?;
+                let account = account_fetch(tx, function.account_id).await?;
+                taken.push(TakenEvent {
+                    id: row.id,
+                    account: account.id,
+                    account_name: account.name,
+                    function: function.name,
+                    qualifier: row.qualifier,
+                    payload: row.payload,
+                    attempt: row.attempts,
+                });
+            }
+            Ok::<_, store::Error>(taken)
+        })
+    });
+    Ok((taken.await?, Some(now_ms)))
+}
+
+/// Keeps events for whoever runs them.
+pub async fn keep(control: &Control, wanted: KeepEvents) -> Result<(), Error> {
+    let lost_at_ms = control.now_ms().saturating_add(EVENT_LEASE_MS);
+    let kept = control.shared.store.transact("keep events", |tx| {
+        let events = &wanted.events;
+        Box::pin(async move {
+            for &event in events {
+                event_renew(tx, event, lost_at_ms).await?;
+            }
+            Ok::<_, store::Error>(())
+        })
+    });
+    Ok(kept.await?)
+}
+
+/// Settles what becomes of an event after a run. Whoever no longer has it changes nothing.
+pub async fn outcome(control: &Control, id: EventId, outcome: EventOutcome) -> Result<(), Error> {
+    let now_ms = control.now_ms();
+    let read = control.shared.store.read("fetch an event", |tx| {
+        Box::pin(async move {
+            let row = event_fetch(tx, id).await?;
+            let function = function_fetch(tx, row.function_id).await?;
+            let settings = settings_list(tx, function.id).await?;
+            Ok::<_, store::Error>((row, function, settings))
+        })
+    });
+    let (row, function, settings) = match read.await {
+        Ok(read) => read,
+        // It was finished, or its function removed meanwhile.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if row.state != EventState::Running || row.attempts != outcome.attempt {
+        return Ok(());
+    }
+    let own: Option<Events> = find(&settings, SettingKind::Events, &row.qualifier)?;
+    let settings = match own {
+        Some(settings) => settings,
+        None => find(&settings, SettingKind::Events, "")?.unwrap_or_default(),
+    };
+    let next = settle(row, &function, &settings, (outcome.ended, now_ms))?;
+    let fresh = EventId::new(control.clock().uuid());
+    let settled = control.shared.store.transact("settle an event", |tx| {
+        let (next, function) = (&next, &function);
+        Box::pin(async move {
+            let mine = match &next.kept {
+                Some(row) => event_put_back(tx, row).await?,
+                None => event_finish(tx, id, outcome.attempt).await?,
+            };
+            if mine && let Some((destination, record)) = &next.told {
+                deliver(tx, (fresh, function), (destination, record), now_ms).await?;
+            }
+            Ok::<_, store::Error>(())
+        })
+    });
+    Ok(settled.await?)
+}
+
+/// What becomes of an event.
+struct Next {
+    /// The event as it stays; none where it is over.
+    kept: Option<EventRow>,
+    /// A function that is told, and what.
+    told: Option<(String, Value)>,
+}
+
+fn settle(
+    row: EventRow,
+    function: &FunctionRow,
+    settings: &Events,
+    (ended, now_ms): (EventEnded, u64),
+) -> Result<Next, Error> {
+    let mut history: Vec<EventFailure> = from_json(&row.history)?;
+    let (why, failure) = match ended {
+        EventEnded::Answered { version, payload } => {
+            let told = settings.on_success.clone().map(|destination| {
+                let ran = Ran { condition: "Success", version: &version, error: None };
+                (destination, record(&row, function, &ran, (&payload, now_ms)))
+            });
+            return Ok(Next { kept: None, told });
+        }
+        EventEnded::Failed { version, error, payload } => (
+            Failure::Function,
+            EventFailure { at_ms: now_ms, error, message: cut(payload), version: Some(version) },
+        ),
+        EventEnded::NotRun { throttled, reason } => {
+            let (why, error) = match throttled {
+                true => (Failure::Throttled, "Throttled"),
+                false => (Failure::Host, "Fault"),
+            };
+            let error = error.to_owned();
+            (why, EventFailure { at_ms: now_ms, error, message: cut(reason), version: None })
+        }
+    };
+    let last = failure.clone();
+    history.push(failure);
+    let missed = history.iter().rev().take_while(|it| it.version.is_none()).count();
+    let failed = row.failures + u32::from(why == Failure::Function);
+    let tries = Tries {
+        age_ms: now_ms.saturating_sub(row.accepted_at_ms),
+        failed,
+        missed: u32::try_from(missed).unwrap_or(u32::MAX),
+    };
+    let seed = u64::try_from(row.id.uuid().as_u128() & u128::from(u64::MAX)).unwrap_or_default();
+    let decided = next(why, &tries, &settings.policy()?, seed);
+    let from = history.len().saturating_sub(HISTORY_MAX);
+    let history = serde_json::to_value(&history[from..]);
+    let history = history.map_err(|error| Error::internal("could not write an event", error))?;
+    let kept = |state, due_at_ms| EventRow {
+        state,
+        failures: failed,
+        due_at_ms,
+        history: history.clone(),
+        ..row.clone()
+    };
+    match (decided, &settings.on_failure) {
+        (Outcome::Again { after_ms }, _) => {
+            let row = kept(EventState::Waiting, now_ms.saturating_add(after_ms));
+            Ok(Next { kept: Some(row), told: None })
+        }
+        (Outcome::GiveUp(condition), Some(destination)) => {
+            let version = last.version.as_deref().unwrap_or_default();
+            let ran = Ran { condition: word(condition), version, error: Some(&last.error) };
+            let record = record(&row, function, &ran, (&last.message, now_ms));
+            Ok(Next { kept: None, told: Some((destination.clone(), record)) })
+        }
+        (Outcome::GiveUp(_), None) => {
+            Ok(Next { kept: Some(kept(EventState::Dead, now_ms)), told: None })
+        }
+    }
+}
+
+const fn word(condition: Condition) -> &'static str {
+    match condition {
+        Condition::RetriesExhausted => "RetriesExhausted",
+        Condition::EventAgeExceeded => "EventAgeExceeded",
+    }
+}
+
+/// How the last run ended, for a record.
+struct Ran<'a> {
+    condition: &'a str,
+    version: &'a str,
+    error: Option<&'a str>,
+}
+
+/// What a destination is told. Source: Lambda's record of a destination, version 1.0.
+fn record(
+    row: &EventRow,
+    function: &FunctionRow,
+    ran: &Ran<'_>,
+    (answer, now_ms): (&str, u64),
+) -> Value {
+    let parse = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+    let arn = function_arn("local", function.account_id, &function.name, &row.qualifier);
+    let mut context = json!({ "statusCode": 200, "executedVersion": ran.version });
+    if let Some(error) = ran.error {
+        context["functionError"] = Value::from(error);
+    }
+    json!({
+        "version": "1.0",
+        "timestamp": crate::moment::iso8601(now_ms),
+        "requestContext": {
+            "requestId": row.id.uuid(),
+            "functionArn": arn,
+            "condition": ran.condition,
+            "approximateInvokeCount": row.attempts,
+        },
+        "requestPayload": parse(&row.payload),
+        "responseContext": context,
+        "responsePayload": parse(answer),
+    })
+}
+
+/// Hands a record to a function of the same account, as an event of its own. A destination that is
+/// gone is told of in the log only: its owner removed it.
+async fn deliver(
+    tx: &mut Tx<'_>,
+    (id, from): (EventId, &FunctionRow),
+    (destination, record): (&str, &Value),
+    now_ms: u64,
+) -> Result<(), store::Error> {
+    let Ok(named) = destination.parse::<FunctionReference>() else { return Ok(()) };
+    let to = match function_fetch_by_name(tx, from.account_id, &named.name).await {
+        Ok(to) => to,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            tracing::warn!(function = %from.name, destination, "a destination is gone");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let row = EventRow {
+        id,
+        function_id: to.id,
+        qualifier: named.qualifier,
+        payload: record.to_string(),
+        state: EventState::Waiting,
+        attempts: 0,
+        failures: 0,
+        due_at_ms: now_ms,
+        accepted_at_ms: now_ms,
+        history: json!([]),
+    };
+    event_insert(tx, &row).await.map(|_| ())
+}
+
+/// The events of a function that were given up.
+pub async fn list_dead(
+    control: &Control,
+    caller: &Caller,
+    function: &FunctionName,
+    query: &PageQuery,
+) -> Result<Page<DeadEvent>, Error> {
+    let (owner, _) = own(control, caller, function, Action::FunctionsRead).await?;
+    let slice = slice::<EventId>(query)?;
+    let (id, limit, after) = (owner.id, slice.limit, slice.after);
+    let read = control
+        .shared
+        .store
+        .read("list dead events", |tx| Box::pin(events_list_dead(tx, id, after, limit + 1)));
+    let mut events = Vec::new();
+    for row in read.await? {
+        events.push(DeadEvent {
+            id: row.id,
+            qualifier: row.qualifier,
+            payload: serde_json::from_str(&row.payload).unwrap_or(Value::from(row.payload)),
+            failures: from_json(&row.history)?,
+            accepted_at_ms: row.accepted_at_ms,
+            given_up_at_ms: row.due_at_ms,
+        });
+    }
+    Ok(page(events, limit, |event| event.id.to_string(), |event| event))
+}
+
+/// Has an event that was given up run again.
+pub async fn redrive(
+    control: &Control,
+    caller: &Caller,
+    (function, id): (&FunctionName, EventId),
+) -> Result<(), Error> {
+    let (owner, _) = own(control, caller, function, Action::FunctionsWrite).await?;
+    let (key, now_ms) = ((owner.id, id), control.now_ms());
+    let driven = control
+        .shared
+        .store
+        .transact("drive an event again", |tx| Box::pin(event_redrive(tx, key, now_ms)));
+    there(driven.await?, id)
+}
+
+/// Forgets an event that was given up.
+pub async fn forget(
+    control: &Control,
+    caller: &Caller,
+    (function, id): (&FunctionName, EventId),
+) -> Result<(), Error> {
+    let (owner, _) = own(control, caller, function, Action::FunctionsWrite).await?;
+    let key = (owner.id, id);
+    let forgotten =
+        control.shared.store.transact("forget an event", |tx| Box::pin(event_forget(tx, key)));
+    there(forgotten.await?, id)
+}
+
+fn there(changed: bool, id: EventId) -> Result<(), Error> {
+    let gone = Err(store::Error::NotFound { what: "event", id: id.to_string() });
+    found(if changed { Ok(()) } else { gone }, || format!("the dead event {id}"))
+}
+
+fn cut(mut text: String) -> String {
+    let mut end = MESSAGE_BYTES_MAX.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text.replace('\0', " ")
+}

@@ -1,0 +1,6 @@
+SELECT id, account_id, label, role, secret_sha256, created_at_ms, expires_at_ms, revoked_at_ms,
+    access_key, sealed_secret
+FROM tokens
+WHERE sealed_secret IS NOT NULL AND id > $1
+ORDER BY id
+LIMIT $2
