@@ -16,6 +16,10 @@ pub use types::functions::LATEST;
 
 /// Says which version ran.
 pub const VERSION_HEADER: &str = "freehold-version";
+/// Says for how long the version that ran had been replaced, in milliseconds, where it had.
+pub const STALE_HEADER: &str = "freehold-stale-ms";
+/// Says the id of an event that was accepted.
+pub const EVENT_HEADER: &str = "freehold-event";
 /// Says what failed; absent where the function answered.
 pub const ERROR_HEADER: &str = "freehold-function-error";
 /// Says where the time went, as `Server-Timing` does: `name;dur=MILLISECONDS`.

@@ -1,5 +1,5 @@
-//! Control, as a gateway needs it: a watch over the routes, a place for usage reports, and
-//! somewhere to send management calls on to.
+//! Control, as a gateway needs it: a watch over the routes, a place for usage reports and for events,
+//! and somewhere to send management calls on to.
 //!
 //! Always true: the gateway calls; control never does.
 
@@ -8,9 +8,11 @@ mod remote;
 use std::error::Error;
 use std::fmt;
 
+use api::internal::functions::{EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents};
 use api::internal::{Routes, UsageReport};
 use axum::body::Body;
 use http::{Request, Response};
+use types::EventId;
 use workflow::BoxFuture;
 
 pub use remote::{Remote, Upstream};
@@ -48,6 +50,22 @@ pub trait Control: Send + Sync + 'static {
 
     /// Takes a usage report; the same one twice counts once.
     fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<(), Unreachable>>;
+
+    /// Has an event kept; the same one twice is kept once.
+    fn accept_event(&self, event: NewEvent) -> BoxFuture<'_, Result<(), Unreachable>>;
+
+    /// Gives events that are due, when there are some or the wait is over.
+    fn take_events(&self, wanted: TakeEvents) -> BoxFuture<'_, Result<TakenEvents, Unreachable>>;
+
+    /// Keeps events that still run.
+    fn keep_events(&self, wanted: KeepEvents) -> BoxFuture<'_, Result<(), Unreachable>>;
+
+    /// Takes what became of an event's run.
+    fn settle_event(
+        &self,
+        id: EventId,
+        outcome: EventOutcome,
+    ) -> BoxFuture<'_, Result<(), Unreachable>>;
 
     /// Answers a management call. Both bodies are streamed.
     fn forward(&self, request: Request<Body>)

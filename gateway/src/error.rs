@@ -18,6 +18,12 @@ pub enum Error {
     /// a bearer token nor a token as the password of Basic.
     #[error("the token is not valid: it is unknown, expired or revoked")]
     BadCredentials,
+    /// The signature is not that of the request.
+    #[error("{reason}")]
+    BadSignature {
+        /// Why not.
+        reason: String,
+    },
     /// No endpoint of this name that the caller may invoke.
     #[error("there is no model {model:?} that you may invoke")]
     NoModel {
@@ -106,6 +112,12 @@ pub enum Error {
         /// Whose limit it is.
         what: &'static str,
     },
+    /// As many calls of a function run as its owner lets run.
+    #[error("{max} calls of this function run, as many as its owner lets: try again shortly")]
+    Reserved {
+        /// The owner's limit.
+        max: u32,
+    },
     /// Too many requests in a short time.
     #[error("too many requests: wait {wait_ms} ms")]
     TooFast {
@@ -165,7 +177,9 @@ impl Error {
     /// What this means to the caller.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoCredentials | Self::BadCredentials => ErrorKind::Unauthenticated,
+            Self::NoCredentials | Self::BadCredentials | Self::BadSignature { .. } => {
+                ErrorKind::Unauthenticated
+            }
             Self::NoModel { .. }
             | Self::NoVersion { .. }
             | Self::NoFunction { .. }
@@ -177,7 +191,7 @@ impl Error {
             | Self::BodyUnknown { .. }
             | Self::NotAcceptable { .. } => ErrorKind::BadRequest,
             Self::BodyTooLarge { .. } => ErrorKind::TooLarge,
-            Self::Busy { .. } | Self::TooFast { .. } => ErrorKind::Busy,
+            Self::Busy { .. } | Self::Reserved { .. } | Self::TooFast { .. } => ErrorKind::Busy,
             Self::NotReady { .. } | Self::Lost | Self::NoControl => ErrorKind::Unavailable,
             Self::Timeout { .. } | Self::BodyStalled { .. } => ErrorKind::Timeout,
             Self::Worker { kind, .. } | Self::NotRun { kind, .. } => *kind,
@@ -188,7 +202,9 @@ impl Error {
     /// The word that programs match on, one of `api::errors`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NoCredentials | Self::BadCredentials => "unauthenticated",
+            Self::NoCredentials | Self::BadCredentials | Self::BadSignature { .. } => {
+                "unauthenticated"
+            }
             Self::NoModel { .. }
             | Self::NoVersion { .. }
             | Self::NoFunction { .. }
@@ -200,7 +216,7 @@ impl Error {
             Self::BodyStalled { .. } | Self::Timeout { .. } => "timeout",
             Self::BodyUnknown { .. } => "unsupported_media_type",
             Self::NotAcceptable { .. } => "not_acceptable",
-            Self::Busy { .. } => "busy",
+            Self::Busy { .. } | Self::Reserved { .. } => "busy",
             Self::TooFast { .. } => "rate_limited",
             Self::NotReady { .. } => "endpoint_not_ready",
             Self::Lost | Self::NoControl => "unavailable",

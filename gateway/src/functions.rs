@@ -4,73 +4,119 @@
 //! unknown function and a forbidden one look the same.
 //! Absent on purpose: instances (the agent makes and keeps them), hosts that are not this one.
 
+mod concurrency;
+mod events;
 mod hosts;
+mod lambda;
+mod route;
 
 use std::sync::Arc;
 
-use access::Action;
-use api::functions::{ERROR_HEADER, LATEST, TIMING_HEADER, VERSION_HEADER};
-use api::internal::functions::{Call, Called, FunctionRoute};
+use api::functions::{ERROR_HEADER, EVENT_HEADER, STALE_HEADER, TIMING_HEADER, VERSION_HEADER};
+use api::internal::functions::{Call, Called, NewEvent};
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
-use types::{AccountId, Name, RevisionId};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use types::{EventId, RequestId};
+use uuid::Uuid;
 
 use crate::body;
 use crate::error::Error;
 use crate::hub::Hub;
-use crate::routes::{Caller, principal};
 use crate::service::Incoming;
 
+pub(crate) use concurrency::Concurrency;
+pub(crate) use events::run as run_events;
 pub(crate) use hosts::{Calls, Hosts, client};
+pub(crate) use lambda::{answer as answer_lambda, lambda_id, refusal as lambda_refusal};
+pub(crate) use route::Function;
 
 /// Longest trace that is handed on.
 const TRACE_BYTES_MAX: usize = 512;
 
-/// A function as routes tell it.
-#[derive(Debug)]
-pub(crate) struct Function {
-    pub(crate) told: FunctionRoute,
+/// What a caller says of a call, beside its payload.
+#[derive(Clone, Debug, Default)]
+struct Said {
+    trace_id: Option<String>,
+    client_context: Option<String>,
+    log_tail: bool,
 }
 
-impl Function {
-    pub(crate) fn account_name(&self) -> &Name {
-        &self.told.account_name
-    }
-
-    /// Whether the policies allow this caller to call it.
-    pub(crate) fn allows(&self, rights: &access::Authorizer, caller: &Caller) -> bool {
-        let resource = access::Resource::of(access::Kind::Function, self.told.account);
-        let (principal, action) = (principal(caller), Action::FunctionsInvoke);
-        rights.allows(&access::Request { principal, action, resource })
-    }
-
-    /// The version that a qualifier names.
-    fn version(&self, qualifier: &str) -> Result<(String, RevisionId), Error> {
-        let version = if qualifier.is_empty() { LATEST } else { qualifier };
-        let found = self.told.versions.get(version);
-        let missing = || Error::no_function(&format!("{}:{version}", self.told.name));
-        found.map(|route| (version.to_owned(), route.revision)).ok_or_else(missing)
-    }
-
-    fn arn(&self, version: &str) -> String {
-        arn(self.told.account, self.told.name.as_str(), version)
-    }
+/// What became of a call.
+struct Outcome {
+    called: Called,
+    payload: Bytes,
+    /// The version that ran.
+    version: String,
 }
 
-/// What a function is called in Lambda's words.
-fn arn(account: AccountId, name: &str, version: &str) -> String {
-    // Accounts there are twelve digits; ours are told apart by as many.
-    let number = account.uuid().as_u128() % 1_000_000_000_000;
-    let qualifier = if version == LATEST { String::new() } else { format!(":{version}") };
-    format!("arn:aws:lambda:local:{number:012}:function:{name}{qualifier}")
-}
-
-/// Runs a call of a function of the caller's account.
+/// Runs a call to its end.
 ///
 /// # Errors
 ///
-/// [`Error::NoFunction`], the limits', [`Error::NotRun`] where the host could not run it.
+/// [`Error::NoFunction`], [`Error::Busy`], [`Error::NotRun`] where the host could not run it.
+async fn call(
+    hub: &Hub,
+    function: &Function,
+    (qualifier, id): (&str, &str),
+    said: Said,
+    payload: Bytes,
+) -> Result<Outcome, Error> {
+    let uuid = id.parse::<RequestId>().map_or_else(|_| hub.clock.uuid(), RequestId::uuid);
+    let _turn = hub.concurrency.take(function)?;
+    let target = function.target(qualifier, uuid)?;
+    let call = Call {
+        id: id.to_owned(),
+        function_arn: function.arn(qualifier),
+        trace_id: said.trace_id,
+        client_context: said.client_context,
+        log_tail: said.log_tail,
+        fallback: target.fallback,
+    };
+    let hosts = hub.table.load().hosts();
+    let (called, payload) = hosts.call(hub, target.revision, &call, payload).await?;
+    let fell = call.fallback.filter(|_| called.stale_ms.is_some());
+    let version = fell.map_or(target.version, |fallback| fallback.version);
+    Ok(Outcome { called, payload, version })
+}
+
+/// Has an event kept, which nobody waits for. The same one twice is kept once.
+async fn keep(
+    hub: &Hub,
+    function: &Function,
+    (qualifier, id): (&str, Uuid),
+    payload: &Bytes,
+) -> Result<EventId, Error> {
+    // What is not there now will not be found later either.
+    function.target(qualifier, id)?;
+    let broken = |what: String| Error::bad_request(format!("the event is no JSON: {what}"));
+    let payload = std::str::from_utf8(payload).map_err(|error| broken(error.to_string()))?;
+    let payload = if payload.is_empty() { "{}" } else { payload };
+    serde_json::from_str::<serde::de::IgnoredAny>(payload)
+        .map_err(|error| broken(error.to_string()))?;
+    if payload.len() > api::internal::functions::EVENT_KEPT_BYTES_MAX {
+        let bytes_max = api::internal::functions::EVENT_KEPT_BYTES_MAX;
+        return Err(Error::BodyTooLarge { bytes_max });
+    }
+    let event = NewEvent {
+        id: EventId::new(id),
+        function: function.told.function,
+        qualifier: qualifier.to_owned(),
+        payload: payload.to_owned(),
+    };
+    let id = event.id;
+    hub.control.accept_event(event).await.map_err(|cause| {
+        tracing::warn!(%cause, "an event was not taken by control");
+        Error::NoControl
+    })?;
+    Ok(id)
+}
+
+/// Answers a call of a function of the caller's account: `?mode=event` has it kept and run later.
+///
+/// # Errors
+///
+/// As [`call`], and the limits'.
 pub(crate) async fn invoke(
     hub: &Arc<Hub>,
     incoming: Incoming,
@@ -79,36 +125,48 @@ pub(crate) async fn invoke(
     let from = incoming.from();
     let Incoming { parts, body, request_id } = incoming;
     let caller = hub.caller(&parts.headers)?;
-    let function = hub.table.load().function(&hub.rights, &caller, name)?;
+    let asked = parts.uri.query().unwrap_or_default();
+    let (qualifier, mode) = (query(asked, "qualifier"), query(asked, "mode"));
+    let function = hub.table.load().function(&hub.rights, &caller, (name, &qualifier))?;
     let _place = hub.place(&caller, from)?;
-    let qualifier = query(parts.uri.query().unwrap_or_default(), "qualifier");
-    let (version, revision) = function.version(&qualifier)?;
     let payload = body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
-    let call = Call {
-        id: request_id.to_str().unwrap_or_default().to_owned(),
-        function_arn: function.arn(&version),
-        trace_id: trace(&parts.headers),
-        client_context: None,
-        log_tail: false,
-    };
-    let hosts = hub.table.load().hosts();
-    let (how, payload) = hosts.call(hub, revision, &call, payload).await?;
-    Ok(answer(&how, payload, &version))
+    match mode.as_str() {
+        "" => {
+            let id = request_id.to_str().unwrap_or_default();
+            let said = Said { trace_id: trace(&parts.headers), ..Said::default() };
+            let outcome = call(hub, &function, (&qualifier, id), said, payload).await?;
+            Ok(answer(outcome))
+        }
+        "event" => {
+            let id = keep(hub, &function, (&qualifier, hub.clock.uuid()), &payload).await?;
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::ACCEPTED;
+            let id = HeaderValue::try_from(id.to_string());
+            response.headers_mut().extend(id.map(|id| (HeaderName::from_static(EVENT_HEADER), id)));
+            Ok(response)
+        }
+        other => {
+            let other: String = other.chars().take(40).collect();
+            Err(Error::bad_request(format!("mode={other}: use event, or leave it out to wait")))
+        }
+    }
 }
 
 /// The function's answer or error. Also an error is a 200: the call was carried out, and a header
 /// tells that the function failed.
-fn answer(called: &Called, payload: Bytes, version: &str) -> Response<Body> {
+fn answer(outcome: Outcome) -> Response<Body> {
+    let Outcome { called, payload, version } = outcome;
     let mut response = Response::new(Body::from(payload));
     let media_type = called.media_type.as_deref().unwrap_or("application/json");
     let told = [
         (header::CONTENT_TYPE, media_type.to_owned()),
-        (HeaderName::from_static(VERSION_HEADER), version.to_owned()),
-        (HeaderName::from_static(TIMING_HEADER), timing(called)),
+        (HeaderName::from_static(VERSION_HEADER), version),
+        (HeaderName::from_static(TIMING_HEADER), timing(&called)),
     ];
-    let error = called.error.iter();
+    let error = called.error.as_ref();
     let error = error.map(|kind| (HeaderName::from_static(ERROR_HEADER), kind.clone()));
-    for (name, value) in told.into_iter().chain(error) {
+    let stale = called.stale_ms.map(|ms| (HeaderName::from_static(STALE_HEADER), ms.to_string()));
+    for (name, value) in told.into_iter().chain(error).chain(stale) {
         // What a program says may be no header; then it is left out.
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().insert(name, value);
@@ -159,6 +217,7 @@ mod tests {
             start: None,
             memory_peak_bytes: 0,
             log_tail: None,
+            stale_ms: None,
         };
         assert_eq!(timing(&called), "handler;dur=1.234, wait;dur=0.056");
         called.start = Some(api::internal::functions::StartTimes {

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use workflow::{Clock, Tasks};
 
 use crate::control::Control;
+use crate::functions;
 use crate::hub::{Hub, StartError};
 use crate::metrics;
 use crate::oip::grpc;
@@ -21,6 +22,8 @@ use crate::settings::Settings;
 
 /// Between two tries while control is away, in milliseconds.
 const RETRY_MS: u64 = 500;
+/// How often the routes are asked for though nothing has changed, in milliseconds.
+const ANEW_MS: u64 = 3_600_000;
 /// Longest time for the last usage report at the stop, in milliseconds.
 const LAST_REPORT_MS: u64 = 2_000;
 
@@ -65,10 +68,12 @@ impl Gateway {
         metrics::router(Arc::clone(&self.hub.metrics))
     }
 
-    /// Starts the loops that watch the routes and report the usage; they end with the tasks.
-    pub fn run(&self) -> [JoinHandle<()>; 2] {
+    /// Starts the loops that watch the routes, report the usage and run events; they end with the
+    /// tasks.
+    pub fn run(&self) -> [JoinHandle<()>; 3] {
         let (watch, report) = (self.clone(), self.clone());
         [
+            self.hub.tasks.spawn("gateway events", functions::run_events(Arc::clone(&self.hub))),
             self.hub.tasks.spawn("gateway routes", async move { watch.watch().await }),
             self.hub.tasks.spawn("gateway usage", async move { report.report().await }),
         ]
@@ -89,15 +94,23 @@ impl Gateway {
         let table = Table::build(routes, &before, &self.hub.backends);
         tracing::debug!(generation = table.generation(), "routes changed");
         self.hub.metrics.routes(table.generation());
+        let generation = table.generation();
         self.hub.table.store(Arc::new(table));
+        self.hub.generation.send_replace(generation);
     }
 
     async fn watch(&self) {
         let stopping = self.hub.tasks.stopping();
         let wait_ms = self.hub.settings.watch_wait_ms;
         let mut away = false;
+        let mut asked_ms = self.hub.clock.now_ms();
         while !stopping.is_cancelled() {
-            let watched = self.hub.control.watch_routes(self.generation(), wait_ms);
+            // Keys of days go with the days, though nobody changes anything.
+            let now_ms = self.hub.clock.now_ms();
+            let anew = now_ms.saturating_sub(asked_ms) >= ANEW_MS;
+            asked_ms = if anew { now_ms } else { asked_ms };
+            let after = if anew { 0 } else { self.generation() };
+            let watched = self.hub.control.watch_routes(after, wait_ms);
             let answer = tokio::select! {
                 answer = watched => answer,
                 () = stopping.cancelled() => break,
@@ -105,7 +118,7 @@ impl Gateway {
             match answer {
                 Ok(routes) => {
                     away = false;
-                    if routes.generation > self.generation() {
+                    if anew || routes.generation > self.generation() {
                         self.use_routes(routes);
                     }
                 }

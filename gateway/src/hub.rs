@@ -9,13 +9,14 @@ use std::sync::Arc;
 use access::{Action, Authorizer, Credentials};
 use arc_swap::ArcSwap;
 use http::{HeaderMap, header};
+use tokio::sync::watch;
 use workflow::{Clock, Tasks};
 
 use crate::backends::Backends;
 use crate::calls::Call;
 use crate::control::Control;
 use crate::error::Error;
-use crate::functions::{self, Calls};
+use crate::functions::{self, Calls, Concurrency};
 use crate::limits::{Limits, Place, Who};
 use crate::metrics::Metrics;
 use crate::routes::{Caller, Endpoint, Table};
@@ -34,6 +35,9 @@ pub(crate) struct Hub {
     pub(crate) backends: Backends,
     /// To agents that run functions.
     pub(crate) calls: Calls,
+    pub(crate) concurrency: Concurrency,
+    /// The generation of the routes in use.
+    pub(crate) generation: watch::Sender<u64>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) usage: Usage,
     pub(crate) metrics: Arc<Metrics>,
@@ -64,6 +68,8 @@ impl Hub {
             usage: Usage::new(format!("{}-{start}", settings.name)),
             backends: Backends::new(Arc::clone(&settings), clock.clone(), tasks.clone())?,
             calls: functions::client(),
+            concurrency: Concurrency::default(),
+            generation: watch::Sender::default(),
             limits: Arc::new(Limits::new(Arc::clone(&settings))),
             metrics: Arc::new(Metrics::new()),
             table: ArcSwap::default(),

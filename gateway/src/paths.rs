@@ -1,7 +1,8 @@
 //! Paths: which request is meant, from its method, path and host alone.
 //!
 //! Always true: `/v2` and `/v2/` stay two paths; names are percent-decoded once, after the path was
-//! split; nothing but `/v1` and below goes to control (and of that not the calls of functions), and never a path with `.` or `..` in it.
+//! split; nothing but `/v1` and Lambda's dates, and below, goes to control (and of that not the calls of
+//! functions), and of `/v1` never a path with `.` or `..` in it.
 
 use std::borrow::Cow;
 
@@ -20,6 +21,15 @@ pub(crate) enum Verb {
     Infer,
 }
 
+/// What is asked of a function in Lambda's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LambdaVerb {
+    Invoke,
+    /// The form before event invocations, which always has an event kept.
+    InvokeAsync,
+    Stream,
+}
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target<'a> {
@@ -32,6 +42,7 @@ pub(crate) enum Target<'a> {
     Ping { endpoint: Cow<'a, str> },
     Invocations { endpoint: Cow<'a, str> },
     Function { function: Cow<'a, str> },
+    Lambda { function: Cow<'a, str>, verb: LambdaVerb },
     Management,
 }
 
@@ -42,14 +53,30 @@ pub(crate) enum Shape {
     Oip,
     /// Problem details.
     Problem,
+    /// Those of AWS's services.
+    Lambda,
 }
 
 /// The shape of errors under a path.
 pub(crate) fn shape(path: &str) -> Shape {
     match path.strip_prefix("/v2") {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => Shape::Oip,
+        _ if is_dated(path) => Shape::Lambda,
         _ => Shape::Problem,
     }
+}
+
+/// Whether a path begins with a date, as those of Lambda's API do, such as `/2015-03-31/functions`.
+fn is_dated(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let dash = |at: usize| bytes.get(at) == Some(&b'-');
+    (1..=4).all(digit)
+        && dash(5)
+        && (6..=7).all(digit)
+        && dash(8)
+        && (9..=10).all(digit)
+        && bytes.get(11) == Some(&b'/')
 }
 
 impl<'a> Target<'a> {
@@ -90,6 +117,15 @@ impl<'a> Target<'a> {
             Self::Ping { .. } => "/endpoints/{endpoint}/ping",
             Self::Invocations { .. } => "/endpoints/{endpoint}/invocations",
             Self::Function { .. } => "/v1/functions/{function}/invocations",
+            Self::Lambda { verb: LambdaVerb::Invoke, .. } => {
+                "/2015-03-31/functions/{function}/invocations"
+            }
+            Self::Lambda { verb: LambdaVerb::InvokeAsync, .. } => {
+                "/2014-11-13/functions/{function}/invoke-async"
+            }
+            Self::Lambda { verb: LambdaVerb::Stream, .. } => {
+                "/2021-11-15/functions/{function}/response-streaming-invocations"
+            }
             Self::Management => "/v1",
         }
     }
@@ -99,7 +135,8 @@ impl<'a> Target<'a> {
         match self {
             Self::Model { verb: Verb::Infer, .. }
             | Self::Invocations { .. }
-            | Self::Function { .. } => "POST",
+            | Self::Function { .. }
+            | Self::Lambda { .. } => "POST",
             Self::Index => "GET, POST",
             Self::Management => "",
             _ => "GET",
@@ -124,6 +161,9 @@ impl<'a> Target<'a> {
         {
             return decode(function).map(|function| Self::Function { function });
         }
+        if is_dated(path) {
+            return Self::of_lambda(path);
+        }
         match path {
             "/v2" => Some(Self::Server),
             "/v2/health/live" => Some(Self::Live),
@@ -136,6 +176,24 @@ impl<'a> Target<'a> {
             }
             _ => None,
         }
+    }
+
+    /// Of Lambda's paths, calls are answered here and the rest by control.
+    fn of_lambda(path: &'a str) -> Option<Self> {
+        let (date, rest) = path[1..].split_once('/')?;
+        let called = rest.strip_prefix("functions/").and_then(|rest| rest.split_once('/'));
+        let (function, verb) = match (date, called) {
+            ("2015-03-31", Some((function, "invocations"))) => (function, LambdaVerb::Invoke),
+            ("2014-11-13", Some((function, "invoke-async" | "invoke-async/"))) => {
+                (function, LambdaVerb::InvokeAsync)
+            }
+            ("2021-11-15", Some((function, "response-streaming-invocations"))) => {
+                (function, LambdaVerb::Stream)
+            }
+            // A tag's path holds a whole ARN, percent-encoded.
+            _ => return Some(Self::Management),
+        };
+        decode(function).map(|function| Self::Lambda { function, verb })
     }
 
     fn of_model(rest: &'a str) -> Option<Self> {
@@ -247,6 +305,11 @@ mod tests {
             "/v1/functions/f/invocations",
             "/v1/functions/f/versions",
             "/v1/items",
+            "/2015-03-31/functions/arn%3Aaws%3Alambda%3Ar%3A1%3Afunction%3Af/invocations",
+            "/2014-11-13/functions/f/invoke-async/",
+            "/2021-11-15/functions/f/response-streaming-invocations",
+            "/2015-03-31/functions/f/versions",
+            "/2015-03-3/functions/f/invocations",
         ];
         let mut table = String::new();
         let gets = gets.map(|path| (Method::GET, path));

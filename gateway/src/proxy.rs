@@ -12,6 +12,8 @@ use crate::error::Error;
 use crate::hub::Hub;
 use crate::service::{Incoming, REQUEST_ID};
 
+/// Longest wait for the routes that hold a change, in milliseconds.
+const FOLLOW_MS_MAX: u64 = 2_000;
 /// The header of W3C trace context, level 1.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -56,7 +58,22 @@ pub(crate) async fn forward(hub: &Hub, incoming: Incoming) -> Result<Response<Bo
         Error::NoControl
     })?;
     strip(response.headers_mut());
+    follow(hub, &mut response).await;
     Ok(response)
+}
+
+/// After a change, waits a while for the routes that hold it: who has made something may call it
+/// with the next request.
+async fn follow(hub: &Hub, response: &mut Response<Body>) {
+    let Some(told) = response.headers_mut().remove(api::ROUTES_HEADER) else { return };
+    let Some(wanted) = told.to_str().ok().and_then(|text| text.parse::<u64>().ok()) else { return };
+    let mut generation = hub.generation.subscribe();
+    tokio::select! {
+        _ = generation.wait_for(|generation| *generation >= wanted) => {}
+        () = hub.clock.sleep_ms(FOLLOW_MS_MAX) => {
+            tracing::debug!(wanted, "the routes of a change have not come yet");
+        }
+    }
 }
 
 /// The path and query alone, whatever form the request line had.

@@ -11,10 +11,12 @@ mod endpoint;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use access::signature::DayKey;
 use access::{Action, Authorizer, Credentials};
 use api::internal::{Principal, Routes};
 use sha2::{Digest as _, Sha256};
-use types::AccountId;
+use types::functions::account_number;
+use types::{AccountId, FunctionName};
 
 use crate::backends::Backends;
 use crate::error::Error;
@@ -47,11 +49,22 @@ impl Caller {
 pub(crate) struct Table {
     generation: u64,
     principals: HashMap<[u8; 32], Arc<Principal>>,
+    /// By the access key's name.
+    keyed: HashMap<String, Arc<Keyed>>,
     /// By the account's name, then by the endpoint's.
     accounts: HashMap<String, HashMap<String, Arc<Endpoint>>>,
     /// By the account's name, then by the function's.
     functions: HashMap<String, HashMap<String, Arc<Function>>>,
+    /// Names of accounts that have functions, by the account's number.
+    numbers: HashMap<String, String>,
     hosts: Hosts,
+}
+
+/// Who holds an access key, and the keys of a few days.
+#[derive(Debug)]
+pub(crate) struct Keyed {
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) day_keys: HashMap<String, DayKey>,
 }
 
 impl Table {
@@ -65,7 +78,18 @@ impl Table {
                 tracing::warn!(token = %principal.token, "a token without a digest was left out");
                 continue;
             }
-            table.principals.insert(digest, Arc::new(principal));
+            let principal = Arc::new(principal);
+            if let Some(key) = &principal.access_key {
+                let day_keys = key.day_keys.iter().filter_map(|(day, key)| {
+                    let mut bytes = [0; 32];
+                    hex::decode_to_slice(key, &mut bytes).ok()?;
+                    Some((day.clone(), DayKey(bytes)))
+                });
+                let day_keys = day_keys.collect();
+                let keyed = Keyed { principal: Arc::clone(&principal), day_keys };
+                table.keyed.insert(key.name.clone(), Arc::new(keyed));
+            }
+            table.principals.insert(digest, principal);
         }
         let statistics = before.statistics();
         let mut kept = backends.renew();
@@ -79,7 +103,12 @@ impl Table {
         }
         kept.finish();
         for told in routes.functions {
-            let function = Arc::new(Function { told });
+            let known = before.functions.get(told.account_name.as_str());
+            let known = known.and_then(|names| names.get(told.name.as_str()));
+            let known = known.filter(|known| known.told.function == told.function);
+            let function = Arc::new(Function::build(told, known));
+            let number = account_number(function.told.account);
+            table.numbers.insert(number, function.account_name().to_string());
             let names = table.functions.entry(function.account_name().to_string()).or_default();
             names.insert(function.told.name.to_string(), function);
         }
@@ -101,14 +130,53 @@ impl Table {
         &self,
         rights: &Authorizer,
         caller: &Caller,
-        name: &str,
+        (name, qualifier): (&str, &str),
     ) -> Result<Arc<Function>, Error> {
         let Caller::Known(known) = caller else { return Err(Error::NoCredentials) };
         let names = self.functions.get(known.account_name.as_str());
         match names.and_then(|names| names.get(name)) {
-            Some(function) if function.allows(rights, caller) => Ok(Arc::clone(function)),
+            Some(function) if function.allows(rights, caller, qualifier) => {
+                Ok(Arc::clone(function))
+            }
             _ => Err(Error::no_function(name)),
         }
+    }
+
+    /// Like [`Table::function`], of the account that has this number.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::function`].
+    pub(crate) fn function_by_number(
+        &self,
+        rights: &Authorizer,
+        caller: &Caller,
+        number: &str,
+        (name, qualifier): (&FunctionName, &str),
+    ) -> Result<Arc<Function>, Error> {
+        let account = self.numbers.get(number);
+        let found = account.and_then(|account| self.function_of(account, name));
+        let allowed = found.filter(|function| function.allows(rights, caller, qualifier));
+        allowed.ok_or_else(|| Error::no_function(name.as_str()))
+    }
+
+    /// The function of this name in an account, whoever asks.
+    pub(crate) fn function_of(&self, account: &str, name: &FunctionName) -> Option<Arc<Function>> {
+        self.functions.get(account)?.get(name.as_str()).map(Arc::clone)
+    }
+
+    /// Finds who holds an access key, before their signature is checked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::caller`].
+    pub(crate) fn keyed(&self, key: &str, now_ms: u64) -> Result<Arc<Keyed>, Error> {
+        let unknown = if self.generation == 0 { Error::NoControl } else { Error::BadCredentials };
+        let keyed = self.keyed.get(key).ok_or(unknown)?;
+        if keyed.principal.expires_at_ms.is_some_and(|end_ms| end_ms <= now_ms) {
+            return Err(Error::BadCredentials);
+        }
+        Ok(Arc::clone(keyed))
     }
 
     /// The generation of the routes in it; 0 before the first.

@@ -108,11 +108,18 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
     let answer = match target {
         Target::Management => proxy::forward(hub, incoming).await,
         Target::Function { function } => functions::invoke(hub, incoming, &function).await,
+        Target::Lambda { function, verb } => {
+            functions::answer_lambda(hub, incoming, (verb, &function)).await
+        }
         Target::Ping { endpoint } => invocations::ping(hub, &incoming, &endpoint),
         Target::Invocations { endpoint } => invocations::invoke(hub, incoming, &endpoint).await,
         target => rest::answer(hub, incoming, target).await,
     };
-    (route, answer.unwrap_or_else(|error| refusal(shape, &error, &request_id)))
+    let mut answer = answer.unwrap_or_else(|error| refusal(shape, &error, &request_id));
+    if shape == Shape::Lambda {
+        answer.headers_mut().extend(functions::lambda_id(&request_id));
+    }
+    (route, answer)
 }
 
 /// The endpoint whose own host name was used.
@@ -128,6 +135,7 @@ pub(crate) fn refusal(shape: Shape, error: &Error, request_id: &HeaderValue) -> 
     let status = error.status();
     let title = error.public_message();
     let (kind, body) = match shape {
+        Shape::Lambda => return functions::lambda_refusal(error),
         Shape::Oip => ("application/json", serde_json::json!({ "error": title }).to_string()),
         Shape::Problem => {
             let code = error.code();

@@ -58,6 +58,22 @@ pub struct Call {
     /// Whether the end of its log is wanted.
     #[serde(default)]
     pub log_tail: bool,
+    /// What may run in its place, while what was called is being started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+}
+
+/// What an alias named before its last change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    /// `$LATEST`, or a number.
+    pub version: String,
+    pub revision: RevisionId,
+    /// When the alias changed.
+    pub changed_at_ms: u64,
+    /// How long after that it may still answer, in milliseconds.
+    pub max_stale_ms: u64,
 }
 
 /// How a call went.
@@ -81,6 +97,9 @@ pub struct Called {
     /// Base64 of the end of the log, where it was wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_tail: Option<String>,
+    /// For how long what ran had been replaced, where it was the call's fallback, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_ms: Option<u64>,
 }
 
 /// Where the time of a start went, in microseconds.
@@ -123,6 +142,8 @@ pub struct AliasRoute {
     pub other: Option<(String, u32)>,
     /// How long after a change what was before it may still answer, in milliseconds.
     pub max_stale_ms: u64,
+    /// When it last changed.
+    pub changed_at_ms: u64,
 }
 
 /// That others may call a function.

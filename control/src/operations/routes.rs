@@ -131,6 +131,7 @@ fn alias_route(row: AliasRow) -> (AliasName, AliasRoute) {
         version: row.version.map_or_else(|| LATEST.to_owned(), |number| number.to_string()),
         other: row.other.map(|(number, share)| (number.to_string(), share)),
         max_stale_ms: row.max_stale_ms,
+        changed_at_ms: row.changed_at_ms,
     };
     (row.name, route)
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use api::client::Client;
+use api::internal::functions::{EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents};
 use api::internal::{Routes, UsageReport, Watch};
 use api::listen::Address;
 use axum::body::Body;
@@ -22,6 +23,7 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
+use types::EventId;
 use workflow::BoxFuture;
 
 use super::{Control, Unreachable};
@@ -106,6 +108,28 @@ impl Control for Remote {
 
     fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<(), Unreachable>> {
         Box::pin(async move { self.client.usage_report(&report).await.map_err(Unreachable::new) })
+    }
+
+    fn accept_event(&self, event: NewEvent) -> BoxFuture<'_, Result<(), Unreachable>> {
+        Box::pin(async move { self.client.event_accept(&event).await.map_err(Unreachable::new) })
+    }
+
+    fn take_events(&self, wanted: TakeEvents) -> BoxFuture<'_, Result<TakenEvents, Unreachable>> {
+        Box::pin(async move { self.client.events_take(wanted).await.map_err(Unreachable::new) })
+    }
+
+    fn keep_events(&self, wanted: KeepEvents) -> BoxFuture<'_, Result<(), Unreachable>> {
+        Box::pin(async move { self.client.events_keep(&wanted).await.map_err(Unreachable::new) })
+    }
+
+    fn settle_event(
+        &self,
+        id: EventId,
+        outcome: EventOutcome,
+    ) -> BoxFuture<'_, Result<(), Unreachable>> {
+        Box::pin(
+            async move { self.client.event_outcome(id, &outcome).await.map_err(Unreachable::new) },
+        )
     }
 
     fn forward(

@@ -70,6 +70,7 @@ pub(crate) async fn answer(
         Target::Ping { .. }
         | Target::Invocations { .. }
         | Target::Function { .. }
+        | Target::Lambda { .. }
         | Target::Management => {
             return Err(Error::NoPath);
         }

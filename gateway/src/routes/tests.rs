@@ -21,6 +21,7 @@ fn principal(number: u128, name: &str, secret: &str) -> Principal {
         account_name: name.parse().unwrap(),
         role: Role::Reader,
         expires_at_ms: (name == "late").then_some(1_000),
+        access_key: None,
     }
 }
 

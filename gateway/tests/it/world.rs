@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api::accounts::Role;
+use api::internal::functions::{EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents};
 use api::internal::{Backend, Description, Principal, Route, Routes, Stage, UsageReport};
 use api::listen::{self, Address, Listener};
 use axum::body::Body;
@@ -18,7 +19,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use types::frame::{self, Answer, Frame};
-use types::{AccountId, Datatype, EndpointId, ErrorKind, HostId, InstanceId, TensorSpec, TokenId};
+use types::{
+    AccountId, Datatype, EndpointId, ErrorKind, EventId, HostId, InstanceId, TensorSpec, TokenId,
+};
 use uuid::Uuid;
 use workflow::{BoxFuture, Clock, Tasks};
 
@@ -64,6 +67,22 @@ impl Control for FakeControl {
         let refuse = std::mem::take(&mut *self.refuse_reports.lock());
         let answer = if refuse { Err(Unreachable::new("away")) } else { Ok(()) };
         Box::pin(async move { answer })
+    }
+
+    fn accept_event(&self, _: NewEvent) -> BoxFuture<'_, Result<(), Unreachable>> {
+        Box::pin(async { Err(Unreachable::new("away")) })
+    }
+
+    fn take_events(&self, _: TakeEvents) -> BoxFuture<'_, Result<TakenEvents, Unreachable>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn keep_events(&self, _: KeepEvents) -> BoxFuture<'_, Result<(), Unreachable>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn settle_event(&self, _: EventId, _: EventOutcome) -> BoxFuture<'_, Result<(), Unreachable>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn forward(
@@ -286,6 +305,7 @@ fn principal(number: u128, name: &str, secret: &str) -> Principal {
         account_name: name.parse().unwrap(),
         role: Role::Reader,
         expires_at_ms: None,
+        access_key: None,
     }
 }
 

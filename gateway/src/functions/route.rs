@@ -1,0 +1,216 @@
+//! Functions as routes tell of them: which version a name means, and who may call it.
+//!
+//! Always true: an alias chooses among its versions by the call alone; what an alias named before
+//! its last change is known only while this gateway lives.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use access::Action;
+use api::functions::LATEST;
+use api::internal::functions::{AliasRoute, Fallback, FunctionRoute};
+use policy::alias::{Additional, Routing, Version};
+use types::functions::{account_number, function_arn};
+use types::{Name, RevisionId};
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::routes::{Caller, principal};
+
+/// What a function's ARN says where no client has told a region.
+const REGION: &str = "local";
+
+/// A function as routes tell it.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) told: FunctionRoute,
+    aliases: HashMap<String, Alias>,
+}
+
+/// An alias, and what it named before.
+#[derive(Debug)]
+struct Alias {
+    told: AliasRoute,
+    routing: Routing,
+    before: Option<(String, RevisionId)>,
+}
+
+/// What a call runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// `$LATEST`, or a number.
+    pub(crate) version: String,
+    pub(crate) revision: RevisionId,
+    /// What may run in its place for a while.
+    pub(crate) fallback: Option<Fallback>,
+}
+
+impl Function {
+    /// Builds it, knowing what was told before.
+    pub(crate) fn build(told: FunctionRoute, before: Option<&Arc<Self>>) -> Self {
+        let mut aliases = HashMap::new();
+        for (name, route) in &told.aliases {
+            let was = before.and_then(|before| before.aliases.get(name.as_str()));
+            let before = match was {
+                Some(was) if was.told.version == route.version => was.before.clone(),
+                Some(was) => {
+                    let version = was.told.version.clone();
+                    let revision = before.and_then(|before| before.told.versions.get(&version));
+                    revision.map(|route| (version, route.revision))
+                }
+                None => None,
+            };
+            let routing = routing(route);
+            aliases.insert(name.to_string(), Alias { told: route.clone(), routing, before });
+        }
+        Self { told, aliases }
+    }
+
+    pub(crate) fn account_name(&self) -> &Name {
+        &self.told.account_name
+    }
+
+    /// Whether the policies, or a permission of its owner, allow this caller to call it so.
+    pub(crate) fn allows(
+        &self,
+        rights: &access::Authorizer,
+        caller: &Caller,
+        qualifier: &str,
+    ) -> bool {
+        let resource = access::Resource::of(access::Kind::Function, self.told.account);
+        let (principal, action) = (principal(caller), Action::FunctionsInvoke);
+        let Some(account) = caller.account() else { return false };
+        if account != self.told.account {
+            let number = account_number(account);
+            let qualifier = if qualifier == LATEST { "" } else { qualifier };
+            return self.told.permissions.iter().any(|permission| {
+                let named = permission.account == "*" || permission.account == number;
+                named && permission.qualifier == qualifier
+            });
+        }
+        rights.allows(&access::Request { principal, action, resource })
+    }
+
+    /// What a call with this qualifier runs; an alias that divides its calls does so by `call`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoFunction`].
+    pub(crate) fn target(&self, qualifier: &str, call: Uuid) -> Result<Target, Error> {
+        let missing = || Error::no_function(&format!("{}:{qualifier}", self.told.name));
+        let revision = |version: &str| Some(self.told.versions.get(version)?.revision);
+        let version = if qualifier.is_empty() { LATEST } else { qualifier };
+        let Some(alias) = self.aliases.get(version) else {
+            let revision = revision(version).ok_or_else(missing)?;
+            return Ok(Target { version: version.to_owned(), revision, fallback: None });
+        };
+        let seed = call.as_u64_pair();
+        let version = match alias.routing.choose(seed.0 ^ seed.1) {
+            Version::Latest => LATEST.to_owned(),
+            Version::Numbered(number) => number.to_string(),
+        };
+        let revision = revision(&version).ok_or_else(missing)?;
+        let main = version == alias.told.version;
+        let before = alias.before.as_ref().filter(|_| main && alias.told.max_stale_ms > 0);
+        let fallback = before.map(|(version, revision)| Fallback {
+            version: version.clone(),
+            revision: *revision,
+            changed_at_ms: alias.told.changed_at_ms,
+            max_stale_ms: alias.told.max_stale_ms,
+        });
+        Ok(Target { version, revision, fallback })
+    }
+
+    /// What the function is called in Lambda's words.
+    pub(crate) fn arn(&self, qualifier: &str) -> String {
+        function_arn(REGION, self.told.account, &self.told.name, qualifier)
+    }
+}
+
+/// How an alias divides its calls. Control has checked that it may.
+fn routing(alias: &AliasRoute) -> Routing {
+    let version = |text: &str| text.parse().map_or(Version::Latest, Version::Numbered);
+    let other = alias
+        .other
+        .as_ref()
+        .map(|(other, share_bp)| Additional { version: version(other), share_bp: *share_bp });
+    let whole = || Routing::new(version(&alias.version), &[], |_| true);
+    let divided = Routing::new(version(&alias.version), other.as_slice(), |_| true);
+    divided.or_else(|_| whole()).expect("one version that exists is no rule broken")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use api::internal::functions::{Permission, VersionRoute};
+    use types::{AccountId, FunctionId};
+
+    use super::*;
+
+    fn route(version: &str, other: Option<(&str, u32)>, max_stale_ms: u64) -> FunctionRoute {
+        let versions = ["$LATEST", "1", "2"].iter().zip(1_u128..);
+        let versions = versions.map(|(version, number)| {
+            let revision = RevisionId::new(Uuid::from_u128(number));
+            ((*version).to_owned(), VersionRoute { revision, timeout_ms: 1_000 })
+        });
+        let alias = AliasRoute {
+            version: version.to_owned(),
+            other: other.map(|(version, share)| (version.to_owned(), share)),
+            max_stale_ms,
+            changed_at_ms: 5,
+        };
+        FunctionRoute {
+            function: FunctionId::new(Uuid::from_u128(1)),
+            account: AccountId::new(Uuid::from_u128(7)),
+            account_name: "acme".parse().unwrap(),
+            name: "f".parse().unwrap(),
+            versions: versions.collect(),
+            aliases: BTreeMap::from([("live".parse().unwrap(), alias)]),
+            concurrency_max: None,
+            permissions: vec![Permission {
+                qualifier: "live".to_owned(),
+                account: account_number(AccountId::new(Uuid::from_u128(8))),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_name_means_a_version() {
+        let function = Function::build(route("1", None, 0), None);
+        let call = Uuid::from_u128(3);
+        for (qualifier, version) in
+            [("", "$LATEST"), ("$LATEST", "$LATEST"), ("2", "2"), ("live", "1")]
+        {
+            let target = function.target(qualifier, call).unwrap();
+            assert_eq!((target.version.as_str(), target.fallback), (version, None), "{qualifier}");
+        }
+        for qualifier in ["3", "dead", "LATEST"] {
+            assert!(function.target(qualifier, call).is_err(), "{qualifier}");
+        }
+    }
+
+    #[test]
+    fn calls_are_divided_by_their_share() {
+        let function = Function::build(route("1", Some(("2", 2_500)), 0), None);
+        let calls = (0..4_000_u128).map(|it| Uuid::from_u128(it * 0x9E37_79B9_7F4A_7C15_F39C));
+        let others = calls.filter(|call| function.target("live", *call).unwrap().version == "2");
+        let others = others.count();
+        assert!((900..1_100).contains(&others), "{others} of 4000");
+    }
+
+    #[test]
+    fn what_was_before_a_change_is_remembered_where_it_may_answer() {
+        let call = Uuid::from_u128(3);
+        let first = Arc::new(Function::build(route("1", None, 60_000), None));
+        assert_eq!(first.target("live", call).unwrap().fallback, None);
+        let second = Arc::new(Function::build(route("2", None, 60_000), Some(&first)));
+        let fallback = second.target("live", call).unwrap().fallback.unwrap();
+        assert_eq!((fallback.version.as_str(), fallback.max_stale_ms), ("1", 60_000));
+        assert_eq!(second.target("2", call).unwrap().fallback, None, "it is named");
+        let again = Function::build(route("2", None, 60_000), Some(&second));
+        assert!(again.target("live", call).unwrap().fallback.is_some());
+        let strict = Function::build(route("2", None, 0), Some(&second));
+        assert_eq!(strict.target("live", call).unwrap().fallback, None);
+    }
+}
