@@ -141,12 +141,7 @@ impl Agent {
                     return Ok(Ok(Turn::new(self, known, warm)));
                 }
                 Dispatch::Make => {
-                    let memory = self.reserve(spec.limits.memory_bytes);
-                    pool.starting += 1;
-                    let (agent, known, spec) = (self.clone(), Arc::clone(known), Arc::clone(spec));
-                    self.shared.tasks.spawn("function start", async move {
-                        agent.make(&known, &spec, memory).await;
-                    });
+                    self.begin(&mut pool, known, spec);
                     pool.wait()
                 }
                 Dispatch::Wait => pool.wait(),
@@ -155,6 +150,16 @@ impl Agent {
             }
         };
         waiting.await.map_err(|_| Refusal::Away("this host stops".to_owned()))
+    }
+
+    /// Has an instance made, whatever becomes of the call that it is made for.
+    fn begin(&self, pool: &mut Pool, known: &Arc<Known>, spec: &Arc<Revision>) {
+        pool.starting += 1;
+        let memory = self.reserve(spec.limits.memory_bytes);
+        let (agent, known, spec) = (self.clone(), Arc::clone(known), Arc::clone(spec));
+        self.shared
+            .tasks
+            .spawn("function start", async move { agent.make(&known, &spec, memory).await });
     }
 
     /// Makes an instance, for whoever has waited the longest.
@@ -186,16 +191,9 @@ impl Agent {
     fn make_for_waiting(&self, known: &Arc<Known>) {
         let Some(spec) = known.spec.get() else { return };
         let mut pool = known.pool.lock();
-        if !pool.lacks() || self.room(spec) == 0 {
-            return;
+        if pool.lacks() && self.room(spec) > 0 {
+            self.begin(&mut pool, known, spec);
         }
-        pool.starting += 1;
-        drop(pool);
-        let memory = self.reserve(spec.limits.memory_bytes);
-        let (agent, known, spec) = (self.clone(), Arc::clone(known), Arc::clone(spec));
-        self.shared
-            .tasks
-            .spawn("function start", async move { agent.make(&known, &spec, memory).await });
     }
 
     /// How many more instances of this size fit.

@@ -19,6 +19,7 @@ mod life;
 mod logs;
 mod packages;
 mod prove;
+mod retry;
 mod serve;
 mod train;
 mod watch;

@@ -8,11 +8,8 @@ use executor::{Exit, Running, Start};
 use tokio::sync::watch;
 
 use crate::control::ControlError;
+use crate::retry::Pauses;
 use crate::{Agent, logs};
-
-/// The pause before a report is repeated, and the longest one.
-const RETRY_MS_MIN: u64 = 100;
-const RETRY_MS_MAX: u64 = 5_000;
 
 /// Why an instance cannot do what it is for; one sentence for people.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +50,7 @@ pub(crate) fn report(
 /// Reports until control has it, or does not want it.
 pub(crate) async fn deliver(agent: &Agent, assignment: &Assignment, report: &InstanceReport) {
     let id = assignment.id;
-    let mut pause_ms = RETRY_MS_MIN;
+    let mut pauses = Pauses::new();
     loop {
         match agent.shared.control.report(id, report).await {
             Ok(()) => return,
@@ -64,11 +61,9 @@ pub(crate) async fn deliver(agent: &Agent, assignment: &Assignment, report: &Ins
             Err(error) => {
                 tracing::debug!(%id, %error, "a report has to be repeated");
                 let stopping = agent.shared.tasks.stopping();
-                tokio::select! {
-                    () = stopping.cancelled() => return,
-                    () = agent.shared.clock.sleep_ms(pause_ms) => {}
+                if !pauses.wait(&agent.shared.clock, &stopping).await {
+                    return;
                 }
-                pause_ms = (pause_ms * 2).min(RETRY_MS_MAX);
             }
         }
     }

@@ -7,15 +7,14 @@ use api::internal::InstanceLogs;
 use api::pages::LogLine;
 use executor::{LogReader, Stream};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use types::InstanceId;
 
 use crate::Agent;
+use crate::retry::Pauses;
 
 /// Lines handed over in one call.
 const LINES_MAX: usize = 500;
-/// The pause before lines are handed over again, and the longest one.
-const RETRY_MS_MIN: u64 = 100;
-const RETRY_MS_MAX: u64 = 5_000;
 /// A little time in which lines gather, so that not each is a call.
 const GATHER_MS: u64 = 50;
 
@@ -61,13 +60,14 @@ pub(crate) async fn forward(
 }
 
 async fn deliver(agent: &Agent, id: InstanceId, logs: InstanceLogs) {
-    let mut pause_ms = RETRY_MS_MIN;
+    // Also while the agent stops: an instance's last lines come then.
+    let never = CancellationToken::new();
+    let mut pauses = Pauses::new();
     loop {
         match agent.shared.control.logs(id, &logs).await {
             Ok(()) => return,
             Err(error) if error.is_transient() => {
-                agent.shared.clock.sleep_ms(pause_ms).await;
-                pause_ms = (pause_ms * 2).min(RETRY_MS_MAX);
+                pauses.wait(&agent.shared.clock, &never).await;
             }
             Err(error) => {
                 tracing::debug!(%id, %error, "control does not want these lines");

@@ -20,11 +20,9 @@ use types::{AccountId, ObjectId};
 use workflow::Clock;
 
 use crate::control::Control;
+use crate::retry::Pauses;
 use crate::{Error, Settings};
 
-/// The pause before a blob is asked for again, and the longest one.
-const RETRY_MS_MIN: u64 = 100;
-const RETRY_MS_MAX: u64 = 5_000;
 /// How long control may be away while a package is fetched: longer than a restart takes.
 const AWAY_MS_MAX: u64 = 300_000;
 
@@ -155,7 +153,7 @@ impl std::fmt::Debug for Fetched {
 impl Fetched {
     async fn blob(&self, account: AccountId, key: String) -> Result<Bytes, objects::Error> {
         let began_ms = self.clock.now_ms();
-        let mut pause_ms = RETRY_MS_MIN;
+        let mut pauses = Pauses::new();
         loop {
             let error = match self.control.blob(account, &key).await {
                 Ok(blob) => return Ok(blob),
@@ -168,11 +166,7 @@ impl Fetched {
                 return Err(objects::Error::Unreachable { action: "fetch", what: key, source });
             }
             tracing::debug!(%error, key, "a blob has to be asked for again");
-            tokio::select! {
-                () = self.stopping.cancelled() => {}
-                () = self.clock.sleep_ms(pause_ms) => {}
-            }
-            pause_ms = (pause_ms * 2).min(RETRY_MS_MAX);
+            pauses.wait(&self.clock, &self.stopping).await;
         }
     }
 }

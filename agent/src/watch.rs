@@ -5,12 +5,10 @@ use api::internal::{Assignment, HostReport, WATCH_WAIT_MS_MAX, Watch};
 use crate::Agent;
 use crate::held::Step;
 use crate::instance;
+use crate::retry::Pauses;
 
 /// How often a host reports.
 const REPORT_MS: u64 = 5_000;
-/// The pause after a call that did not work; it doubles up to the maximum.
-const RETRY_MS_MIN: u64 = 100;
-const RETRY_MS_MAX: u64 = 5_000;
 
 /// Reports the host at once and then every few seconds, until the tasks stop.
 pub(crate) async fn report(agent: Agent) {
@@ -26,24 +24,19 @@ pub(crate) async fn report(agent: Agent) {
         functions_socket: Some(agent.functions_socket().display().to_string()),
         features: shared.features.clone(),
     };
-    let mut pause_ms = RETRY_MS_MIN;
+    let mut pauses = Pauses::new();
     while !stopping.is_cancelled() {
-        let pause = match shared.control.report_host(settings.host, &report).await {
-            Ok(()) => {
-                pause_ms = RETRY_MS_MIN;
-                REPORT_MS
+        if let Err(error) = shared.control.report_host(settings.host, &report).await {
+            if pauses.are_longest() {
+                tracing::warn!(%error, "control does not take this host's report");
             }
-            Err(error) => {
-                if pause_ms == RETRY_MS_MAX {
-                    tracing::warn!(%error, "control does not take this host's report");
-                }
-                pause_ms = (pause_ms * 2).min(RETRY_MS_MAX);
-                pause_ms
-            }
-        };
+            pauses.wait(&shared.clock, &stopping).await;
+            continue;
+        }
+        pauses.reset();
         tokio::select! {
             () = stopping.cancelled() => {}
-            () = shared.clock.sleep_ms(pause) => {}
+            () = shared.clock.sleep_ms(REPORT_MS) => {}
         }
     }
 }
@@ -53,7 +46,7 @@ pub(crate) async fn assignments(agent: Agent) {
     let shared = &agent.shared;
     let stopping = shared.tasks.stopping();
     let (mut after, mut wanted) = (0, Vec::new());
-    let mut pause_ms = RETRY_MS_MIN;
+    let mut pauses = Pauses::new();
     while !stopping.is_cancelled() {
         let wait_ms = if shared.held.plan(&wanted).is_empty() { WATCH_WAIT_MS_MAX } else { 200 };
         let watch = Watch { after, wait_ms };
@@ -63,7 +56,7 @@ pub(crate) async fn assignments(agent: Agent) {
         };
         match answer {
             Ok(assignments) => {
-                pause_ms = RETRY_MS_MIN;
+                pauses.reset();
                 if assignments.generation >= after {
                     after = assignments.generation;
                     wanted = assignments.instances;
@@ -72,11 +65,9 @@ pub(crate) async fn assignments(agent: Agent) {
             Err(error) => {
                 tracing::debug!(%error, "could not watch the assignments");
                 after = 0;
-                tokio::select! {
-                    () = stopping.cancelled() => break,
-                    () = shared.clock.sleep_ms(pause_ms) => {}
+                if !pauses.wait(&shared.clock, &stopping).await {
+                    break;
                 }
-                pause_ms = (pause_ms * 2).min(RETRY_MS_MAX);
             }
         }
         apply(&agent, &wanted);
