@@ -2,8 +2,9 @@
 //!
 //! Always true: a controller counts as usable only where a group with it could be made; a group
 //! bears its executor's and its instance's name, and is removed with the instance, or by the next
-//! executor that starts after this one is gone.
-//! Absent on purpose: systemd's interfaces. What is delegated to us is used; else we watch.
+//! executor that starts after this one is gone; what is frozen can be killed.
+//! Absent on purpose: systemd's interfaces. What is delegated to us is used; else we watch. Version
+//! 1's freezer: a process that it has stopped cannot be killed, and would outlive a killed executor.
 
 mod find;
 
@@ -32,6 +33,8 @@ pub(crate) struct Cgroups {
     cpu: Option<PathBuf>,
     /// Counts processor time; in version 1 a controller of its own.
     account: Option<PathBuf>,
+    /// Stops processes. Always of version 2, which may be there beside version 1.
+    freeze: Option<PathBuf>,
 }
 
 impl Cgroups {
@@ -66,9 +69,10 @@ impl Cgroups {
         self.cpu.is_some()
     }
 
+    /// Where each instance has a group.
     fn folders(&self) -> Vec<&PathBuf> {
-        let mut folders: Vec<_> =
-            [&self.memory, &self.pids, &self.cpu, &self.account].into_iter().flatten().collect();
+        let all = [&self.memory, &self.pids, &self.cpu, &self.account, &self.freeze];
+        let mut folders: Vec<_> = all.into_iter().flatten().collect();
         folders.sort();
         folders.dedup();
         folders
@@ -88,7 +92,7 @@ impl Cgroups {
         }
     }
 
-    /// Makes an instance's groups and sets its limits.
+    /// Makes an instance's groups and sets its limits, but for that of processor time.
     pub(crate) fn make(&'static self, name: &str, limits: &Limits) -> io::Result<Group> {
         let name = format!("{PREFIX}{}-{name}", std::process::id());
         let group = Group { cgroups: self, name };
@@ -98,7 +102,10 @@ impl Cgroups {
                 _ => {}
             }
         }
-        group.limit(limits)?;
+        group.limit_memory(limits)?;
+        // The sandbox's own two processes come on top.
+        let processes = (u64::from(limits.processes) + 2).to_string();
+        group.set(self.pids.as_ref(), "pids.max", &processes)?;
         Ok(group)
     }
 }
@@ -111,37 +118,72 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// The files into which a process writes itself to be in these groups.
+    /// The files of version 1 into which a process of one thread writes itself to be in these
+    /// groups. `tasks` and not `cgroup.procs`, for which the kernel would wait until no processor
+    /// is about to fork: some 15 ms each, during which nothing on the machine forks.
     pub(crate) fn join(&self) -> Vec<PathBuf> {
-        let folders = self.cgroups.folders();
-        folders.iter().map(|folder| folder.join(&self.name).join("cgroup.procs")).collect()
+        if self.cgroups.unified {
+            return Vec::new();
+        }
+        let folders = self.cgroups.folders().into_iter();
+        let old = folders.filter(|folder| Some(*folder) != self.cgroups.freeze.as_ref());
+        old.map(|folder| folder.join(&self.name).join("tasks")).collect()
     }
 
-    fn limit(&self, limits: &Limits) -> io::Result<()> {
+    /// The group of version 2 in which the sandbox's first process is to be born.
+    pub(crate) fn birthplace(&self) -> Option<PathBuf> {
+        let of = self.cgroups;
+        let folder = if of.unified { of.folders().first().copied() } else { of.freeze.as_ref() };
+        folder.map(|folder| folder.join(&self.name))
+    }
+
+    /// Limits memory, in place of an earlier limit.
+    pub(crate) fn limit_memory(&self, limits: &Limits) -> io::Result<()> {
         // The scratch folder lies in memory, so it comes on top.
-        let memory = limits.memory_bytes.saturating_add(limits.scratch_bytes);
-        let quota_us = u64::from(limits.cpu_milli) * CPU_PERIOD_US / 1_000;
-        let quota_us = quota_us.max(CPU_QUOTA_US_MIN);
-        // The sandbox's own two processes come on top.
-        let processes = (u64::from(limits.processes) + 2).to_string();
+        let bytes = limits.memory_bytes.saturating_add(limits.scratch_bytes).to_string();
+        let memory = self.cgroups.memory.as_ref();
         if self.cgroups.unified {
-            self.set(self.cgroups.memory.as_ref(), "memory.max", &memory.to_string())?;
-            self.try_set(self.cgroups.memory.as_ref(), "memory.swap.max", "0");
-            self.try_set(self.cgroups.memory.as_ref(), "memory.oom.group", "1");
-            let quota = format!("{quota_us} {CPU_PERIOD_US}");
-            self.set(self.cgroups.cpu.as_ref(), "cpu.max", &quota)?;
-            self.try_set(self.cgroups.cpu.as_ref(), "cpu.max.burst", &quota_us.to_string());
+            self.set(memory, "memory.max", &bytes)?;
+            self.try_set(memory, "memory.swap.max", "0");
+            self.try_set(memory, "memory.oom.group", "1");
         } else {
-            let bytes = memory.to_string();
-            self.set(self.cgroups.memory.as_ref(), "memory.limit_in_bytes", &bytes)?;
-            self.try_set(self.cgroups.memory.as_ref(), "memory.memsw.limit_in_bytes", &bytes);
-            self.try_set(self.cgroups.memory.as_ref(), "memory.swappiness", "0");
-            let cpu = self.cgroups.cpu.as_ref();
+            // Memory alone is never allowed more than memory and swap: one of these two fails, and
+            // which depends on whether the limit grows.
+            self.try_set(memory, "memory.memsw.limit_in_bytes", &bytes);
+            self.set(memory, "memory.limit_in_bytes", &bytes)?;
+            self.try_set(memory, "memory.memsw.limit_in_bytes", &bytes);
+            self.try_set(memory, "memory.swappiness", "0");
+        }
+        Ok(())
+    }
+
+    /// Limits processor time, in thousandths of one processor, in place of an earlier limit.
+    pub(crate) fn limit_cpu(&self, cpu_milli: u32) -> io::Result<()> {
+        let quota_us = u64::from(cpu_milli) * CPU_PERIOD_US / 1_000;
+        let quota_us = quota_us.max(CPU_QUOTA_US_MIN);
+        let (cpu, burst) = (self.cgroups.cpu.as_ref(), quota_us.to_string());
+        let burst_file = if self.cgroups.unified { "cpu.max.burst" } else { "cpu.cfs_burst_us" };
+        // A burst may not be larger than the quota, so an earlier one has to go first.
+        self.try_set(cpu, burst_file, "0");
+        if self.cgroups.unified {
+            self.set(cpu, "cpu.max", &format!("{quota_us} {CPU_PERIOD_US}"))?;
+        } else {
             self.set(cpu, "cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
             self.set(cpu, "cpu.cfs_quota_us", &quota_us.to_string())?;
-            self.try_set(cpu, "cpu.cfs_burst_us", &quota_us.to_string());
         }
-        self.set(self.cgroups.pids.as_ref(), "pids.max", &processes)
+        self.try_set(cpu, burst_file, &burst);
+        Ok(())
+    }
+
+    /// Whether the kernel can stop all processes of these groups at once.
+    pub(crate) fn freezes(&self) -> bool {
+        self.cgroups.freeze.is_some()
+    }
+
+    /// Stops all processes, or lets them go on.
+    pub(crate) fn freeze(&self, frozen: bool) -> io::Result<()> {
+        let value = if frozen { "1" } else { "0" };
+        self.set(self.cgroups.freeze.as_ref(), "cgroup.freeze", value)
     }
 
     fn set(&self, folder: Option<&PathBuf>, file: &str, value: &str) -> io::Result<()> {
@@ -201,15 +243,16 @@ impl Group {
 
     /// Every process still in these groups.
     pub(crate) fn processes(&self) -> Vec<i32> {
-        let texts = self.join().into_iter().filter_map(|path| fs::read_to_string(path).ok());
+        let folders = self.cgroups.folders().into_iter();
+        let texts = folders.map(|folder| folder.join(&self.name).join("cgroup.procs"));
         texts
+            .filter_map(|path| fs::read_to_string(path).ok())
             .flat_map(|text| text.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
             .collect()
     }
-}
 
-impl Drop for Group {
-    fn drop(&mut self) {
+    /// Removes them, where they are empty.
+    pub(crate) fn remove(&self) {
         for folder in self.cgroups.folders() {
             if let Err(error) = fs::remove_dir(folder.join(&self.name))
                 && error.kind() != io::ErrorKind::NotFound
@@ -217,6 +260,12 @@ impl Drop for Group {
                 tracing::debug!(group = %self.name, %error, "could not remove a control group");
             }
         }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -262,7 +311,13 @@ mod tests {
             scratch_bytes: 1 << 20,
         };
         let group = cgroups.make("test", &limits).unwrap();
-        let paths = group.join();
+        group.limit_cpu(limits.cpu_milli).unwrap();
+        // A smaller limit, whose burst is smaller too, and a larger one.
+        for (memory_bytes, cpu_milli) in [(32 << 20, 100), (128 << 20, 2_000)] {
+            group.limit_cpu(cpu_milli).unwrap();
+            group.limit_memory(&Limits { memory_bytes, ..limits }).unwrap();
+        }
+        let paths: Vec<_> = group.join().into_iter().chain(group.birthplace()).collect();
         assert!(!paths.is_empty() && paths.iter().all(|path| path.exists()), "{paths:?}");
         assert_eq!(group.processes(), Vec::<i32>::new());
         if cgroups.memory() {

@@ -6,35 +6,35 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::sys::socket::MsgFlags;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use types::InstanceId;
 use workflow::{Clock, Tasks};
 
-use crate::cgroup::Cgroups;
+use crate::cgroup::{Cgroups, Group};
+use crate::descriptors;
 use crate::error::Error;
 use crate::exit::Ending;
 use crate::features::Feature;
 use crate::folders::{self, Folders};
 use crate::instance::{Instance, Running};
-use crate::launch::{self, Level, Order, ProcessSandbox, Sandbox, Socket};
-use crate::logs::Logs;
+use crate::launch::{Level, Order, ProcessSandbox, Sandbox, Socket};
 use crate::machine::{Machine, USERS_MAX, Users};
 use crate::plan::{self, Given};
 use crate::runtime_api::Runtime;
 use crate::start::{Start, Work};
-use crate::supervise::{self, Supervisor};
-use crate::watch::Seen;
+use crate::supervise::{self, Opened, Supervisor};
 
 /// Longest time from the launch to the program's start, in milliseconds. It takes about ten; a
 /// machine that swaps takes longer.
-const START_MS_MAX: u64 = 30_000;
+pub(crate) const START_MS_MAX: u64 = 30_000;
 
 /// The folder of the executor's own files for runtimes.
 const RUNTIMES: &str = "r";
@@ -72,16 +72,16 @@ impl Settings {
 /// Starts instances. Cheap to clone; clones are the same executor.
 #[derive(Clone)]
 pub struct Executor {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     settings: Settings,
     runtimes: PathBuf,
-    sandbox: Box<dyn Sandbox>,
-    machine: Machine,
-    clock: Clock,
-    tasks: Tasks,
+    pub(crate) sandbox: Box<dyn Sandbox>,
+    pub(crate) machine: Machine,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: Tasks,
     instances: Mutex<BTreeMap<InstanceId, Running>>,
     /// User numbers in use, each with its claim on this machine where instances have users of their
     /// own.
@@ -180,20 +180,9 @@ impl Executor {
         let slot = self.shared.take_slot()?;
         let result = self.shared.start(&start, slot).await;
         if result.is_err() {
-            self.shared.slots.lock().remove(&slot);
+            self.shared.free_slot(slot);
         }
-        let (running, supervisor, started) = result?;
-        self.shared.instances.lock().insert(start.id, running.clone());
-        // Weak: an executor that nobody holds ends its instances.
-        let shared = Arc::downgrade(&self.shared);
-        self.shared.tasks.spawn("instance", async move {
-            let instance = Arc::clone(&supervisor.instance);
-            supervisor.run(started).await;
-            if let Some(shared) = shared.upgrade() {
-                shared.forget(&instance);
-            }
-        });
-        Ok(running)
+        Ok(self.shared.supervise(start.id, result?))
     }
 
     /// The instance of this id that runs, if this start may replace it or is the same.
@@ -211,10 +200,12 @@ impl Executor {
     }
 }
 
-type Begun = (Running, Supervisor, supervise::Started);
+/// An instance whose program runs, and what watches it.
+pub(crate) type Begun = (Running, Supervisor, supervise::Started);
 
 impl Shared {
-    fn take_slot(&self) -> Result<u32, Error> {
+    /// Takes a user number, or only a number where instances are not users of their own.
+    pub(crate) fn take_slot(&self) -> Result<u32, Error> {
         let mut slots = self.slots.lock();
         let Users::PerInstance { first } = self.machine.users else {
             let slot = (0..=u32::MAX).find(|slot| !slots.contains_key(slot)).unwrap_or(u32::MAX);
@@ -240,82 +231,137 @@ impl Shared {
 
     /// Makes everything and launches; what it made goes away by itself where it fails.
     async fn start(&self, start: &Start, slot: u32) -> Result<Begun, Error> {
-        let machine = &self.machine;
-        let owner = match machine.users {
-            Users::PerInstance { first } => Some(first + slot),
-            Users::Mapped | Users::Same => None,
-        };
-        let at = self.settings.folder.join("i").join(start.id.to_string());
-        let cgroups = if self.settings.cgroups { Cgroups::get() } else { Cgroups::none() };
-        let group = cgroups
-            .make(&start.id.to_string(), &start.limits)
-            .map_err(Error::io("make the instance's control groups"))?;
-        let folders = Folders::make(at, start, owner)?;
-        let cleared = Cleared(Some(&folders));
-        let plan = plan::make(start, &self.given(&folders, slot, group.join()), machine)?;
+        let group = self.group(start.id, &start.limits)?;
+        let job = if let Work::Job(job) = &start.work { Some(job) } else { None };
+        let folders = Folders::make(self.folder_of(start.id), job, self.owner(slot))?;
+        let cleared = folders.cleared_unless_kept();
+        folders.open_package(&start.package)?;
+        let plan = plan::make(start, &self.given(&folders, slot, &group), &self.machine)?;
         let path = (start.work == Work::Serve)
             .then(|| self.settings.folder.join("s").join(start.id.uuid().simple().to_string()));
         let socket = path.as_deref().map(folders::listen).transpose()?;
-        let instance = Arc::new(Instance {
-            id: start.id,
-            generation: start.generation,
-            socket: path,
-            folders: folders.clone(),
-            logs: Logs::new(),
-            seen: Seen::default(),
-            forced: watch::Sender::new(None),
-            exit: watch::Sender::new(None),
-            slot: Mutex::new(Some(slot)),
-        });
-        let supervisor = Supervisor {
-            instance: Arc::clone(&instance),
-            processes_held: group.limits_pids() || machine.process_limit,
-            limits: start.limits,
-            timed: matches!(start.work, Work::Job(_)),
-            group: Some(group),
-            clock: self.clock.clone(),
-            tasks: self.tasks.clone(),
-        };
+        let own = (folders.clone(), Arc::new(group));
+        let instance = Arc::new(Instance::new(start, path, own, slot));
+        let supervisor = self.supervisor(&instance, start);
+        if !matches!(start.work, Work::Function(_)) {
+            instance.limit_cpu();
+        }
         let socket = match (&start.work, socket) {
             (Work::Function(_), _) => Socket::HandOut,
             (_, Some(socket)) => Socket::Listening(socket),
             (_, None) => Socket::None,
         };
         let launched = self.sandbox.launch(Order { plan }, socket).await?;
-        let started = supervise::started(launched, &supervisor);
+        let begun = self.launched(supervise::open(launched)?, supervisor).await?;
+        cleared.keep();
+        Ok(begun)
+    }
+
+    /// Waits until the program runs, and answers it.
+    pub(crate) async fn launched(
+        &self,
+        opened: Opened,
+        supervisor: Supervisor,
+    ) -> Result<Begun, Error> {
         let limit = std::time::Duration::from_millis(START_MS_MAX);
-        let started = tokio::time::timeout(limit, started).await;
+        let started = tokio::time::timeout(limit, opened.started(&supervisor)).await;
         let started = started.map_err(|_| Error::Slow { limit_ms: START_MS_MAX })??;
+        let instance = Arc::clone(&supervisor.instance);
         let handed = started.handed.as_ref();
         let runtime = handed.map(|handed| self.answer(handed, &instance)).transpose()?;
-        cleared.keep();
         Ok((Running { shared: instance, runtime }, supervisor, started))
     }
 
+    /// Keeps an instance, and watches it until it has ended.
+    pub(crate) fn supervise(self: &Arc<Self>, id: InstanceId, begun: Begun) -> Running {
+        let (running, supervisor, started) = begun;
+        self.instances.lock().insert(id, running.clone());
+        // Weak: an executor that nobody holds ends its instances.
+        let shared = Arc::downgrade(self);
+        self.tasks.spawn("instance", async move {
+            let instance = Arc::clone(&supervisor.instance);
+            supervisor.run(started).await;
+            if let Some(shared) = shared.upgrade() {
+                shared.forget(&instance);
+            }
+        });
+        running
+    }
+
+    /// Whether an instance of this id runs.
+    pub(crate) fn runs(&self, id: InstanceId) -> bool {
+        self.instances.lock().get(&id).is_some_and(|held| held.exit().is_none())
+    }
+
+    /// The user that an instance will be, where it is one of its own.
+    pub(crate) fn owner(&self, slot: u32) -> Option<u32> {
+        match self.machine.users {
+            Users::PerInstance { first } => Some(first + slot),
+            Users::Mapped | Users::Same => None,
+        }
+    }
+
+    pub(crate) fn folder_of(&self, id: InstanceId) -> PathBuf {
+        self.settings.folder.join("i").join(id.to_string())
+    }
+
+    /// Makes an instance's control groups.
+    pub(crate) fn group(&self, id: InstanceId, limits: &types::Limits) -> Result<Group, Error> {
+        let cgroups = if self.settings.cgroups { Cgroups::get() } else { Cgroups::none() };
+        let made = cgroups.make(&id.to_string(), limits);
+        made.map_err(Error::io("make the instance's control groups"))
+    }
+
+    pub(crate) fn supervisor(&self, instance: &Arc<Instance>, start: &Start) -> Supervisor {
+        Supervisor {
+            instance: Arc::clone(instance),
+            processes_held: instance.group.limits_pids() || self.machine.process_limit,
+            timeout_ms: matches!(start.work, Work::Job(_)).then_some(start.limits.timeout_ms),
+            clock: self.clock.clone(),
+            tasks: self.tasks.clone(),
+        }
+    }
+
     /// Answers the Runtime API on the listener that was handed out, until the instance has ended.
-    fn answer(&self, handed: &UnixStream, instance: &Instance) -> Result<Runtime, Error> {
-        let listener = launch::receive(handed).map_err(Error::io("take a function's listener"))?;
+    /// Beginning is not held to the function's share of the processors, its calls are.
+    fn answer(&self, handed: &UnixStream, instance: &Arc<Instance>) -> Result<Runtime, Error> {
+        let taken = descriptors::receive(handed, MsgFlags::MSG_DONTWAIT).map(TcpListener::from);
+        let listener = taken.and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        });
+        let listener = listener.map_err(Error::io("take a function's listener"))?;
         let served = Runtime::serve(listener).map_err(Error::io("answer a function"))?;
         let (runtime, serving) = served;
         let mut exit = instance.exit.subscribe();
+        let (begins, instance) = (runtime.clone(), Arc::clone(instance));
         self.tasks.spawn("runtime api", async move {
+            let held = async {
+                begins.begun().await;
+                instance.limit_cpu();
+            };
             tokio::select! {
-                () = serving => {}
+                _ = async { tokio::join!(serving, held) } => {}
                 _ = exit.wait_for(Option::is_some) => {}
             }
         });
         Ok(runtime)
     }
 
-    fn given<'a>(&'a self, folders: &'a Folders, slot: u32, join: Vec<PathBuf>) -> Given<'a> {
+    pub(crate) fn given<'a>(&'a self, folders: &'a Folders, slot: u32, group: &Group) -> Given<'a> {
         Given {
             program: &self.settings.program,
             onnxruntime: self.settings.onnxruntime.as_deref(),
             runtimes: &self.runtimes,
             folder: &folders.at,
             slot,
-            join,
+            join: group.join(),
+            birthplace: group.birthplace(),
         }
+    }
+
+    pub(crate) fn free_slot(&self, slot: u32) {
+        self.slots.lock().remove(&slot);
     }
 
     /// Forgets an instance that has ended, unless another has its place by now.
@@ -325,7 +371,7 @@ impl Shared {
             instances.remove(&instance.id);
         }
         if let Some(slot) = instance.slot.lock().take() {
-            self.slots.lock().remove(&slot);
+            self.free_slot(slot);
         }
     }
 }
@@ -338,25 +384,6 @@ fn claim_user(user: u32) -> std::io::Result<Option<UnixDatagram>> {
         Ok(claim) => Ok(Some(claim)),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// Removes an instance's folder unless it is told to keep it.
-struct Cleared<'a>(Option<&'a Folders>);
-
-impl Cleared<'_> {
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Cleared<'_> {
-    fn drop(&mut self) {
-        if let Some(folders) = self.0
-            && let Err(error) = folders.clear()
-        {
-            tracing::warn!(%error, "could not clear the folder of a failed start");
-        }
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
+    /// It waits to be claimed.
+    Parked,
     /// The first process of the instance, by its number on this host.
     First { pid: i32 },
     /// The program ended.

@@ -15,7 +15,7 @@ use nix::libc;
 use crate::error::Error;
 use crate::exit::FAILURE_BYTES_MAX;
 use crate::plan::plain_name;
-use crate::start::{Job, Start, Work};
+use crate::start::Job;
 
 /// Longest path of a Unix socket, without its final zero; see unix(7).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -31,8 +31,8 @@ pub(crate) struct Folders {
 }
 
 impl Folders {
-    /// Makes the folder anew, with what the work needs.
-    pub(crate) fn make(at: PathBuf, start: &Start, owner: Option<u32>) -> Result<Self, Error> {
+    /// Makes the folder anew, with what a job needs where it is for one.
+    pub(crate) fn make(at: PathBuf, job: Option<&Job>, owner: Option<u32>) -> Result<Self, Error> {
         let folders = Self { at, owner };
         folders.clear().map_err(Error::io(format!("clear {}", folders.at.display())))?;
         // The path to it stays closed to others; what is bound inside is reached by the mount.
@@ -40,13 +40,20 @@ impl Folders {
             folders.folder(name)?;
         }
         folders.own(&folders.at.join("scratch"))?;
-        if let Work::Job(job) = &start.work {
+        if let Some(job) = job {
             folders.job(job)?;
         }
-        if owner.is_some() {
-            open_for_reading(&start.package)?;
-        }
         Ok(folders)
+    }
+
+    /// Lets the instance read its package, where it is another user.
+    pub(crate) fn open_package(&self, package: &Path) -> Result<(), Error> {
+        if self.owner.is_some() { open_for_reading(package) } else { Ok(()) }
+    }
+
+    /// Removes the folder when what comes back is dropped, unless it is told to keep it.
+    pub(crate) fn cleared_unless_kept(&self) -> Cleared<'_> {
+        Cleared(Some(self))
     }
 
     fn folder(&self, name: &str) -> Result<PathBuf, Error> {
@@ -113,9 +120,31 @@ impl Folders {
     }
 }
 
+/// Removes an instance's folder unless it is told to keep it.
+pub(crate) struct Cleared<'a>(Option<&'a Folders>);
+
+impl Cleared<'_> {
+    pub(crate) fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Cleared<'_> {
+    fn drop(&mut self) {
+        if let Some(folders) = self.0
+            && let Err(error) = folders.clear()
+        {
+            tracing::warn!(%error, "could not clear the folder of a failed start");
+        }
+    }
+}
+
 /// Writes the executor's own files for runtimes, which every function may read.
 pub(crate) fn lay_out_runtimes(folder: &Path) -> Result<(), Error> {
-    const FILES: [(&str, &str); 1] = [("bootstrap.py", include_str!("../runtimes/bootstrap.py"))];
+    const FILES: [(&str, &str); 2] = [
+        ("bootstrap.py", include_str!("../runtimes/bootstrap.py")),
+        ("parked.py", include_str!("../runtimes/parked.py")),
+    ];
     for (name, text) in FILES {
         let path = folder.join(name);
         fs::write(&path, text).map_err(Error::io(format!("write {}", path.display())))?;

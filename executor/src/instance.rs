@@ -9,13 +9,15 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use types::InstanceId;
+use types::{InstanceId, Limits};
 
+use crate::cgroup::Group;
 use crate::error::Error;
 use crate::exit::{Ending, Exit};
 use crate::folders::Folders;
 use crate::logs::{LogReader, Logs};
 use crate::runtime_api::Runtime;
+use crate::start::Start;
 use crate::watch::Seen;
 
 /// An instance that was started.
@@ -44,6 +46,9 @@ pub(crate) struct Instance {
     pub(crate) generation: u64,
     pub(crate) socket: Option<PathBuf>,
     pub(crate) folders: Folders,
+    pub(crate) group: Arc<Group>,
+    /// What it may use now.
+    pub(crate) limits: Mutex<Limits>,
     pub(crate) logs: Logs,
     pub(crate) seen: Seen,
     /// Why we end it, once we do.
@@ -127,6 +132,28 @@ impl Running {
 }
 
 impl Instance {
+    /// An instance that is about to run, with its folders and groups, and its user's number.
+    pub(crate) fn new(
+        start: &Start,
+        socket: Option<PathBuf>,
+        (folders, group): (Folders, Arc<Group>),
+        slot: u32,
+    ) -> Self {
+        Self {
+            id: start.id,
+            generation: start.generation,
+            socket,
+            folders,
+            group,
+            limits: Mutex::new(start.limits),
+            logs: Logs::new(),
+            seen: Seen::default(),
+            forced: watch::Sender::new(None),
+            exit: watch::Sender::new(None),
+            slot: Mutex::new(Some(slot)),
+        }
+    }
+
     /// Asks for the end; the first reason stays.
     pub(crate) fn force(&self, ending: Ending) {
         self.forced.send_if_modified(|forced| {

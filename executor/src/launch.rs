@@ -5,8 +5,7 @@
 #![expect(unsafe_code, reason = "a hook between fork and exec places file descriptors")]
 
 use std::fmt;
-use std::io::{self, IoSliceMut, Write as _};
-use std::net::TcpListener;
+use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
@@ -15,16 +14,16 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::libc;
 use nix::unistd::pipe2;
-use nix::{cmsg_space, libc};
+use serde::Serialize;
 use tokio::sync::oneshot;
 use workflow::BoxFuture;
 
 use crate::error::Error;
 use crate::features::{Feature, features};
 use crate::plan::Plan;
-use crate::sandbox::fds;
+use crate::sandbox::{self, fds};
 
 /// How strongly an instance is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -209,12 +208,9 @@ fn launch(program: &PathBuf, mut plan: Plan, socket: Socket) -> io::Result<Launc
     Ok(Launched { keeper, control, ready, report, out, err, handed })
 }
 
-fn send(control: &OwnedFd, plan: &Plan) -> io::Result<()> {
-    let text = serde_json::to_vec(plan)?;
-    let length = u32::try_from(text.len()).map_err(io::Error::other)?;
-    let mut pipe = std::fs::File::from(control.try_clone()?);
-    pipe.write_all(&length.to_le_bytes())?;
-    pipe.write_all(&text)
+/// Tells the keeper its plan, or a claim.
+pub(crate) fn send(control: &OwnedFd, message: &impl Serialize) -> io::Result<()> {
+    sandbox::write(std::fs::File::from(control.try_clone()?), message)
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -227,24 +223,4 @@ fn aside(fd: &OwnedFd) -> io::Result<OwnedFd> {
     let copy = fcntl(fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(ASIDE))?;
     // SAFETY: `copy` was just made and is owned by nothing else.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
-}
-
-/// The listener that a sandbox has handed out. It is there once its program runs.
-pub(crate) fn receive(handed: &UnixStream) -> io::Result<TcpListener> {
-    use std::os::fd::FromRawFd as _;
-    let (mut byte, mut space) = ([0], cmsg_space!(RawFd));
-    let mut into = [IoSliceMut::new(&mut byte)];
-    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<()>(handed.as_raw_fd(), &mut into, Some(&mut space), flags)?;
-    for part in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(fds) = part
-            && let [fd] = fds[..]
-        {
-            // SAFETY: the kernel has just made this number for us, and nothing else owns it.
-            let listener = unsafe { TcpListener::from_raw_fd(fd) };
-            listener.set_nonblocking(true)?;
-            return Ok(listener);
-        }
-    }
-    Err(io::Error::other("the sandbox handed no listener out"))
 }

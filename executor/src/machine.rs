@@ -119,6 +119,7 @@ impl Machine {
         }
         let fresh_proc =
             namespaces.mount && namespaces.process && trial("own /proc", probe::fresh_proc(map));
+        trial("late mounts", probe::late_mounts());
         let landlock = probe::landlock();
         trial("landlock", landlock.clone().map(drop));
         let seccomp = trial("system call filter", probe::seccomp());

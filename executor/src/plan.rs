@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use types::{FunctionRuntime, InstanceId};
 
 use crate::error::Error;
 use crate::machine::{Machine, Users};
-use crate::start::{Function, Job, ML, PACKAGE, RUNTIME_DIR, Start, TASK_ROOT, Work};
+use crate::start::{
+    Function, Job, ML, PACKAGE, PYTHON, Parking, RUNTIME_DIR, Start, TASK_ROOT, Work,
+};
 
 /// Where the worker's program stands.
 pub(crate) const PROGRAM: &str = "/opt/freehold/bin/freehold";
@@ -30,6 +33,9 @@ const OPEN_FILES_MAX: u64 = 4_096;
 /// Device files that every program may expect.
 const DEVICES: [&str; 5] = ["full", "null", "random", "urandom", "zero"];
 
+/// The script with which an interpreter waits.
+const PARKED: &str = "/var/runtime/parked.py";
+
 /// What a sandbox shall be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
@@ -39,18 +45,32 @@ pub(crate) struct Plan {
     pub(crate) namespaces: Namespaces,
     /// Who to be.
     pub(crate) identity: Identity,
-    /// `cgroup.procs` files to write oneself into.
+    /// `tasks` files of control groups to write oneself into.
     pub(crate) join: Vec<PathBuf>,
+    /// The control group of version 2 for the first process to be born in.
+    pub(crate) birthplace: Option<PathBuf>,
     /// The root to build; none where the machine refuses mounts.
     pub(crate) root: Option<Root>,
     /// What landlock shall allow.
     pub(crate) access: Access,
     /// Resource limits.
     pub(crate) limits: Limits,
-    /// What to run.
-    pub(crate) command: Command,
+    /// What to run; none where only the claim tells.
+    pub(crate) command: Option<Command>,
     /// How the program is spoken to.
     pub(crate) channel: Channel,
+    /// Whether it waits for a [`Claim`]: the command's program on its standard input, or the
+    /// sandbox's own process where there is none.
+    pub(crate) parked: bool,
+}
+
+/// What a parked sandbox becomes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    /// The folder of the host to be shown as the function's package.
+    pub(crate) package: PathBuf,
+    /// What to run.
+    pub(crate) command: Command,
 }
 
 /// How a program is spoken to.
@@ -103,6 +123,8 @@ pub(crate) struct Root {
     pub(crate) links: Vec<(PathBuf, PathBuf)>,
     /// Small files: the path inside, and the text.
     pub(crate) files: Vec<(PathBuf, String)>,
+    /// Empty folders, for what is mounted later.
+    pub(crate) folders: Vec<PathBuf>,
     /// Files and folders of the host.
     pub(crate) binds: Vec<Bind>,
     /// Size of the scratch folders `/tmp` and `/dev/shm` together, in bytes.
@@ -175,8 +197,10 @@ pub(crate) struct Given<'a> {
     pub(crate) folder: &'a Path,
     /// This instance's number among those that run, for its user.
     pub(crate) slot: u32,
-    /// `cgroup.procs` files.
+    /// `tasks` files of its control groups.
     pub(crate) join: Vec<PathBuf>,
+    /// Its control group of version 2.
+    pub(crate) birthplace: Option<PathBuf>,
 }
 
 /// Plans a sandbox.
@@ -199,12 +223,62 @@ pub(crate) fn make(start: &Start, given: &Given<'_>, machine: &Machine) -> Resul
         namespaces: machine.namespaces,
         identity,
         join: given.join.clone(),
+        birthplace: given.birthplace.clone(),
         access: if mounted { access_inside(start) } else { access_outside(&binds, given) },
         root: mounted.then(|| root(given, machine, identity, binds, start)),
         limits: limits(start, machine),
-        command: command(start, given, mounted)?,
+        command: Some(command(start, given, mounted)?),
         channel: channel(&start.work),
+        parked: false,
     })
+}
+
+/// Plans a sandbox that waits for a function: all of it but the package and the command.
+///
+/// # Errors
+///
+/// As [`make`], and [`Error::Refused`] where what a parked one needs besides is missing.
+pub(crate) fn park(
+    parking: &Parking,
+    id: InstanceId,
+    given: &Given<'_>,
+    machine: &Machine,
+) -> Result<Plan, Error> {
+    for feature in ["process namespace", "late mounts"] {
+        if let Some(why) = machine.refused.get(feature).cloned() {
+            const CURE: &str = "functions start without parked sandboxes, somewhat later";
+            return Err(Error::Refused { work: "a parked sandbox", feature, why, cure: CURE });
+        }
+    }
+    let waiting =
+        Function { program: PYTHON.into(), args: vec![PARKED.to_owned()], ..Function::default() };
+    let start = Start {
+        id,
+        generation: 0,
+        package: PathBuf::new(),
+        work: Work::Function(waiting),
+        limits: parking.limits,
+        task: serde_json::Value::Null,
+    };
+    let mut plan = make(&start, given, machine)?;
+    plan.parked = true;
+    if parking.runtime == FunctionRuntime::Provided {
+        plan.command = None;
+    }
+    if let Some(root) = &mut plan.root {
+        root.binds.retain(|bind| bind.target != Path::new(TASK_ROOT));
+        root.folders.push(TASK_ROOT.into());
+    }
+    Ok(plan)
+}
+
+/// What a parked sandbox becomes by this start.
+///
+/// # Errors
+///
+/// As [`make`].
+pub(crate) fn claim(start: &Start, given: &Given<'_>) -> Result<Claim, Error> {
+    Ok(Claim { package: start.package.clone(), command: command(start, given, true)? })
 }
 
 fn channel(work: &Work) -> Channel {
@@ -318,6 +392,7 @@ fn root(
         at: given.folder.join("root"),
         links,
         files: etc_files(machine, identity),
+        folders: Vec::new(),
         binds,
         scratch_bytes: start.limits.scratch_bytes,
         proc: machine.fresh_proc,
@@ -367,11 +442,16 @@ fn access_outside(binds: &[Bind], given: &Given<'_>) -> Access {
     access
 }
 
+/// Private writable memory that one process may have under these limits, in bytes.
+pub(crate) fn data_bytes(limits: &types::Limits) -> u64 {
+    let stacks = STACK_BYTES * u64::from(limits.processes).min(STACKS_MAX);
+    limits.memory_bytes.saturating_add(DATA_SLACK_BYTES + stacks)
+}
+
 fn limits(start: &Start, machine: &Machine) -> Limits {
     let processes = u64::from(start.limits.processes);
-    let stacks = STACK_BYTES * processes.min(STACKS_MAX);
     Limits {
-        data_bytes: start.limits.memory_bytes.saturating_add(DATA_SLACK_BYTES + stacks),
+        data_bytes: data_bytes(&start.limits),
         file_bytes: start.limits.scratch_bytes,
         open_files: OPEN_FILES_MAX,
         // The sandbox's own first process is one more.

@@ -12,16 +12,20 @@ mod first;
 mod keeper;
 mod lockdown;
 mod loopback;
+mod parked;
 mod root;
 mod seccomp;
 
 use std::process::ExitCode;
 
+use crate::descriptors;
 use channel::Channels;
+pub(crate) use channel::write;
 
 /// File descriptors that the executor hands to the keeper.
 pub(crate) mod fds {
-    /// The plan, then a byte or the end to ask for the end of the instance.
+    /// The plan, then the claim of a parked sandbox, then a byte or the end to ask for the end of
+    /// the instance.
     pub(crate) const CONTROL: i32 = 0;
     /// The listening socket of a worker, or where a function's listener is handed out.
     pub(crate) const SOCKET: i32 = 3;

@@ -1,9 +1,9 @@
 //! What to start: the work, its files and its limits.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use types::{InstanceId, Limits};
+use types::{FunctionRuntime, InstanceId, Limits};
 
 /// Where the package stands in every sandbox.
 pub const PACKAGE: &str = "/opt/freehold/package";
@@ -56,6 +56,39 @@ pub struct Function {
     /// What the sandbox itself says (`AWS_LAMBDA_RUNTIME_API`, paths) stands above.
     pub env: BTreeMap<String, String>,
 }
+
+/// What a sandbox is made for before it is known which function it will run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parking {
+    /// What will run: with [`FunctionRuntime::Python3`] an interpreter runs already.
+    pub runtime: FunctionRuntime,
+    /// What it may use. The time limit is a call's, and does not matter here.
+    pub limits: Limits,
+}
+
+impl Parking {
+    /// Whether a function can run in such a sandbox and notice no difference.
+    pub fn fits(&self, function: &Function, limits: &Limits) -> bool {
+        let same = Limits { timeout_ms: self.limits.timeout_ms, ..*limits } == self.limits;
+        same && match self.runtime {
+            FunctionRuntime::Provided => true,
+            FunctionRuntime::Python3 => {
+                let first = function.args.first().map(String::as_str);
+                let known = |name: &String| BEFORE_MAIN.iter().any(|at| name.starts_with(at));
+                function.program == Path::new(PYTHON)
+                    // A script, or a module; any other option is one of the interpreter's start.
+                    && first.is_some_and(|first| first == "-m" || !first.starts_with('-'))
+                    && !function.env.keys().any(known)
+            }
+        }
+    }
+}
+
+/// The Python of functions.
+pub const PYTHON: &str = "/usr/bin/python3";
+/// How the variables begin that an interpreter, or the C library below it, reads once, before any
+/// of a function's code runs.
+const BEFORE_MAIN: [&str; 6] = ["PYTHON", "LD_", "GLIBC_", "MALLOC_", "LC_", "LANG"];
 
 /// A program that ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -14,15 +14,14 @@ use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
-use types::Limits;
 use workflow::{Clock, Tasks};
 
-use crate::cgroup::Group;
 use crate::error::Error;
 use crate::exit::{Ending, Observed, Report, conclude};
 use crate::instance::Instance;
-use crate::launch::{Keeper, Launched};
+use crate::launch::{Keeper, Launched, send};
 use crate::logs::Stream;
+use crate::plan::Claim;
 use crate::watch::Watch;
 
 /// Longest text of a failed start.
@@ -32,10 +31,8 @@ const FAULT_BYTES_MAX: u64 = 4_096;
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     pub(crate) instance: Arc<Instance>,
-    pub(crate) limits: Limits,
-    /// Whether the time limit is the whole run's, as for a job.
-    pub(crate) timed: bool,
-    pub(crate) group: Option<Group>,
+    /// The whole run's time limit, where it has one, as a job.
+    pub(crate) timeout_ms: Option<u64>,
     /// Whether the kernel limits processes by itself.
     pub(crate) processes_held: bool,
     pub(crate) clock: Clock,
@@ -56,42 +53,96 @@ fn receiver(fd: OwnedFd) -> io::Result<pipe::Receiver> {
     pipe::Receiver::from_owned_fd(fd)
 }
 
-/// Waits until the program runs, and starts to collect its lines.
-///
-/// # Errors
-///
-/// [`Error::Sandbox`] with the step that failed.
-pub(crate) async fn started(launched: Launched, on: &Supervisor) -> Result<Started, Error> {
+/// Makes a sandbox's pipes ready to be read.
+pub(crate) fn open(launched: Launched) -> Result<Opened, Error> {
     let Launched { keeper, control, ready, report, out, err, handed } = launched;
     let pipes = || -> io::Result<_> {
         Ok((receiver(ready)?, receiver(report)?, receiver(out)?, receiver(err)?))
     };
     let (ready, report, out, err) = pipes().map_err(Error::io("read the sandbox's pipes"))?;
-    for (stream, from) in [(Stream::Out, out), (Stream::Err, err)] {
-        let (logs, clock) = (on.instance.logs.clone(), on.clock.clone());
-        logs.open();
-        on.tasks.spawn("instance-logs", async move {
-            if let Err(error) = logs.collect(stream, from, clock).await {
-                tracing::warn!(%error, "could not read an instance's lines");
-            }
-        });
+    Ok(Opened { keeper, control, ready, report: BufReader::new(report), out, err, handed })
+}
+
+/// A sandbox whose pipes can be read.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    keeper: Keeper,
+    control: OwnedFd,
+    ready: pipe::Receiver,
+    report: BufReader<pipe::Receiver>,
+    out: pipe::Receiver,
+    err: pipe::Receiver,
+    handed: Option<UnixStream>,
+}
+
+impl Opened {
+    /// Waits until a parked sandbox waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sandbox`] with the step that failed.
+    pub(crate) async fn parked(&mut self) -> Result<(), Error> {
+        let mut line = String::new();
+        let read = self.report.read_line(&mut line).await;
+        read.map_err(Error::io("read whether the sandbox waits"))?;
+        if let Ok(Report::Parked) = serde_json::from_str(&line) {
+            return Ok(());
+        }
+        let mut message = String::new();
+        let read = (&mut self.ready).take(FAULT_BYTES_MAX).read_to_string(&mut message).await;
+        read.map_err(Error::io("read why the sandbox does not wait"))?;
+        if message.is_empty() {
+            let mut said = String::new();
+            let read = (&mut self.err).take(FAULT_BYTES_MAX).read_to_string(&mut said).await;
+            read.map_err(Error::io("read why the sandbox does not wait"))?;
+            message = format!("it ended before it waited for a claim: {}", said.trim());
+        }
+        Err(Error::Sandbox { message })
     }
-    let report = BufReader::new(report);
-    let mut started = Started { keeper, control: Some(control), report, handed };
-    let mut text = String::new();
-    let read = ready.take(FAULT_BYTES_MAX).read_to_string(&mut text).await;
-    read.map_err(Error::io("read whether the sandbox started"))?;
-    if text.is_empty() {
-        return Ok(started);
+
+    /// Hands a parked sandbox its claim.
+    pub(crate) fn claim(&self, claim: &Claim) -> io::Result<()> {
+        send(&self.control, claim)
     }
-    started.control = None;
-    started.keeper.reap().await;
-    Err(Error::Sandbox { message: text })
+
+    /// Ends it, and waits until nothing of it is left.
+    pub(crate) async fn end(self) {
+        drop(self.control);
+        self.keeper.reap().await;
+    }
+
+    /// Waits until the program runs, and starts to collect its lines.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sandbox`] with the step that failed.
+    pub(crate) async fn started(self, on: &Supervisor) -> Result<Started, Error> {
+        let Self { keeper, control, ready, report, out, err, handed } = self;
+        for (stream, from) in [(Stream::Out, out), (Stream::Err, err)] {
+            let (logs, clock) = (on.instance.logs.clone(), on.clock.clone());
+            logs.open();
+            on.tasks.spawn("instance-logs", async move {
+                if let Err(error) = logs.collect(stream, from, clock).await {
+                    tracing::warn!(%error, "could not read an instance's lines");
+                }
+            });
+        }
+        let mut started = Started { keeper, control: Some(control), report, handed };
+        let mut text = String::new();
+        let read = ready.take(FAULT_BYTES_MAX).read_to_string(&mut text).await;
+        read.map_err(Error::io("read whether the sandbox started"))?;
+        if text.is_empty() {
+            return Ok(started);
+        }
+        started.control = None;
+        started.keeper.reap().await;
+        Err(Error::Sandbox { message: text })
+    }
 }
 
 impl Supervisor {
     /// Watches until the end, then tells it.
-    pub(crate) async fn run(mut self, started: Started) {
+    pub(crate) async fn run(self, started: Started) {
         let Started { keeper, mut control, report, handed: _ } = started;
         let mut seen = Observed::default();
         {
@@ -103,6 +154,8 @@ impl Supervisor {
                 () = &mut reports => {}
                 ending = ends => {
                     self.instance.force(ending);
+                    // What ends may have something to do for it, as the keeper's older way.
+                    self.instance.thaw_to_end();
                     // Closing the pipe asks the keeper to end the instance.
                     control = None;
                     reports.await;
@@ -124,10 +177,9 @@ impl Supervisor {
             }
         };
         let timeout = async {
-            if self.timed {
-                self.clock.sleep_ms(self.limits.timeout_ms).await;
-            } else {
-                std::future::pending::<()>().await;
+            match self.timeout_ms {
+                Some(timeout_ms) => self.clock.sleep_ms(timeout_ms).await,
+                None => std::future::pending().await,
             }
         };
         let stopping = self.tasks.stopping();
@@ -141,8 +193,8 @@ impl Supervisor {
 
     async fn watch(&self, first: oneshot::Receiver<i32>) -> Ending {
         let Ok(first) = first.await else { return std::future::pending().await };
-        let group = self.group.as_ref();
-        let mut watch = Watch::new(first, self.limits, group, &self.instance, self.processes_held);
+        self.instance.seen.first.store(first, Ordering::Relaxed);
+        let mut watch = Watch::new(first, &self.instance, self.processes_held);
         loop {
             if let Some(ending) = watch.look(self.clock.now_us()) {
                 return ending;
@@ -152,16 +204,15 @@ impl Supervisor {
         }
     }
 
-    fn tell(&mut self, mut seen: Observed) {
-        let instance = &self.instance;
+    fn tell(&self, mut seen: Observed) {
+        let (instance, group) = (&self.instance, &self.instance.group);
         seen.forced = *instance.forced.borrow();
-        if let Some(group) = self.group.take() {
-            seen.oom_killed = group.oom_kills().unwrap_or(0) > 0;
-            seen.cpu_us = seen.cpu_us.max(group.cpu_us().unwrap_or(0));
-            if !group.processes().is_empty() {
-                tracing::error!(instance = %instance.id, "processes are left after the end");
-            }
+        seen.oom_killed = group.oom_kills().unwrap_or(0) > 0;
+        seen.cpu_us = seen.cpu_us.max(group.cpu_us().unwrap_or(0));
+        if !group.processes().is_empty() {
+            tracing::error!(instance = %instance.id, "processes are left after the end");
         }
+        group.remove();
         seen.cpu_us = seen.cpu_us.max(instance.seen.cpu_us.load(Ordering::Relaxed));
         let peak = instance.seen.memory_peak_bytes.load(Ordering::Relaxed);
         seen.memory_peak_bytes = seen.memory_peak_bytes.max(peak);
@@ -195,6 +246,7 @@ async fn read_reports(
                 seen.cpu_us = cpu_us;
                 seen.memory_peak_bytes = rss_peak_bytes;
             }
+            Ok(Report::Parked) => {}
             Ok(Report::First { pid }) => {
                 // Nobody watches any more where the end came first.
                 let _ = first.take().map(|first| first.send(pid));

@@ -5,7 +5,7 @@
 //! machine.
 //! Always true: where the kernel holds a limit, watching only counts.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,7 +13,6 @@ use types::Limits;
 
 use crate::cgroup::Group;
 use crate::exit::Ending;
-use crate::folders::Folders;
 use crate::instance::Instance;
 use crate::tree;
 
@@ -35,17 +34,21 @@ pub(crate) struct Seen {
     pub(crate) memory_bytes: AtomicU64,
     pub(crate) memory_peak_bytes: AtomicU64,
     pub(crate) processes: AtomicU64,
+    /// The first process, by its number on this host; 0 before it is known.
+    pub(crate) first: AtomicI32,
+    /// Whether its processes are stopped because nobody needs them.
+    pub(crate) frozen: AtomicBool,
 }
 
 /// Watches one instance.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
     /// Its first process.
-    pub(crate) first: i32,
-    pub(crate) limits: Limits,
-    pub(crate) group: Option<&'a Group>,
-    pub(crate) folders: &'a Folders,
-    pub(crate) seen: &'a Seen,
+    first: i32,
+    instance: &'a Instance,
+    /// As of this look; they may be changed.
+    limits: Limits,
+    seen: &'a Seen,
     share: Share,
     looks: u64,
     stopped: bool,
@@ -54,18 +57,11 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(
-        first: i32,
-        limits: Limits,
-        group: Option<&'a Group>,
-        instance: &'a Instance,
-        processes_held: bool,
-    ) -> Self {
+    pub(crate) fn new(first: i32, instance: &'a Instance, processes_held: bool) -> Self {
         Self {
             first,
-            limits,
-            group,
-            folders: &instance.folders,
+            instance,
+            limits: *instance.limits.lock(),
             seen: &instance.seen,
             share: Share::default(),
             looks: 0,
@@ -81,11 +77,16 @@ impl<'a> Watch<'a> {
 
     /// The group, where the kernel holds its memory, processes and share of the processors.
     fn held(&self) -> Option<&'a Group> {
-        self.group.filter(|group| group.limits_all())
+        Some(&*self.instance.group).filter(|group| group.limits_all())
     }
 
     /// Looks once; says why the instance must end, if it must.
     pub(crate) fn look(&mut self, now_us: u64) -> Option<Ending> {
+        // Nothing changes meanwhile, and nobody else may let it go on.
+        if self.seen.frozen.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.limits = *self.instance.limits.lock();
         match self.held() {
             Some(group) => self.look_at_group(group),
             None => self.look_at_processes(now_us),
@@ -107,7 +108,7 @@ impl<'a> Watch<'a> {
     }
 
     fn scratch(&self) -> Option<Ending> {
-        let full = self.folders.written_bytes() > self.limits.scratch_bytes;
+        let full = self.instance.folders.written_bytes() > self.limits.scratch_bytes;
         full.then_some(Ending::OutOfScratch)
     }
 
@@ -116,13 +117,13 @@ impl<'a> Watch<'a> {
         self.looks += 1;
         let threads = tree::threads(&pids);
         self.seen.processes.store(threads, Ordering::Relaxed);
-        let cpu_us = self.group.and_then(Group::cpu_us).unwrap_or_else(|| tree::cpu_us(&pids));
+        let cpu_us = self.instance.group.cpu_us().unwrap_or_else(|| tree::cpu_us(&pids));
         let cpu_us = self.seen.cpu_us.fetch_max(cpu_us, Ordering::Relaxed).max(cpu_us);
-        if !self.group.is_some_and(Group::limits_cpu) {
+        if !self.instance.group.limits_cpu() {
             self.hold_share(&pids, cpu_us, now_us);
         }
         // The kernel ends one process and lets the others go on; an instance is whole or not.
-        let killed = self.group.and_then(Group::oom_kills).unwrap_or(0) > 0;
+        let killed = self.instance.group.oom_kills().unwrap_or(0) > 0;
         if self.memory(&pids) > self.limits.memory_bytes || killed {
             return Some(Ending::OutOfMemory);
         }
@@ -140,7 +141,7 @@ impl<'a> Watch<'a> {
         if bytes > self.limits.memory_bytes {
             // Files of the page cache and pages shared by processes are counted too often here;
             // ask better before ending anything.
-            let exact = self.group.and_then(Group::memory_bytes);
+            let exact = self.instance.group.memory_bytes();
             bytes = exact.unwrap_or_else(|| tree::proportional_bytes(pids));
         }
         self.seen.memory_bytes.store(bytes, Ordering::Relaxed);

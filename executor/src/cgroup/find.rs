@@ -15,13 +15,19 @@ struct Hierarchy {
 }
 
 /// Finds where each controller's groups can be made. Version 1 is preferred where both are
-/// mounted, since a controller belongs to one of them, and version 2 then has none.
+/// mounted, since a controller belongs to one of them, and version 2 then has none; what freezes
+/// is always version 2's.
 pub(super) fn find() -> Cgroups {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let hierarchies: Vec<Hierarchy> = mounts.lines().filter_map(hierarchy).collect();
     let found = version_1(&hierarchies, &own);
-    if found == Cgroups::default() { version_2(&hierarchies, &own) } else { found }
+    if found == Cgroups::default() {
+        return version_2(&hierarchies, &own);
+    }
+    let freezes = |place: &PathBuf| takes_groups(place, "cgroup.freeze");
+    let freeze = places_2(&hierarchies, &own).into_iter().find(freezes);
+    Cgroups { freeze, ..found }
 }
 
 /// Reads a line of mountinfo; see proc(5).
@@ -66,15 +72,21 @@ fn version_1(hierarchies: &[Hierarchy], own: &str) -> Cgroups {
         pids: place("pids", "pids.max"),
         cpu: place("cpu", "cpu.cfs_quota_us"),
         account: place("cpuacct", "cpuacct.usage"),
+        freeze: None,
     }
 }
 
-fn version_2(hierarchies: &[Hierarchy], own: &str) -> Cgroups {
+/// Our own group of version 2, and the top of its hierarchy.
+fn places_2(hierarchies: &[Hierarchy], own: &str) -> Vec<PathBuf> {
     let Some(hierarchy) = hierarchies.iter().find(|found| found.controllers.is_none()) else {
-        return Cgroups::default();
+        return Vec::new();
     };
     let path = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
-    let places = [hierarchy.folder(path), hierarchy.at.clone()];
+    vec![hierarchy.folder(path), hierarchy.at.clone()]
+}
+
+fn version_2(hierarchies: &[Hierarchy], own: &str) -> Cgroups {
+    let places = places_2(hierarchies, own);
     let Some(place) = places.into_iter().find(|place| delegated(place)) else {
         return Cgroups::default();
     };
@@ -85,6 +97,7 @@ fn version_2(hierarchies: &[Hierarchy], own: &str) -> Cgroups {
         pids: with("pids.max"),
         cpu: with("cpu.max"),
         account: with("cpu.stat"),
+        freeze: with("cgroup.freeze"),
     }
 }
 

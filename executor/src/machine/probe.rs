@@ -84,6 +84,19 @@ pub(super) fn fresh_proc(map: Option<&Map>) -> Result<(), String> {
     })
 }
 
+/// Asks whether a tree of mounts can be made ready in one place and mounted in another.
+pub(super) fn late_mounts() -> Result<(), String> {
+    // SAFETY: the kernel refuses the size of 0 before it looks at any argument, or does not know
+    // the call; both are younger in it than `open_tree` and `move_mount`.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0_usize)
+    };
+    match Errno::last() {
+        error @ (Errno::ENOSYS | Errno::EPERM) if answer < 0 => Err(told(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Tries to become another user.
 pub(super) fn become_user(id: u32) -> Result<(), String> {
     in_child(|| {

@@ -66,7 +66,8 @@ fn given() -> Given<'static> {
         runtimes: Path::new("/data/r"),
         folder: Path::new("/data/i/x"),
         slot: 7,
-        join: vec!["/sys/fs/cgroup/memory/freehold-x/cgroup.procs".into()],
+        join: vec!["/sys/fs/cgroup/memory/freehold-x/tasks".into()],
+        birthplace: Some("/sys/fs/cgroup/unified/freehold-x".into()),
     }
 }
 
@@ -87,6 +88,69 @@ fn the_whole_plan_of_a_function() {
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
     let function = Work::Function(Function { program: "/usr/bin/python3".into(), args, env });
     insta::assert_json_snapshot!(make(&start(function), &given(), &machine()).unwrap());
+}
+
+#[test]
+fn the_whole_plan_of_a_parked_sandbox_and_its_claim() {
+    let id = start(job()).id;
+    let limits = start(job()).limits;
+    let parking = Parking { runtime: FunctionRuntime::Python3, limits };
+    let parked = park(&parking, id, &given(), &machine()).unwrap();
+    let env = BTreeMap::from([("_HANDLER".to_owned(), "app.handler".to_owned())]);
+    let args = vec!["/var/runtime/bootstrap.py".to_owned()];
+    let function = Function { program: PYTHON.into(), args, env };
+    assert!(parking.fits(&function, &limits));
+    let start = start(Work::Function(function));
+    let claim = claim(&start, &given()).unwrap();
+    insta::assert_json_snapshot!((&parked, &claim));
+    // Both together are what an unparked one is.
+    let whole = make(&start, &given(), &machine()).unwrap();
+    let mut root = parked.root.unwrap();
+    root.folders.clear();
+    let package = Bind { source: claim.package, target: TASK_ROOT.into(), kind: BindKind::Read };
+    let place = whole.root.as_ref().unwrap().binds.iter().position(|bind| *bind == package);
+    root.binds.insert(place.unwrap(), package);
+    let command = Some(claim.command);
+    assert_eq!(Plan { root: Some(root), command, parked: false, ..parked }, whole);
+    let native = Parking { runtime: FunctionRuntime::Provided, ..parking };
+    assert_eq!(park(&native, id, &given(), &machine()).unwrap().command, None);
+}
+
+#[test]
+fn a_machine_that_cannot_mount_later_parks_nothing() {
+    let mut machine = machine();
+    machine.refused.insert("late mounts", "not offered by this kernel".to_owned());
+    let limits = start(job()).limits;
+    let parking = Parking { runtime: FunctionRuntime::Provided, limits };
+    let refused = park(&parking, start(job()).id, &given(), &machine).unwrap_err().to_string();
+    assert!(refused.contains("late mounts (not offered by this kernel)"), "{refused}");
+}
+
+#[test]
+fn what_an_interpreter_reads_at_its_start_keeps_a_function_from_a_parked_one() {
+    let limits = start(job()).limits;
+    let parking = Parking { runtime: FunctionRuntime::Python3, limits };
+    let native = Parking { runtime: FunctionRuntime::Provided, limits };
+    let function = |args: &[&str], name: &str| Function {
+        program: PYTHON.into(),
+        args: args.iter().map(|&word| word.to_owned()).collect(),
+        env: BTreeMap::from([(name.to_owned(), String::new())]),
+    };
+    for (args, name, fits) in [
+        (&["/var/runtime/bootstrap.py"][..], "COLOUR", true),
+        (&["-m", "awslambdaric", "app.handler"], "COLOUR", true),
+        (&["-u", "/var/runtime/bootstrap.py"], "COLOUR", false),
+        (&[], "COLOUR", false),
+        (&["/var/runtime/bootstrap.py"], "PYTHONPATH", false),
+        (&["/var/runtime/bootstrap.py"], "LD_PRELOAD", false),
+    ] {
+        assert_eq!(parking.fits(&function(args, name), &limits), fits, "{args:?} {name}");
+        assert!(native.fits(&function(args, name), &limits));
+    }
+    let function = function(&["/var/runtime/bootstrap.py"], "COLOUR");
+    let other = types::Limits { memory_bytes: limits.memory_bytes + 1, ..limits };
+    assert!(!parking.fits(&function, &other));
+    assert!(parking.fits(&function, &types::Limits { timeout_ms: 7, ..limits }));
 }
 
 #[test]

@@ -5,19 +5,20 @@
 #![expect(unsafe_code, reason = "takes inherited file descriptors by their numbers")]
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::{Fault, fds};
 use crate::exit::Report;
-use crate::plan::Plan;
 
-/// Longest plan; a plan is a few kilobytes.
-const PLAN_BYTES_MAX: usize = 1 << 20;
+/// Longest plan or claim; either is a few kilobytes.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// What the executor handed to the keeper.
 #[derive(Debug)]
@@ -58,25 +59,32 @@ impl Channels {
         Ok(channels)
     }
 
-    /// Reads the plan: its length in four little-endian bytes, then JSON.
-    pub(super) fn plan(&mut self) -> Result<Plan, Fault> {
-        let mut head = [0; 4];
-        self.control.read_exact(&mut head).map_err(Fault::at("read the plan's length"))?;
-        let length = u32::from_le_bytes(head) as usize;
-        if length > PLAN_BYTES_MAX {
-            return Err(Fault(format!("a plan of {length} bytes is too long")));
-        }
-        let mut text = vec![0; length];
-        self.control.read_exact(&mut text).map_err(Fault::at("read the plan"))?;
-        serde_json::from_slice(&text).map_err(Fault::at("understand the plan"))
-    }
-
     /// Tells the executor what failed.
     pub(super) fn fail(&mut self, fault: &Fault) {
         if let Some(ready) = &mut self.ready {
             let _ = ready.write_all(fault.0.as_bytes());
         }
     }
+}
+
+/// Reads a plan or a claim: its length in four little-endian bytes, then JSON.
+pub(super) fn read<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, Fault> {
+    let mut head = [0; 4];
+    from.read_exact(&mut head).map_err(Fault::at("read a message's length"))?;
+    let length = u32::from_le_bytes(head) as usize;
+    if length > MESSAGE_BYTES_MAX {
+        return Err(Fault(format!("a message of {length} bytes is too long")));
+    }
+    let mut text = vec![0; length];
+    from.read_exact(&mut text).map_err(Fault::at("read a message"))?;
+    serde_json::from_slice(&text).map_err(Fault::at("understand a message"))
+}
+
+/// Writes what [`read`] reads.
+pub(crate) fn write(mut to: impl Write, message: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_vec(message)?;
+    let length = u32::try_from(text.len()).map_err(io::Error::other)?;
+    to.write_all(&[&length.to_le_bytes(), text.as_slice()].concat())
 }
 
 /// Writes a report; nothing can be done where the executor is gone.
@@ -132,15 +140,16 @@ impl Alive {
             nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(Fault::at("make a pipe"))?;
         Ok(Self { read, write })
     }
+}
 
-    /// Whether the holder is gone, told by the reading end.
-    pub(super) fn is_over(read: &OwnedFd) -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let mut polled = [PollFd::new(read, PollFlags::empty())];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let answered = poll(&mut polled, Some(&now)).is_ok();
-        answered && polled[0].revents().contains(PollFlags::HUP)
-    }
+/// Whether the last holder of a pipe's writing end is gone, and nothing is left to read.
+pub(super) fn is_over(read: impl AsFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut polled = [PollFd::new(&read, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let answered = poll(&mut polled, Some(&now)).is_ok();
+    let told = polled[0].revents();
+    answered && told.contains(PollFlags::HUP) && !told.contains(PollFlags::IN)
 }
 
 /// Closes the socket in a process that does not need it.

@@ -1,6 +1,7 @@
 //! The first process inside: builds the root, gives up every right, starts the program, reaps.
 
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio, exit};
 
@@ -9,16 +10,22 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
-use super::channel::{Alive, Channels, close_socket, quiet, socket, tell};
+use super::channel::{Channels, close_socket, is_over, quiet, socket, tell};
 use super::keeper::fork;
-use super::{Fault, lockdown, root};
+use super::{Fault, lockdown, parked, root};
 use crate::exit::Report;
-use crate::plan::{Channel, Plan};
+use crate::plan::{Channel, Command as Planned, Plan};
 
 /// Never returns to the keeper's code: ends with 0 after a report, else with 70.
-pub(super) fn run(plan: &Plan, channels: &mut Channels, keeper: &OwnedFd) -> ! {
-    match start(plan, channels, keeper) {
+pub(super) fn run(
+    plan: &Plan,
+    channels: &mut Channels,
+    keeper: &OwnedFd,
+    claims: Option<UnixStream>,
+) -> ! {
+    match start(plan, channels, keeper, claims.as_ref()) {
         Ok(program) => {
+            drop(claims);
             close_socket();
             quiet(&channels.control);
             // Ours would keep the pipe open after the program has started.
@@ -34,9 +41,15 @@ pub(super) fn run(plan: &Plan, channels: &mut Channels, keeper: &OwnedFd) -> ! {
     }
 }
 
-fn start(plan: &Plan, channels: &mut Channels, keeper: &OwnedFd) -> Result<Pid, Fault> {
+fn start(
+    plan: &Plan,
+    channels: &mut Channels,
+    keeper: &OwnedFd,
+    claims: Option<&UnixStream>,
+) -> Result<Pid, Fault> {
     if let Some(planned) = &plan.root {
-        root::build(planned)?;
+        let namespace = root::build(planned)?;
+        claims.map(|claims| parked::hand_mounts_out(claims, &namespace)).transpose()?;
     }
     if plan.namespaces.name {
         rustix::system::sethostname(b"freehold").map_err(Fault::at("set the host name"))?;
@@ -45,7 +58,7 @@ fn start(plan: &Plan, channels: &mut Channels, keeper: &OwnedFd) -> Result<Pid, 
     lockdown::become_someone(plan.identity)?;
     // Becoming someone takes this back. The keeper may be gone already; then its pipe says so.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(Fault::at("ask to end with the keeper"))?;
-    if Alive::is_over(keeper) {
+    if is_over(keeper) {
         return Err(Fault("the keeper is gone".to_owned()));
     }
     // Inside, the program is the same user: it must not be able to change this process.
@@ -55,18 +68,19 @@ fn start(plan: &Plan, channels: &mut Channels, keeper: &OwnedFd) -> Result<Pid, 
     lockdown::landlock(&plan.access, loopback)?;
     lockdown::filter(loopback)?;
     match fork()? {
-        ForkResult::Child => become_program(plan, channels),
+        ForkResult::Child => become_program(plan, channels, claims),
         ForkResult::Parent { child } => Ok(child),
     }
 }
 
 /// Becomes the program, or tells why not.
-fn become_program(plan: &Plan, channels: &mut Channels) -> ! {
+fn become_program(plan: &Plan, channels: &mut Channels, claims: Option<&UnixStream>) -> ! {
     // Where there is no process namespace, this is what ends the program with its first process.
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-    let fault = match program(plan) {
+    let fault = match program(plan, claims) {
         Ok(mut program) => {
-            Fault(format!("start {}: {}", plan.command.program.display(), program.exec()))
+            let error = program.exec();
+            Fault(format!("start {}: {error}", program.get_program().display()))
         }
         Err(fault) => fault,
     };
@@ -74,17 +88,32 @@ fn become_program(plan: &Plan, channels: &mut Channels) -> ! {
     exit(127)
 }
 
+/// What to run, and how. Where only a claim tells, waits for it.
+fn program(plan: &Plan, claims: Option<&UnixStream>) -> Result<Command, Fault> {
+    let stdin = match (&plan.command, claims) {
+        // An interpreter that runs already, and waits for the claim itself.
+        (Some(_), Some(claims)) => {
+            let claims = claims.try_clone().map_err(Fault::at("duplicate a socket"))?;
+            Stdio::from(OwnedFd::from(claims))
+        }
+        _ if plan.channel == Channel::Socket => Stdio::from(socket()?),
+        _ => Stdio::null(),
+    };
+    match (&plan.command, claims) {
+        (Some(planned), _) => Ok(command(planned, stdin, plan.limits.data_bytes)),
+        (None, Some(claims)) => Ok(command(&parked::wait(claims)?, stdin, plan.limits.data_bytes)),
+        (None, None) => Err(Fault("the plan names no program".to_owned())),
+    }
+}
+
 #[expect(unsafe_code, reason = "a hook before exec has no safe form")]
-fn program(plan: &Plan) -> Result<Command, Fault> {
-    let mut command = Command::new(&plan.command.program);
-    command.args(&plan.command.args).env_clear().envs(&plan.command.env);
-    command.current_dir(&plan.command.folder);
-    let listens = plan.channel == Channel::Socket;
-    command.stdin(if listens { Stdio::from(socket()?) } else { Stdio::null() });
-    let data_bytes = plan.limits.data_bytes;
+fn command(planned: &Planned, stdin: Stdio, data_bytes: u64) -> Command {
+    let mut command = Command::new(&planned.program);
+    command.args(&planned.args).env_clear().envs(&planned.env).current_dir(&planned.folder);
+    command.stdin(stdin);
     // SAFETY: runs in this process of one thread, and makes two system calls.
     unsafe { command.pre_exec(move || lockdown::limit_data(data_bytes)) };
-    Ok(command)
+    command
 }
 
 /// Reaps every child until the program ends.

@@ -4,28 +4,21 @@
 //! Always true: the network namespace has a loopback and no other interface.
 #![expect(unsafe_code, reason = "bringing an interface up has no safe form")]
 
-use std::io::IoSlice;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd as _;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socket,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-use super::{Fault, channel};
+use super::{Fault, channel, descriptors};
 use crate::plan::RUNTIME_API;
 
 /// Opens the listener and hands it out.
 pub(super) fn hand_out() -> Result<(), Fault> {
     bring_up().map_err(Fault::at("bring the loopback up"))?;
     let listener = TcpListener::bind(RUNTIME_API).map_err(Fault::at("listen inside"))?;
-    let to = channel::socket()?;
-    let fds = [listener.as_raw_fd()];
-    let rights = [ControlMessage::ScmRights(&fds)];
-    sendmsg::<()>(to.as_raw_fd(), &[IoSlice::new(&[0])], &rights, MsgFlags::empty(), None)
-        .map_err(Fault::at("hand the listener out"))?;
+    descriptors::send(channel::socket()?, &listener).map_err(Fault::at("hand the listener out"))?;
     channel::keep_socket_from_program().map_err(Fault::at("keep the program's files few"))
 }
 

@@ -3,7 +3,7 @@
 //! Always true: afterwards nothing of the host's tree can be reached but what was bound; all of it
 //! is read-only except the scratch folders and the binds to write.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
@@ -21,9 +21,12 @@ const FILE_BYTES_MIN: u64 = 2_048;
 /// What every mount here has: no setuid programs, no device files.
 const PLAIN: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
 
-/// Builds the root and moves into it.
-pub(super) fn build(root: &Root) -> Result<(), Fault> {
+/// Builds the root and moves into it. What comes back is the mount namespace, for who mounts later.
+pub(super) fn build(root: &Root) -> Result<File, Fault> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(Fault::at("make a mount namespace"))?;
+    // While the host's /proc is there: inside there may be none.
+    let namespace =
+        File::open("/proc/self/ns/mnt").map_err(Fault::at("open the mount namespace"))?;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
         .map_err(Fault::at("part from the host's mounts"))?;
@@ -33,6 +36,10 @@ pub(super) fn build(root: &Root) -> Result<(), Fault> {
     scratch(root)?;
     for bind in &root.binds {
         show(root, bind)?;
+    }
+    for path in &root.folders {
+        let path = inside(root, path)?;
+        fs::create_dir_all(&path).map_err(Fault::at(format!("make {}", path.display())))?;
     }
     for (path, target) in &root.links {
         let path = inside(root, path)?;
@@ -47,7 +54,8 @@ pub(super) fn build(root: &Root) -> Result<(), Fault> {
     chdir(&root.at).map_err(Fault::at("enter the root"))?;
     pivot_root(".", ".").map_err(Fault::at("change the root"))?;
     umount2(".", MntFlags::MNT_DETACH).map_err(Fault::at("leave the host's root"))?;
-    chdir("/").map_err(Fault::at("enter the new root"))
+    chdir("/").map_err(Fault::at("enter the new root"))?;
+    Ok(namespace)
 }
 
 /// The place of an inside path while the root is being built, with its parents made.

@@ -1,0 +1,146 @@
+//! Changing an instance that runs: stopping it while nobody needs it, and giving it other limits.
+//!
+//! Always true: a frozen instance uses no processor time and can be ended; to freeze or thaw twice
+//! is to do it once; a change of limits that was refused has changed nothing.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rustix::process::{Resource, Rlimit, prlimit};
+
+use crate::error::Error;
+use crate::instance::{Instance, Running};
+use crate::plan::data_bytes;
+use crate::tree;
+
+/// Most looks for processes that came while others were being stopped. Each finds only what was
+/// forked since the one before, so a program needs luck to be found in the third.
+const ROUNDS_MAX: usize = 16;
+
+impl Running {
+    /// Stops all its processes until [`Running::thaw`]: by its control group where the kernel can,
+    /// else by signals, which a program could notice.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the kernel refuses.
+    pub fn freeze(&self) -> Result<(), Error> {
+        // Before they stop: from now on nobody else lets them go on.
+        self.shared.seen.frozen.store(true, Ordering::Relaxed);
+        self.shared.stop(true).map_err(Error::io("freeze an instance"))
+    }
+
+    /// Lets its processes go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the kernel refuses.
+    pub fn thaw(&self) -> Result<(), Error> {
+        self.shared.seen.frozen.store(false, Ordering::Relaxed);
+        self.shared.stop(false).map_err(Error::io("thaw an instance"))
+    }
+
+    /// Gives it other limits of memory, in bytes, and of processor time, in thousandths of one
+    /// processor, while it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where this machine has no control groups for both, [`Error::Invalid`]
+    /// where it uses more memory than that, [`Error::Io`] where the kernel refuses.
+    pub fn resize(&self, memory_bytes: u64, cpu_milli: u32) -> Result<(), Error> {
+        let (instance, group) = (&self.shared, &self.shared.group);
+        if !group.limits_all() {
+            return Err(Error::Refused {
+                work: "an instance whose limits change while it runs",
+                feature: "control groups for memory and processor time",
+                why: "they are not delegated to this process".to_owned(),
+                cure: "delegate them, or start another instance with the new limits",
+            });
+        }
+        let used_bytes = group.memory_bytes().unwrap_or(0);
+        if used_bytes > memory_bytes {
+            let message = format!(
+                "the instance uses {used_bytes} bytes of memory, more than the new limit of \
+                 {memory_bytes}; end it, or choose a larger limit"
+            );
+            return Err(Error::Invalid { message });
+        }
+        let mut limits = instance.limits.lock();
+        let wanted = types::Limits { memory_bytes, cpu_milli, ..*limits };
+        group.limit_memory(&wanted).map_err(Error::io("change the limit of memory"))?;
+        if let Err(error) = group.limit_cpu(cpu_milli) {
+            let _ = group.limit_memory(&limits);
+            return Err(Error::io("change the limit of processor time")(error));
+        }
+        let more = memory_bytes > limits.memory_bytes;
+        *limits = wanted;
+        drop(limits);
+        if more {
+            self.raise_data(data_bytes(&wanted));
+        }
+        Ok(())
+    }
+
+    /// Lets each process hold as much private data. A smaller limit is the control group's alone,
+    /// since not everybody who lowers a process's own may raise it again.
+    fn raise_data(&self, bytes: u64) {
+        for pid in self.shared.group.processes() {
+            let Some(pid) = rustix::process::Pid::from_raw(pid) else { continue };
+            let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+            // One that has ended meanwhile, or is not ours to change, keeps what it has.
+            let _ = prlimit(Some(pid), Resource::Data, limit);
+        }
+    }
+}
+
+impl Instance {
+    /// Holds it to its share of the processors from now on, where the kernel does that.
+    pub(crate) fn limit_cpu(&self) {
+        let cpu_milli = self.limits.lock().cpu_milli;
+        if let Err(error) = self.group.limit_cpu(cpu_milli) {
+            tracing::warn!(instance = %self.id, %error, "could not limit processor time");
+        }
+    }
+
+    /// Lets a frozen instance go on, since it is about to be ended.
+    pub(crate) fn thaw_to_end(&self) {
+        if self.seen.frozen.swap(false, Ordering::Relaxed)
+            && let Err(error) = self.stop(false)
+        {
+            tracing::debug!(instance = %self.id, %error, "could not thaw what is to end");
+        }
+    }
+
+    fn stop(&self, stop: bool) -> io::Result<()> {
+        if self.group.freezes() {
+            return self.group.freeze(stop);
+        }
+        let first = self.seen.first.load(Ordering::Relaxed);
+        if first > 0 { signal(first, stop) } else { Ok(()) }
+    }
+}
+
+/// Stops every process below the first, or lets each go on.
+fn signal(first: i32, stop: bool) -> io::Result<()> {
+    let signal = if stop { Signal::SIGSTOP } else { Signal::SIGCONT };
+    let mut told: Vec<i32> = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let found = tree::processes(first).into_iter().skip(1);
+        let new: Vec<i32> = found.filter(|pid| !told.contains(pid)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for &pid in &new {
+            match kill(Pid::from_raw(pid), signal) {
+                // It has ended meanwhile.
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        told.extend(new);
+    }
+    Ok(())
+}

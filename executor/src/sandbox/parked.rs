@@ -1,0 +1,136 @@
+//! A parked sandbox: it is whole but for a function's code, environment and command, and waits.
+//!
+//! What waits is the program's process: either still this program, which then becomes the
+//! function's, or an interpreter. Both are sealed before they wait, and read the claim from a
+//! socket to the keeper. The keeper shows the package inside, from outside: nothing inside may
+//! mount.
+//!
+//! States: making → waiting → claimed; the end may come in each.
+//! Always true: a sandbox is claimed at most once; the package is whole and read-only before the
+//! claim is handed on.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::MsgFlags;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::CWD;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+
+use super::channel::{self, tell};
+use super::{Fault, descriptors};
+use crate::exit::Report;
+use crate::plan::Claim;
+use crate::start::TASK_ROOT;
+
+/// The two ends of the socket through which a claim comes in.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) keepers: UnixStream,
+    pub(super) inside: UnixStream,
+}
+
+impl Ends {
+    pub(super) fn new() -> Result<Self, Fault> {
+        let (keepers, inside) = UnixStream::pair().map_err(Fault::at("make a socket"))?;
+        Ok(Self { keepers, inside })
+    }
+}
+
+/// In the first process: tells the keeper where the package will have to be shown.
+pub(super) fn hand_mounts_out(inside: &UnixStream, namespace: &File) -> Result<(), Fault> {
+    descriptors::send(inside, namespace).map_err(Fault::at("hand the mount namespace out"))
+}
+
+/// In the program's process: says that it waits, and waits.
+pub(super) fn wait(mut inside: &UnixStream) -> Result<crate::plan::Command, Fault> {
+    inside.write_all(&[0]).map_err(Fault::at("say that this process waits"))?;
+    channel::read(&mut inside)
+}
+
+/// In the keeper: waits until the program's process waits, and then for the claim. None where the
+/// sandbox is no longer wanted, or has ended.
+pub(super) fn claimed(
+    keepers: &UnixStream,
+    process: &OwnedFd,
+    (control, report): (&mut File, &File),
+) -> Result<bool, Fault> {
+    let Ok(namespace) = descriptors::receive(keepers, MsgFlags::empty()) else {
+        // The first process has failed, and tells why.
+        return Ok(false);
+    };
+    if first_ready([keepers.as_fd(), control.as_fd(), process.as_fd()])? != 0 {
+        return Ok(false);
+    }
+    let mut byte = [0];
+    if (&*keepers).read(&mut byte).map_err(Fault::at("hear that a process waits"))? == 0 {
+        return Ok(false);
+    }
+    tell(report, Report::Parked);
+    if first_ready([control.as_fd(), process.as_fd()])? != 0 || channel::is_over(control.as_fd()) {
+        return Ok(false);
+    }
+    let Claim { package, command } = channel::read(control)?;
+    show(&package, &namespace)?;
+    channel::write(keepers, &command).map_err(Fault::at("hand the claim on"))?;
+    Ok(true)
+}
+
+/// The place of the first that has something to read, or is over.
+fn first_ready<const N: usize>(of: [BorrowedFd<'_>; N]) -> Result<usize, Fault> {
+    loop {
+        let mut polled = of.map(|one| PollFd::from_borrowed_fd(one, PollFlags::IN));
+        match poll(&mut polled, None) {
+            Ok(_) => {
+                if let Some(place) = polled.iter().position(|one| !one.revents().is_empty()) {
+                    return Ok(place);
+                }
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Fault::at("wait")(error)),
+        }
+    }
+}
+
+/// Shows a folder of the host as the function's package, in a mount namespace that becomes ours.
+fn show(package: &Path, namespace: &OwnedFd) -> Result<(), Fault> {
+    let told = || format!("show {}", package.display());
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    let tree = open_tree(CWD, package, flags).map_err(Fault::at(told()))?;
+    seal(&tree).map_err(Fault::at(told()))?;
+    setns(namespace, CloneFlags::CLONE_NEWNS).map_err(Fault::at("enter the mount namespace"))?;
+    move_mount(&tree, "", CWD, TASK_ROOT, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(Fault::at(told()))
+}
+
+/// Makes a tree of mounts read-only, without setuid programs and device files.
+#[expect(unsafe_code, reason = "mount_setattr has no safe form among our dependencies")]
+fn seal(tree: &OwnedFd) -> Result<(), Errno> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    // SAFETY: the kernel reads an empty text and as many bytes of `attributes` as it is told.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if answer < 0 { Err(Errno::last()) } else { Ok(()) }
+}
