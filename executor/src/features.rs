@@ -60,6 +60,14 @@ fn list(machine: &Machine, cgroups: &Cgroups) -> Vec<Feature> {
         feature("landlock", machine.landlock > 0, "files stay closed even where a mount leaks"),
         feature("no new privileges", true, "setuid programs give nothing"),
     ];
+    let groups = cgroups.memory() && cgroups.pids() && cgroups.cpu();
+    features.push(Feature {
+        name: "control groups",
+        held: groups,
+        why: "the kernel itself counts all that an instance holds",
+        how: None,
+        missing_because: (!groups).then(|| "none can be made here".to_owned()),
+    });
     features.extend(limits(machine, cgroups));
     features
 }

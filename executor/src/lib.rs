@@ -9,6 +9,7 @@
 //! executor.
 //! Absent on purpose: what an instance is for, where packages come from, OCI runtimes.
 
+pub mod attempts;
 pub mod error;
 pub mod exit;
 pub mod features;
