@@ -18,8 +18,6 @@ pub use types::functions::LATEST;
 pub const VERSION_HEADER: &str = "freehold-version";
 /// Says for how long the version that ran had been replaced, in milliseconds, where it had.
 pub const STALE_HEADER: &str = "freehold-stale-ms";
-/// Says the id of an event that was accepted.
-pub const EVENT_HEADER: &str = "freehold-event";
 /// Says what failed; absent where the function answered.
 pub const ERROR_HEADER: &str = "freehold-function-error";
 /// Says where the time went, as `Server-Timing` does: `name;dur=MILLISECONDS`.
@@ -159,6 +157,12 @@ pub struct UpdateAlias {
     pub description: Option<String>,
     /// The generation this change was made for; refused when there is a newer one.
     pub generation: u64,
+}
+
+/// An event that is kept, and will run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AcceptedEvent {
+    pub event: EventId,
 }
 
 /// An event that was given up.

@@ -71,7 +71,8 @@ impl Parking {
     pub fn fits(&self, function: &Function, limits: &Limits) -> bool {
         let same = Limits { timeout_ms: self.limits.timeout_ms, ..*limits } == self.limits;
         same && match self.runtime {
-            FunctionRuntime::Provided => true,
+            // Node.js is started when it is known what for, as any program.
+            FunctionRuntime::Provided | FunctionRuntime::Nodejs => true,
             FunctionRuntime::Python3 => {
                 let first = function.args.first().map(String::as_str);
                 let known = |name: &String| BEFORE_MAIN.iter().any(|at| name.starts_with(at));
@@ -86,6 +87,8 @@ impl Parking {
 
 /// The Python of functions.
 pub const PYTHON: &str = "/usr/bin/python3";
+/// The Node.js of functions.
+pub const NODE: &str = "/usr/bin/node";
 /// How the variables begin that an interpreter, or the C library below it, reads once, before any
 /// of a function's code runs.
 const BEFORE_MAIN: [&str; 6] = ["PYTHON", "LD_", "GLIBC_", "MALLOC_", "LC_", "LANG"];

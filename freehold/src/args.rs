@@ -29,8 +29,8 @@ pub use cloud::{
 };
 pub use endpoints::{DeployArguments, EndpointCommand, InvokeArguments, UpdateArguments};
 pub use functions::{
-    CreateFunctionArguments, FunctionCommand, FunctionSettings, InvokeFunctionArguments,
-    RuntimeWord, UpdateFunctionArguments,
+    AliasArguments, AliasCommand, CreateFunctionArguments, DeadCommand, FunctionCommand,
+    FunctionSettings, InvokeFunctionArguments, RuntimeWord, UpdateFunctionArguments,
 };
 pub use items::{InitArguments, ItemCommand, PipelineArguments, PublishArguments, ShareArguments};
 pub use search::{SearchArguments, SuggestArguments};

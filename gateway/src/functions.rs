@@ -12,7 +12,7 @@ mod route;
 
 use std::sync::Arc;
 
-use api::functions::{ERROR_HEADER, EVENT_HEADER, STALE_HEADER, TIMING_HEADER, VERSION_HEADER};
+use api::functions::{AcceptedEvent, ERROR_HEADER, STALE_HEADER, TIMING_HEADER, VERSION_HEADER};
 use api::internal::functions::{Call, Called, NewEvent};
 use axum::body::Body;
 use bytes::Bytes;
@@ -139,10 +139,9 @@ pub(crate) async fn invoke(
         }
         "event" => {
             let id = keep(hub, &function, (&qualifier, hub.clock.uuid()), &payload).await?;
-            let mut response = Response::new(Body::empty());
+            let told = serde_json::to_vec(&AcceptedEvent { event: id }).unwrap_or_default();
+            let mut response = crate::service::answer("application/json", told.into());
             *response.status_mut() = StatusCode::ACCEPTED;
-            let id = HeaderValue::try_from(id.to_string());
-            response.headers_mut().extend(id.map(|id| (HeaderName::from_static(EVENT_HEADER), id)));
             Ok(response)
         }
         other => {

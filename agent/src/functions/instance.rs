@@ -75,6 +75,7 @@ impl Broken {
             start: Some(self.start),
             memory_peak_bytes: 0,
             log_tail: log_tail.then(String::new),
+            stale_ms: None,
         };
         Outcome { called, payload: self.payload }
     }
@@ -189,6 +190,7 @@ impl Warm {
             start: self.start.take(),
             memory_peak_bytes: self.running.usage().memory_peak_bytes,
             log_tail: log_tail.then(|| BASE64_STANDARD.encode(tail)),
+            stale_ms: None,
         };
         Ran { outcome: Outcome { called, payload }, reusable }
     }
@@ -269,6 +271,10 @@ fn function(spec: &Revision) -> Function {
     match spec.runtime {
         FunctionRuntime::Provided => {
             Function { program: "bootstrap".into(), args: Vec::new(), env }
+        }
+        FunctionRuntime::Nodejs => {
+            let args = vec![format!("{}/bootstrap.mjs", executor::start::RUNTIME_DIR)];
+            Function { program: executor::start::NODE.into(), args, env }
         }
         FunctionRuntime::Python3 => {
             let args = vec![format!("{}/bootstrap.py", executor::start::RUNTIME_DIR)];

@@ -6,8 +6,8 @@ use http::{HeaderValue, Method, header};
 use super::call::{Answer, Call};
 use super::{Client, Error, segment};
 use crate::functions::{
-    Alias, CreateAlias, CreateFunction, DeadEvent, ERROR_HEADER, Function, PublishVersion,
-    TIMING_HEADER, UpdateAlias, UpdateFunction, VERSION_HEADER,
+    AcceptedEvent, Alias, CreateAlias, CreateFunction, DeadEvent, ERROR_HEADER, Function,
+    PublishVersion, TIMING_HEADER, UpdateAlias, UpdateFunction, VERSION_HEADER,
 };
 use crate::pages::{Page, PageQuery};
 use types::{AliasName, EventId, FunctionName};
@@ -152,6 +152,23 @@ impl Client {
             timing: word(TIMING_HEADER),
             body,
         })
+    }
+}
+
+impl Client {
+    /// Has an event kept and run, without waiting. It is not repeated by itself.
+    /// `POST /v1/functions/{name}/invocations?mode=event`
+    pub async fn function_event(
+        &self,
+        name: &FunctionName,
+        qualifier: Option<&str>,
+        payload: Bytes,
+    ) -> Result<EventId, Error> {
+        let call = Call::new(Method::POST, format!("{}/invocations", path(name)));
+        let asked = serde_json::json!({ "mode": "event", "qualifier": qualifier.unwrap_or("") });
+        let json = HeaderValue::from_static("application/json");
+        let call = call.query(&asked).bytes(payload).header(header::CONTENT_TYPE, json);
+        Ok(self.ask::<AcceptedEvent>(call).await?.event)
     }
 }
 

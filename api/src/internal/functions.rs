@@ -214,13 +214,12 @@ pub const EVENT_KEPT_BYTES_MAX: usize = 1024 * 1024;
 #[serde(deny_unknown_fields)]
 pub struct EventOutcome {
     pub attempt: u32,
-    #[serde(flatten)]
     pub ended: EventEnded,
 }
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "ended")]
+#[serde(rename_all = "snake_case", tag = "how", deny_unknown_fields)]
 pub enum EventEnded {
     /// The function answered.
     Answered {

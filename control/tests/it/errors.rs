@@ -33,6 +33,7 @@ fn every() -> Vec<Error> {
     vec![
         Error::NotFound { what: text("the item alice/double") },
         Error::Unauthenticated,
+        Error::BadSignature(access::signature::Refusal::Wrong),
         Error::TokenExpired,
         Error::EnrolmentRefused,
         Error::Forbidden { action: text("items.share") },
@@ -63,6 +64,7 @@ fn known(error: &Error) {
     match error {
         Error::NotFound { .. }
         | Error::Unauthenticated
+        | Error::BadSignature(_)
         | Error::TokenExpired
         | Error::EnrolmentRefused
         | Error::Forbidden { .. }

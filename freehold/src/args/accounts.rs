@@ -46,6 +46,9 @@ pub enum TokenCommand {
         /// How many days it lives [default: for ever]
         #[arg(long, value_name = "DAYS")]
         days: Option<u64>,
+        /// Also make an access key, by which boto3, awscli and their like sign
+        #[arg(long)]
+        access_key: bool,
     },
     /// List tokens
     List,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use types::FunctionName;
+use types::{AliasName, EventId, FunctionName};
 
 use super::examples;
 
@@ -37,10 +37,84 @@ pub enum FunctionCommand {
         /// The function
         name: FunctionName,
     },
+    /// Name versions, and divide calls between two
+    #[command(subcommand)]
+    Alias(AliasCommand),
+    /// Look at events that were given up, and run them again
+    #[command(subcommand)]
+    Dead(DeadCommand),
     /// Remove it and its versions
     Delete {
         /// The function
         name: FunctionName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AliasCommand {
+    /// Make an alias
+    Create(AliasArguments),
+    /// Move an alias; calls by it follow at once
+    Update(AliasArguments),
+    /// List a function's aliases
+    List {
+        /// The function
+        function: FunctionName,
+    },
+    /// Remove an alias
+    Delete {
+        /// The function
+        function: FunctionName,
+        /// The alias
+        alias: AliasName,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct AliasArguments {
+    /// The function
+    pub function: FunctionName,
+    /// The alias
+    pub alias: AliasName,
+    /// The version it names [default: $LATEST, or what it named]
+    #[arg(long = "version", value_name = "VERSION")]
+    pub number: Option<String>,
+    /// Another version, and its share of the calls in percent, such as 2=10
+    #[arg(long, value_name = "VERSION=PERCENT")]
+    pub other: Option<String>,
+    /// How long after a change what was before may answer while the new starts, in milliseconds;
+    /// 0 for not at all [default: 60000]
+    #[arg(long, value_name = "MS")]
+    pub max_stale: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeadCommand {
+    /// List a function's events that were given up
+    List {
+        /// The function
+        function: FunctionName,
+    },
+    /// Show such an event, and how each of its runs failed
+    Show {
+        /// The function
+        function: FunctionName,
+        /// The event
+        event: EventId,
+    },
+    /// Have such an event run again
+    Redrive {
+        /// The function
+        function: FunctionName,
+        /// The event
+        event: EventId,
+    },
+    /// Forget such an event
+    Delete {
+        /// The function
+        function: FunctionName,
+        /// The event
+        event: EventId,
     },
 }
 
@@ -51,6 +125,8 @@ pub enum RuntimeWord {
     Provided,
     /// A handler `module.function`, by the host's Python
     Python3,
+    /// A handler `module.function`, by the host's Node.js
+    Nodejs,
 }
 
 #[derive(Debug, Args)]
@@ -81,7 +157,7 @@ pub struct UpdateFunctionArguments {
 /// What can be told at the beginning and changed later.
 #[derive(Debug, Args)]
 pub struct FunctionSettings {
-    /// What is called in the code: module.function for Python
+    /// What is called in the code: module.function for Python and Node.js
     #[arg(long)]
     pub handler: Option<String>,
     /// Memory of an instance, in MiB; 1769 come with a whole processor [default: 128]
@@ -108,7 +184,10 @@ pub struct InvokeFunctionArguments {
     /// A file with the event; - reads it from stdin
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// A version [default: the latest]
-    #[arg(long, value_name = "VERSION")]
+    /// A version or an alias [default: the latest]
+    #[arg(long, value_name = "NAME")]
     pub qualifier: Option<String>,
+    /// Do not wait: have it kept and run, and run again where it fails
+    #[arg(long)]
+    pub event: bool,
 }

@@ -1,5 +1,8 @@
 //! `freehold function`: code that runs on demand.
 
+mod alias;
+mod dead;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
@@ -48,6 +51,8 @@ pub(super) async fn run(
                 every(|page| async move { client.function_versions(name, &page).await }).await?;
             list(&all, "version", |function| function.version.clone(), out)
         }
+        FunctionCommand::Alias(command) => alias::run(command, client, out).await,
+        FunctionCommand::Dead(command) => dead::run(command, client, out).await,
         FunctionCommand::Delete { name } => {
             client.function_delete(&name).await?;
             note(&format!("{name} is removed, with its versions"))
@@ -69,6 +74,7 @@ async fn create(
         runtime: match runtime {
             RuntimeWord::Provided => FunctionRuntime::Provided,
             RuntimeWord::Python3 => FunctionRuntime::Python3,
+            RuntimeWord::Nodejs => FunctionRuntime::Nodejs,
         },
         handler: handler.unwrap_or_default(),
         object,
@@ -120,11 +126,18 @@ async fn invoke(
     client: &Client,
     out: &Output,
 ) -> Result<(), Failure> {
-    let InvokeFunctionArguments { name, payload, file, qualifier } = arguments;
+    let InvokeFunctionArguments { name, payload, file, qualifier, event } = arguments;
     let payload = match file.as_deref() {
         None => Bytes::from(payload),
         Some(path) => read(path)?,
     };
+    if event {
+        let id = client.function_event(&name, qualifier.as_deref(), payload).await?;
+        return note(&format!(
+            "{id} is kept and will run; `freehold function dead list {name}` shows \
+             what was given up"
+        ));
+    }
     let busy = out.busy(&format!("calling {name}"));
     let called = client.function_call(&name, qualifier.as_deref(), (payload, WAIT_MS)).await;
     busy.finish_and_clear();

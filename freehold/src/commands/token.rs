@@ -17,13 +17,20 @@ pub(super) async fn run(
     out: &Output,
 ) -> Result<(), Failure> {
     match command {
-        TokenCommand::Create { label, role, days } => {
+        TokenCommand::Create { label, role, days, access_key } => {
             let role = role_of(&role)?;
             let lifetime_ms = days.map(|days| days.saturating_mul(DAY_MS));
-            let created = client.token_create(&CreateToken { label, role, lifetime_ms }).await?;
+            let created =
+                client.token_create(&CreateToken { label, role, lifetime_ms, access_key }).await?;
             out.one(&created, |created| {
                 let mut rows = rows(&created.token);
                 rows.push(("secret".to_owned(), created.secret.clone()));
+                if let Some((key, secret)) =
+                    created.token.access_key.as_ref().zip(created.secret_access_key.as_ref())
+                {
+                    rows.push(("AWS_ACCESS_KEY_ID".to_owned(), key.clone()));
+                    rows.push(("AWS_SECRET_ACCESS_KEY".to_owned(), secret.clone()));
+                }
                 rows
             })?;
             note("the secret is shown this once; keep it: freehold login --token SECRET")

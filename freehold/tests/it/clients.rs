@@ -6,6 +6,7 @@
 
 mod contract;
 mod edges;
+mod lambda;
 mod management;
 mod models;
 mod perf;

@@ -23,6 +23,7 @@ async fn a_revoked_or_expired_token_ends_within_a_second() {
         label: "for a while".to_owned(),
         role: Role::Reader,
         lifetime_ms,
+        access_key: false,
     };
     let made = producer.client.token_create(&token(None)).await.unwrap();
     let short = producer.client.token_create(&token(Some(2_500))).await.unwrap();

@@ -126,7 +126,7 @@ async fn tell(hub: &Hub, id: EventId, outcome: EventOutcome) {
         let told = hub.control.settle_event(id, outcome.clone());
         match tokio::time::timeout(Duration::from_millis(EVENT_LEASE_MS), told).await {
             Ok(Ok(())) => return,
-            Ok(Err(cause)) => tracing::debug!(%id, %cause, "an event could not be told of"),
+            Ok(Err(cause)) => tracing::info!(%id, %cause, "an event could not be told of yet"),
             Err(_) => tracing::debug!(%id, "an event was not told of in time"),
         }
         if hub.tasks.stopping().is_cancelled() {
