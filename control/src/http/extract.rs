@@ -60,7 +60,7 @@ fn refused(status: StatusCode, text: String) -> ApiError {
 
 /// Whether a text of this JSON holds a zero character, which neither database stores. JSON has it
 /// only as an escape; a backslash before that is one that is meant itself.
-fn has_zero(json: &[u8]) -> bool {
+pub(super) fn has_zero(json: &[u8]) -> bool {
     let mut escaped = false;
     json.iter().enumerate().any(|(place, &byte)| {
         let zero = escaped && json[place..].starts_with(b"u0000");

@@ -27,6 +27,7 @@ use access::signature::{self, Signed};
 use types::{ErrorKind, FunctionName, FunctionReference};
 
 use crate::caller::Caller;
+use crate::http::extract::has_zero;
 use crate::{Control, Error};
 
 /// Largest body: 50 MiB of zipped code in base64, and a little. Source: Lambda's limit.
@@ -172,6 +173,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let body = Bytes::from_request(request, state).await;
         let body = body.map_err(|_| Refusal::invalid("the body could not be read"))?;
+        if has_zero(&body) {
+            return Err(Refusal::invalid("a text holds a zero character: leave it out"));
+        }
         let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
         let read = serde_json::from_slice(&body).map_err(|error| Refusal {
             status: StatusCode::BAD_REQUEST,

@@ -385,11 +385,11 @@ pub(crate) async fn remove_version(
     let id = row.id;
     let removed = control.shared.store.transact("delete a version of a function", |tx| {
         Box::pin(async move {
-            let named = aliases_list(tx, id, None, u32::MAX >> 1).await?;
-            let names = |alias: &&AliasRow| {
+            let aliases = aliases_list(tx, id, None, u32::MAX >> 1).await?;
+            let of_it = |alias: &&AliasRow| {
                 alias.version == Some(number) || alias.other.is_some_and(|(it, _)| it == number)
             };
-            if let Some(alias) = named.iter().find(names) {
+            if let Some(alias) = aliases.iter().find(of_it) {
                 return Ok(Some(alias.name.clone()));
             }
             let version = revision_fetch_numbered(tx, id, number).await?;

@@ -31,7 +31,7 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
     let wait_ms = watch.wait_ms.min(api::internal::WATCH_WAIT_MS_MAX);
     store.feed_wait(Topic::Routes, watch.after, wait_ms).await?;
     let now_ms = control.now_ms();
-    let (generation, tokens, endpoints, instances, hosts, functions, named, names) = store
+    let (generation, tokens, endpoints, instances, hosts, functions, around, names) = store
         .read("read routes", |tx| {
             Box::pin(async move {
                 let generation = store::feeds::feed_fetch(tx, Topic::Routes).await?;
@@ -40,13 +40,13 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
                 let instances = instances_list_live(tx).await?;
                 let hosts = hosts_list(tx).await?;
                 let functions = functions_list_callable(tx).await?;
-                let named = (aliases_list_all(tx).await?, settings_list_all(tx).await?);
+                let around = (aliases_list_all(tx).await?, settings_list_all(tx).await?);
                 let owners = endpoints.iter().map(|endpoint| endpoint.account_id);
                 let owners: Vec<AccountId> =
                     owners.chain(functions.iter().map(|(row, _)| row.account_id)).collect();
                 let names = accounts_names(tx, &owners).await?;
                 Ok::<_, store::Error>((
-                    generation, tokens, endpoints, instances, hosts, functions, named, names,
+                    generation, tokens, endpoints, instances, hosts, functions, around, names,
                 ))
             })
         })
@@ -72,7 +72,7 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         }
         routes.push(route);
     }
-    let (mut aliases, settings) = named;
+    let (mut aliases, settings) = around;
     let mut called = Vec::new();
     for (function, revisions) in functions {
         let Some(name) = names.get(&function.account_id) else { continue };

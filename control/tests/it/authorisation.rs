@@ -41,7 +41,7 @@ impl World {
             "algorithm": algorithm, "data": { "training": data }, "model": "risk"
         });
         let training = house.post(&alice, "/v1/trainings", wanted).await.body;
-        let object = house.upload(&alice, b"bytes").await.to_string();
+        let object = house.upload(&alice, &[0; 1024]).await.to_string();
         Self {
             house,
             alice,
@@ -64,6 +64,8 @@ impl World {
         let function = json!({
             "name": "greet", "runtime": "python3", "handler": "app.handler", "object": object
         });
+        let alias = json!({ "name": format!("new-{who}"), "version": "$LATEST" });
+        let event = "event-00000000000000000000000000000001";
         let token_wanted = json!({ "label": "new", "role": "reader" });
         let commit = json!({ "chunks": [], "media_type": "application/x-test" });
         let ask = |method, path: String| (method, path, None);
@@ -115,6 +117,13 @@ impl World {
             tell("PUT", "/v1/functions/Resize", &json!({ "generation": 99 })),
             ask("GET", "/v1/functions/Resize/versions".into()),
             tell("POST", "/v1/functions/Resize/versions", &json!({ "generation": 99 })),
+            ask("GET", "/v1/functions/Resize/aliases".into()),
+            tell("POST", "/v1/functions/Resize/aliases", &alias),
+            tell("PUT", "/v1/functions/Resize/aliases/live", &json!({ "generation": 99 })),
+            ask("DELETE", format!("/v1/functions/Resize/aliases/used-{who}")),
+            ask("GET", "/v1/functions/Resize/dead-events".into()),
+            ask("POST", format!("/v1/functions/Resize/dead-events/{event}")),
+            ask("DELETE", format!("/v1/functions/Resize/dead-events/{event}")),
             ask("DELETE", format!("/v1/functions/used-{who}")),
             ask("GET", "/v1/status".into()),
             ask("GET", "/v1/instance-types".into()),
@@ -196,6 +205,9 @@ async fn every_operation_of_the_api_is_in_the_table() {
                 .replace("accounts/alice", "accounts/{account}")
                 .replace("errors/not_found", "errors/{code}")
                 .replace("functions/Resize", "functions/{name}")
+                .replace("aliases/live", "aliases/{alias}")
+                .replace("aliases/used-0", "aliases/{alias}")
+                .replace("event-00000000000000000000000000000001", "{event}")
                 .replace("functions/used-0", "functions/{name}")
                 .replace("endpoints/answers", "endpoints/{name}")
                 .replace("endpoints/used-0", "endpoints/{name}");

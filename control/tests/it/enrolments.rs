@@ -167,6 +167,7 @@ fn routes() -> Vec<(&'static str, String)> {
             .replace("{instance}", "inst-00000000000000000000000000000001")
             .replace("{account}", "acct-00000000000000000000000000000001")
             .replace("{revision}", "rev-00000000000000000000000000000001")
+            .replace("{event}", "event-00000000000000000000000000000001")
             .replace("{kind}", "chunks")
             .replace("{id}", "00");
         assert!(!path.contains('{'), "{path}: which one?");
@@ -182,6 +183,16 @@ fn body(path: &str) -> Value {
         "renew" => json!({ "request_pem": request_pem() }),
         "usage" => json!({ "reporter": "me", "number": 1, "counts": [] }),
         "logs" => json!({ "lines": [] }),
+        "events" => json!({
+            "id": "event-00000000000000000000000000000001",
+            "function": "fn-00000000000000000000000000000001",
+            "qualifier": "", "payload": "{}",
+        }),
+        "take" => json!({ "limit": 1, "wait_ms": 0 }),
+        "keep" => json!({ "events": [] }),
+        "outcome" => json!({
+            "attempt": 1, "ended": { "how": "not_run", "throttled": false, "reason": "" },
+        }),
         last if last.starts_with("host-") => serde_json::to_value(Agent::new(1).says()).unwrap(),
         _ => json!({}),
     }

@@ -148,7 +148,7 @@ async fn a_zero_character_is_refused_wherever_it_stands() {
         assert_eq!(answer.status, status, "{label:?}: {answer:?}");
     }
     let environment = json!({ "GREETING": "hello\u{0}" });
-    let object = house.upload(&alice, b"code").await;
+    let object = house.upload(&alice, &[0; 1024]).await;
     let wanted = json!({
         "name": "f", "runtime": "provided", "object": object, "environment": environment
     });

@@ -74,6 +74,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Value,
     pub(crate) replayed: bool,
+    /// Lambda's name of an error; empty where there is none.
+    pub(crate) kind: String,
 }
 
 impl Answer {
@@ -248,10 +250,12 @@ impl House {
         let response = router.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let replayed = response.headers().contains_key("idempotency-replayed");
+        let kind = response.headers().get("x-amzn-errortype");
+        let kind = kind.map_or_else(String::new, |kind| kind.to_str().unwrap().to_owned());
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
         let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| text());
-        Answer { status, body, replayed }
+        Answer { status, body, replayed, kind }
     }
 
     pub(crate) async fn get(&self, member: &Member, path: &str) -> Answer {

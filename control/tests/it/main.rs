@@ -14,6 +14,7 @@ mod generations;
 mod harness;
 mod hosts;
 mod idempotency;
+mod lambda;
 mod limits;
 mod objects;
 mod outage;

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use api::accounts::{CreateToken, Role};
-use api::functions::CreateFunction;
+use api::functions::{CreateAlias, CreateFunction, LATEST};
 use api::items::Sharing;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -93,6 +93,14 @@ impl Things {
             description: "hush, a description".to_owned(),
         };
         owner.client.function_create(&function).await.unwrap();
+        let alias = CreateAlias {
+            name: "hush-alias".parse().unwrap(),
+            version: LATEST.to_owned(),
+            other: None,
+            max_stale_ms: None,
+            description: "hush, an alias".to_owned(),
+        };
+        owner.client.alias_create(&function.name, &alias).await.unwrap();
         let label = "hush-token".to_owned();
         let wanted =
             CreateToken { label, role: Role::Reader, lifetime_ms: None, access_key: false };
@@ -125,6 +133,8 @@ impl Things {
             .replace("{object}", &self.object)
             .replace("{token}", &self.token)
             .replace("{code}", "not_found")
+            .replace("{alias}", "hush-alias")
+            .replace("{event}", "event-00000000000000000000000000000001")
     }
 
     /// A well-formed body that is about what belongs to `acme`, and the answers that are right.
@@ -161,8 +171,10 @@ impl Things {
             ("POST", "/v1/functions") => {
                 (json!({ "name": "mine", "runtime": "provided", "object": object }), refused)
             }
-            ("PUT", "/v1/functions/{name}") | ("POST", "/v1/functions/{name}/versions") => {
-                (json!({ "generation": 1 }), refused)
+            ("PUT", "/v1/functions/{name}" | "/v1/functions/{name}/aliases/{alias}")
+            | ("POST", "/v1/functions/{name}/versions") => (json!({ "generation": 1 }), refused),
+            ("POST", "/v1/functions/{name}/aliases") => {
+                (json!({ "name": "mine", "version": "$LATEST" }), refused)
             }
             ("POST", "/v1/accounts") => (json!({ "name": "mine" }), refused),
             ("POST", "/v1/enrolments") => (json!({ "process": "agent", "name": "mine" }), refused),

@@ -2,6 +2,16 @@
 
 use serde_json::json;
 
+use store::functions::aliases::{
+    AliasRow, alias_change, alias_delete, alias_fetch, alias_insert, aliases_list, aliases_list_all,
+};
+use store::functions::events::{
+    EventRow, EventState, event_fetch, event_finish, event_forget, event_insert, event_put_back,
+    event_redrive, event_renew, events_list_dead, events_next_due, events_take, events_trim,
+};
+use store::functions::settings::{
+    SettingKind, SettingRow, setting_delete, setting_put, settings_list, settings_list_all,
+};
 use store::functions::{
     FunctionRow, RevisionRow, function_change, function_delete, function_fetch_by_name,
     function_insert, function_publish, functions_list, functions_list_callable, revision_fetch,
@@ -9,7 +19,7 @@ use store::functions::{
 };
 use store::objects::object_holders;
 use store::{Error, Topic};
-use types::{AccountId, FunctionId, FunctionName, ObjectId, RevisionId};
+use types::{AccountId, EventId, FunctionId, FunctionName, ObjectId, RevisionId};
 
 use crate::harness::{House, make_account, make_object, uuid};
 
@@ -22,6 +32,14 @@ both! {
     a_replaced_revision_is_kept_for_a_while;
     /// A deleted function leaves nothing, and its name is free.
     a_deleted_function_leaves_nothing;
+    /// An alias moves only for who knows its generation, and gateways hear of it.
+    an_alias_is_guarded;
+    /// There is one setting of a kind for a qualifier.
+    settings_are_replaced;
+    /// An event is taken by one, as long as that keeps it, and ends where it says so.
+    an_event_is_run_by_one_at_a_time;
+    /// A dead event is kept, can be driven again, and is forgotten in the end.
+    a_dead_event_is_kept_until_it_is_forgotten;
 }
 
 fn row(account_id: AccountId, name: &str, number: u128) -> FunctionRow {
@@ -128,6 +146,9 @@ async fn a_replaced_revision_is_kept_for_a_while(house: House) {
 
 async fn a_deleted_function_leaves_nothing(house: House) {
     let (row, first) = made(&house).await;
+    write!(house.store, alias_insert(&alias(row.id, Some(1), 1))).unwrap();
+    write!(house.store, setting_put(row.id, &setting("", 3))).unwrap();
+    write!(house.store, event_insert(&event(row.id, 1, 10))).unwrap();
     let version = revision(&row, 200, first.object_id);
     write!(house.store, function_publish(row.id, 1, &version)).unwrap();
     for _ in 0..2 {
@@ -136,4 +157,136 @@ async fn a_deleted_function_leaves_nothing(house: House) {
     assert!(read!(house.store, object_holders(first.object_id)).unwrap().is_empty());
     assert!(read!(house.store, functions_list_callable()).unwrap().is_empty());
     write!(house.store, function_insert(&row, &first)).unwrap();
+}
+
+fn alias(function_id: FunctionId, version: Option<u32>, generation: u64) -> AliasRow {
+    AliasRow {
+        function_id,
+        name: "live".parse().unwrap(),
+        version,
+        other: version.map(|version| (version + 1, 2_500)),
+        max_stale_ms: 60_000,
+        description: "what callers use".to_owned(),
+        generation,
+        changed_at_ms: 7,
+    }
+}
+
+async fn an_alias_is_guarded(house: House) {
+    let (row, _) = made(&house).await;
+    let first = alias(row.id, Some(1), 1);
+    write!(house.store, alias_insert(&first)).unwrap();
+    let again = write!(house.store, alias_insert(&first));
+    assert!(matches!(again, Err(Error::Unique { .. })), "{again:?}");
+    let before = generation(&house).await;
+    let moved = alias(row.id, None, 2);
+    write!(house.store, alias_change(&moved)).unwrap();
+    assert_eq!(generation(&house).await, before + 1);
+    let late = write!(house.store, alias_change(&moved));
+    assert!(matches!(late, Err(Error::Stale { stored: 2, .. })), "{late:?}");
+    assert_eq!(read!(house.store, alias_fetch(row.id, &moved.name)).unwrap(), moved);
+    assert_eq!(read!(house.store, aliases_list(row.id, None, 9)).unwrap(), [moved.clone()]);
+    assert_eq!(read!(house.store, aliases_list(row.id, Some(&moved.name), 9)).unwrap(), []);
+    let all = read!(house.store, aliases_list_all()).unwrap();
+    assert_eq!(all, [(row.id, vec![moved.clone()])].into());
+    for _ in 0..2 {
+        write!(house.store, alias_delete(row.id, &moved.name)).unwrap();
+    }
+    let gone = read!(house.store, alias_fetch(row.id, &moved.name));
+    assert!(matches!(gone, Err(Error::NotFound { .. })), "{gone:?}");
+}
+
+fn setting(qualifier: &str, max: u32) -> SettingRow {
+    SettingRow {
+        kind: SettingKind::Concurrency,
+        qualifier: qualifier.to_owned(),
+        spec: json!({ "max": max }),
+        changed_at_ms: u64::from(max),
+    }
+}
+
+async fn settings_are_replaced(house: House) {
+    let (row, _) = made(&house).await;
+    for setting in [setting("", 3), setting("live", 4), setting("", 5)] {
+        write!(house.store, setting_put(row.id, &setting)).unwrap();
+    }
+    let stored = read!(house.store, settings_list(row.id)).unwrap();
+    assert_eq!(stored, [setting("", 5), setting("live", 4)]);
+    let all = read!(house.store, settings_list_all()).unwrap();
+    assert_eq!(all, [(row.id, stored)].into());
+    let key = (SettingKind::Concurrency, "");
+    assert!(write!(house.store, setting_delete(row.id, key)).unwrap());
+    assert!(!write!(house.store, setting_delete(row.id, key)).unwrap());
+    assert_eq!(read!(house.store, settings_list(row.id)).unwrap(), [setting("live", 4)]);
+}
+
+fn event(function_id: FunctionId, number: u128, due_at_ms: u64) -> EventRow {
+    EventRow {
+        id: EventId::new(uuid(number)),
+        function_id,
+        qualifier: "live".to_owned(),
+        payload: "{\"a\": \"\\u0000\"}".to_owned(),
+        state: EventState::Waiting,
+        attempts: 0,
+        failures: 0,
+        due_at_ms,
+        accepted_at_ms: 5,
+        history: json!([]),
+    }
+}
+
+async fn an_event_is_run_by_one_at_a_time(house: House) {
+    let (row, _) = made(&house).await;
+    let (early, late) = (event(row.id, 1, 10), event(row.id, 2, 20));
+    for event in [&early, &late, &early] {
+        assert!(write!(house.store, event_insert(event)).unwrap());
+    }
+    let orphan = event(FunctionId::new(uuid(77)), 3, 10);
+    assert!(!write!(house.store, event_insert(&orphan)).unwrap(), "its function is not there");
+    assert_eq!(read!(house.store, events_next_due()).unwrap(), Some(10));
+    assert_eq!(write!(house.store, events_take((9, 100), 9)).unwrap(), []);
+    let taken = write!(house.store, events_take((15, 100), 9)).unwrap();
+    let running = EventRow { state: EventState::Running, attempts: 1, due_at_ms: 100, ..early };
+    assert_eq!(taken, [running.clone()]);
+    assert_eq!(write!(house.store, events_take((19, 100), 9)).unwrap(), [], "it is taken");
+    assert!(write!(house.store, event_renew((running.id, 1), 200)).unwrap());
+    assert_eq!(write!(house.store, events_take((199, 300), 9)).unwrap().len(), 1, "the other");
+    // Nobody kept it: it is lost, and taken again. Who had it has no more say.
+    let again = write!(house.store, events_take((200, 300), 9)).unwrap();
+    assert_eq!((again[0].id, again[0].attempts), (running.id, 2));
+    assert!(!write!(house.store, event_finish(running.id, 1)).unwrap());
+    assert!(!write!(house.store, event_put_back(&running)).unwrap());
+    assert!(!write!(house.store, event_renew((running.id, 1), 900)).unwrap());
+    let back =
+        EventRow { state: EventState::Waiting, failures: 1, due_at_ms: 400, ..again[0].clone() };
+    assert!(write!(house.store, event_put_back(&back)).unwrap());
+    assert_eq!(read!(house.store, event_fetch(back.id)).unwrap(), back);
+    let third = write!(house.store, events_take((400, 500), 1)).unwrap();
+    assert!(write!(house.store, event_finish(third[0].id, third[0].attempts)).unwrap());
+}
+
+async fn a_dead_event_is_kept_until_it_is_forgotten(house: House) {
+    let (row, _) = made(&house).await;
+    for number in 1..=3 {
+        write!(house.store, event_insert(&event(row.id, number, 10))).unwrap();
+    }
+    for running in write!(house.store, events_take((10, 100), 9)).unwrap() {
+        let history = json!([{ "error": "Function.Error" }]);
+        let dead = EventRow { state: EventState::Dead, due_at_ms: 50, history, ..running };
+        assert!(write!(house.store, event_put_back(&dead)).unwrap());
+    }
+    assert_eq!(read!(house.store, events_next_due()).unwrap(), None);
+    let page = read!(house.store, events_list_dead(row.id, None, 2)).unwrap();
+    assert_eq!(page.len(), 2);
+    let rest = read!(house.store, events_list_dead(row.id, Some(page[1].id), 9)).unwrap();
+    assert_eq!(rest.len(), 1);
+    let other = FunctionId::new(uuid(77));
+    assert!(!write!(house.store, event_redrive((other, page[0].id), 60)).unwrap());
+    assert!(write!(house.store, event_redrive((row.id, page[0].id), 60)).unwrap());
+    assert!(!write!(house.store, event_redrive((row.id, page[0].id), 60)).unwrap());
+    let driven = write!(house.store, events_take((60, 100), 9)).unwrap();
+    assert_eq!((driven.len(), driven[0].attempts), (1, 2));
+    assert!(write!(house.store, event_forget((row.id, page[1].id))).unwrap());
+    assert_eq!(write!(house.store, events_trim(50)).unwrap(), 0);
+    assert_eq!(write!(house.store, events_trim(51)).unwrap(), 1);
 }

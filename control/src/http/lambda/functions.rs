@@ -395,9 +395,11 @@ fn shape(found: &Described, (caller, region): (&Caller, &str), qualifier: &str) 
     };
     let role =
         format!("arn:aws:iam::{}:role/none", types::functions::account_number(caller.account));
-    let environment = (!function.environment.is_empty())
-        .then(|| json!({ "Variables": function.environment }))
-        .unwrap_or_default();
+    let environment = if function.environment.is_empty() {
+        Value::Null
+    } else {
+        json!({ "Variables": function.environment })
+    };
     let mut shape = some(vec![
         ("FunctionName", function.name.to_string().into()),
         ("FunctionArn", arn(caller, region, (&function.name, qualifier)).into()),

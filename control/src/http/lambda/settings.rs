@@ -23,16 +23,17 @@ use crate::{Control, Error};
 const TAGS_MAX: usize = 50;
 
 pub(super) fn routes() -> Router<Control> {
-    let concurrency = "/concurrency";
-    let events = "/2019-09-25/functions/{function}/event-invoke-config";
     Router::new()
         .route(
-            &format!("/2017-10-31/functions/{{function}}{concurrency}"),
+            "/2017-10-31/functions/{function}/concurrency",
             put(put_concurrency).delete(delete_concurrency),
         )
-        .route(&format!("/2019-09-30/functions/{{function}}{concurrency}"), get(get_concurrency))
-        .route(events, put(put_events).post(update_events).get(get_events).delete(delete_events))
-        .route(&format!("{events}/list"), get(list_events))
+        .route("/2019-09-30/functions/{function}/concurrency", get(get_concurrency))
+        .route(
+            "/2019-09-25/functions/{function}/event-invoke-config",
+            put(put_events).post(update_events).get(get_events).delete(delete_events),
+        )
+        .route("/2019-09-25/functions/{function}/event-invoke-config/list", get(list_events))
         .route("/2015-03-31/functions/{function}/policy", get(get_policy).post(permit))
         .route("/2015-03-31/functions/{function}/policy/{statement}", delete(forbid))
         .route("/2017-03-31/tags/{arn}", get(get_tags).post(tag).delete(untag))
@@ -180,9 +181,10 @@ async fn delete_events(
     asked: Asked,
 ) -> Result<StatusCode, Refusal> {
     let kind = (SettingKind::Events, qualifier(&asked));
-    match operations::remove(&control, &asked.caller, &asked.function, kind).await? {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Refusal::missing("The event invoke config")),
+    if operations::remove(&control, &asked.caller, &asked.function, kind).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Refusal::missing("The event invoke config"))
     }
 }
 

@@ -210,7 +210,7 @@ pub async fn outcome(control: &Control, id: EventId, outcome: EventOutcome) -> R
         Some(settings) => settings,
         None => find(&settings, SettingKind::Events, "")?.unwrap_or_default(),
     };
-    let next = settle(row, &function, &settings, (outcome.ended, now_ms))?;
+    let next = settle(&row, &function, &settings, (outcome.ended, now_ms))?;
     let fresh = EventId::new(control.clock().uuid());
     let settled = control.shared.store.transact("settle an event", |tx| {
         let (next, function) = (&next, &function);
@@ -237,7 +237,7 @@ struct Next {
 }
 
 fn settle(
-    row: EventRow,
+    row: &EventRow,
     function: &FunctionRow,
     settings: &Events,
     (ended, now_ms): (EventEnded, u64),
@@ -247,7 +247,7 @@ fn settle(
         EventEnded::Answered { version, payload } => {
             let told = settings.on_success.clone().map(|destination| {
                 let ran = Ran { condition: "Success", version: &version, error: None };
-                (destination, record(&row, function, &ran, (&payload, now_ms)))
+                (destination, record(row, function, &ran, (&payload, now_ms)))
             });
             return Ok(Next { kept: None, told });
         }
@@ -256,9 +256,10 @@ fn settle(
             EventFailure { at_ms: now_ms, error, message: cut(payload), version: Some(version) },
         ),
         EventEnded::NotRun { throttled, reason } => {
-            let (why, error) = match throttled {
-                true => (Failure::Throttled, "Throttled"),
-                false => (Failure::Host, "Fault"),
+            let (why, error) = if throttled {
+                (Failure::Throttled, "Throttled")
+            } else {
+                (Failure::Host, "Fault")
             };
             let error = error.to_owned();
             (why, EventFailure { at_ms: now_ms, error, message: cut(reason), version: None })
@@ -293,7 +294,7 @@ fn settle(
         (Outcome::GiveUp(condition), Some(destination)) => {
             let version = last.version.as_deref().unwrap_or_default();
             let ran = Ran { condition: word(condition), version, error: Some(&last.error) };
-            let record = record(&row, function, &ran, (&last.message, now_ms));
+            let record = record(row, function, &ran, (&last.message, now_ms));
             Ok(Next { kept: None, told: Some((destination.clone(), record)) })
         }
         (Outcome::GiveUp(_), None) => {

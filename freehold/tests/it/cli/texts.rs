@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 40] = [
+const COMMANDS: [&[&str]; 44] = [
     &[],
     &["up"],
     &["demo"],
@@ -37,6 +37,10 @@ const COMMANDS: [&[&str]; 40] = [
     &["function", "create"],
     &["function", "update"],
     &["function", "invoke"],
+    &["function", "alias"],
+    &["function", "alias", "create"],
+    &["function", "alias", "update"],
+    &["function", "dead"],
     &["logs"],
     &["explain"],
     &["completion"],
