@@ -21,6 +21,7 @@ import os
 import random
 import runpy
 import signal
+import site
 import sys
 import time
 import traceback
@@ -58,10 +59,14 @@ def become(told, bootstrap):
     os.environ.clear()
     os.environ.update(told["env"])
     time.tzset()
+    # Found in the home folder, which may be another now.
+    site.USER_BASE = site.USER_SITE = None
+    site.getusersitepackages()
     os.chdir(told["folder"])
     first, *rest = told["args"]
     main = types.ModuleType("__main__")
     sys.modules["__main__"] = main
+    sys.path_importer_cache.pop(sys.path[0], None)
     sys.orig_argv = [told["program"], *told["args"]]
     if first == "-m":
         sys.argv = ["-m", *rest[1:]]
@@ -85,4 +90,5 @@ def main():
     become(claim(), bootstrap)
 
 
-main()
+if __name__ == "__main__":
+    main()

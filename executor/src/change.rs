@@ -14,7 +14,6 @@ use rustix::process::{Resource, Rlimit, prlimit};
 use crate::error::Error;
 use crate::instance::{Instance, Running};
 use crate::plan::data_bytes;
-use crate::tree;
 
 /// Most looks for processes that came while others were being stopped. Each finds only what was
 /// forked since the one before, so a program needs luck to be found in the third.
@@ -118,17 +117,16 @@ impl Instance {
         if self.group.freezes() {
             return self.group.freeze(stop);
         }
-        let first = self.seen.first.load(Ordering::Relaxed);
-        if first > 0 { signal(first, stop) } else { Ok(()) }
+        signal(|| self.seen.processes(), stop)
     }
 }
 
-/// Stops every process below the first, or lets each go on.
-fn signal(first: i32, stop: bool) -> io::Result<()> {
+/// Stops every process but the first, which only waits, or lets each go on.
+fn signal(processes: impl Fn() -> Vec<i32>, stop: bool) -> io::Result<()> {
     let signal = if stop { Signal::SIGSTOP } else { Signal::SIGCONT };
     let mut told: Vec<i32> = Vec::new();
     for _ in 0..ROUNDS_MAX {
-        let found = tree::processes(first).into_iter().skip(1);
+        let found = processes().into_iter().skip(1);
         let new: Vec<i32> = found.filter(|pid| !told.contains(pid)).collect();
         if new.is_empty() {
             return Ok(());

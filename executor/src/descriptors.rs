@@ -2,14 +2,19 @@
 #![expect(unsafe_code, reason = "takes a file descriptor that the kernel has made, by its number")]
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 /// Hands a file to whoever holds the other end.
 pub(crate) fn send(through: impl AsFd, file: impl AsFd) -> io::Result<()> {
-    let files = [file.as_fd().as_raw_fd()];
+    send_all(through, &[file.as_fd()])
+}
+
+/// Hands files over, all at once and in this order.
+pub(crate) fn send_all(through: impl AsFd, files: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let files: Vec<RawFd> = files.iter().map(BorrowedFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&files)];
     let through = through.as_fd().as_raw_fd();
     sendmsg::<()>(through, &[IoSlice::new(&[0])], &rights, MsgFlags::empty(), None)?;

@@ -31,6 +31,7 @@ use crate::plan::{self, Given};
 use crate::runtime_api::Runtime;
 use crate::start::{Start, Work};
 use crate::supervise::{self, Opened, Supervisor};
+use crate::zygote::Zygotes;
 
 /// Longest time from the launch to the program's start, in milliseconds. It takes about ten; a
 /// machine that swaps takes longer.
@@ -51,6 +52,9 @@ pub struct Settings {
     pub onnxruntime: Option<PathBuf>,
     /// Whether control groups are used where they can be made. Watching holds the limits else.
     pub cgroups: bool,
+    /// Whether interpreters of parked sandboxes are forked from one that waits outside, where
+    /// instances have users of their own. Each is started by itself else.
+    pub zygote: bool,
     /// Features to do without although the machine offers them, by their names in
     /// [`crate::features`]: `mount namespace`, `process namespace`. For trying out a lesser host.
     pub without: Vec<&'static str>,
@@ -64,6 +68,7 @@ impl Settings {
             folder: folder.into(),
             onnxruntime: None,
             cgroups: true,
+            zygote: true,
             without: Vec::new(),
         }
     }
@@ -78,6 +83,8 @@ pub struct Executor {
 pub(crate) struct Shared {
     settings: Settings,
     runtimes: PathBuf,
+    /// None where interpreters are not forked.
+    pub(crate) zygotes: Option<Zygotes>,
     pub(crate) sandbox: Box<dyn Sandbox>,
     pub(crate) machine: Machine,
     pub(crate) clock: Clock,
@@ -119,8 +126,12 @@ impl Executor {
         let sandbox = Box::new(ProcessSandbox::new(settings.program.clone())?);
         let machine = settings.without.iter().fold(Machine::get().clone(), Machine::without);
         let first_slot = clock.random::<4>();
+        let runtimes = settings.folder.join(RUNTIMES);
+        // What a fork may enter and become, an unprivileged one could not.
+        let forks = settings.zygote && matches!(machine.users, Users::PerInstance { .. });
         let shared = Shared {
-            runtimes: settings.folder.join(RUNTIMES),
+            zygotes: forks.then(|| Zygotes::new(runtimes.clone())),
+            runtimes,
             settings,
             sandbox,
             machine,

@@ -62,8 +62,9 @@ pub enum Ending {
 pub(crate) enum Report {
     /// It waits to be claimed.
     Parked,
-    /// The first process of the instance, by its number on this host.
-    First { pid: i32 },
+    /// The first process of the instance, by its number on this host; and the program's, where it
+    /// is not one of the first's descendants.
+    First { pid: i32, forked: Option<i32> },
     /// The program ended.
     Ended { code: Option<i32>, signal: Option<i32> },
     /// What all processes used.

@@ -145,6 +145,7 @@ pub(crate) fn lay_out_runtimes(folder: &Path) -> Result<(), Error> {
         ("bootstrap.py", include_str!("../runtimes/bootstrap.py")),
         ("bootstrap.mjs", include_str!("../runtimes/bootstrap.mjs")),
         ("parked.py", include_str!("../runtimes/parked.py")),
+        ("zygote.py", include_str!("../runtimes/zygote.py")),
     ];
     for (name, text) in FILES {
         let path = folder.join(name);

@@ -81,11 +81,17 @@ pub enum Socket {
     HandOut,
 }
 
-/// A keeper's process. It is always waited for, since nobody else would.
+/// A process that this one has started, such as a keeper. It is always waited for, since nobody
+/// else would.
 #[derive(Debug)]
 pub(crate) struct Keeper(Option<Child>);
 
 impl Keeper {
+    /// Holds a process that was started.
+    pub(crate) fn of(process: Child) -> Self {
+        Self(Some(process))
+    }
+
     /// Waits for its end, which comes by itself when its control pipe is closed.
     pub(crate) async fn reap(mut self) {
         let Some(mut child) = self.0.take() else { return };

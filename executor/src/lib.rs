@@ -32,6 +32,7 @@ mod sandbox;
 mod supervise;
 mod tree;
 mod watch;
+mod zygote;
 
 pub use error::Error;
 pub use executor::{Executor, Settings};

@@ -13,15 +13,16 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use types::InstanceId;
+use types::{FunctionRuntime, InstanceId};
 
 use crate::cgroup::Group;
+use crate::descriptors;
 use crate::error::Error;
 use crate::executor::{Executor, START_MS_MAX, Shared};
 use crate::folders::Folders;
 use crate::instance::{Instance, Running};
 use crate::launch::{Order, Socket};
-use crate::plan;
+use crate::plan::{self, Waits};
 use crate::start::{Parking, Start, Work};
 use crate::supervise::{self, Opened};
 
@@ -95,8 +96,20 @@ impl Shared {
         let group = self.group(id, &parking.limits)?;
         let folders = Folders::make(at, None, self.owner(slot))?;
         let cleared = folders.cleared_unless_kept();
-        let plan = plan::park(parking, id, &self.given(&folders, slot, &group), &self.machine)?;
+        let waits = match (parking.runtime, &self.zygotes) {
+            (FunctionRuntime::Provided, _) => Waits::Process,
+            (FunctionRuntime::Python3, None) => Waits::Interpreter,
+            (FunctionRuntime::Python3, Some(_)) => Waits::Fork,
+        };
+        let given = self.given(&folders, slot, &group);
+        let plan = plan::park(parking, waits, id, &given, &self.machine)?;
         let launched = self.sandbox.launch(Order { plan }, Socket::HandOut).await?;
+        if let (Waits::Fork, Some(zygotes), Some(handed)) = (waits, &self.zygotes, &launched.handed)
+        {
+            let connection = zygotes.connect().map_err(Error::io("reach the zygote"))?;
+            let sent = descriptors::send(handed, &connection);
+            sent.map_err(Error::io("hand the zygote's connection to a keeper"))?;
+        }
         let mut opened = supervise::open(launched)?;
         let limit = Duration::from_millis(START_MS_MAX);
         let waits = tokio::time::timeout(limit, opened.parked()).await;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use types::{FunctionRuntime, InstanceId};
+use types::InstanceId;
 
 use crate::error::Error;
 use crate::machine::{Machine, Users};
@@ -59,9 +59,21 @@ pub(crate) struct Plan {
     pub(crate) command: Option<Command>,
     /// How the program is spoken to.
     pub(crate) channel: Channel,
-    /// Whether it waits for a [`Claim`]: the command's program on its standard input, or the
-    /// sandbox's own process where there is none.
-    pub(crate) parked: bool,
+    /// What waits for a [`Claim`], where it is parked.
+    pub(crate) waits: Option<Waits>,
+}
+
+/// What waits in a parked sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Waits {
+    /// The sandbox's own process, which becomes the function's program.
+    Process,
+    /// An interpreter that is started for it, with the claim on its standard input.
+    Interpreter,
+    /// An interpreter that is forked from the executor's zygote, which keeps its own parent. The
+    /// connection to it is handed to the keeper through file descriptor 3.
+    Fork,
 }
 
 /// What a parked sandbox becomes.
@@ -229,7 +241,7 @@ pub(crate) fn make(start: &Start, given: &Given<'_>, machine: &Machine) -> Resul
         limits: limits(start, machine),
         command: Some(command(start, given, mounted)?),
         channel: channel(&start.work),
-        parked: false,
+        waits: None,
     })
 }
 
@@ -240,6 +252,7 @@ pub(crate) fn make(start: &Start, given: &Given<'_>, machine: &Machine) -> Resul
 /// As [`make`], and [`Error::Refused`] where what a parked one needs besides is missing.
 pub(crate) fn park(
     parking: &Parking,
+    waits: Waits,
     id: InstanceId,
     given: &Given<'_>,
     machine: &Machine,
@@ -261,8 +274,8 @@ pub(crate) fn park(
         task: serde_json::Value::Null,
     };
     let mut plan = make(&start, given, machine)?;
-    plan.parked = true;
-    if parking.runtime == FunctionRuntime::Provided {
+    plan.waits = Some(waits);
+    if waits != Waits::Interpreter {
         plan.command = None;
     }
     if let Some(root) = &mut plan.root {

@@ -15,6 +15,7 @@ mod loopback;
 mod parked;
 mod root;
 mod seccomp;
+mod zygote;
 
 use std::process::ExitCode;
 
@@ -27,7 +28,8 @@ pub(crate) mod fds {
     /// The plan, then the claim of a parked sandbox, then a byte or the end to ask for the end of
     /// the instance.
     pub(crate) const CONTROL: i32 = 0;
-    /// The listening socket of a worker, or where a function's listener is handed out.
+    /// The listening socket of a worker; or where a function's listener is handed out, and the
+    /// connection to the zygote is handed in.
     pub(crate) const SOCKET: i32 = 3;
     /// The text of what failed; its end without a text says that the program runs.
     pub(crate) const READY: i32 = 4;

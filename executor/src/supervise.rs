@@ -168,7 +168,7 @@ impl Supervisor {
     }
 
     /// Waits for a reason to end the instance.
-    async fn ends(&self, first: oneshot::Receiver<i32>) -> Ending {
+    async fn ends(&self, first: oneshot::Receiver<(i32, Option<i32>)>) -> Ending {
         let mut forced = self.instance.forced.subscribe();
         let asked = async {
             match forced.wait_for(Option::is_some).await {
@@ -191,10 +191,12 @@ impl Supervisor {
         }
     }
 
-    async fn watch(&self, first: oneshot::Receiver<i32>) -> Ending {
-        let Ok(first) = first.await else { return std::future::pending().await };
-        self.instance.seen.first.store(first, Ordering::Relaxed);
-        let mut watch = Watch::new(first, &self.instance, self.processes_held);
+    async fn watch(&self, first: oneshot::Receiver<(i32, Option<i32>)>) -> Ending {
+        let Ok((first, forked)) = first.await else { return std::future::pending().await };
+        let seen = &self.instance.seen;
+        seen.forked.store(forked.unwrap_or(0), Ordering::Relaxed);
+        seen.first.store(first, Ordering::Relaxed);
+        let mut watch = Watch::new(&self.instance, self.processes_held);
         loop {
             if let Some(ending) = watch.look(self.clock.now_us()) {
                 return ending;
@@ -235,7 +237,7 @@ impl Supervisor {
 async fn read_reports(
     from: impl AsyncBufRead + Unpin,
     seen: &mut Observed,
-    first: oneshot::Sender<i32>,
+    first: oneshot::Sender<(i32, Option<i32>)>,
 ) {
     let mut first = Some(first);
     let mut lines = from.lines();
@@ -247,9 +249,9 @@ async fn read_reports(
                 seen.memory_peak_bytes = rss_peak_bytes;
             }
             Ok(Report::Parked) => {}
-            Ok(Report::First { pid }) => {
+            Ok(Report::First { pid, forked }) => {
                 // Nobody watches any more where the end came first.
-                let _ = first.take().map(|first| first.send(pid));
+                let _ = first.take().map(|first| first.send((pid, forked)));
             }
             Err(error) => tracing::warn!(%error, "a sandbox told something unknown"),
         }
@@ -263,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn reports_count_in_whatever_order_they_come() {
         let reports = [
-            Report::First { pid: 7 },
+            Report::First { pid: 7, forked: None },
             Report::Ended { code: Some(3), signal: None },
             Report::Used { cpu_us: 5, rss_peak_bytes: 6 },
         ];
@@ -273,7 +275,7 @@ mod tests {
             let mut seen = Observed::default();
             let (tell, first) = oneshot::channel();
             read_reports(text.as_bytes(), &mut seen, tell).await;
-            assert_eq!(first.await, Ok(7));
+            assert_eq!(first.await, Ok((7, None)));
             assert_eq!(seen.ended, Some((Some(3), None)), "{text}");
             assert_eq!((seen.cpu_us, seen.memory_peak_bytes), (5, 6));
         }

@@ -30,6 +30,14 @@ pub(crate) fn processes(first: i32) -> Vec<i32> {
     found
 }
 
+/// The processes of an instance: its first and all its descendants, and those of a program that the
+/// first did not start.
+pub(crate) fn instance(first: i32, forked: Option<i32>) -> Vec<i32> {
+    let mut found = processes(first);
+    found.extend(forked.map(processes).unwrap_or_default());
+    found
+}
+
 /// The children of every thread of a process; none where this kernel does not list them.
 fn children(pid: i32) -> Option<Vec<i32>> {
     let mut children = Vec::new();

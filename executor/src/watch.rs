@@ -36,15 +36,24 @@ pub(crate) struct Seen {
     pub(crate) processes: AtomicU64,
     /// The first process, by its number on this host; 0 before it is known.
     pub(crate) first: AtomicI32,
+    /// The program's, where it is not one of the first's descendants; else 0.
+    pub(crate) forked: AtomicI32,
     /// Whether its processes are stopped because nobody needs them.
     pub(crate) frozen: AtomicBool,
+}
+
+impl Seen {
+    /// All processes of the instance, its own first one first; none before that is known.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        let known =
+            |number: &AtomicI32| Some(number.load(Ordering::Relaxed)).filter(|pid| *pid > 0);
+        known(&self.first).map_or_else(Vec::new, |first| tree::instance(first, known(&self.forked)))
+    }
 }
 
 /// Watches one instance.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
-    /// Its first process.
-    first: i32,
     instance: &'a Instance,
     /// As of this look; they may be changed.
     limits: Limits,
@@ -57,9 +66,8 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(first: i32, instance: &'a Instance, processes_held: bool) -> Self {
+    pub(crate) fn new(instance: &'a Instance, processes_held: bool) -> Self {
         Self {
-            first,
             instance,
             limits: *instance.limits.lock(),
             seen: &instance.seen,
@@ -113,7 +121,7 @@ impl<'a> Watch<'a> {
     }
 
     fn look_at_processes(&mut self, now_us: u64) -> Option<Ending> {
-        let pids = tree::processes(self.first);
+        let pids = self.seen.processes();
         self.looks += 1;
         let threads = tree::threads(&pids);
         self.seen.processes.store(threads, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use types::InstanceId;
+use types::{FunctionRuntime, InstanceId};
 
 use super::*;
 use crate::machine::Host;
@@ -95,7 +95,7 @@ fn the_whole_plan_of_a_parked_sandbox_and_its_claim() {
     let id = start(job()).id;
     let limits = start(job()).limits;
     let parking = Parking { runtime: FunctionRuntime::Python3, limits };
-    let parked = park(&parking, id, &given(), &machine()).unwrap();
+    let parked = park(&parking, Waits::Interpreter, id, &given(), &machine()).unwrap();
     let env = BTreeMap::from([("_HANDLER".to_owned(), "app.handler".to_owned())]);
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
     let function = Function { program: PYTHON.into(), args, env };
@@ -103,6 +103,7 @@ fn the_whole_plan_of_a_parked_sandbox_and_its_claim() {
     let start = start(Work::Function(function));
     let claim = claim(&start, &given()).unwrap();
     insta::assert_json_snapshot!((&parked, &claim));
+    let parked_again = parked.clone();
     // Both together are what an unparked one is.
     let whole = make(&start, &given(), &machine()).unwrap();
     let mut root = parked.root.unwrap();
@@ -111,9 +112,9 @@ fn the_whole_plan_of_a_parked_sandbox_and_its_claim() {
     let place = whole.root.as_ref().unwrap().binds.iter().position(|bind| *bind == package);
     root.binds.insert(place.unwrap(), package);
     let command = Some(claim.command);
-    assert_eq!(Plan { root: Some(root), command, parked: false, ..parked }, whole);
-    let native = Parking { runtime: FunctionRuntime::Provided, ..parking };
-    assert_eq!(park(&native, id, &given(), &machine()).unwrap().command, None);
+    assert_eq!(Plan { root: Some(root), command, waits: None, ..parked }, whole);
+    let native = park(&parking, Waits::Process, id, &given(), &machine()).unwrap();
+    assert_eq!(native, Plan { command: None, waits: Some(Waits::Process), ..parked_again });
 }
 
 #[test]
@@ -122,7 +123,8 @@ fn a_machine_that_cannot_mount_later_parks_nothing() {
     machine.refused.insert("late mounts", "not offered by this kernel".to_owned());
     let limits = start(job()).limits;
     let parking = Parking { runtime: FunctionRuntime::Provided, limits };
-    let refused = park(&parking, start(job()).id, &given(), &machine).unwrap_err().to_string();
+    let refused = park(&parking, Waits::Process, start(job()).id, &given(), &machine);
+    let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("late mounts (not offered by this kernel)"), "{refused}");
 }
 

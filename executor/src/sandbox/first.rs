@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio, exit};
 
 use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
@@ -14,7 +14,7 @@ use super::channel::{Channels, close_socket, is_over, quiet, socket, tell};
 use super::keeper::fork;
 use super::{Fault, lockdown, parked, root};
 use crate::exit::Report;
-use crate::plan::{Channel, Command as Planned, Plan};
+use crate::plan::{Channel, Command as Planned, Plan, Waits};
 
 /// Never returns to the keeper's code: ends with 0 after a report, else with 70.
 pub(super) fn run(
@@ -30,6 +30,7 @@ pub(super) fn run(
             quiet(&channels.control);
             // Ours would keep the pipe open after the program has started.
             channels.ready = None;
+            let Some(program) = program else { rest() };
             let (code, signal) = reap(program);
             tell(&channels.report, Report::Ended { code, signal });
             exit(0)
@@ -46,7 +47,7 @@ fn start(
     channels: &mut Channels,
     keeper: &OwnedFd,
     claims: Option<&UnixStream>,
-) -> Result<Pid, Fault> {
+) -> Result<Option<Pid>, Fault> {
     if let Some(planned) = &plan.root {
         let namespace = root::build(planned)?;
         claims.map(|claims| parked::hand_mounts_out(claims, &namespace)).transpose()?;
@@ -65,11 +66,16 @@ fn start(
     prctl::set_dumpable(false).map_err(Fault::at("close this process's memory"))?;
     prctl::set_no_new_privs().map_err(Fault::at("give up new privileges"))?;
     let loopback = plan.channel == Channel::RuntimeApi;
-    lockdown::landlock(&plan.access, loopback)?;
+    let rules = lockdown::landlock(&plan.access, loopback)?;
     lockdown::filter(loopback)?;
+    if let (Some(Waits::Fork), Some(claims)) = (plan.waits, claims) {
+        parked::hand_rules_out(claims, rules.as_ref())?;
+        return Ok(None);
+    }
+    drop(rules);
     match fork()? {
         ForkResult::Child => become_program(plan, channels, claims),
-        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Parent { child } => Ok(Some(child)),
     }
 }
 
@@ -114,6 +120,17 @@ fn command(planned: &Planned, stdin: Stdio, data_bytes: u64) -> Command {
     // SAFETY: runs in this process of one thread, and makes two system calls.
     unsafe { command.pre_exec(move || lockdown::limit_data(data_bytes)) };
     command
+}
+
+/// Where the program is another's child: holds the sandbox until the keeper ends it, and has the
+/// kernel reap what is left to this process.
+fn rest() -> ! {
+    // SAFETY: ignores a signal, and so sets no handler.
+    #[expect(unsafe_code, reason = "a signal's disposition has no safe form")]
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) };
+    loop {
+        nix::unistd::pause();
+    }
 }
 
 /// Reaps every child until the program ends.

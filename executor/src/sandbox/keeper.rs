@@ -3,8 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use nix::libc;
@@ -18,17 +17,20 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::channel::{self, Alive, Channels, tell};
-use super::{Fault, first, loopback, parked};
+use super::parked::{self, Ends};
+use super::zygote::Forked;
+use super::{Fault, first, loopback};
 use crate::exit::Report;
 use crate::plan::{Channel, Identity, MAPPED_UID, Namespaces, Plan};
 use crate::tree;
 
 /// Runs one sandbox from its plan to its end.
 pub(super) fn run(mut channels: Channels) -> Result<(), Fault> {
-    let (mut started, claims) = start(&mut channels).inspect_err(|fault| channels.fail(fault))?;
-    if let Some(keepers) = claims {
+    let begun = start(&mut channels).inspect_err(|fault| channels.fail(fault))?;
+    let (mut started, plan, ends) = begun;
+    if let Some(ends) = ends {
         let Channels { control, report, .. } = &mut channels;
-        match parked::claimed(&keepers, &started.process, (control, report)) {
+        match parked::claimed(&plan, ends, &mut started, (control, report)) {
             Ok(true) => {}
             Ok(false) => started.end(),
             Err(fault) => {
@@ -39,17 +41,20 @@ pub(super) fn run(mut channels: Channels) -> Result<(), Fault> {
     }
     // Ours would keep the pipe open after the program has started.
     channels.ready = None;
-    tell(&channels.report, Report::First { pid: started.first.as_raw() });
-    started.wait(&channels.control)?;
-    tell(&channels.report, used());
+    let forked = started.forked.as_ref().map(|forked| forked.pid);
+    tell(&channels.report, Report::First { pid: started.first.as_raw(), forked });
+    started.wait(&channels)?;
+    tell(&channels.report, used(started.forked.as_ref()));
     Ok(())
 }
 
 /// A sandbox that was started.
-struct Started {
+pub(super) struct Started {
     first: Pid,
     /// The same, to be watched.
-    process: OwnedFd,
+    pub(super) process: OwnedFd,
+    /// The program, where the zygote has forked it.
+    pub(super) forked: Option<Forked>,
     /// Whether it was told to end.
     ending: bool,
     /// Whether the kernel ends all other processes with the first.
@@ -58,7 +63,7 @@ struct Started {
     _alive: OwnedFd,
 }
 
-fn start(channels: &mut Channels) -> Result<(Started, Option<UnixStream>), Fault> {
+fn start(channels: &mut Channels) -> Result<(Started, Plan, Option<Ends>), Fault> {
     let plan: Plan = channel::read(&mut channels.control)?;
     // Ends with the executor; the control pipe's end tells the same, should this fail.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(Fault::at("ask to end with the executor"))?;
@@ -78,13 +83,13 @@ fn start(channels: &mut Channels) -> Result<(Started, Option<UnixStream>), Fault
         prctl::set_child_subreaper(true).map_err(Fault::at("adopt orphans"))?;
     }
     let alive = Alive::new()?;
-    let ends = plan.parked.then(parked::Ends::new).transpose()?;
-    let (keepers, inside) = ends.map(|ends| (ends.keepers, ends.inside)).unzip();
+    let ends = plan.waits.map(|_| Ends::new()).transpose()?;
     // What is buffered would be written twice.
     std::io::stdout().flush().map_err(Fault::at("flush"))?;
     match fork_in(plan.birthplace.as_deref())? {
         ForkResult::Child => {
-            drop((alive.write, keepers));
+            drop(alive.write);
+            let inside = ends.map(|ends| ends.inside);
             first::run(&plan, channels, &alive.read, inside)
         }
         ForkResult::Parent { child } => {
@@ -94,11 +99,12 @@ fn start(channels: &mut Channels) -> Result<(Started, Option<UnixStream>), Fault
             let started = Started {
                 first: child,
                 process: process.map_err(Fault::at("watch a process"))?,
+                forked: None,
                 ending: false,
                 process_namespace: plan.namespaces.process,
                 _alive: alive.write,
             };
-            Ok((started, keepers))
+            Ok((started, plan, ends))
         }
     }
 }
@@ -159,11 +165,11 @@ fn make_namespaces(plan: &Plan) -> Result<(), Fault> {
     // The mount namespace is the first process's own: the keeper still needs the host's /proc.
     let mut kinds = kinds(plan.namespaces);
     // Who shows a package later must be allowed to mount where it comes from.
-    kinds.set(CloneFlags::CLONE_NEWNS, plan.parked && plan.namespaces.user);
+    kinds.set(CloneFlags::CLONE_NEWNS, plan.waits.is_some() && plan.namespaces.user);
     unshare(kinds).map_err(Fault::at("make namespaces"))
 }
 
-fn kinds(namespaces: Namespaces) -> CloneFlags {
+pub(super) fn kinds(namespaces: Namespaces) -> CloneFlags {
     let mut kinds = CloneFlags::empty();
     kinds.set(CloneFlags::CLONE_NEWPID, namespaces.process);
     kinds.set(CloneFlags::CLONE_NEWNET, namespaces.network);
@@ -180,16 +186,30 @@ impl Started {
         let _ = kill(self.first, Signal::SIGKILL);
     }
 
-    /// Waits for the first process; ends it when the control pipe says a byte or its end.
-    fn wait(&mut self, control: &fs::File) -> Result<(), Fault> {
+    /// Waits for the first process; ends it when the control pipe says a byte or its end, and when
+    /// a program that is not its child has ended.
+    fn wait(&mut self, channels: &Channels) -> Result<(), Fault> {
         while !self.ending {
-            let mut polled =
-                [PollFd::new(&self.process, PollFlags::IN), PollFd::new(control, PollFlags::IN)];
-            match poll(&mut polled, None) {
-                Ok(_) if polled[1].revents().is_empty() => break,
+            let watched = [self.process.as_fd(), channels.control.as_fd()];
+            let end = self.forked.as_ref().map(Forked::end);
+            let watched = watched.into_iter().chain(end);
+            let mut polled: Vec<_> =
+                watched.map(|one| PollFd::from_borrowed_fd(one, PollFlags::IN)).collect();
+            let waited = poll(&mut polled, None);
+            let has_ended = polled.get(2).is_some_and(|end| !end.revents().is_empty());
+            let ended = !polled[0].revents().is_empty();
+            match waited {
+                Ok(_) if has_ended => break,
+                Ok(_) if ended && polled[1].revents().is_empty() => break,
                 Err(rustix::io::Errno::INTR) => {}
                 Ok(_) | Err(_) => self.end(),
             }
+        }
+        if let Some(mut forked) = self.forked.take() {
+            // Whichever has ended, now the other does.
+            self.end();
+            forked.has_ended(&channels.report);
+            self.forked = Some(forked);
         }
         waitpid(self.first, None).map_err(Fault::at("wait for the first process"))?;
         if !self.process_namespace {
@@ -223,9 +243,10 @@ fn end_orphans() {
 }
 
 /// What all processes used: every one of them has been waited for by now.
-fn used() -> Report {
+fn used(forked: Option<&Forked>) -> Report {
+    let (forked_us, forked_bytes) = forked.map_or((0, 0), Forked::used);
     let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else {
-        return Report::Used { cpu_us: 0, rss_peak_bytes: 0 };
+        return Report::Used { cpu_us: forked_us, rss_peak_bytes: forked_bytes };
     };
     let us = |time: nix::sys::time::TimeVal| {
         let us = time.tv_sec().saturating_mul(1_000_000).saturating_add(time.tv_usec());
@@ -233,7 +254,7 @@ fn used() -> Report {
     };
     let kib = u64::try_from(usage.max_rss()).unwrap_or(0);
     Report::Used {
-        cpu_us: us(usage.user_time()) + us(usage.system_time()),
-        rss_peak_bytes: kib * 1_024,
+        cpu_us: us(usage.user_time()) + us(usage.system_time()) + forked_us,
+        rss_peak_bytes: (kib * 1_024).max(forked_bytes),
     }
 }

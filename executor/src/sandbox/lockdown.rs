@@ -1,6 +1,8 @@
 //! Gives up rights, in the order in which they can be given up: limits, user, capabilities,
 //! landlock, system calls.
 
+use std::os::fd::OwnedFd;
+
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
     RulesetCreatedAttr as _, Scope, path_beneath_rules,
@@ -32,7 +34,24 @@ pub(super) fn limit_data(bytes: u64) -> std::io::Result<()> {
 
 /// Sets the resource limits, but for [`limit_data`]. Children inherit them, and without rights
 /// cannot raise them.
-pub(super) fn limit(limits: &Limits) -> Result<(), Fault> {
+pub(super) fn limit(wanted: &Limits) -> Result<(), Fault> {
+    for (resource, value) in list(wanted) {
+        // Where the executor itself has less, that is the limit.
+        let (_, hard) =
+            nix::sys::resource::getrlimit(resource).map_err(Fault::at("ask a limit"))?;
+        let value = value.min(hard);
+        setrlimit(resource, value, value).map_err(Fault::at(format!("set {resource:?}")))?;
+    }
+    Ok(())
+}
+
+/// The same limits by their numbers, for another process, with that of data where it is given.
+pub(super) fn limits(wanted: &Limits, data_bytes: Option<u64>) -> Vec<(u32, u64)> {
+    let data = data_bytes.map(|bytes| (Resource::RLIMIT_DATA, bytes));
+    list(wanted).into_iter().chain(data).map(|(resource, value)| (resource as u32, value)).collect()
+}
+
+fn list(limits: &Limits) -> Vec<(Resource, u64)> {
     let mut wanted = vec![
         (Resource::RLIMIT_CORE, 0),
         (Resource::RLIMIT_FSIZE, limits.file_bytes),
@@ -44,14 +63,7 @@ pub(super) fn limit(limits: &Limits) -> Result<(), Fault> {
         (Resource::RLIMIT_RTPRIO, 0),
     ];
     wanted.extend(limits.processes.map(|count| (Resource::RLIMIT_NPROC, count)));
-    for (resource, value) in wanted {
-        // Where the executor itself has less, that is the limit.
-        let (_, hard) =
-            nix::sys::resource::getrlimit(resource).map_err(Fault::at("ask a limit"))?;
-        let value = value.min(hard);
-        setrlimit(resource, value, value).map_err(Fault::at(format!("set {resource:?}")))?;
-    }
-    Ok(())
+    wanted
 }
 
 /// Becomes the planned user, without any capability.
@@ -75,9 +87,10 @@ pub(super) fn become_someone(identity: Identity) -> Result<(), Fault> {
 }
 
 /// Opens the planned paths and closes all others, and every network address, unless there is a
-/// loopback of its own and nothing else.
-pub(super) fn landlock(access: &Access, loopback: bool) -> Result<(), Fault> {
-    let apply = || -> Result<(), landlock::RulesetError> {
+/// loopback of its own and nothing else. What comes back are the rules, for another process; none
+/// where this kernel has none.
+pub(super) fn landlock(access: &Access, loopback: bool) -> Result<Option<OwnedFd>, Fault> {
+    let make = || -> Result<_, landlock::RulesetError> {
         let read = AccessFs::from_read(LANDLOCK);
         let write = AccessFs::from_all(LANDLOCK);
         let mut rules = Ruleset::default()
@@ -90,11 +103,12 @@ pub(super) fn landlock(access: &Access, loopback: bool) -> Result<(), Fault> {
             .scope(Scope::from_all(LANDLOCK))?
             .create()?
             .add_rules(path_beneath_rules(&access.read, read))?
-            .add_rules(path_beneath_rules(&access.write, write))?
-            .restrict_self()?;
-        Ok(())
+            .add_rules(path_beneath_rules(&access.write, write))
     };
-    apply().map_err(Fault::at("close the file system"))
+    let rules = make().map_err(Fault::at("close the file system"))?;
+    let copy = rules.try_clone().map_err(Fault::at("copy landlock's rules"))?;
+    rules.restrict_self().map_err(Fault::at("close the file system"))?;
+    Ok(copy.into())
 }
 
 /// Allows the planned system calls and no others.

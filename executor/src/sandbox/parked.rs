@@ -1,7 +1,7 @@
 //! A parked sandbox: it is whole but for a function's code, environment and command, and waits.
 //!
 //! What waits is the program's process: either still this program, which then becomes the
-//! function's, or an interpreter. Both are sealed before they wait, and read the claim from a
+//! function's, or an interpreter, started or forked for it. They are sealed before they wait, and read the claim from a
 //! socket to the keeper. The keeper shows the package inside, from outside: nothing inside may
 //! mount.
 //!
@@ -24,9 +24,11 @@ use rustix::fs::CWD;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::channel::{self, tell};
+use super::keeper::Started;
+use super::zygote::{self, Forked};
 use super::{Fault, descriptors};
 use crate::exit::Report;
-use crate::plan::Claim;
+use crate::plan::{Claim, Plan, Waits};
 use crate::start::TASK_ROOT;
 
 /// The two ends of the socket through which a claim comes in.
@@ -48,44 +50,70 @@ pub(super) fn hand_mounts_out(inside: &UnixStream, namespace: &File) -> Result<(
     descriptors::send(inside, namespace).map_err(Fault::at("hand the mount namespace out"))
 }
 
+/// In the first process: hands landlock's rules out, or the word that there are none.
+pub(super) fn hand_rules_out(
+    mut inside: &UnixStream,
+    rules: Option<&OwnedFd>,
+) -> Result<(), Fault> {
+    let handed = match rules {
+        Some(rules) => descriptors::send(inside, rules),
+        None => inside.write_all(&[0]),
+    };
+    handed.map_err(Fault::at("hand landlock's rules out"))
+}
+
 /// In the program's process: says that it waits, and waits.
 pub(super) fn wait(mut inside: &UnixStream) -> Result<crate::plan::Command, Fault> {
     inside.write_all(&[0]).map_err(Fault::at("say that this process waits"))?;
     channel::read(&mut inside)
 }
 
-/// In the keeper: waits until the program's process waits, and then for the claim. None where the
-/// sandbox is no longer wanted, or has ended.
+/// In the keeper: waits until the program's process waits, and then for the claim; the zygote's fork
+/// is that process where the plan says so. False where the sandbox is no longer wanted, or has ended.
 pub(super) fn claimed(
-    keepers: &UnixStream,
-    process: &OwnedFd,
+    plan: &Plan,
+    ends: Ends,
+    started: &mut Started,
     (control, report): (&mut File, &File),
 ) -> Result<bool, Fault> {
-    let Ok(namespace) = descriptors::receive(keepers, MsgFlags::empty()) else {
+    let Ends { keepers, inside } = ends;
+    let mut inside = Some(inside).filter(|_| plan.waits == Some(Waits::Fork));
+    let Ok(namespace) = descriptors::receive(&keepers, MsgFlags::empty()) else {
         // The first process has failed, and tells why.
         return Ok(false);
     };
-    if first_ready([keepers.as_fd(), control.as_fd(), process.as_fd()])? != 0 {
+    if let Some(inside) = inside.take() {
+        let connection = zygote::connection()?;
+        let rules = descriptors::receive(&keepers, MsgFlags::empty()).ok();
+        let handed = (&inside, rules.as_ref());
+        let forked = zygote::fork(connection, plan, started.process.as_fd(), handed)?;
+        started.forked = Some(forked);
+    }
+    let (process, end) = (started.process.as_fd(), started.forked.as_ref().map(Forked::end));
+    let mut watched = vec![keepers.as_fd(), control.as_fd(), process];
+    watched.extend(end);
+    if first_ready(&watched)? != 0 {
         return Ok(false);
     }
     let mut byte = [0];
-    if (&*keepers).read(&mut byte).map_err(Fault::at("hear that a process waits"))? == 0 {
+    if (&keepers).read(&mut byte).map_err(Fault::at("hear that a process waits"))? == 0 {
         return Ok(false);
     }
     tell(report, Report::Parked);
-    if first_ready([control.as_fd(), process.as_fd()])? != 0 || channel::is_over(control.as_fd()) {
+    if first_ready(&watched[1..])? != 0 || channel::is_over(control.as_fd()) {
         return Ok(false);
     }
     let Claim { package, command } = channel::read(control)?;
     show(&package, &namespace)?;
-    channel::write(keepers, &command).map_err(Fault::at("hand the claim on"))?;
+    channel::write(&keepers, &command).map_err(Fault::at("hand the claim on"))?;
     Ok(true)
 }
 
 /// The place of the first that has something to read, or is over.
-fn first_ready<const N: usize>(of: [BorrowedFd<'_>; N]) -> Result<usize, Fault> {
+fn first_ready(of: &[BorrowedFd<'_>]) -> Result<usize, Fault> {
     loop {
-        let mut polled = of.map(|one| PollFd::from_borrowed_fd(one, PollFlags::IN));
+        let polled = of.iter().map(|one| PollFd::from_borrowed_fd(*one, PollFlags::IN));
+        let mut polled: Vec<_> = polled.collect();
         match poll(&mut polled, None) {
             Ok(_) => {
                 if let Some(place) = polled.iter().position(|one| !one.revents().is_empty()) {

@@ -32,8 +32,10 @@ struct Host {
 enum Way {
     /// Each in a sandbox made for it.
     Made,
-    /// Each in one that was parked for its runtime.
+    /// Each in one that was parked for its runtime, where it fits.
     Parked(FunctionRuntime),
+    /// The same, where each parked interpreter is started and not forked.
+    Started,
 }
 
 const LIMITS: Limits = Limits {
@@ -55,6 +57,7 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("package")).unwrap();
         let mut settings = Settings::new(HELPER, folder.path().join("work"));
+        settings.zygote = way != Way::Started;
         change(&mut settings);
         let (clock, tasks) = (Clock::system(), Tasks::new());
         let executor = Executor::new(settings, clock.clone(), tasks).unwrap();
@@ -71,9 +74,9 @@ impl Host {
         if !python {
             eprintln!("SKIPPED: there is no {PYTHON}");
         }
-        let runtimes = [FunctionRuntime::Python3, FunctionRuntime::Provided];
-        let ways = [Way::Made].into_iter().chain(runtimes.map(Way::Parked));
-        ways.filter(move |_| python).filter_map(move |way| {
+        let [python3, provided] = [FunctionRuntime::Python3, FunctionRuntime::Provided];
+        let ways = [Way::Made, Way::Parked(python3), Way::Parked(provided), Way::Started];
+        ways.into_iter().filter(move |_| python).filter_map(move |way| {
             let host = Self::new(way, change)?;
             host.put("app.py", code);
             Some(host)
@@ -100,8 +103,10 @@ impl Host {
 
     async fn start(&self, function: Function) -> Running {
         let start = self.of(function.clone());
-        let Way::Parked(runtime) = self.way else {
-            return self.executor.start(start).await.unwrap();
+        let runtime = match self.way {
+            Way::Made => return self.executor.start(start).await.unwrap(),
+            Way::Parked(runtime) => runtime,
+            Way::Started => FunctionRuntime::Python3,
         };
         let parking = Parking { runtime, limits: LIMITS };
         if !parking.fits(&function, &LIMITS) {

@@ -27,11 +27,16 @@ fn one_host(code: &str) -> Option<Host> {
     Host::each_way(code).next()
 }
 
-/// The processes that this one has started and not waited for.
-fn children() -> Vec<String> {
-    let text = Command::new("pgrep").args(["-P", &std::process::id().to_string()]).output();
-    let text = String::from_utf8(text.unwrap().stdout).unwrap();
-    text.lines().map(str::to_owned).collect()
+/// The keepers that this process has started and that have not ended.
+fn keepers() -> Vec<String> {
+    let own = format!("PPid:\t{}\n", std::process::id());
+    let is_keeper = |pid: &String| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        status.contains(&own) && String::from_utf8_lossy(&line).contains("sandbox")
+    };
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(is_keeper).collect()
 }
 
 const MIRROR: &str = r#"
@@ -72,18 +77,21 @@ async fn python_notices_no_difference() {
 async fn what_is_parked_and_dropped_is_cleared_away() {
     let Some(host) = one_host("") else { return };
     let parked = [host.park().await, host.park().await];
-    assert_eq!(children().len(), 2);
+    assert_eq!(keepers().len(), 2);
     drop(parked);
     tokio::time::timeout(Duration::from_secs(10), host.is_clear()).await.unwrap();
-    assert_eq!(children(), Vec::<String>::new());
+    assert_eq!(keepers(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_sandbox_that_has_died_fails_its_claim_and_leaves_nothing() {
     let Some(host) = one_host(ECHO) else { return };
     let parked = host.park().await;
-    let killed = Command::new("kill").arg("-KILL").args(children()).status().unwrap();
+    let killed = Command::new("kill").arg("-KILL").args(keepers()).status().unwrap();
     assert!(killed.success());
+    while !keepers().is_empty() {
+        tokio::task::yield_now().await;
+    }
     let start = host.of(python_function("app.handler"));
     let refused = host.executor.claim(parked, start).await.unwrap_err();
     assert!(matches!(refused, Error::Sandbox { .. } | Error::Io { .. }), "{refused}");
@@ -176,4 +184,25 @@ async fn without_control_groups_limits_cannot_be_changed() {
     let running = host.python("app.handler").await;
     let refused = running.resize(1 << 30, 1_000).unwrap_err().to_string();
     assert!(refused.contains("control groups"), "{refused}");
+}
+
+#[tokio::test]
+async fn nothing_of_a_fork_outlives_its_end_and_a_zygote_that_has_died_is_replaced() {
+    let Some(host) = Host::each_way(ECHO).find(|host| host.way != Way::Made) else { return };
+    let first = host.python("app.handler").await;
+    assert_eq!(begun(&first).await, Begun::Yes);
+    let own = std::process::id().to_string();
+    let found = Command::new("pgrep").args(["-P", &own, "-f", "zygote.py"]).output().unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    if found.is_empty() {
+        eprintln!("SKIPPED: interpreters are not forked here");
+        return;
+    }
+    let killed = Command::new("kill").arg("-KILL").args(found.split_whitespace()).status();
+    assert!(killed.unwrap().success());
+    // What it had forked ends with it, and the next parks come from another.
+    let exit = tokio::time::timeout(Duration::from_secs(10), first.wait()).await.unwrap();
+    assert_eq!(exit.ending, Ending::Lost);
+    let second = host.python("app.handler").await;
+    assert_eq!(begun(&second).await, Begun::Yes);
 }
