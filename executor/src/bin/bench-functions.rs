@@ -365,7 +365,10 @@ impl Memory {
             let line = fs::read(path.join("cmdline")).unwrap_or_default();
             let line = String::from_utf8_lossy(&line);
             // This one, its keepers, and the interpreters below them.
-            if line.contains("bench-functions") || line.contains("/var/runtime/") {
+            if ["bench-functions", "/var/runtime/", "zygote.py"]
+                .iter()
+                .any(|name| line.contains(name))
+            {
                 let text = fs::read_to_string(path.join("smaps_rollup")).unwrap_or_default();
                 pss += kib(&text, "Pss:").unwrap_or(0);
             }
