@@ -1,7 +1,7 @@
 //! Functions on this host: an instance is made when a call needs one, kept for the next, and ended
 //! when none comes.
 //!
-//! States of an instance: starting → busy ⇄ idle → ended; of a call: waiting → running → over.
+//! States of an instance: starting → busy ⇄ idle (frozen after a moment) → ended; of a call: waiting → running → over.
 //! Always true: an instance has one call at a time and is never another revision's; code is fetched
 //! once however many calls wait; an instance that broke, or ran past a deadline, is not used again.
 //! Absent on purpose: what a call may cost, who may call (the gateway has looked), what a function
@@ -9,6 +9,7 @@
 
 mod http;
 mod instance;
+mod parked;
 mod pool;
 
 use std::collections::BTreeMap;
@@ -29,8 +30,11 @@ use pool::Pool;
 
 /// An instance that nobody has called for so long is ended.
 const IDLE_MS_MAX: u64 = 600_000;
-/// How often it is looked for such instances.
+/// How often it is looked for such instances, and how long a window of the parked sets is.
 const SWEEP_MS: u64 = 1_000;
+/// An instance that nobody has called for so long is frozen: longer than a caller needs between two
+/// calls of a series, and short enough that nothing is done meanwhile at others' expense.
+const FREEZE_MS: u64 = 100;
 
 /// Why a call was not run.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +62,7 @@ pub(crate) struct Functions {
     known: Mutex<BTreeMap<RevisionId, Arc<Known>>>,
     /// Memory that instances have, those in the making included.
     memory_bytes: Mutex<u64>,
+    parked: parked::Sets,
 }
 
 /// A revision that was called here.
@@ -181,6 +186,7 @@ impl Agent {
         let left = pool.give(made);
         drop(pool);
         drop(left);
+        self.fill();
         if failed {
             // It is told to one call; others that waited for the same instance get a try of theirs.
             self.make_for_waiting(known);
@@ -261,8 +267,24 @@ impl Drop for Turn {
         let mut pool = self.known.pool.lock();
         if let Some(mut left) = pool.give(Ok(turn))
             && let Some(warm) = left.warm.take()
+            && pool.keep(warm, now_ms)
         {
-            pool.keep(warm, now_ms);
+            drop(pool);
+            let (agent, known) = (self.agent.clone(), Arc::clone(&self.known));
+            let freeze = async move { freeze_idle(&agent, &known).await };
+            self.agent.shared.tasks.spawn("function freeze", freeze);
+        }
+    }
+}
+
+/// Freezes the instances of a revision that nobody calls, for as long as there are some to freeze.
+async fn freeze_idle(agent: &Agent, known: &Known) {
+    let clock = &agent.shared.clock;
+    loop {
+        clock.sleep_ms(FREEZE_MS).await;
+        let until_ms = clock.now_ms().saturating_sub(FREEZE_MS);
+        if !known.pool.lock().freeze_until(until_ms) {
+            return;
         }
     }
 }
@@ -275,9 +297,11 @@ pub(crate) async fn sweep(agent: Agent) {
             () = stopping.cancelled() => break,
             () = agent.shared.clock.sleep_ms(SWEEP_MS) => {}
         }
+        agent.parking_window_over();
         let until_ms = agent.shared.clock.now_ms().saturating_sub(IDLE_MS_MAX);
         end_idle(&agent, until_ms).await;
     }
+    agent.parking_over();
     end_idle(&agent, u64::MAX).await;
 }
 

@@ -64,6 +64,14 @@ impl Executor {
         Ok(Parked { parking, held: Some(held) })
     }
 
+    /// Ends what parking keeps besides the parked sandboxes, once those that came from it have
+    /// ended. For when none are wanted any more; parking again makes it anew.
+    pub fn forget_zygote(&self) {
+        if let Some(zygotes) = &self.shared.zygotes {
+            zygotes.forget();
+        }
+    }
+
     /// Has a parked sandbox become this instance, and returns once its program runs.
     ///
     /// # Errors

@@ -44,6 +44,11 @@ impl Zygotes {
         Self { folder, current: Mutex::new(None) }
     }
 
+    /// Has the zygote end with its last fork. The next connection makes another.
+    pub(crate) fn forget(&self) {
+        drop(self.current.lock().take());
+    }
+
     /// A connection for one keeper, which asks for one fork. Starts a process where there is no
     /// zygote, or not one that may fork again.
     pub(crate) fn connect(&self) -> io::Result<UnixStream> {

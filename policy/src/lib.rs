@@ -16,6 +16,7 @@ pub mod deploy;
 pub mod dispatch;
 pub mod garbage;
 pub mod linking;
+pub mod parking;
 pub mod placement;
 pub mod polling;
 pub mod ranking;

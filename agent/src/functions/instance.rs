@@ -12,9 +12,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use executor::runtime_api::{self, Begun, Failure, Invocation, Runtime};
-use executor::{Ending, Exit, Function, LogReader, Running, Start, Work};
+use executor::{Ending, Exit, Function, LogReader, Parking, Running, Start, Work};
 use serde_json::json;
-use types::{FunctionRuntime, InstanceId};
+use types::{FunctionRuntime, InstanceId, Limits};
 
 use super::pool::Counted;
 use super::{Memory, Outcome};
@@ -40,6 +40,8 @@ pub(crate) struct Warm {
     /// Its code's folder, which stays as long as it lives.
     _package: Arc<Unpacked>,
     memory: Option<Memory>,
+    /// Whether its processes are stopped.
+    frozen: bool,
     /// Set once it is one of its pool's.
     pub(super) counted: Option<Counted>,
 }
@@ -108,7 +110,7 @@ impl Warm {
             limits: spec.limits,
             task: serde_json::Value::Null,
         };
-        let running = agent.shared.executor.start(start).await.map_err(|error| host(&error))?;
+        let running = run(agent, spec, start).await.map_err(|error| host(&error))?;
         times.sandbox_us = since(began_us);
         let Some(runtime) = running.runtime().cloned() else {
             running.kill();
@@ -120,7 +122,16 @@ impl Warm {
         let lines = running.logs();
         let start = Some(times);
         let (memory, counted) = (Some(memory), None);
-        let mut warm = Self { running, runtime, lines, start, _package: package, memory, counted };
+        let mut warm = Self {
+            running,
+            runtime,
+            lines,
+            start,
+            _package: package,
+            memory,
+            frozen: false,
+            counted,
+        };
         match begun {
             Ok(()) => Ok(warm),
             Err(Failure { kind, payload }) => {
@@ -141,6 +152,30 @@ impl Warm {
         self.memory = None;
     }
 
+    /// Stops its processes until its next call, where that is possible.
+    pub(super) fn freeze(&mut self) {
+        if self.frozen {
+            return;
+        }
+        match self.running.freeze() {
+            Ok(()) => self.frozen = true,
+            // It goes on, as it would where nobody freezes.
+            Err(error) => {
+                tracing::debug!(id = %self.running.id(), %error, "could not freeze an instance");
+            }
+        }
+    }
+
+    /// Lets its processes go on, where they are stopped.
+    fn thaw(&mut self) {
+        if std::mem::take(&mut self.frozen)
+            && let Err(error) = self.running.thaw()
+        {
+            // Its call runs into the deadline, and then it is ended.
+            tracing::warn!(id = %self.running.id(), %error, "could not thaw an instance");
+        }
+    }
+
     /// Runs a call to its end or its deadline.
     pub(crate) async fn run(
         &mut self,
@@ -149,6 +184,7 @@ impl Warm {
         (call, payload): (Call, Bytes),
         waited_us: u64,
     ) -> Ran {
+        self.thaw();
         let clock = &agent.shared.clock;
         let (began_us, id, log_tail) = (clock.now_us(), call.id.clone(), call.log_tail);
         let deadline_ms = clock.now_ms().saturating_add(spec.limits.timeout_ms);
@@ -229,6 +265,28 @@ impl Drop for Warm {
         // Its call was given up. The folder is cleared at the next start of the agent.
         self.running.kill();
     }
+}
+
+/// Has a parked sandbox become the instance, or makes one where none fits.
+async fn run(agent: &Agent, spec: &Revision, start: Start) -> Result<Running, executor::Error> {
+    let shared = &agent.shared;
+    // The time is a call's; functions that differ in nothing else share a set.
+    let limits = Limits { timeout_ms: 0, ..spec.limits };
+    let parking = Parking { runtime: spec.runtime, limits };
+    let parked = match &start.work {
+        Work::Function(function) => shared.functions.parked.take(parking, function),
+        _ => None,
+    };
+    if let Some(parked) = parked {
+        match shared.executor.claim(parked, start.clone()).await {
+            Ok(running) => return Ok(running),
+            Err(error) => {
+                let error = Trouble::of(&error);
+                tracing::info!(%error, "a parked sandbox could not be claimed; one is made");
+            }
+        }
+    }
+    shared.executor.start(start).await
 }
 
 /// Waits until the program asks for work, ends, says that it cannot, or takes too long.

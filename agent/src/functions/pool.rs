@@ -30,6 +30,8 @@ pub(super) struct Pool {
     /// In the making.
     pub(super) starting: u32,
     waiting: VecDeque<Waiter>,
+    /// Whether somebody sees to it that idle instances are frozen.
+    freezing: bool,
     call_us: Option<u64>,
     start_us: Option<u64>,
 }
@@ -101,9 +103,21 @@ impl Pool {
         made.ok()
     }
 
-    /// Keeps an instance as idle.
-    pub(super) fn keep(&mut self, warm: Warm, now_ms: u64) {
+    /// Keeps an instance as idle; says whether the caller has to see to it that it is frozen.
+    pub(super) fn keep(&mut self, warm: Warm, now_ms: u64) -> bool {
         self.idle.push_back((now_ms, warm));
+        !std::mem::replace(&mut self.freezing, true)
+    }
+
+    /// Freezes what has been idle since then or longer; says whether others are still to be frozen.
+    pub(super) fn freeze_until(&mut self, until_ms: u64) -> bool {
+        for (since_ms, warm) in &mut self.idle {
+            if *since_ms <= until_ms {
+                warm.freeze();
+            }
+        }
+        self.freezing = self.idle.iter().any(|(since_ms, _)| *since_ms > until_ms);
+        self.freezing
     }
 
     /// Whether calls wait for which no instance can come free and none is in the making.
