@@ -18,12 +18,15 @@ use least_cost::{Gaps, Stakes};
 /// Longest time that a window looks ahead: a weekly call can be expected, with a day to spare.
 pub const HORIZON_MS: u64 = 8 * 24 * 60 * MINUTE_MS;
 
-/// Idle memory, in MiB, that is worth holding while somebody waits: 600 GiB.
+/// Idle memory of the usual size, in MiB, that is worth holding while somebody waits: 900 GiB.
 ///
-/// At the usual price of a function's memory, 1/60,000 of a dollar a GiB and second, that is a cent
-/// a second, or 36 dollars an hour: about what people's work costs. A cold start of a second is
-/// then worth two idle hours of 85 MiB; functions of public traces have about 80 on average.
-pub const WAIT_WORTH_MIB: u64 = 600 * 1024;
+/// At the usual price of a function's memory, 1/60,000 of a dollar a GiB and second, that is one
+/// and a half cents a second, or 54 dollars an hour: about what people's work costs. A cold start of
+/// a second is then worth two idle hours of 128 MiB.
+pub const WAIT_WORTH_MIB: u64 = 900 * 1024;
+
+/// The usual size of an instance, in MiB: the smallest that functions are commonly given.
+const USUAL_MIB: u64 = 128;
 
 /// Windows of a fixed time keep an instance for so long where nobody says otherwise.
 pub const FIXED_MS: u64 = 10 * MINUTE_MS;
@@ -90,10 +93,14 @@ impl Window {
 /// How many milliseconds of an idle instance one cold start is worth.
 ///
 /// Who waits for `cold_ms` loses what [`WAIT_WORTH_MIB`] cost in that time; the instance costs its
-/// memory. At least 1, at most the horizon.
+/// memory. Of an instance that is larger than usual only the square root of that counts: its callers
+/// wait as long as others do, and by its whole size it would never be kept. At least 1, at most the
+/// horizon.
 pub fn worth_ms(cold_ms: u64, memory_kib: u64) -> u64 {
     let value = u128::from(cold_ms) * u128::from(WAIT_WORTH_MIB) * KIB_PER_MIB;
-    let worth_ms = value / u128::from(memory_kib.max(1));
+    let usual_kib = u128::from(USUAL_MIB) * KIB_PER_MIB;
+    let shared_kib = (usual_kib * u128::from(memory_kib)).isqrt();
+    let worth_ms = value / shared_kib.max(1);
     u64::try_from(worth_ms).unwrap_or(u64::MAX).clamp(1, HORIZON_MS)
 }
 

@@ -15,7 +15,7 @@ use crate::trace::{Function, MINUTE_MS, Trace};
 
 /// What one cold start is worth here, in idle milliseconds: that of a second of a function with as
 /// much memory as functions have on average.
-pub const WORTH_MS: u64 = 120 * MINUTE_MS;
+pub const WORTH_MS: u64 = 150 * MINUTE_MS;
 
 /// Plays a trace on the minute grid.
 pub fn play(trace: &Trace, policy: Policy) -> Report {

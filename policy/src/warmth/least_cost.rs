@@ -15,6 +15,10 @@ use super::{HORIZON_MS, Window};
 pub const GAPS_MAX: usize = 200;
 /// With fewer gaps there is no spread to tell how far the next one may lie off.
 pub const GAPS_MIN: usize = 2;
+/// The mean gap, in milliseconds, at which a cold start is worth what the stakes say.
+const USUAL_GAP_MS: u64 = 60 * 60_000;
+/// The part of a lone gap by which the next one is expected to lie off at most.
+const MARGIN: u64 = 8;
 /// Gaps that count twice as much as the same number before them: a function that has changed is
 /// followed within as many calls, and one that has not is known by the weight of about 150 gaps.
 const HALVING: usize = GAPS_MAX / 4;
@@ -99,12 +103,15 @@ struct Covered {
 
 /// Chooses a window for gaps in rising order.
 ///
-/// Where there are too few, an instance is kept for a cold start's worth: who knows nothing of what
-/// comes never pays more than twice the least by that.
+/// Who knows nothing of what comes keeps for a cold start's worth, and never pays more than twice
+/// the least by that. After a lone gap the next one is taken to be like it.
 pub fn choose(gaps: &[Gap], stakes: Stakes) -> Window {
-    if gaps.len() < GAPS_MIN {
-        return Window::keep(stakes.worth_ms);
+    match gaps {
+        [] => return Window::keep(stakes.worth_ms),
+        [lone] => return after_one(u64::from(lone.ms), stakes),
+        _ => {}
     }
+    let stakes = Stakes { worth_ms: rarer_worth_ms(gaps, stakes.worth_ms), ..stakes };
     let Some(covered) = cheapest(gaps, stakes) else {
         return Window::keep(0);
     };
@@ -114,6 +121,47 @@ pub fn choose(gaps: &[Gap], stakes: Stakes) -> Window {
         // What would be started again before it has gone may as well stay.
         _ => Window::keep(end_ms),
     }
+}
+
+/// The window after a single gap: an instance stays where the gap is not much more than a cold
+/// start's worth, and else is warm around it.
+fn after_one(gap_ms: u64, stakes: Stakes) -> Window {
+    let stay_ms = stakes.worth_ms.saturating_add(stakes.worth_ms / 2);
+    if gap_ms > HORIZON_MS {
+        return Window::keep(stakes.worth_ms);
+    }
+    let margin_ms = gap_ms / MARGIN;
+    let end_ms = gap_ms + margin_ms;
+    if end_ms <= stay_ms || gap_ms - margin_ms <= stakes.start_ms {
+        return Window::keep(end_ms.max(stakes.worth_ms));
+    }
+    Window::between(gap_ms - margin_ms, end_ms)
+}
+
+/// What a cold start of a function with these gaps is worth: more where it is called seldom, by
+/// the cube root of the mean gap, but no less than a half and no more than twice.
+///
+/// A call is the larger a part of what somebody sees of a function the fewer there are; were all
+/// worth the same, rare functions would be left cold for the sake of frequent ones.
+fn rarer_worth_ms(gaps: &[Gap], worth_ms: u64) -> u64 {
+    let weight: u128 = gaps.iter().map(|gap| u128::from(gap.weight)).sum();
+    let total: u128 = gaps.iter().map(|gap| u128::from(gap.weight) * u128::from(gap.ms)).sum();
+    let mean_ms = u64::try_from(total / weight.max(1)).unwrap_or(u64::MAX);
+    // An eighth of the usual gap halves the worth, eight times of it doubles it.
+    let mean_ms = mean_ms.clamp(USUAL_GAP_MS / 8, USUAL_GAP_MS * 8);
+    // The worth is 2^30 at most and the gap 2^25, so that the product fits.
+    let cube = u128::from(worth_ms.min(HORIZON_MS)).pow(3) * u128::from(mean_ms);
+    cube_root(cube / u128::from(USUAL_GAP_MS)).max(1)
+}
+
+/// The whole part of the cube root of a number below 2^96.
+fn cube_root(cube: u128) -> u64 {
+    let (mut low, mut high) = (0_u64, 1_u64 << 32);
+    while high - low > 1 {
+        let middle = low.midpoint(high);
+        if u128::from(middle).pow(3) <= cube { low = middle } else { high = middle }
+    }
+    low
 }
 
 /// The window from one gap to another that costs least; `None` where keeping nothing does.

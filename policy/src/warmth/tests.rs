@@ -44,9 +44,10 @@ proptest! {
 }
 
 #[test]
-fn a_cold_second_is_worth_eighty_idle_minutes_of_a_small_instance() {
-    assert_eq!(worth_ms(1_000, 128 * 1024), 80 * MINUTE_MS);
-    assert_eq!(worth_ms(1_500, 128 * 1024), 120 * MINUTE_MS);
+fn a_cold_second_is_worth_two_idle_hours_of_a_small_instance() {
+    assert_eq!(worth_ms(1_000, 128 * 1024), 120 * MINUTE_MS);
+    assert_eq!(worth_ms(1_500, 128 * 1024), 180 * MINUTE_MS);
+    assert_eq!(worth_ms(1_000, 512 * 1024), 60 * MINUTE_MS);
 }
 
 #[test]

@@ -57,6 +57,14 @@ fn learnt(lengths_ms: &[u64]) -> Gaps {
 }
 
 proptest! {
+    /// The cube root is exact.
+    #[test]
+    fn a_cube_root_is_the_whole_part(root in 0..u64::from(u32::MAX), more in any::<u32>()) {
+        let cube = u128::from(root).pow(3);
+        let next = u128::from(root + 1).pow(3);
+        prop_assert_eq!(cube_root(cube + u128::from(more) % (next - cube)), root);
+    }
+
     /// One pass finds what trying every window finds.
     #[test]
     fn the_choice_is_that_of_trying_every_window(gaps in lists(), stakes in stakes()) {
@@ -89,7 +97,8 @@ proptest! {
     /// Widening takes nothing away, and stays in its bounds.
     #[test]
     fn a_widened_window_holds_the_exact_one(gaps in lists(), stakes in stakes()) {
-        let Some(exact) = exact(&gaps, stakes) else {
+        let rarer = Stakes { worth_ms: rarer_worth_ms(&gaps, stakes.worth_ms), ..stakes };
+        let Some(exact) = exact(&gaps, rarer) else {
             prop_assert_eq!(choose(&gaps, stakes), Window::keep(0));
             return Ok(());
         };
@@ -146,6 +155,23 @@ const STAKES: Stakes = Stakes { worth_ms: 120 * MINUTE_MS, start_ms: 1_000 };
 fn who_knows_nothing_keeps_for_a_cold_starts_worth() {
     assert_eq!(learnt(&[]).window(STAKES), Window::keep(STAKES.worth_ms));
     assert_eq!(learnt(&[5]).window(STAKES), Window::keep(STAKES.worth_ms));
+    assert_eq!(learnt(&[u64::MAX]).window(STAKES), Window::keep(STAKES.worth_ms));
+}
+
+#[test]
+fn what_came_once_is_met_again() {
+    let hours = |hours: u64| hours * 60 * MINUTE_MS;
+    assert_eq!(learnt(&[hours(2)]).window(STAKES), Window::keep(hours(2) * 9 / 8));
+    let late = Window::between(hours(16) * 7 / 8, hours(16) * 9 / 8);
+    assert_eq!(learnt(&[hours(16)]).window(STAKES), late);
+}
+
+#[test]
+fn a_cold_start_of_what_is_called_seldom_is_worth_more() {
+    let worth_ms = |gap_ms: u32| rarer_worth_ms(&[Gap { ms: gap_ms, weight: 1 }; 3], 7_200_000);
+    assert_eq!(worth_ms(3_600_000), 7_200_000);
+    assert_eq!([0, 450_000].map(worth_ms), [3_600_000; 2]);
+    assert_eq!([28_800_000, u32::MAX].map(worth_ms), [14_400_000; 2]);
 }
 
 #[test]
