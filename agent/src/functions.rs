@@ -1,5 +1,5 @@
-//! Functions on this host: an instance is made when a call needs one, kept for the next, and ended
-//! when none comes.
+//! Functions on this host: an instance is made when a call needs one, or ahead of a call that is
+//! expected, kept for the next, and ended when none comes.
 //!
 //! States of an instance: starting → busy ⇄ idle (frozen after a moment) → ended; of a call: waiting → running → over.
 //! Always true: an instance has one call at a time and is never another revision's; code is fetched
@@ -7,8 +7,10 @@
 //! Absent on purpose: what a call may cost, who may call (the gateway has looked), what a function
 //! is (control says).
 
+mod deploy;
 mod http;
 mod instance;
+mod keeping;
 mod parked;
 mod pool;
 
@@ -25,11 +27,12 @@ use types::{InstanceId, RevisionId};
 
 use crate::Agent;
 use crate::control::ControlError;
+use deploy::Chosen;
 use instance::{Broken, Ran, Warm};
-use pool::Pool;
+use pool::{Kept, Pool};
 
-/// An instance that nobody has called for so long is ended.
-const IDLE_MS_MAX: u64 = 600_000;
+/// Revisions that are remembered, with the gaps between their calls: some kilobytes each.
+const KNOWN_MAX: usize = 10_000;
 /// How often it is looked for such instances, and how long a window of the parked sets is.
 const SWEEP_MS: u64 = 1_000;
 /// An instance that nobody has called for so long is frozen: longer than a caller needs between two
@@ -99,6 +102,7 @@ impl Agent {
         payload: Bytes,
     ) -> Result<Outcome, Refusal> {
         let began_us = self.shared.clock.now_us();
+        let Chosen { revision, stale_ms } = self.choose(revision, call.fallback.as_ref());
         let known = self.known(revision);
         let spec = self.spec(&known, revision).await?;
         let got = self.acquire(&known, &spec).await?;
@@ -107,8 +111,9 @@ impl Agent {
             Ok(turn) => turn,
             Err(broken) => return Ok(broken.outcome(call.log_tail, waited_us)),
         };
-        let Ran { outcome, reusable } = turn.run(&spec, (call, payload), waited_us).await;
-        known.pool.lock().ran(outcome.called.duration_us);
+        let Ran { mut outcome, reusable } = turn.run(&spec, (call, payload), waited_us).await;
+        outcome.called.stale_ms = stale_ms;
+        known.pool.lock().ran(outcome.called.duration_us, reusable);
         turn.used = !reusable;
         Ok(outcome)
     }
@@ -140,7 +145,11 @@ impl Agent {
         }
         let waiting = {
             let mut pool = known.pool.lock();
-            match pool.dispatch(self.room(spec)) {
+            let dispatched = pool.dispatch(self.room(spec));
+            if matches!(dispatched, Dispatch::Use | Dispatch::Make) {
+                pool.called(self.shared.clock.now_ms());
+            }
+            match dispatched {
                 Dispatch::Use => {
                     let warm = pool.take();
                     return Ok(Ok(Turn::new(self, known, warm)));
@@ -180,8 +189,11 @@ impl Agent {
             Turn::new(self, known, Some(warm))
         });
         let failed = made.is_err();
-        if !failed {
-            pool.started(took_us);
+        if failed && pool.failed() {
+            let (function, version) = (&spec.function, &spec.version);
+            tracing::info!(%function, version, "a version does not begin: one before it answers");
+        } else if !failed {
+            pool.started(took_us, spec.limits.memory_bytes);
         }
         let left = pool.give(made);
         drop(pool);
@@ -267,13 +279,43 @@ impl Drop for Turn {
         let mut pool = self.known.pool.lock();
         if let Some(mut left) = pool.give(Ok(turn))
             && let Some(warm) = left.warm.take()
-            && pool.keep(warm, now_ms)
         {
+            let kept = pool.keep(warm, now_ms);
             drop(pool);
-            let (agent, known) = (self.agent.clone(), Arc::clone(&self.known));
-            let freeze = async move { freeze_idle(&agent, &known).await };
-            self.agent.shared.tasks.spawn("function freeze", freeze);
+            self.see_to(kept);
         }
+    }
+}
+
+impl Turn {
+    /// Has done what is to be done for an instance that is idle now.
+    fn see_to(&self, kept: Kept) {
+        let tasks = &self.agent.shared.tasks;
+        if kept.freeze {
+            let (agent, known) = (self.agent.clone(), Arc::clone(&self.known));
+            tasks.spawn("function freeze", async move { freeze_idle(&agent, &known).await });
+        }
+        if let Some(at_ms) = kept.ahead_ms {
+            let (agent, known) = (self.agent.clone(), Arc::clone(&self.known));
+            tasks.spawn("function ahead", async move { make_ahead(&agent, &known, at_ms).await });
+        }
+    }
+}
+
+/// Makes an instance ahead of a call that is expected, unless one is there by then.
+async fn make_ahead(agent: &Agent, known: &Arc<Known>, at_ms: u64) {
+    let stopping = agent.shared.tasks.stopping();
+    let pause_ms = at_ms.saturating_sub(agent.shared.clock.now_ms());
+    tokio::select! {
+        () = stopping.cancelled() => return,
+        () = agent.shared.clock.sleep_ms(pause_ms) => {}
+    }
+    let Some(spec) = known.spec.get() else { return };
+    let mut pool = known.pool.lock();
+    // A call that came meanwhile has its own expectation.
+    let expected = pool.called_ms() < at_ms && !pool.is_live() && pool.starting == 0;
+    if expected && agent.room(spec) > 0 {
+        agent.begin(&mut pool, known, spec);
     }
 }
 
@@ -298,26 +340,41 @@ pub(crate) async fn sweep(agent: Agent) {
             () = agent.shared.clock.sleep_ms(SWEEP_MS) => {}
         }
         agent.parking_window_over();
-        let until_ms = agent.shared.clock.now_ms().saturating_sub(IDLE_MS_MAX);
-        end_idle(&agent, until_ms).await;
+        end_idle(&agent, agent.shared.clock.now_ms()).await;
     }
     agent.parking_over();
     end_idle(&agent, u64::MAX).await;
 }
 
-/// Ends what has been idle since then or longer, and forgets revisions that have nothing left.
-async fn end_idle(agent: &Agent, until_ms: u64) {
+/// Ends what is not to be kept at this time, and forgets revisions of which nothing is of use.
+async fn end_idle(agent: &Agent, now_ms: u64) {
     let mut ended = Vec::new();
     {
         let mut all = agent.shared.functions.known.lock();
         for known in all.values() {
-            ended.extend(known.pool.lock().idle_until(until_ms));
+            ended.extend(known.pool.lock().over(now_ms));
         }
-        all.retain(|_, known| Arc::strong_count(known) > 1 || !known.pool.lock().is_empty());
+        forget(&mut all, now_ms);
     }
     for warm in ended {
         warm.end().await;
     }
+}
+
+/// Forgets revisions that were not called for as long as anything is expected, and of those that
+/// have nothing running the ones called the longest ago, where there are too many.
+fn forget(all: &mut BTreeMap<RevisionId, Arc<Known>>, now_ms: u64) {
+    all.retain(|_, known| Arc::strong_count(known) > 1 || !known.pool.lock().is_over(now_ms));
+    if all.len() <= KNOWN_MAX {
+        return;
+    }
+    let mut called: Vec<u64> = all.values().map(|known| known.pool.lock().called_ms()).collect();
+    called.sort_unstable();
+    let before_ms = called[called.len() - KNOWN_MAX];
+    all.retain(|_, known| {
+        let pool = known.pool.lock();
+        Arc::strong_count(known) > 1 || !pool.is_empty() || pool.called_ms() >= before_ms
+    });
 }
 
 /// Who waits for an instance.

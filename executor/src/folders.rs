@@ -141,7 +141,7 @@ impl Drop for Cleared<'_> {
 
 /// Writes the executor's own files for runtimes, which every function may read.
 pub(crate) fn lay_out_runtimes(folder: &Path) -> Result<(), Error> {
-    const FILES: [(&str, &str); 3] = [
+    const FILES: [(&str, &str); 4] = [
         ("bootstrap.py", include_str!("../runtimes/bootstrap.py")),
         ("bootstrap.mjs", include_str!("../runtimes/bootstrap.mjs")),
         ("parked.py", include_str!("../runtimes/parked.py")),

@@ -105,7 +105,8 @@ impl Shared {
         let folders = Folders::make(at, None, self.owner(slot))?;
         let cleared = folders.cleared_unless_kept();
         let waits = match (parking.runtime, &self.zygotes) {
-            (FunctionRuntime::Provided, _) => Waits::Process,
+            // Node.js is started when it is known what for, as any program.
+            (FunctionRuntime::Provided | FunctionRuntime::Nodejs, _) => Waits::Process,
             (FunctionRuntime::Python3, None) => Waits::Interpreter,
             (FunctionRuntime::Python3, Some(_)) => Waits::Fork,
         };

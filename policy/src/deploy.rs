@@ -19,7 +19,7 @@ pub const HEALTHY_CALLS: u32 = 10;
 pub const STALE_MS_MAX: u64 = 60 * 60_000;
 /// What an alias allows where nobody says otherwise, in milliseconds: it is longer than most code
 /// takes to be fetched and started.
-pub const STALE_MS: u64 = 30_000;
+pub const STALE_MS: u64 = 60_000;
 
 /// Whether an old version may answer while the new one is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -142,6 +142,11 @@ impl Warm {
         }
     }
 
+    /// Whether no call has come to it yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.start.is_some()
+    }
+
     /// Whether it still runs.
     pub(crate) fn works(&self) -> bool {
         self.running.exit().is_none()

@@ -7,10 +7,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use policy::deploy::Health;
 use policy::dispatch::{Dispatch, Instances, Limits, dispatch};
+use policy::warmth::FIXED_MS;
 use tokio::sync::oneshot;
 
+use super::deploy::Counts;
 use super::instance::{Broken, Warm};
+use super::keeping::Keeping;
 use super::{Turn, Waiter};
 
 /// Most instances of one revision on a host.
@@ -23,8 +27,8 @@ const USUAL_OF: u64 = 8;
 /// The instances of one revision.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    /// With the time since when, the longest idle first.
-    idle: VecDeque<(u64, Warm)>,
+    /// The longest idle first.
+    idle: VecDeque<Idle>,
     /// Those that have begun and not ended.
     live: Arc<AtomicU32>,
     /// In the making.
@@ -34,12 +38,35 @@ pub(super) struct Pool {
     freezing: bool,
     call_us: Option<u64>,
     start_us: Option<u64>,
+    keeping: Keeping,
+    counts: Counts,
+    /// Whether somebody sees to it that an instance is made.
+    preparing: bool,
+    /// For how long an instance that was made ahead is kept, in milliseconds.
+    ahead_keep_ms: Option<u64>,
+}
+
+/// An instance without a call.
+#[derive(Debug)]
+struct Idle {
+    since_ms: u64,
+    until_ms: u64,
+    warm: Warm,
+}
+
+/// What is to be seen to, now that an instance is idle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// It is to be frozen in a while, and nobody sees to it.
+    pub(super) freeze: bool,
+    /// When another is to be made ahead of a call.
+    pub(super) ahead_ms: Option<u64>,
 }
 
 impl Pool {
     /// What becomes of a call, where so many more instances fit.
     pub(super) fn dispatch(&mut self, room: u32) -> Dispatch {
-        self.idle.retain(|(_, warm)| warm.works());
+        self.idle.retain(|idle| idle.warm.works());
         self.waiting.retain(|waiter| !waiter.is_closed());
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let has = Instances {
@@ -54,19 +81,25 @@ impl Pool {
         dispatch(&has, &limits)
     }
 
+    /// Counts a call that is about to get an instance of its own.
+    pub(super) fn called(&mut self, now_ms: u64) {
+        let running = self.busy().saturating_add(self.starting).saturating_add(1);
+        self.keeping.called(running, now_ms);
+    }
+
     /// The instance that was used last.
     pub(super) fn take(&mut self) -> Option<Warm> {
-        self.idle.pop_back().map(|(_, warm)| warm)
+        self.idle.pop_back().map(|idle| idle.warm)
     }
 
     /// Since when the longest idle instance has been so.
     pub(super) fn idle_since_ms(&self) -> Option<u64> {
-        self.idle.front().map(|(since_ms, _)| *since_ms)
+        self.idle.front().map(|idle| idle.since_ms)
     }
 
     /// The instance that has been idle the longest.
     pub(super) fn take_longest_idle(&mut self) -> Option<Warm> {
-        self.idle.pop_front().map(|(_, warm)| warm)
+        self.idle.pop_front().map(|idle| idle.warm)
     }
 
     /// Counts one more instance, for as long as what comes back lives.
@@ -103,20 +136,52 @@ impl Pool {
         made.ok()
     }
 
-    /// Keeps an instance as idle; says whether the caller has to see to it that it is frozen.
-    pub(super) fn keep(&mut self, warm: Warm, now_ms: u64) -> bool {
-        self.idle.push_back((now_ms, warm));
-        !std::mem::replace(&mut self.freezing, true)
+    /// Keeps an instance as idle; says what the caller has to see to.
+    pub(super) fn keep(&mut self, warm: Warm, now_ms: u64) -> Kept {
+        let (until_ms, ahead_ms) = if warm.is_fresh() {
+            // It was made ahead of a call, and none has come yet.
+            (now_ms.saturating_add(self.ahead_keep_ms.take().unwrap_or(FIXED_MS)), None)
+        } else {
+            let window = self.keeping.ended(self.busy(), now_ms);
+            let ahead_ms = self.keeping.ahead_ms(&window, now_ms);
+            self.ahead_keep_ms = ahead_ms.map(|_| window.keep_ms).or(self.ahead_keep_ms);
+            let stays_ms = if window.warm_ms == 0 { window.keep_ms } else { 0 };
+            (now_ms.saturating_add(stays_ms), ahead_ms)
+        };
+        self.idle.push_back(Idle { since_ms: now_ms, until_ms, warm });
+        Kept { freeze: !std::mem::replace(&mut self.freezing, true), ahead_ms }
+    }
+
+    /// Whether nobody else sees to it that an instance is made; then the caller does.
+    pub(super) fn begin_preparing(&mut self) -> bool {
+        let free = !self.preparing && !self.is_live() && self.starting == 0;
+        self.preparing |= free;
+        free
+    }
+
+    /// Whoever saw to it no longer does.
+    pub(super) fn end_preparing(&mut self) {
+        self.preparing = false;
+    }
+
+    /// Whether an instance is there.
+    pub(super) fn is_live(&self) -> bool {
+        self.live.load(Ordering::Relaxed) > 0
+    }
+
+    /// How the revision does here.
+    pub(super) fn health(&self) -> Health {
+        self.counts.health()
     }
 
     /// Freezes what has been idle since then or longer; says whether others are still to be frozen.
     pub(super) fn freeze_until(&mut self, until_ms: u64) -> bool {
-        for (since_ms, warm) in &mut self.idle {
-            if *since_ms <= until_ms {
-                warm.freeze();
+        for idle in &mut self.idle {
+            if idle.since_ms <= until_ms {
+                idle.warm.freeze();
             }
         }
-        self.freezing = self.idle.iter().any(|(since_ms, _)| *since_ms > until_ms);
+        self.freezing = self.idle.iter().any(|idle| idle.since_ms > until_ms);
         self.freezing
     }
 
@@ -126,25 +191,48 @@ impl Pool {
         coming == 0 && self.waiting.iter().any(|waiter| !waiter.is_closed())
     }
 
-    /// Counts a call.
-    pub(super) fn ran(&mut self, us: u64) {
+    /// Counts a call, which left its instance of use or not.
+    pub(super) fn ran(&mut self, us: u64, well: bool) {
         self.call_us = Some(usual(self.call_us, us));
+        self.counts.answered(well);
     }
 
     /// Counts a start.
-    pub(super) fn started(&mut self, us: u64) {
+    pub(super) fn started(&mut self, us: u64, memory_bytes: u64) {
         self.start_us = Some(usual(self.start_us, us));
+        self.keeping.started(us, memory_bytes);
+        self.counts.started(true);
     }
 
-    /// Takes out the instances that have been idle since then or longer.
-    pub(super) fn idle_until(&mut self, until_ms: u64) -> Vec<Warm> {
-        let old = self.idle.partition_point(|(since_ms, _)| *since_ms <= until_ms);
-        self.idle.drain(..old).map(|(_, warm)| warm).collect()
+    /// Counts a start that failed; says whether it is the one after which a version that follows
+    /// another is given up.
+    pub(super) fn failed(&mut self) -> bool {
+        self.counts.started(false)
+    }
+
+    /// Takes out the instances whose time is over.
+    pub(super) fn over(&mut self, now_ms: u64) -> Vec<Warm> {
+        let (over, stay) =
+            std::mem::take(&mut self.idle).into_iter().partition(|idle| idle.until_ms <= now_ms);
+        self.idle = stay;
+        let over: VecDeque<Idle> = over;
+        over.into_iter().map(|idle| idle.warm).collect()
+    }
+
+    /// Whether it has no instance, nobody waits for one, and what is known of it is of no use.
+    pub(super) fn is_over(&self, now_ms: u64) -> bool {
+        self.is_empty() && self.keeping.is_stale(now_ms)
     }
 
     /// Whether it has no instance, and nobody waits for one.
     pub(super) fn is_empty(&self) -> bool {
-        self.live.load(Ordering::Relaxed) == 0 && self.starting == 0 && self.waiting.is_empty()
+        let idle = !self.is_live() && self.starting == 0 && !self.preparing;
+        idle && self.waiting.is_empty()
+    }
+
+    /// When it was last called.
+    pub(super) fn called_ms(&self) -> u64 {
+        self.keeping.called_ms()
     }
 }
 

@@ -7,7 +7,7 @@ use super::call::{Answer, Call};
 use super::{Client, Error, segment};
 use crate::functions::{
     AcceptedEvent, Alias, CreateAlias, CreateFunction, DeadEvent, ERROR_HEADER, Function,
-    PublishVersion, TIMING_HEADER, UpdateAlias, UpdateFunction, VERSION_HEADER,
+    PublishVersion, STALE_HEADER, TIMING_HEADER, UpdateAlias, UpdateFunction, VERSION_HEADER,
 };
 use crate::pages::{Page, PageQuery};
 use types::{AliasName, EventId, FunctionName};
@@ -125,6 +125,8 @@ pub struct Called {
     pub error: Option<String>,
     /// Where the time went, as `Server-Timing` writes it.
     pub timing: Option<String>,
+    /// For how long the version that ran had been replaced, where it had, in milliseconds.
+    pub stale_ms: Option<u64>,
     /// The answer, or what is told of the error.
     pub body: Bytes,
 }
@@ -150,6 +152,7 @@ impl Client {
             version: word(VERSION_HEADER),
             error: word(ERROR_HEADER),
             timing: word(TIMING_HEADER),
+            stale_ms: word(STALE_HEADER).and_then(|ms| ms.parse().ok()),
             body,
         })
     }

@@ -216,6 +216,46 @@ async fn calls_at_the_same_time_get_instances_of_their_own() {
     cloud.close().await;
 }
 
+/// Node.js runs handlers of either kind of module, and tells of their errors as Python's are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn handlers_of_node_are_run() {
+    if !std::path::Path::new("/usr/bin/node").is_file() {
+        eprintln!("SKIPPED: there is no /usr/bin/node");
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    let modern = "export async function handler(event, context) {\n  if (event.fail) throw new \
+                  RangeError('told to');\n  return { hello: event.name, of: \
+                  context.functionName, left: context.getRemainingTimeInMillis() > 0 };\n}\n";
+    let classic = "let calls = 0;\nexports.handler = (event, context, callback) => {\n  calls += 1;\n  \
+                   if (event.fail) callback(new RangeError('told to'));\n  else callback(null, { hello: \
+                   event.name, of: context.functionName, left: calls > 0 });\n};\n";
+    for (name, file, code) in [("modern", "app.mjs", modern), ("classic", "app.js", classic)] {
+        let object = owner.send(&Package::empty().file(file, code)).await.unwrap().id;
+        let wanted = CreateFunction {
+            name: function(name),
+            runtime: FunctionRuntime::Nodejs,
+            handler: "app.handler".to_owned(),
+            object,
+            memory_mib: Some(256),
+            timeout_ms: Some(10_000),
+            environment: [].into(),
+            description: String::new(),
+        };
+        owner.client.function_create(&wanted).await.unwrap();
+        for _ in 0..2 {
+            let (error, told) = call(&owner, name, json!({ "name": "you" })).await;
+            assert_eq!(error, None, "{told}");
+            assert_eq!(told, json!({ "hello": "you", "of": name, "left": true }));
+        }
+        let (error, told) = call(&owner, name, json!({ "fail": true })).await;
+        assert_eq!(error.as_deref(), Some("Function.RangeError"), "{told}");
+        assert_eq!(told["errorMessage"], "told to");
+    }
+    cloud.close().await;
+}
+
 /// Where only one instance fits, calls wait for each other, and every one is told when it cannot
 /// begin.
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ mod bad_input;
 mod cli;
 mod clients;
 mod demo;
+mod deploys;
 mod functions;
 mod grpc;
 mod killed;

@@ -1,0 +1,96 @@
+//! Deployment: which of two versions answers, while an alias that was moved finds the new one being
+//! started here.
+//!
+//! Always true: `policy::deploy` decides; the new version is started beside the old one at the first
+//! call that means it, once however many come; an answer of the old one says for how long it had
+//! been replaced.
+
+use std::sync::Arc;
+
+use api::internal::functions::Fallback;
+use policy::deploy::{Decision, FAILED_STARTS_MAX, Freshness, Health, Old, Situation, decide};
+use types::RevisionId;
+
+use super::Known;
+use crate::Agent;
+
+/// What answers a call.
+pub(super) struct Chosen {
+    pub(super) revision: RevisionId,
+    /// For how long it had been replaced, where it is the call's fallback.
+    pub(super) stale_ms: Option<u64>,
+}
+
+impl Agent {
+    /// Says which version answers a call, and has the other started where it is wanted.
+    pub(super) fn choose(&self, revision: RevisionId, fallback: Option<&Fallback>) -> Chosen {
+        let new = Chosen { revision, stale_ms: None };
+        let Some(fallback) = fallback else { return new };
+        let known = self.known(revision);
+        let age_ms = self.shared.clock.now_ms().saturating_sub(fallback.changed_at_ms);
+        let (new_is_warm, health) = {
+            let pool = known.pool.lock();
+            (pool.is_live(), pool.health())
+        };
+        let old_is_warm = self.known(fallback.revision).pool.lock().is_live();
+        let decided = decide(&Situation {
+            freshness: Freshness::StaleWhileDeploy { max_stale_ms: fallback.max_stale_ms },
+            pinned: false,
+            old: if old_is_warm { Old::Warm } else { Old::Cold },
+            new_is_warm,
+            published_ago_ms: age_ms,
+            health,
+        });
+        let old = Chosen { revision: fallback.revision, stale_ms: Some(age_ms) };
+        match decided {
+            Decision::Switch(_) | Decision::Wait(_) => new,
+            Decision::ServeOld { .. } => {
+                self.prepare(revision, known);
+                old
+            }
+            Decision::RollBack { .. } => old,
+        }
+    }
+
+    /// Has an instance of a revision made, unless one is there or in the making.
+    fn prepare(&self, revision: RevisionId, known: Arc<Known>) {
+        if !known.pool.lock().begin_preparing() {
+            return;
+        }
+        let agent = self.clone();
+        self.shared.tasks.spawn("function prepare", async move {
+            let spec = agent.spec(&known, revision).await;
+            let mut pool = known.pool.lock();
+            pool.end_preparing();
+            match spec {
+                Ok(spec) if !pool.is_live() && pool.starting == 0 && agent.room(&spec) > 0 => {
+                    agent.begin(&mut pool, &known, &spec);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::info!(%revision, %error, "a new version could not be prepared");
+                }
+            }
+        });
+    }
+}
+
+/// Health of a revision's starts and calls, as `policy` weighs it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts(Health);
+
+impl Counts {
+    pub(super) fn answered(&mut self, well: bool) {
+        self.0.healthy_calls = self.0.healthy_calls.saturating_add(u32::from(well));
+    }
+
+    /// Counts a start; says whether it is the one after which a version is given up.
+    pub(super) fn started(&mut self, well: bool) -> bool {
+        self.0.failed_starts = if well { 0 } else { self.0.failed_starts.saturating_add(1) };
+        self.0.failed_starts == FAILED_STARTS_MAX
+    }
+
+    pub(super) fn health(self) -> Health {
+        self.0
+    }
+}
