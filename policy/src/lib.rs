@@ -8,12 +8,14 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod advise;
 pub mod alias;
 pub mod backoff;
 pub mod batch_size;
 pub mod batching;
 pub mod deploy;
 pub mod dispatch;
+pub mod fleet;
 pub mod garbage;
 pub mod linking;
 pub mod parking;
@@ -22,5 +24,7 @@ pub mod polling;
 pub mod ranking;
 pub mod rate;
 pub mod renewal;
+pub mod resize;
 pub mod retry;
+pub mod schedule;
 pub mod warmth;
