@@ -42,6 +42,13 @@ pub trait Control: Send + Sync + std::fmt::Debug + 'static {
     fn report<'a>(&'a self, id: InstanceId, report: &'a InstanceReport) -> Answer<'a, ()>;
     /// Hands over lines an instance wrote.
     fn logs<'a>(&'a self, id: InstanceId, logs: &'a InstanceLogs) -> Answer<'a, ()>;
+
+    /// Hands over what an instance of a function wrote.
+    fn function_logs<'a>(
+        &'a self,
+        of: (RevisionId, InstanceId),
+        logs: &'a InstanceLogs,
+    ) -> Answer<'a, ()>;
     /// Hands over a job's output: a tar, read from this file.
     fn output<'a>(&'a self, id: InstanceId, tar: &'a Path) -> Answer<'a, Output>;
     /// What a function's revision is.
@@ -84,6 +91,14 @@ impl Control for Remote {
 
     fn logs<'a>(&'a self, id: InstanceId, logs: &'a InstanceLogs) -> Answer<'a, ()> {
         async move { self.client.instance_logs(id, logs).await.map_err(refine) }.boxed()
+    }
+
+    fn function_logs<'a>(
+        &'a self,
+        of: (RevisionId, InstanceId),
+        logs: &'a InstanceLogs,
+    ) -> Answer<'a, ()> {
+        async move { self.client.function_logs(of, logs).await.map_err(refine) }.boxed()
     }
 
     fn output<'a>(&'a self, id: InstanceId, tar: &'a Path) -> Answer<'a, Output> {

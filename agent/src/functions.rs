@@ -10,6 +10,7 @@
 mod deploy;
 mod http;
 mod instance;
+pub(crate) mod journal;
 mod keeping;
 mod parked;
 mod pool;
@@ -66,6 +67,7 @@ pub(crate) struct Functions {
     /// Memory that instances have, those in the making included.
     memory_bytes: Mutex<u64>,
     parked: parked::Sets,
+    pub(crate) journal: journal::Journal,
 }
 
 /// A revision that was called here.

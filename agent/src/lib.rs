@@ -131,6 +131,7 @@ impl Agent {
         tasks.spawn("host report", watch::report(self.clone()));
         tasks.spawn("assignments", watch::assignments(self.clone()));
         tasks.spawn("functions", functions::sweep(self.clone()));
+        tasks.spawn("function logs", functions::journal::forward(self.clone()));
     }
 
     /// What gateways on this host ask, for a listener on [`Agent::functions_socket`].

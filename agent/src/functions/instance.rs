@@ -12,10 +12,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use executor::runtime_api::{self, Begun, Failure, Invocation, Runtime};
-use executor::{Ending, Exit, Function, LogReader, Parking, Running, Start, Work};
+use executor::{Ending, Exit, Function, LogReader, Parking, Running, Start, Stream, Work};
 use serde_json::json;
 use types::{FunctionRuntime, InstanceId, Limits};
 
+use super::journal::{self, Writer};
 use super::pool::Counted;
 use super::{Memory, Outcome};
 use crate::Agent;
@@ -35,6 +36,7 @@ pub(crate) struct Warm {
     running: Running,
     runtime: Runtime,
     lines: LogReader,
+    writer: Writer,
     /// None once its first call was told.
     start: Option<StartTimes>,
     /// Its code's folder, which stays as long as it lives.
@@ -122,10 +124,12 @@ impl Warm {
         let lines = running.logs();
         let start = Some(times);
         let (memory, counted) = (Some(memory), None);
+        let writer = Writer::new(spec.id, id);
         let mut warm = Self {
             running,
             runtime,
             lines,
+            writer,
             start,
             _package: package,
             memory,
@@ -135,7 +139,7 @@ impl Warm {
         match begun {
             Ok(()) => Ok(warm),
             Err(Failure { kind, payload }) => {
-                warm.log(spec);
+                warm.log(agent, spec, None);
                 warm.end().await;
                 Err(Broken { kind, payload, start: times })
             }
@@ -221,30 +225,50 @@ impl Warm {
                 (Some(kind), None, told, false)
             }
         };
-        let duration_us = clock.now_us().saturating_sub(began_us);
-        let tail = self.log(spec);
-        let called = Called {
+        let mut called = Called {
             error,
             media_type,
-            duration_us,
+            duration_us: clock.now_us().saturating_sub(began_us),
             waited_us,
             start: self.start.take(),
             memory_peak_bytes: self.running.usage().memory_peak_bytes,
-            log_tail: log_tail.then(|| BASE64_STANDARD.encode(tail)),
+            log_tail: None,
             stale_ms: None,
         };
+        let report = journal::report(&id, &called, spec.limits.memory_bytes >> 20);
+        let tail = self.log(agent, spec, Some((&id, began_us / 1_000, report)));
+        called.log_tail = log_tail.then(|| BASE64_STANDARD.encode(tail));
         Ran { outcome: Outcome { called, payload }, reusable }
     }
 
-    /// Takes the lines that were written since, and gives the end of them.
-    fn log(&mut self, spec: &Revision) -> String {
+    /// Takes the lines that were written since into the journal, with a call's own lines around
+    /// them, and gives the end of all.
+    fn log(&mut self, agent: &Agent, spec: &Revision, call: Option<(&str, u64, String)>) -> String {
+        let journal = &agent.shared.functions.journal;
         let mut last = VecDeque::new();
-        while let Some(line) = self.lines.ready() {
-            tracing::debug!(function = %spec.function, line = line.line, "a function wrote");
+        let mut write = |writer: &mut Writer, (at_ms, source): (u64, &str), text: String| {
             if last.len() == TAIL_LINES_MAX {
                 last.pop_front();
             }
-            last.push_back(line.line);
+            last.push_back(text.clone());
+            writer.write(journal, (at_ms, source), text);
+        };
+        let shown = call.as_ref().map(|(id, ..)| journal::shown(id));
+        if let Some((id, (_, began_ms, _))) = shown.as_ref().zip(call.as_ref()) {
+            let start = format!("START RequestId: {id} Version: {}", spec.version);
+            write(&mut self.writer, (*began_ms, "platform"), start);
+        }
+        while let Some(line) = self.lines.ready() {
+            let source = match line.stream {
+                Stream::Out => "stdout",
+                Stream::Err => "stderr",
+            };
+            write(&mut self.writer, (line.at_ms, source), line.line);
+        }
+        if let Some((id, (.., report))) = shown.zip(call) {
+            let now_ms = agent.shared.clock.now_ms();
+            write(&mut self.writer, (now_ms, "platform"), format!("END RequestId: {id}"));
+            write(&mut self.writer, (now_ms, "platform"), report);
         }
         let mut text: String = last.into_iter().map(|line| line + "\n").collect();
         let mut cut = text.len().saturating_sub(TAIL_BYTES_MAX);

@@ -9,7 +9,7 @@ use crate::functions::{
     AcceptedEvent, Alias, CreateAlias, CreateFunction, DeadEvent, ERROR_HEADER, Function,
     PublishVersion, STALE_HEADER, TIMING_HEADER, UpdateAlias, UpdateFunction, VERSION_HEADER,
 };
-use crate::pages::{Page, PageQuery};
+use crate::pages::{Log, LogQuery, Page, PageQuery};
 use types::{AliasName, EventId, FunctionName};
 
 impl Client {
@@ -113,6 +113,14 @@ impl Client {
     /// Forgets such an event. `DELETE /v1/functions/{name}/dead-events/{event}`
     pub async fn dead_event_delete(&self, name: &FunctionName, id: EventId) -> Result<(), Error> {
         self.tell(Call::delete(format!("{}/dead-events/{id}", path(name)))).await
+    }
+}
+
+impl Client {
+    /// What a function's instances wrote. `GET /v1/functions/{name}/log`
+    pub async fn function_log(&self, name: &FunctionName, query: &LogQuery) -> Result<Log, Error> {
+        let call = Call::get(format!("{}/log", path(name))).query(query);
+        self.ask(call.waits(query.wait_ms.unwrap_or(0))).await
     }
 }
 

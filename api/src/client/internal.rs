@@ -86,6 +86,17 @@ impl Client {
         self.tell(call.json(logs).repeatable()).await
     }
 
+    /// Hands over what an instance of a function wrote; repeating it adds nothing.
+    /// `POST /internal/v1/revisions/{revision}/logs/{instance}`
+    pub async fn function_logs(
+        &self,
+        (revision, instance): (RevisionId, InstanceId),
+        logs: &InstanceLogs,
+    ) -> Result<(), Error> {
+        let call = Call::post(format!("/internal/v1/revisions/{revision}/logs/{instance}"));
+        self.tell(call.json(logs).repeatable()).await
+    }
+
     /// Streams the output of a job, a tar. Not repeated by itself: the stream is used up.
     /// `PUT /internal/v1/instances/{instance}/output`
     pub async fn instance_output<S, E>(&self, instance: InstanceId, tar: S) -> Result<Output, Error>

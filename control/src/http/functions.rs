@@ -9,7 +9,7 @@ use api::functions::{
     Alias, CreateAlias, CreateFunction, DeadEvent, Function, PublishVersion, UpdateAlias,
     UpdateFunction,
 };
-use api::pages::{Page, PageQuery};
+use api::pages::{Log, LogQuery, Page, PageQuery};
 use types::{AliasName, EventId, FunctionName};
 
 use crate::Control;
@@ -27,6 +27,7 @@ pub fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(update_alias, remove_alias))
         .routes(routes!(dead_events))
         .routes(routes!(redrive, forget))
+        .routes(routes!(log))
 }
 
 /// Lists the account's functions.
@@ -164,6 +165,19 @@ async fn remove_alias(
 ) -> Result<StatusCode, ApiError> {
     operations::aliases::remove(&control, &caller, (&name, &alias)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Reads what a function's instances wrote, with lines before and after each call, after a line;
+/// waits for more where there is none.
+#[utoipa::path(get, path = "/v1/functions/{name}/log", tag = "functions",
+    params(("name" = FunctionName, Path), LogQuery), responses((status = 200, body = Log)))]
+async fn log(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Query(query): Query<LogQuery>,
+) -> Result<Json<Log>, ApiError> {
+    Ok(Json(operations::log(&control, &caller, &name, &query).await?))
 }
 
 /// Lists a function's events that were given up, with how each of their runs failed.

@@ -41,6 +41,7 @@ pub fn routes() -> Router<Control> {
         .route("/internal/v1/instances/{instance}/logs", post(logs))
         .route("/internal/v1/accounts/{account}/blobs/{kind}/{id}", get(blob))
         .route("/internal/v1/revisions/{revision}", get(revision))
+        .route("/internal/v1/revisions/{revision}/logs/{instance}", post(function_logs))
         .route("/internal/v1/routes", get(watch_routes))
         .route("/internal/v1/usage", post(report_usage))
         .route("/internal/v1/events", post(accept_event))
@@ -188,6 +189,18 @@ async fn revision(
     let host = agent(&control, &peer, None).await?;
     control.authorize_agent(host, host)?;
     Ok(Json(functions::revision(&control, id).await?))
+}
+
+async fn function_logs(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path((revision, instance)): Path<(RevisionId, InstanceId)>,
+    Json(lines): Json<InstanceLogs>,
+) -> Result<StatusCode, ApiError> {
+    let host = agent(&control, &peer, None).await?;
+    control.authorize_agent(host, host)?;
+    functions::take_logs(&control, (revision, instance), lines).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn watch_routes(

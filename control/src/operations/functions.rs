@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use access::{Action, Kind, Resource};
 use api::functions::{CreateFunction, Function, LATEST, PublishVersion, UpdateFunction};
+use api::internal::InstanceLogs;
 use api::internal::functions::Revision;
-use api::pages::{Page, PageQuery};
+use api::pages::{Log, LogQuery, Page, PageQuery};
+use futures::FutureExt as _;
 use store::functions::aliases::{AliasRow, alias_fetch, aliases_list};
 use store::functions::{
     FunctionRow, RevisionRow, function_change, function_delete, function_fetch,
@@ -19,11 +21,12 @@ use store::functions::{
     revision_fetch, revision_fetch_numbered, revisions_list_numbered,
 };
 use types::{
-    AliasName, Digest, FunctionId, FunctionName, FunctionRuntime, Limits, ObjectId, RevisionId,
+    AliasName, Digest, FunctionId, FunctionName, FunctionRuntime, InstanceId, Limits, ObjectId,
+    RevisionId,
 };
 
 use crate::caller::Caller;
-use crate::operations::instances::{found, grant_of};
+use crate::operations::instances::{self, found, grant_of};
 use crate::operations::items::from_json;
 use crate::operations::{objects, page, slice};
 use crate::packages::with_package;
@@ -456,6 +459,29 @@ pub async fn revision(control: &Control, id: RevisionId) -> Result<Revision, Err
         },
         env: spec.environment,
     })
+}
+
+/// Takes over lines that an instance of a function wrote.
+pub async fn take_logs(
+    control: &Control,
+    (id, instance): (RevisionId, InstanceId),
+    logs: InstanceLogs,
+) -> Result<(), Error> {
+    let read = control.shared.store.read("fetch a revision", |tx| Box::pin(revision_fetch(tx, id)));
+    let revision = found(read.await, || format!("the revision {id}"))?;
+    let key = (revision.function_id.to_string(), instance.to_string());
+    instances::take_logs(control, key, logs).await
+}
+
+/// What a function's instances wrote, with a line before and after each call.
+pub async fn log(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+    query: &LogQuery,
+) -> Result<Log, Error> {
+    let (row, _) = own(control, caller, name, Action::FunctionsRead).await?;
+    control.follow_log(&row.id.to_string(), query, || std::future::ready(Ok(false)).boxed()).await
 }
 
 /// `$LATEST`, or the number.

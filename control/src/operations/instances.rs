@@ -291,6 +291,15 @@ async fn open_sagas(control: &Control, subject: &str) -> Result<Vec<SagaId>, Err
 /// Takes over lines that an instance wrote. They go to the log of what it runs for.
 pub async fn logs(control: &Control, id: InstanceId, logs: InstanceLogs) -> Result<(), Error> {
     let row = fetch(control, id).await?;
+    take_logs(control, (row.owner.to_string(), id.to_string()), logs).await
+}
+
+/// Takes over lines of an origin into the log of a subject.
+pub(crate) async fn take_logs(
+    control: &Control,
+    (subject, origin): (String, String),
+    logs: InstanceLogs,
+) -> Result<(), Error> {
     let lines: Vec<NumberedLine> = logs
         .lines
         .into_iter()
@@ -304,7 +313,6 @@ pub async fn logs(control: &Control, id: InstanceId, logs: InstanceLogs) -> Resu
             },
         })
         .collect();
-    let (subject, origin) = (row.owner.to_string(), id.to_string());
     control
         .shared
         .store

@@ -121,6 +121,7 @@ impl World {
             tell("POST", "/v1/functions/Resize/aliases", &alias),
             tell("PUT", "/v1/functions/Resize/aliases/live", &json!({ "generation": 99 })),
             ask("DELETE", format!("/v1/functions/Resize/aliases/used-{who}")),
+            ask("GET", "/v1/functions/Resize/log".into()),
             ask("GET", "/v1/functions/Resize/dead-events".into()),
             ask("POST", format!("/v1/functions/Resize/dead-events/{event}")),
             ask("DELETE", format!("/v1/functions/Resize/dead-events/{event}")),

@@ -25,6 +25,14 @@ pub enum FunctionCommand {
     },
     /// Call it and print its answer
     Invoke(InvokeFunctionArguments),
+    /// Print what it wrote, with a line before and after each call
+    Logs {
+        /// The function
+        name: FunctionName,
+        /// Go on with what comes
+        #[arg(long, short)]
+        follow: bool,
+    },
     /// List your functions
     List,
     /// Show a function

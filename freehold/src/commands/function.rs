@@ -13,7 +13,7 @@ use api::client::{Called, Client};
 use api::functions::{CreateFunction, Function, PublishVersion, UpdateFunction};
 use types::{FunctionRuntime, ObjectId};
 
-use super::{every, publish};
+use super::{every, logs, publish};
 use crate::args::{
     CreateFunctionArguments, FunctionCommand, FunctionSettings, InvokeFunctionArguments,
     RuntimeWord, UpdateFunctionArguments,
@@ -39,6 +39,9 @@ pub(super) async fn run(
             out.one(&client.function_publish(&name, &wanted).await?, rows)
         }
         FunctionCommand::Invoke(wanted) => invoke(wanted, client, out).await,
+        FunctionCommand::Logs { name, follow } => {
+            logs::show(logs::Subject::Function(name), follow, client, out).await
+        }
         FunctionCommand::List => {
             let all: Vec<Function> =
                 every(|page| async move { client.functions_list(&page).await }).await?;

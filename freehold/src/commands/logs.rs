@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use api::client::Client;
 use api::pages::{Log, LogLine, LogQuery};
-use types::{Name, PublishId, TrainingId};
+use types::{FunctionName, Name, PublishId, TrainingId};
 
 use crate::args::LogsArguments;
 use crate::exit::Failure;
@@ -26,12 +26,14 @@ pub enum Subject {
     Publish(PublishId),
     Training(TrainingId),
     Endpoint(Name),
+    Function(FunctionName),
 }
 
 impl FromStr for Subject {
     type Err = Failure;
 
-    /// An id tells by its prefix what it is of; anything else is the name of an endpoint.
+    /// An id tells by its prefix what it is of, `function:NAME` is a function, and anything else
+    /// the name of an endpoint.
     fn from_str(text: &str) -> Result<Self, Failure> {
         if let Ok(id) = text.parse() {
             return Ok(Self::Publish(id));
@@ -39,9 +41,14 @@ impl FromStr for Subject {
         if let Ok(id) = text.parse() {
             return Ok(Self::Training(id));
         }
+        if let Some(name) = text.strip_prefix("function:") {
+            let name = name.parse();
+            return name.map(Self::Function).map_err(|error| Failure::usage(format!("{error}")));
+        }
         text.parse().map(Self::Endpoint).map_err(|_| {
             Failure::usage(format!("{text:?} has no log")).hint(
-                "give the id of a publishing (pub-...) or training (train-...), or an endpoint",
+                "give the id of a publishing (pub-...) or training (train-...), an endpoint, or \
+                 function:NAME",
             )
         })
     }
@@ -78,6 +85,7 @@ impl<'c> Follower<'c> {
             Subject::Publish(id) => self.client.publish_log(*id, &query).await,
             Subject::Training(id) => self.client.training_log(*id, &query).await,
             Subject::Endpoint(name) => self.client.endpoint_log(name, &query).await,
+            Subject::Function(name) => self.client.function_log(name, &query).await,
         };
         match answer {
             Ok(log) => {
@@ -101,13 +109,23 @@ pub(super) async fn run(
     client: &Client,
     out: &Output,
 ) -> Result<(), Failure> {
-    let mut follower = Follower::new(client, arguments.subject.parse()?);
+    show(arguments.subject.parse()?, arguments.follow, client, out).await
+}
+
+/// Writes a log out, to its end or as far as it is there.
+pub(super) async fn show(
+    subject: Subject,
+    follow: bool,
+    client: &Client,
+    out: &Output,
+) -> Result<(), Failure> {
+    let mut follower = Follower::new(client, subject);
     loop {
-        let log = if arguments.follow { follower.next().await? } else { follower.there().await? };
+        let log = if follow { follower.next().await? } else { follower.there().await? };
         for line in &log.lines {
             write(line, out)?;
         }
-        let drained = log.lines.is_empty() && !arguments.follow;
+        let drained = log.lines.is_empty() && !follow;
         if log.ended || drained {
             return Ok(());
         }
@@ -143,6 +161,7 @@ mod tests {
         assert!(matches!(of(&format!("pub-{digits}")), Ok(Subject::Publish(_))));
         assert!(matches!(of(&format!("train-{digits}")), Ok(Subject::Training(_))));
         assert!(matches!(of("pub-relations"), Ok(Subject::Endpoint(_))));
+        assert!(matches!(of("function:f"), Ok(Subject::Function(_))));
         assert!(of("no such thing").is_err());
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::functions::{CreateFunction, Function, PublishVersion, UpdateFunction};
+use api::pages::LogQuery;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use testkit::wait::until;
@@ -141,6 +142,20 @@ async fn a_function_lives(owner: &Account, stranger: &Account) {
     assert_eq!(told, json!({ "hello": "you", "calls": 1, "version": "1" }));
     assert_eq!(called.version.as_deref(), Some("1"));
     assert!(called.timing.unwrap().contains("init;dur="), "a first call tells its start");
+
+    // Each call is in the log, with what was written in between.
+    let lines = until(KNOWN_S, "the log to tell of the calls", || async {
+        let log = owner.client.function_log(&name, &LogQuery::default()).await.unwrap();
+        let texts: Vec<String> = log.lines.into_iter().map(|line| line.text).collect();
+        let reports = texts.iter().filter(|text| text.starts_with("REPORT RequestId: ")).count();
+        (reports >= 4).then_some(texts)
+    })
+    .await;
+    let first = &lines[..3];
+    assert!(first[0].starts_with("START RequestId: ") && first[0].ends_with("Version: $LATEST"));
+    assert!(first[1].starts_with("END RequestId: "), "{first:?}");
+    assert!(first[2].contains("\tMax Memory Used: "), "{first:?}");
+    assert!(first[2].contains("\tInit Duration: "), "the first call tells its start: {first:?}");
 
     // Nobody else can tell that it is there.
     for (client, qualifier) in [(&stranger.client, None), (&owner.client, Some("9"))] {
