@@ -3,7 +3,8 @@
 //! Paths: `GET|POST /v1/functions`, `GET|PUT|DELETE /v1/functions/{name}`,
 //! `GET|POST /v1/functions/{name}/versions`, `GET|POST /v1/functions/{name}/aliases`,
 //! `PUT|DELETE /v1/functions/{name}/aliases/{alias}`, `GET /v1/functions/{name}/dead-events`,
-//! `POST|DELETE /v1/functions/{name}/dead-events/{event}`, `PUT /v1/functions/{name}/settings`, and,
+//! `POST|DELETE /v1/functions/{name}/dead-events/{event}`, `GET /v1/functions/{name}/log`,
+//! `GET|POST /v1/functions/{name}/schedules`, `DELETE /v1/functions/{name}/schedules/{schedule}`, and,
 //! answered by the gateway, `POST /v1/functions/{name}/invocations?qualifier=&mode=`.
 
 use std::collections::BTreeMap;
@@ -157,6 +158,54 @@ pub struct UpdateAlias {
     pub description: Option<String>,
     /// The generation this change was made for; refused when there is a newer one.
     pub generation: u64,
+}
+
+/// Has a function run at times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateSchedule {
+    pub name: AliasName,
+    /// `rate(5 minutes)`, `cron(0 9 ? * MON-FRI *)` or `at(2026-11-22T09:00:00)`.
+    #[schema(max_length = 256)]
+    pub expression: String,
+    /// Whose clock is meant, such as `Europe/Berlin`; UTC where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// A version or alias; empty for the latest.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub qualifier: String,
+    /// What the function is given; where absent, the schedule's name and the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<serde_json::Value>,
+    #[serde(default)]
+    pub missed: MissedRuns,
+}
+
+/// What becomes of runs that were missed while the cloud was down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MissedRuns {
+    /// They are left out.
+    Skip,
+    /// One stands for all.
+    #[default]
+    Once,
+    /// All of them run, at most 100.
+    All,
+}
+
+/// When a function runs without being called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Schedule {
+    pub name: AliasName,
+    pub expression: String,
+    pub zone: String,
+    pub qualifier: String,
+    pub payload: Option<serde_json::Value>,
+    pub missed: MissedRuns,
+    /// The next run; none where there is no further one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at_ms: Option<u64>,
 }
 
 /// An event that is kept, and will run.

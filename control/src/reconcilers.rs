@@ -6,6 +6,7 @@ pub mod endpoints;
 pub mod garbage;
 pub mod hosts;
 pub mod keys;
+pub mod schedules;
 pub mod trimming;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub fn registry(control: &Control) -> Vec<Arc<dyn Reconciler>> {
         Arc::new(endpoints::Endpoints::new(control.clone())),
         Arc::new(garbage::Garbage::new(control.clone())),
         Arc::new(keys::Keys::new(control.clone())),
+        Arc::new(schedules::Schedules::new(control.clone())),
         Arc::new(trimming::Trimming::new(control.clone())),
     ]
 }

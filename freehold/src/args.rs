@@ -30,7 +30,8 @@ pub use cloud::{
 pub use endpoints::{DeployArguments, EndpointCommand, InvokeArguments, UpdateArguments};
 pub use functions::{
     AliasArguments, AliasCommand, CreateFunctionArguments, DeadCommand, FunctionCommand,
-    FunctionSettings, InvokeFunctionArguments, RuntimeWord, UpdateFunctionArguments,
+    FunctionSettings, InvokeFunctionArguments, RuntimeWord, ScheduleArguments, ScheduleCommand,
+    UpdateFunctionArguments,
 };
 pub use items::{InitArguments, ItemCommand, PipelineArguments, PublishArguments, ShareArguments};
 pub use search::{SearchArguments, SuggestArguments};

@@ -6,6 +6,7 @@
 
 pub mod aliases;
 pub mod events;
+pub mod schedules;
 pub mod settings;
 
 use std::collections::BTreeMap;
@@ -279,6 +280,7 @@ pub async fn function_delete(tx: &mut Tx<'_>, id: FunctionId) -> Result<(), Erro
         objects_release(tx, &revision.to_string()).await?;
     }
     for text in [
+        "DELETE FROM function_schedules WHERE function_id = $1",
         "DELETE FROM function_events WHERE function_id = $1",
         "DELETE FROM function_settings WHERE function_id = $1",
         "DELETE FROM function_aliases WHERE function_id = $1",

@@ -9,6 +9,12 @@ use std::collections::BTreeMap;
 use policy::warmth::least_cost::Stakes;
 use policy::warmth::{FIXED_MS, HORIZON_MS, Policy, Warmth, Window, worth_ms};
 
+/// The part of a window's end by which it is widened on both sides, and the least.
+const MARGIN: u64 = 64;
+const MARGIN_MS_MIN: u64 = 1_000;
+/// Shortest time for which an instance is let go that will be wanted again.
+const AWAY_MS_MIN: u64 = 60_000;
+
 /// What is known of the calls of one revision.
 #[derive(Debug, Default)]
 pub(super) struct Keeping {
@@ -45,13 +51,12 @@ impl Keeping {
     pub(super) fn ended(&mut self, running: u32, now_ms: u64) -> Window {
         self.ends.insert(running, now_ms);
         let known = self.warmth.as_mut().map(|warmth| warmth.window(running));
-        known.unwrap_or(Window::keep(FIXED_MS))
+        known.map_or(Window::keep(FIXED_MS), widened)
     }
 
     /// When an instance is to be made ahead, for a window that begins later.
     pub(super) fn ahead_ms(&self, window: &Window, now_ms: u64) -> Option<u64> {
-        let begins = (window.warm_ms > 0 && window.keep_ms > 0)
-            .then(|| window.warm_ms.saturating_sub(self.start_ms));
+        let begins = (window.warm_ms > 0).then(|| window.warm_ms.saturating_sub(self.start_ms));
         begins.map(|ms| now_ms.saturating_add(ms))
     }
 
@@ -64,6 +69,18 @@ impl Keeping {
     pub(super) fn called_ms(&self) -> u64 {
         self.called_ms
     }
+}
+
+/// The window as this host holds it: callers' clocks are not exact, and an instance that would be
+/// away for a moment stays, since ending and making one costs the processors something too.
+fn widened(window: Window) -> Window {
+    let margin_ms = (window.end_ms() / MARGIN).max(MARGIN_MS_MIN);
+    let (from_ms, until_ms) =
+        (window.warm_ms.saturating_sub(margin_ms), window.end_ms().saturating_add(margin_ms));
+    if from_ms < AWAY_MS_MIN {
+        return Window::keep(until_ms);
+    }
+    Window::between(from_ms, until_ms)
 }
 
 #[cfg(test)]
@@ -104,6 +121,6 @@ mod tests {
             window = keeping.ended(1, round * 1_000 + 10);
         }
         assert_eq!(window.warm_ms, 0);
-        assert!(window.keep_ms >= 990 && keeping.ahead_ms(&window, 0).is_none(), "{window:?}");
+        assert!(window.keep_ms >= 1_990 && keeping.ahead_ms(&window, 0).is_none(), "{window:?}");
     }
 }

@@ -6,8 +6,9 @@ use http::{HeaderValue, Method, header};
 use super::call::{Answer, Call};
 use super::{Client, Error, segment};
 use crate::functions::{
-    AcceptedEvent, Alias, CreateAlias, CreateFunction, DeadEvent, ERROR_HEADER, Function,
-    PublishVersion, STALE_HEADER, TIMING_HEADER, UpdateAlias, UpdateFunction, VERSION_HEADER,
+    AcceptedEvent, Alias, CreateAlias, CreateFunction, CreateSchedule, DeadEvent, ERROR_HEADER,
+    Function, PublishVersion, STALE_HEADER, Schedule, TIMING_HEADER, UpdateAlias, UpdateFunction,
+    VERSION_HEADER,
 };
 use crate::pages::{Log, LogQuery, Page, PageQuery};
 use types::{AliasName, EventId, FunctionName};
@@ -117,6 +118,34 @@ impl Client {
 }
 
 impl Client {
+    /// Has a function run at times. `POST /v1/functions/{name}/schedules`
+    pub async fn schedule_create(
+        &self,
+        name: &FunctionName,
+        wanted: &CreateSchedule,
+    ) -> Result<Schedule, Error> {
+        self.ask(Call::post(format!("{}/schedules", path(name))).json(wanted).creates()).await
+    }
+
+    /// A function's schedules. `GET /v1/functions/{name}/schedules`
+    pub async fn schedules_list(
+        &self,
+        name: &FunctionName,
+        page: &PageQuery,
+    ) -> Result<Page<Schedule>, Error> {
+        self.ask(Call::get(format!("{}/schedules", path(name))).query(page)).await
+    }
+
+    /// Removes a schedule. `DELETE /v1/functions/{name}/schedules/{schedule}`
+    pub async fn schedule_delete(
+        &self,
+        name: &FunctionName,
+        schedule: &AliasName,
+    ) -> Result<(), Error> {
+        let path = format!("{}/schedules/{}", path(name), segment(schedule.as_str()));
+        self.tell(Call::delete(path)).await
+    }
+
     /// What a function's instances wrote. `GET /v1/functions/{name}/log`
     pub async fn function_log(&self, name: &FunctionName, query: &LogQuery) -> Result<Log, Error> {
         let call = Call::get(format!("{}/log", path(name))).query(query);

@@ -6,8 +6,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use api::functions::{
-    Alias, CreateAlias, CreateFunction, DeadEvent, Function, PublishVersion, UpdateAlias,
-    UpdateFunction,
+    Alias, CreateAlias, CreateFunction, CreateSchedule, DeadEvent, Function, PublishVersion,
+    Schedule, UpdateAlias, UpdateFunction,
 };
 use api::pages::{Log, LogQuery, Page, PageQuery};
 use types::{AliasName, EventId, FunctionName};
@@ -28,6 +28,8 @@ pub fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(dead_events))
         .routes(routes!(redrive, forget))
         .routes(routes!(log))
+        .routes(routes!(schedules, create_schedule))
+        .routes(routes!(remove_schedule))
 }
 
 /// Lists the account's functions.
@@ -178,6 +180,46 @@ async fn log(
     Query(query): Query<LogQuery>,
 ) -> Result<Json<Log>, ApiError> {
     Ok(Json(operations::log(&control, &caller, &name, &query).await?))
+}
+
+/// Lists a function's schedules.
+#[utoipa::path(get, path = "/v1/functions/{name}/schedules", tag = "functions",
+    params(("name" = FunctionName, Path), PageQuery),
+    responses((status = 200, body = Page<Schedule>)))]
+async fn schedules(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Schedule>>, ApiError> {
+    Ok(Json(operations::schedules::list(&control, &caller, &name, &page).await?))
+}
+
+/// Has a function run at times: every so often, by a cron expression, or once.
+#[utoipa::path(post, path = "/v1/functions/{name}/schedules", tag = "functions",
+    params(("name" = FunctionName, Path)), request_body = CreateSchedule,
+    responses((status = 201, body = Schedule)))]
+async fn create_schedule(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Json(request): Json<CreateSchedule>,
+) -> Result<(StatusCode, Json<Schedule>), ApiError> {
+    let made = operations::schedules::create(&control, &caller, &name, request).await?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Removes a schedule.
+#[utoipa::path(delete, path = "/v1/functions/{name}/schedules/{schedule}", tag = "functions",
+    params(("name" = FunctionName, Path), ("schedule" = AliasName, Path)),
+    responses((status = 204)))]
+async fn remove_schedule(
+    State(control): State<Control>,
+    caller: Caller,
+    Path((name, schedule)): Path<(FunctionName, AliasName)>,
+) -> Result<StatusCode, ApiError> {
+    operations::schedules::remove(&control, &caller, (&name, &schedule)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Lists a function's events that were given up, with how each of their runs failed.

@@ -2,6 +2,7 @@
 
 pub mod aliases;
 pub mod events;
+pub mod schedules;
 pub mod settings;
 
 use std::collections::BTreeMap;

@@ -65,6 +65,7 @@ impl World {
             "name": "greet", "runtime": "python3", "handler": "app.handler", "object": object
         });
         let alias = json!({ "name": format!("new-{who}"), "version": "$LATEST" });
+        let schedule = json!({ "name": format!("new-{who}"), "expression": "rate(1 day)" });
         let event = "event-00000000000000000000000000000001";
         let token_wanted = json!({ "label": "new", "role": "reader" });
         let commit = json!({ "chunks": [], "media_type": "application/x-test" });
@@ -122,6 +123,9 @@ impl World {
             tell("PUT", "/v1/functions/Resize/aliases/live", &json!({ "generation": 99 })),
             ask("DELETE", format!("/v1/functions/Resize/aliases/used-{who}")),
             ask("GET", "/v1/functions/Resize/log".into()),
+            ask("GET", "/v1/functions/Resize/schedules".into()),
+            tell("POST", "/v1/functions/Resize/schedules", &schedule),
+            ask("DELETE", format!("/v1/functions/Resize/schedules/new-{who}")),
             ask("GET", "/v1/functions/Resize/dead-events".into()),
             ask("POST", format!("/v1/functions/Resize/dead-events/{event}")),
             ask("DELETE", format!("/v1/functions/Resize/dead-events/{event}")),
@@ -206,6 +210,7 @@ async fn every_operation_of_the_api_is_in_the_table() {
                 .replace("accounts/alice", "accounts/{account}")
                 .replace("errors/not_found", "errors/{code}")
                 .replace("functions/Resize", "functions/{name}")
+                .replace("schedules/new-0", "schedules/{schedule}")
                 .replace("aliases/live", "aliases/{alias}")
                 .replace("aliases/used-0", "aliases/{alias}")
                 .replace("event-00000000000000000000000000000001", "{event}")

@@ -193,6 +193,7 @@ fn body(path: &str) -> Value {
         "outcome" => json!({
             "attempt": 1, "ended": { "how": "not_run", "throttled": false, "reason": "" },
         }),
+        last if last.starts_with("inst-") => json!({ "lines": [] }),
         last if last.starts_with("host-") => serde_json::to_value(Agent::new(1).says()).unwrap(),
         _ => json!({}),
     }

@@ -22,6 +22,7 @@ mod pages;
 mod publishes;
 mod reconcilers;
 mod sagas;
+mod schedules;
 mod search;
 mod setup;
 mod sharing;

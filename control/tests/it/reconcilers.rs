@@ -8,9 +8,12 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
+use api::internal::functions::TakeEvents;
 use api::items::Sharing;
+use control::operations::functions::events;
 use control::operations::{endpoints as operations, enrolments, keys, objects as uploads};
 use control::reconcilers;
+use serde_json::json;
 use store::endpoints::endpoints_list_all;
 use store::instances::{Owner, instances_list_live, instances_list_of};
 use store::objects::{object_fetch, object_hold};
@@ -25,7 +28,7 @@ use crate::harness::{GRACE_MS, House, Member, Template, name, read, write};
 use crate::sql_faults::Trap;
 
 /// The reconcilers that are tried below.
-const TRIED: [&str; 5] = ["hosts", "endpoints", "garbage", "keys", "trimming"];
+const TRIED: [&str; 6] = ["hosts", "endpoints", "garbage", "keys", "schedules", "trimming"];
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -353,6 +356,34 @@ async fn what_is_old_is_forgotten() {
                 let subject = publish.to_string();
                 let sagas = read!(store, sagas_list_about(&subject)).unwrap();
                 expect(sagas.is_empty(), "a saga that ended long ago")
+            }
+            .boxed()
+        })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schedules_that_are_due_make_one_event_for_each_run() {
+    assert_upheld(|| async {
+        let house = Arc::new(House::open().await);
+        let alice = house.account("alice").await;
+        let object = house.upload(&alice, &[0; 1024]).await;
+        let wanted = json!({ "name": "Resize", "runtime": "provided", "object": object });
+        assert_eq!(house.post(&alice, "/v1/functions", wanted).await.status, 201);
+        let wanted = json!({ "name": "often", "expression": "rate(1 minute)", "missed": "all" });
+        let made = house.post(&alice, "/v1/functions/Resize/schedules", wanted).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        house.time.advance_ms(5 * 60_000 + 1_000);
+        let after = Arc::clone(&house);
+        let acts =
+            &[Act::Sql("UPDATE ON function_schedules"), Act::Sql("INSERT ON function_events")];
+        trial(&house, ("schedules", acts), || async { 0 }.boxed()).at_rest(move || {
+            let house = Arc::clone(&after);
+            async move {
+                let wanted = TakeEvents { limit: 64, wait_ms: 0 };
+                let taken = events::take(&house.control, wanted).await.unwrap().events;
+                expect(taken.len() == 5, "another number of events than of runs")
             }
             .boxed()
         })

@@ -48,6 +48,9 @@ pub enum FunctionCommand {
     /// Name versions, and divide calls between two
     #[command(subcommand)]
     Alias(AliasCommand),
+    /// Have it run at times
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Look at events that were given up, and run them again
     #[command(subcommand)]
     Dead(DeadCommand),
@@ -94,6 +97,46 @@ pub struct AliasArguments {
     /// 0 for not at all [default: 60000]
     #[arg(long, value_name = "MS")]
     pub max_stale: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ScheduleCommand {
+    /// Make a schedule
+    Create(ScheduleArguments),
+    /// List a function's schedules
+    List {
+        /// The function
+        function: FunctionName,
+    },
+    /// Remove a schedule
+    Delete {
+        /// The function
+        function: FunctionName,
+        /// The schedule
+        schedule: AliasName,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ScheduleArguments {
+    /// The function
+    pub function: FunctionName,
+    /// The schedule's name
+    pub schedule: AliasName,
+    /// When: "rate(5 minutes)", "cron(0 9 ? * MON-FRI *)" or "at(2026-11-22T09:00:00)"
+    pub expression: String,
+    /// Whose clock is meant, such as Europe/Berlin [default: UTC]
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// A version or an alias [default: the latest]
+    #[arg(long, value_name = "NAME")]
+    pub qualifier: Option<String>,
+    /// What it is given, as JSON [default: the schedule's name and the time]
+    #[arg(long, value_name = "JSON")]
+    pub payload: Option<String>,
+    /// What becomes of runs missed while the cloud was down: skip, once or all
+    #[arg(long, default_value = "once", value_name = "WORD")]
+    pub missed: String,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,7 @@
 
 mod alias;
 mod dead;
+mod schedule;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -55,6 +56,7 @@ pub(super) async fn run(
             list(&all, "version", |function| function.version.clone(), out)
         }
         FunctionCommand::Alias(command) => alias::run(command, client, out).await,
+        FunctionCommand::Schedule(command) => schedule::run(command, client, out).await,
         FunctionCommand::Dead(command) => dead::run(command, client, out).await,
         FunctionCommand::Delete { name } => {
             client.function_delete(&name).await?;

@@ -134,6 +134,7 @@ impl Things {
             .replace("{token}", &self.token)
             .replace("{code}", "not_found")
             .replace("{alias}", "hush-alias")
+            .replace("{schedule}", "hush-schedule")
             .replace("{event}", "event-00000000000000000000000000000001")
     }
 
@@ -173,6 +174,9 @@ impl Things {
             }
             ("PUT", "/v1/functions/{name}" | "/v1/functions/{name}/aliases/{alias}")
             | ("POST", "/v1/functions/{name}/versions") => (json!({ "generation": 1 }), refused),
+            ("POST", "/v1/functions/{name}/schedules") => {
+                (json!({ "name": "mine", "expression": "rate(1 day)" }), refused)
+            }
             ("POST", "/v1/functions/{name}/aliases") => {
                 (json!({ "name": "mine", "version": "$LATEST" }), refused)
             }

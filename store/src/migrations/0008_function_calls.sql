@@ -39,6 +39,17 @@ CREATE TABLE function_events (
 CREATE INDEX function_events_by_due ON function_events (state, due_at_ms);
 CREATE INDEX function_events_by_function ON function_events (function_id, state, id);
 
+CREATE TABLE function_schedules (
+    function_id   TEXT   NOT NULL REFERENCES functions (id),
+    name          TEXT   NOT NULL,
+    spec          TEXT   NOT NULL, -- JSON: expression, zone, qualifier, payload, missed runs
+    start_ms      BIGINT NOT NULL CHECK (start_ms >= 0), -- rates count from here
+    due_at_ms     BIGINT CHECK (due_at_ms >= 0), -- null when there is no further run
+    PRIMARY KEY (function_id, name)
+);
+
+CREATE INDEX function_schedules_by_due ON function_schedules (due_at_ms);
+
 ALTER TABLE tokens ADD COLUMN access_key TEXT;
 ALTER TABLE tokens ADD COLUMN sealed_secret TEXT; -- sealed by the master key
 CREATE UNIQUE INDEX tokens_by_access_key ON tokens (access_key);

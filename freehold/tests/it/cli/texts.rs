@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 44] = [
+const COMMANDS: [&[&str]; 47] = [
     &[],
     &["up"],
     &["demo"],
@@ -41,6 +41,9 @@ const COMMANDS: [&[&str]; 44] = [
     &["function", "alias", "create"],
     &["function", "alias", "update"],
     &["function", "dead"],
+    &["function", "logs"],
+    &["function", "schedule"],
+    &["function", "schedule", "create"],
     &["logs"],
     &["explain"],
     &["completion"],
