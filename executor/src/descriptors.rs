@@ -24,6 +24,12 @@ pub(crate) fn send_all(through: impl AsFd, files: &[BorrowedFd<'_>]) -> io::Resu
 /// Takes the file that was handed over; [`MsgFlags::MSG_DONTWAIT`] among the flags takes it only
 /// where it is there.
 pub(crate) fn receive(through: impl AsFd, flags: MsgFlags) -> io::Result<OwnedFd> {
+    let received = receive_maybe(through, flags)?;
+    received.ok_or_else(|| io::Error::other("no file was handed over"))
+}
+
+/// The same, or the word that there is none.
+pub(crate) fn receive_maybe(through: impl AsFd, flags: MsgFlags) -> io::Result<Option<OwnedFd>> {
     let (mut byte, mut space) = ([0], cmsg_space!(RawFd));
     let mut into = [IoSliceMut::new(&mut byte)];
     let flags = flags | MsgFlags::MSG_CMSG_CLOEXEC;
@@ -34,8 +40,11 @@ pub(crate) fn receive(through: impl AsFd, flags: MsgFlags) -> io::Result<OwnedFd
             && let [file] = files[..]
         {
             // SAFETY: the kernel has just made this number for us, and nothing else owns it.
-            return Ok(unsafe { OwnedFd::from_raw_fd(file) });
+            return Ok(Some(unsafe { OwnedFd::from_raw_fd(file) }));
         }
     }
-    Err(io::Error::other("no file was handed over"))
+    if message.bytes == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(None)
 }

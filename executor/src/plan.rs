@@ -4,17 +4,18 @@
 //! the instance can see; what the machine refuses is left out only where the seal still holds.
 //! Absent on purpose: system calls. `sandbox` applies the plan, in a process of its own.
 
+mod parked;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use types::InstanceId;
 
 use crate::error::Error;
 use crate::machine::{Machine, Users};
-use crate::start::{
-    Function, Job, ML, PACKAGE, PYTHON, Parking, RUNTIME_DIR, Start, TASK_ROOT, Work,
-};
+use crate::start::{Function, Job, ML, PACKAGE, RUNTIME_DIR, Start, TASK_ROOT, Work};
+
+pub(crate) use parked::{Claim, Waits, claim, park};
 
 /// Where the worker's program stands.
 pub(crate) const PROGRAM: &str = "/opt/freehold/bin/freehold";
@@ -32,9 +33,6 @@ const STACKS_MAX: u64 = 256;
 const OPEN_FILES_MAX: u64 = 4_096;
 /// Device files that every program may expect.
 const DEVICES: [&str; 5] = ["full", "null", "random", "urandom", "zero"];
-
-/// The script with which an interpreter waits.
-const PARKED: &str = "/var/runtime/parked.py";
 
 /// What a sandbox shall be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,28 +59,6 @@ pub(crate) struct Plan {
     pub(crate) channel: Channel,
     /// What waits for a [`Claim`], where it is parked.
     pub(crate) waits: Option<Waits>,
-}
-
-/// What waits in a parked sandbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Waits {
-    /// The sandbox's own process, which becomes the function's program.
-    Process,
-    /// An interpreter that is started for it, with the claim on its standard input.
-    Interpreter,
-    /// An interpreter that is forked from the executor's zygote, which keeps its own parent. The
-    /// connection to it is handed to the keeper through file descriptor 3.
-    Fork,
-}
-
-/// What a parked sandbox becomes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Claim {
-    /// The folder of the host to be shown as the function's package.
-    pub(crate) package: PathBuf,
-    /// What to run.
-    pub(crate) command: Command,
 }
 
 /// How a program is spoken to.
@@ -243,55 +219,6 @@ pub(crate) fn make(start: &Start, given: &Given<'_>, machine: &Machine) -> Resul
         channel: channel(&start.work),
         waits: None,
     })
-}
-
-/// Plans a sandbox that waits for a function: all of it but the package and the command.
-///
-/// # Errors
-///
-/// As [`make`], and [`Error::Refused`] where what a parked one needs besides is missing.
-pub(crate) fn park(
-    parking: &Parking,
-    waits: Waits,
-    id: InstanceId,
-    given: &Given<'_>,
-    machine: &Machine,
-) -> Result<Plan, Error> {
-    for feature in ["process namespace", "late mounts"] {
-        if let Some(why) = machine.refused.get(feature).cloned() {
-            const CURE: &str = "functions start without parked sandboxes, somewhat later";
-            return Err(Error::Refused { work: "a parked sandbox", feature, why, cure: CURE });
-        }
-    }
-    let waiting =
-        Function { program: PYTHON.into(), args: vec![PARKED.to_owned()], ..Function::default() };
-    let start = Start {
-        id,
-        generation: 0,
-        package: PathBuf::new(),
-        work: Work::Function(waiting),
-        limits: parking.limits,
-        task: serde_json::Value::Null,
-    };
-    let mut plan = make(&start, given, machine)?;
-    plan.waits = Some(waits);
-    if waits != Waits::Interpreter {
-        plan.command = None;
-    }
-    if let Some(root) = &mut plan.root {
-        root.binds.retain(|bind| bind.target != Path::new(TASK_ROOT));
-        root.folders.push(TASK_ROOT.into());
-    }
-    Ok(plan)
-}
-
-/// What a parked sandbox becomes by this start.
-///
-/// # Errors
-///
-/// As [`make`].
-pub(crate) fn claim(start: &Start, given: &Given<'_>) -> Result<Claim, Error> {
-    Ok(Claim { package: start.package.clone(), command: command(start, given, true)? })
 }
 
 fn channel(work: &Work) -> Channel {

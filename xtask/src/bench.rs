@@ -5,6 +5,7 @@
 
 mod cloud;
 mod engine;
+mod functions;
 mod mlserver;
 mod protocol;
 mod seal;
@@ -27,11 +28,14 @@ type Benchmark = (&'static str, &'static str, fn(&Places, &Tools) -> Result<Vec<
 const ENGINE: &str = "what serving leaves of the engine's samples in a second (Triton's server \
     comes in no package that installs beside it)";
 
-const BENCHMARKS: [Benchmark; 4] = [
+const FUNCTIONS: &str = "how functions start from parked sandboxes, and what these weigh";
+
+const BENCHMARKS: [Benchmark; 5] = [
     ("protocol", "what REST and the way to a model that does nothing cost", protocol::run),
     ("engine", ENGINE, engine::run),
     ("seal", "receiving a package, cutting, encrypting and storing it", seal::run),
     ("start", "from exec to readiness on an existing data folder, and idle memory", start::run),
+    ("functions", FUNCTIONS, functions::run),
 ];
 
 /// One measured line of the page.

@@ -5,6 +5,7 @@ use types::{FunctionRuntime, InstanceId};
 
 use super::*;
 use crate::machine::Host;
+use crate::start::{PYTHON, Parking};
 
 fn machine() -> Machine {
     Machine {

@@ -1,9 +1,9 @@
 //! A parked sandbox: it is whole but for a function's code, environment and command, and waits.
 //!
 //! What waits is the program's process: either still this program, which then becomes the
-//! function's, or an interpreter, started or forked for it. They are sealed before they wait, and read the claim from a
-//! socket to the keeper. The keeper shows the package inside, from outside: nothing inside may
-//! mount.
+//! function's, or an interpreter, started or forked for it. Each is sealed before it waits, and
+//! reads the claim from a socket to the keeper. The keeper shows the package inside, from outside:
+//! nothing inside may mount.
 //!
 //! States: making → waiting → claimed; the end may come in each.
 //! Always true: a sandbox is claimed at most once; the package is whole and read-only before the
@@ -77,21 +77,27 @@ pub(super) fn claimed(
     (control, report): (&mut File, &File),
 ) -> Result<bool, Fault> {
     let Ends { keepers, inside } = ends;
-    let mut inside = Some(inside).filter(|_| plan.waits == Some(Waits::Fork));
-    let Ok(namespace) = descriptors::receive(&keepers, MsgFlags::empty()) else {
-        // The first process has failed, and tells why.
-        return Ok(false);
+    let process = started.process.as_fd();
+    let take = |what: &str| {
+        let taken = descriptors::receive_maybe(&keepers, MsgFlags::empty());
+        taken.map_err(Fault::at(format!("take {what}")))
     };
-    if let Some(inside) = inside.take() {
-        let connection = zygote::connection()?;
-        let rules = descriptors::receive(&keepers, MsgFlags::empty()).ok();
-        let handed = (&inside, rules.as_ref());
-        let forked = zygote::fork(connection, plan, started.process.as_fd(), handed)?;
+    // Where the first process has failed instead, it tells why.
+    if first_ready(&[keepers.as_fd(), process])? != 0 {
+        return Ok(false);
+    }
+    let Some(namespace) = take("the mount namespace")? else { return Ok(false) };
+    if plan.waits == Some(Waits::Fork) {
+        if first_ready(&[keepers.as_fd(), process])? != 0 {
+            return Ok(false);
+        }
+        let (connection, rules) = (zygote::connection()?, take("landlock's rules")?);
+        let forked = zygote::fork(connection, plan, process, (&inside, rules.as_ref()))?;
         started.forked = Some(forked);
     }
-    let (process, end) = (started.process.as_fd(), started.forked.as_ref().map(Forked::end));
-    let mut watched = vec![keepers.as_fd(), control.as_fd(), process];
-    watched.extend(end);
+    drop(inside);
+    let mut watched = vec![keepers.as_fd(), control.as_fd(), started.process.as_fd()];
+    watched.extend(started.forked.as_ref().map(Forked::end));
     if first_ready(&watched)? != 0 {
         return Ok(false);
     }

@@ -203,6 +203,37 @@ async fn what_goes_wrong_in_a_function_is_told_and_the_next_call_works() {
     cloud.close().await;
 }
 
+/// The first process of a sandbox that was made for a function is its program's parent; one that
+/// was forked into a parked sandbox has no parent there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_size_that_was_called_is_started_from_parked_sandboxes() {
+    use std::os::unix::fs::MetadataExt as _;
+    if !has_python() {
+        return;
+    }
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        eprintln!("SKIPPED: without root, interpreters are not forked");
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    let code = "import os\n\ndef handler(event, context):\n    return os.getppid()\n";
+    let number = std::sync::atomic::AtomicU32::new(0);
+    until(20, "a function to start from a parked sandbox", || async {
+        let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = format!("first_{number}");
+        make(&owner, &name, "app.handler", code).await;
+        let (error, parent) = call(&owner, &name, json!({})).await;
+        assert_eq!(error, None, "{parent}");
+        if number == 0 {
+            assert_eq!(parent, json!(1), "nothing is parked before the first call");
+        }
+        (parent == json!(0)).then_some(())
+    })
+    .await;
+    cloud.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_at_the_same_time_get_instances_of_their_own() {
     if !has_python() {

@@ -27,7 +27,8 @@ impl Tools {
     /// the README has the first built, so that whoever followed it waits for little.
     pub(super) fn build(places: &Places) -> Result<Self, Failure> {
         let words = ["build", "--release", "--locked", "--bins"];
-        let rooms = ["--package=freehold", "--package=gateway", "--package=inference"];
+        let rooms = ["freehold", "gateway", "inference", "executor"];
+        let rooms = rooms.map(|room| format!("--package={room}"));
         process::run(process::cargo(places, &words).args(rooms))?;
         let setup = setup::everything(places)?;
         Ok(Self { folder: places.target.join("release"), setup })
