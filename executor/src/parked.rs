@@ -46,22 +46,19 @@ struct Held {
 impl Executor {
     /// Makes a sandbox that waits for a function, and returns once it does.
     ///
+    /// Dropping the future does not take that back; the sandbox is then ended once it waits.
+    ///
     /// # Errors
     ///
     /// As [`Executor::start`]; [`Error::Refused`] also where this machine can run functions but not
     /// park sandboxes for them.
     pub async fn park(&self, parking: Parking) -> Result<Parked, Error> {
-        let shared = &self.shared;
-        let id = InstanceId::new(shared.clock.uuid());
-        let slot = shared.take_slot()?;
-        let made = shared.make_parked(&parking, id, slot).await;
-        if made.is_err() {
-            shared.free_slot(slot);
-        }
-        let (folders, group, opened) = made?;
-        let shared = Arc::downgrade(shared);
-        let held = Held { slot, folders, group, opened: Some(opened), shared };
-        Ok(Parked { parking, held: Some(held) })
+        let shared = Arc::clone(&self.shared);
+        let parked = self.shared.tasks.spawn("park", async move { shared.park(parking).await });
+        parked.await.unwrap_or_else(|error| {
+            let source = std::io::Error::other(error);
+            Err(Error::Io { action: "finish parking".to_owned(), source })
+        })
     }
 
     /// Ends what parking keeps besides the parked sandboxes, once those that came from it have
@@ -94,6 +91,19 @@ impl Executor {
 }
 
 impl Shared {
+    async fn park(self: &Arc<Self>, parking: Parking) -> Result<Parked, Error> {
+        let id = InstanceId::new(self.clock.uuid());
+        let slot = self.take_slot()?;
+        let made = self.make_parked(&parking, id, slot).await;
+        if made.is_err() {
+            self.free_slot(slot);
+        }
+        let (folders, group, opened) = made?;
+        let shared = Arc::downgrade(self);
+        let held = Held { slot, folders, group, opened: Some(opened), shared };
+        Ok(Parked { parking, held: Some(held) })
+    }
+
     async fn make_parked(
         &self,
         parking: &Parking,
