@@ -40,12 +40,23 @@ impl Default for Settings {
 
 /// Replays a trace under a policy.
 pub fn replay(trace: &Trace, policy: Policy, settings: &Settings) -> Report {
+    replay_watched(trace, policy, settings, |_| {})
+}
+
+/// Replays a trace, and tells after each minute of it how many are done.
+pub fn replay_watched(
+    trace: &Trace,
+    policy: Policy,
+    settings: &Settings,
+    mut done: impl FnMut(usize),
+) -> Report {
     let mut arrivals = arrivals::Arrivals::new(trace, settings.seed);
     let mut host = host::Host::new(trace, policy, settings);
     while let Some(minute) = arrivals.next_minute(trace) {
         for arrival in minute {
             host.arrive(*arrival);
         }
+        done(arrivals.minutes());
     }
     host.finish(arrivals.end_ms())
 }

@@ -1,13 +1,19 @@
 //! Traces: how often functions were called in each minute, how long calls took, and their memory.
 //!
 //! The files are those of the public traces of serverless platforms: comma-separated, with a head,
-//! without quotes. Calls are `HashOwner,HashApp,HashFunction,Trigger` and a column for each minute;
-//! durations and memory join them by the three hashes, in columns found by their names.
+//! without quotes. Calls are `HashOwner,HashApp,HashFunction,Trigger` and a column for each minute,
+//! or single calls ([`calls`]); durations and memory join the first ones by the three hashes, in
+//! columns found by their names.
 //!
-//! Always true: every function has a column for each minute; percentiles rise.
-//! Absent on purpose: opening files, and formats with one line a call.
+//! Always true: every function has a count for each minute; percentiles rise.
+//! Absent on purpose: opening files.
+
+mod calls;
+mod table;
 
 use std::collections::BTreeMap;
+
+use table::{Row, Table};
 
 /// A minute.
 pub const MINUTE_MS: u64 = 60_000;
@@ -17,6 +23,9 @@ pub const MEMORY_KIB: u64 = 128 * 1024;
 pub const DURATION_MS: u64 = 1_000;
 /// Functions of a trace: each is numbered in 20 bits.
 pub const FUNCTIONS_MAX: usize = 1 << 20;
+
+/// Minutes of a trace of single calls: two months, as long as public ones last.
+pub const MINUTES_MAX: usize = 62 * 24 * 60;
 
 /// Columns that name a function.
 const NAMES: [&str; 3] = ["HashOwner", "HashApp", "HashFunction"];
@@ -103,12 +112,21 @@ pub enum Error {
     /// There are more functions than can be numbered.
     #[error("it has more than {FUNCTIONS_MAX} functions")]
     TooMany,
+    /// A call came too long after the first minute.
+    #[error("line {line} is of a call later than {MINUTES_MAX} minutes: times count from 0")]
+    TooLate {
+        /// From 1.
+        line: usize,
+    },
 }
 
 impl Trace {
-    /// Reads a file of calls. Durations and memory are the usual ones until a file tells them.
+    /// Reads a file of calls. What it does not tell of durations and memory is the usual.
     pub fn read(text: &str) -> Result<Self, Error> {
-        let table = Table::read(text)?;
+        if calls::is_of_calls(text) {
+            return calls::read(text);
+        }
+        let table = Table::read(text, &NAMES)?;
         let minutes: Vec<usize> =
             (0..table.heads.len()).filter(|place| is_minute(table.heads[*place])).collect();
         if minutes.is_empty() {
@@ -117,7 +135,7 @@ impl Trace {
         let mut functions = Vec::with_capacity(table.rows.len());
         let mut seen = BTreeMap::new();
         for row in &table.rows {
-            let name = row.name();
+            let name = table.name(row);
             if seen.insert(name.clone(), row.line).is_some() {
                 return Err(Error::Twice { line: row.line });
             }
@@ -132,7 +150,7 @@ impl Trace {
 
     /// Takes durations from a file, in milliseconds at percentiles.
     pub fn tell_durations(&mut self, text: &str) -> Result<(), Error> {
-        let table = Table::read(text)?;
+        let table = Table::read(text, &NAMES)?;
         let mut places = [0; PERCENTILES.len()];
         for (place, (_, column)) in places.iter_mut().zip(PERCENTILES) {
             *place = table.column(column)?;
@@ -149,7 +167,7 @@ impl Trace {
 
     /// Takes memory from a file, in MiB on average.
     pub fn tell_memory(&mut self, text: &str) -> Result<(), Error> {
-        let table = Table::read(text)?;
+        let table = Table::read(text, &NAMES)?;
         let place = table.column(MEMORY)?;
         self.tell(&table, |function, row| {
             let thousandths = u128::from(table.thousandths(row, place)?);
@@ -165,7 +183,7 @@ impl Trace {
         mut told: impl FnMut(&mut Function, &Row<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let rows: BTreeMap<String, &Row<'_>> =
-            table.rows.iter().map(|row| (row.name(), row)).collect();
+            table.rows.iter().map(|row| (table.name(row), row)).collect();
         let mut any = self.functions.is_empty();
         for function in &mut self.functions {
             if let Some(row) = rows.get(&function.name) {
@@ -204,6 +222,16 @@ impl Durations {
         Self { ms: [ms; PERCENTILES.len()] }
     }
 
+    /// Those of calls that took so long; the usual one where there are none.
+    fn of(mut ms: Vec<u64>) -> Self {
+        ms.sort_unstable();
+        let Some(last) = ms.len().checked_sub(1) else {
+            return Self::always(DURATION_MS);
+        };
+        let rank = |percent: u64| usize::try_from(percent).unwrap_or(0) * last / 100;
+        Self { ms: PERCENTILES.map(|(percent, _)| ms[rank(percent)]) }
+    }
+
     /// The duration below which the given share of calls is, in parts of 2^32: on a straight line
     /// between percentiles.
     pub fn at(&self, share: u32) -> u64 {
@@ -221,82 +249,6 @@ impl Durations {
 /// Columns of minutes have numbers for names.
 fn is_minute(head: &str) -> bool {
     !head.is_empty() && head.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// The lines of a file, taken apart.
-struct Table<'text> {
-    heads: Vec<&'text str>,
-    rows: Vec<Row<'text>>,
-}
-
-struct Row<'text> {
-    line: usize,
-    values: Vec<&'text str>,
-    names: [usize; NAMES.len()],
-}
-
-impl Row<'_> {
-    fn name(&self) -> String {
-        self.names.map(|place| self.values[place]).join(",")
-    }
-}
-
-impl<'text> Table<'text> {
-    fn read(text: &'text str) -> Result<Self, Error> {
-        let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-        let (_, heads) = lines.next().ok_or(Error::Empty)?;
-        let mut table = Self { heads: heads.split(',').map(str::trim).collect(), rows: Vec::new() };
-        let mut names = [0; NAMES.len()];
-        for (place, name) in names.iter_mut().zip(NAMES) {
-            *place = table.column(name)?;
-        }
-        for (line, text) in lines {
-            let values: Vec<&str> = text.split(',').map(str::trim).collect();
-            let (has, expected) = (values.len(), table.heads.len());
-            if has != expected {
-                return Err(Error::Width { line, has, expected });
-            }
-            table.rows.push(Row { line, values, names });
-        }
-        Ok(table)
-    }
-
-    fn column(&self, name: &str) -> Result<usize, Error> {
-        let place = self.heads.iter().position(|head| *head == name);
-        place.ok_or_else(|| Error::Column { name: name.to_owned() })
-    }
-
-    /// A count; an empty value is none.
-    fn count(&self, row: &Row<'_>, place: usize) -> Result<u32, Error> {
-        let value = row.values[place];
-        if value.is_empty() {
-            return Ok(0);
-        }
-        value.parse().map_err(|_| self.no_number(row, place))
-    }
-
-    /// A decimal number in thousandths, what is smaller being cut off.
-    fn thousandths(&self, row: &Row<'_>, place: usize) -> Result<u64, Error> {
-        let value = row.values[place];
-        let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
-        let digits =
-            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let part: String = part.chars().chain("000".chars()).take(3).collect();
-        let number = (digits(whole) && digits(&part)).then(|| whole.parse::<u64>().ok());
-        let thousands = number.flatten().and_then(|whole| whole.checked_mul(1_000));
-        let number = thousands.zip(part.parse::<u64>().ok());
-        number
-            .and_then(|(thousands, part)| thousands.checked_add(part))
-            .ok_or_else(|| self.no_number(row, place))
-    }
-
-    fn no_number(&self, row: &Row<'_>, place: usize) -> Error {
-        Error::Number {
-            line: row.line,
-            column: self.heads[place].to_owned(),
-            value: row.values[place].to_owned(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod functions;
 mod mlserver;
 mod protocol;
 mod seal;
+mod simulate;
 mod start;
 mod tools;
 
@@ -23,20 +24,39 @@ use tools::Tools;
 const PAGE: &str = "docs/benchmarks.md";
 
 /// A benchmark: its name, what it measures, and the function that does.
-type Benchmark = (&'static str, &'static str, fn(&Places, &Tools) -> Result<Vec<Row>, Failure>);
+type Benchmark = (&'static str, &'static str, Measure);
+
+/// What a benchmark is done with.
+#[derive(Clone, Copy)]
+enum Measure {
+    /// The program of a release, and what asks it.
+    Cloud(fn(&Places, &Tools) -> Result<Vec<Row>, Failure>),
+    /// A program of its own.
+    Alone(fn(&Places) -> Result<Vec<Row>, Failure>),
+}
+
+use Measure::{Alone, Cloud};
 
 const ENGINE: &str = "what serving leaves of the engine's samples in a second (Triton's server \
     comes in no package that installs beside it)";
 
 const FUNCTIONS: &str = "how functions start from parked sandboxes, and what these weigh";
 
-const BENCHMARKS: [Benchmark; 5] = [
-    ("protocol", "what REST and the way to a model that does nothing cost", protocol::run),
-    ("engine", ENGINE, engine::run),
-    ("seal", "receiving a package, cutting, encrypting and storing it", seal::run),
-    ("start", "from exec to readiness on an existing data folder, and idle memory", start::run),
-    ("functions", FUNCTIONS, functions::run),
+const BENCHMARKS: [Benchmark; 6] = [
+    ("protocol", "what REST and the way to a model that does nothing cost", Cloud(protocol::run)),
+    ("engine", ENGINE, Cloud(engine::run)),
+    ("seal", "receiving a package, cutting, encrypting and storing it", Cloud(seal::run)),
+    (
+        "start",
+        "from exec to readiness on an existing data folder, and idle memory",
+        Cloud(start::run),
+    ),
+    ("functions", FUNCTIONS, Cloud(functions::run)),
+    ("simulate", SIMULATE, Alone(simulate::run)),
 ];
+
+const SIMULATE: &str = "decisions about functions at 10,000 of them, how fast loads are simulated, \
+    and what keeping warm would have cost on a recorded one";
 
 /// One measured line of the page.
 #[derive(Debug)]
@@ -70,20 +90,25 @@ pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
             "{word:?} is no benchmark: see cargo xtask bench --list"
         )));
     }
-    let tools = Tools::build(places)?;
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    let chosen: Vec<Benchmark> = BENCHMARKS.into_iter().filter(|(name, ..)| wanted(name)).collect();
+    let cloud = chosen.iter().any(|(.., measure)| matches!(measure, Cloud(_)));
+    let tools = cloud.then(|| Tools::build(places)).transpose()?;
     let mut sections = Vec::new();
     let mut short = Vec::new();
-    for (name, what, measure) in BENCHMARKS {
-        if !words.is_empty() && !words.iter().any(|word| word == name) {
-            continue;
-        }
+    for (name, what, measure) in chosen {
         process::tell(&format!("\n== {name}: {what}"));
         let load = load();
-        let rows = measure(places, &tools).map_err(|failure| Failure::at(name, failure))?;
+        let rows = match (measure, &tools) {
+            (Cloud(measure), Some(tools)) => measure(places, tools),
+            (Cloud(_), None) => Err(Failure::new("nothing was built for it")),
+            (Alone(measure), _) => measure(places),
+        };
+        let rows = rows.map_err(|failure| Failure::at(name, failure))?;
         short.extend(rows.iter().filter(|row| !row.reached).map(|row| row.work.clone()));
         sections.push(section(name, &format!("{what}. {load}"), &rows));
     }
-    let page = format!("{}\n{}", head(&tools), sections.join("\n"));
+    let page = format!("{}\n{}", head(tools.as_ref()), sections.join("\n"));
     println!("{page}");
     if words.is_empty() {
         let path = places.root.join(PAGE);
@@ -115,14 +140,14 @@ fn load() -> String {
 }
 
 /// What the numbers were measured on.
-fn head(tools: &Tools) -> String {
+fn head(tools: Option<&Tools>) -> String {
     let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = facts.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     let cores = facts.lines().filter(|line| line.starts_with("processor")).count();
     let said = |program: &str, word: &str| {
         process::output(Command::new(program).arg(word)).unwrap_or_default().trim().to_owned()
     };
-    let engine = tools.setup.python.onnxruntime.as_ref().and_then(|path| path.file_name());
+    let engine = tools.and_then(|tools| tools.setup.python.onnxruntime.as_ref()?.file_name());
     format!(
         "# Benchmarks\n\nWritten by `cargo xtask bench`; medians of runs that take turns with \
          what they are measured beside, all on loopback. What must be reached is also in the \

@@ -49,6 +49,11 @@ impl Arrivals {
         Some(&self.drawn)
     }
 
+    /// How many minutes were drawn.
+    pub(super) fn minutes(&self) -> usize {
+        self.minute
+    }
+
     /// When the minutes that were drawn end.
     pub(super) fn end_ms(&self) -> u64 {
         u64::try_from(self.minute).unwrap_or(u64::MAX).saturating_mul(MINUTE_MS)

@@ -75,3 +75,26 @@ fn what_is_wrong_is_told_with_its_place() {
     let foreign = "HashOwner,HashApp,HashFunction,AverageAllocatedMb\nx,y,z,1\n";
     assert_eq!(trace.tell_memory(foreign), Err(Error::Foreign));
 }
+
+#[test]
+fn single_calls_count_in_the_minute_in_which_they_began() {
+    let text = "app,func,end_timestamp,duration\na,f,61.5,1.2\na,g,59.9,0.25\na,f,61.5,2.0\n";
+    let trace = Trace::read(text).unwrap();
+    assert_eq!(trace.functions[0].name, "a,f");
+    assert_eq!(trace.functions[0].calls, [1, 1]);
+    assert_eq!(trace.functions[1].calls, [1, 0]);
+    assert_eq!(trace.functions[1].durations, Durations::always(250));
+    assert_eq!(trace.functions[0].durations.at(0), 1_200);
+    let told = |line: &str| {
+        let text = format!("app,func,end_timestamp,duration\n{line}\n");
+        Trace::read(&text).unwrap_err().to_string()
+    };
+    assert_eq!(
+        told("a,f,99999999,1"),
+        "line 2 is of a call later than 89280 minutes: times count from 0"
+    );
+    assert_eq!(
+        told("a,f,soon,1"),
+        "line 2: \"soon\" in column \"end_timestamp\" is not a number from 0"
+    );
+}
