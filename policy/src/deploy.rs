@@ -1,11 +1,7 @@
 //! Deploy: which of two versions answers a call, while a host changes from the old to the new one.
 //!
-//! ```text
-//!            made beside the old one     answers calls          answered enough well
-//! published ----------------------> warm ------------> tried ----------------------> proved
-//!     \____ starts that failed ______________________/                  (the old one drains)
-//!      `--> rolled back: the old one answers
-//! ```
+//! A new version is made beside the old one, answers once it is warm, and is proved after a number
+//! of good answers: then the old one drains. Where its starts fail before, it is rolled back.
 //!
 //! Always true: the new version answers as soon as it is warm; a call that names a version gets
 //! that one; the old one answers no later than the alias allows, but where the new one cannot start.

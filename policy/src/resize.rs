@@ -1,10 +1,7 @@
 //! Resize: how much memory the next instance of a function has, and the one that runs.
 //!
-//! ```text
-//!          enough was seen            calls enough, no worse
-//! settled ----------------> on trial -----------------------> settled at the new size
-//!                              \____ killed, or slower ______> settled at the old one
-//! ```
+//! A size is settled until enough calls ask for another one. That is tried on one instance, and is
+//! settled after enough calls, or rolled back where the instance was killed or calls took longer.
 //!
 //! Always true: sizes stay within the owner's limits; what is tried is tried on one instance; what
 //! is rolled back is not tried again before what was seen asks for another size.
