@@ -12,6 +12,7 @@ mod examples;
 mod functions;
 mod items;
 mod search;
+mod simulate;
 mod trainings;
 mod values;
 
@@ -35,6 +36,7 @@ pub use functions::{
 };
 pub use items::{InitArguments, ItemCommand, PipelineArguments, PublishArguments, ShareArguments};
 pub use search::{SearchArguments, SuggestArguments};
+pub use simulate::{PolicyWord, SimulateArguments};
 pub use trainings::{TrainArguments, TrainingCommand};
 
 /// Over the options that every command has.
@@ -132,6 +134,8 @@ pub enum Command {
     Function(FunctionCommand),
     /// Show the log of a publishing, a training or an endpoint
     Logs(LogsArguments),
+    /// Say what keeping instances warm would have cost on a recorded load
+    Simulate(SimulateArguments),
     /// Explain an error code
     Explain {
         /// Such as `invalid_package`; all of them where absent

@@ -17,6 +17,7 @@ mod logs;
 mod pipeline;
 mod publish;
 mod search;
+pub mod simulate;
 mod status;
 mod suggest;
 mod token;
@@ -75,6 +76,7 @@ pub async fn run(command: Command, client: &ClientArguments, out: &Output) -> Re
         | Command::Login(_)
         | Command::Status(_)
         | Command::Init(_)
+        | Command::Simulate(_)
         | Command::Explain { .. }
         | Command::Completion { .. }
         | Command::MasterKey(_)

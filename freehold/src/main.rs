@@ -76,6 +76,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Restore(restore) => commands::backup::restore(restore).await,
             Command::Demo(demo) => demo::run(demo, &out).await,
             Command::Init(init) => commands::init::run(&init, &out),
+            Command::Simulate(simulate) => commands::simulate::run(&simulate, &out),
             Command::Explain { code } => commands::explain::run(&code, &out),
             Command::Completion { shell } => {
                 args::write_completion(shell);

@@ -78,3 +78,9 @@ Try it:
   freehold function create greet --code greet/ --runtime python3 --handler app.handler
   freehold function invoke greet '{\"name\": \"you\"}'
   freehold function publish greet              version 1, which stays as it is";
+
+pub(super) const SIMULATE: &str = "\
+Try it:
+  freehold simulate calls.csv
+  freehold simulate calls.csv --durations durations.csv --sizes memory.csv --memory 64GiB
+  freehold simulate calls.csv --policy least-cost --policy fixed --keep 60 --json";

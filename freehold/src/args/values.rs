@@ -30,6 +30,16 @@ pub(super) fn parse_ms(text: &str) -> Result<u64, String> {
     scaled(text, 1_000.0).ok_or_else(|| format!("{text:?} is not a number of milliseconds"))
 }
 
+/// Memory such as 64GiB or 512 MiB, in KiB; a unit is needed.
+pub(super) fn parse_memory(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 1), ("MiB", 1 << 10), ("GiB", 1 << 20), ("TiB", 1 << 30)];
+    let read = |(unit, kib): &(&str, u64)| {
+        let number: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+        number.checked_mul(*kib).filter(|kib| *kib > 0)
+    };
+    units.iter().find_map(read).ok_or_else(|| format!("{text:?} is no memory: write 64GiB"))
+}
+
 fn scaled(text: &str, scale: f64) -> Option<u64> {
     let value: f64 = text.trim().parse().ok()?;
     let value = value * scale;
@@ -50,6 +60,11 @@ mod tests {
         assert_eq!(parse_share("0.9"), Ok(900_000));
         assert_eq!(parse_share("97.5%"), Ok(975_000));
         assert_eq!(parse_ms("2.5"), Ok(2_500));
+        assert_eq!(parse_memory("64GiB"), Ok(64 << 20));
+        assert_eq!(parse_memory("512 MiB"), Ok(512 << 10));
+        for bad in ["64", "GiB", "-1GiB", "0KiB", "99999999999TiB"] {
+            assert!(parse_memory(bad).is_err(), "{bad}");
+        }
         for bad in ["1.1", "-1", "x", "101%"] {
             assert!(parse_share(bad).is_err(), "{bad}");
         }

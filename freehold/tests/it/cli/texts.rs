@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 47] = [
+const COMMANDS: [&[&str]; 48] = [
     &[],
     &["up"],
     &["demo"],
@@ -45,6 +45,7 @@ const COMMANDS: [&[&str]; 47] = [
     &["function", "schedule"],
     &["function", "schedule", "create"],
     &["logs"],
+    &["simulate"],
     &["explain"],
     &["completion"],
     &["backup"],
@@ -213,6 +214,37 @@ fn what_cannot_be_done_is_said_with_a_cure() {
     let nobody = Person::new();
     let text = text + &nobody.tells(&["item", "list"]) + &nobody.tells(&["login"]);
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_simulation_tells_what_policies_would_have_cost() {
+    let person = Person::new();
+    let hourly = |minute: u32| u32::from(minute.is_multiple_of(60));
+    let seldom = |minute: u32| u32::from(minute.is_multiple_of(300));
+    let minutes: Vec<u32> = (1..=1_200).collect();
+    let line = |name: &str, calls: &dyn Fn(u32) -> u32| {
+        let calls: Vec<String> = minutes.iter().map(|minute| calls(*minute).to_string()).collect();
+        format!("o,a,{name},timer,{}\n", calls.join(","))
+    };
+    let heads: Vec<String> = minutes.iter().map(ToString::to_string).collect();
+    let head = format!("HashOwner,HashApp,HashFunction,Trigger,{}\n", heads.join(","));
+    person.write("calls.csv", head + &line("hourly", &hourly) + &line("seldom", &seldom));
+    person.write("notes.csv", "this,is,no,trace\n");
+    person.write("sizes.csv", "HashOwner,HashApp,HashFunction,AverageAllocatedMb\nx,y,z,1\n");
+    let commands: [&[&str]; 7] = [
+        &["simulate", "calls.csv"],
+        &["simulate", "calls.csv", "--grid", "--policy", "least-cost", "--json"],
+        &["simulate", "calls.csv", "--policy", "fixed", "--keep", "61", "--memory", "128MiB"],
+        &["simulate", "notes.csv"],
+        &["simulate", "missing.csv"],
+        &["simulate", "calls.csv", "--sizes", "sizes.csv"],
+        &["simulate", "calls.csv", "--memory", "64MiB"],
+    ];
+    let text: String = commands.iter().map(|words| person.tells(words)).collect();
+    // How long it took is the machine's.
+    let timed = |line: &&str| !line.contains("elapsed_ms") && !line.contains("calls_per_s");
+    let lines: Vec<&str> = text.lines().filter(timed).collect();
+    insta::assert_snapshot!(lines.join("\n"));
 }
 
 #[test]
