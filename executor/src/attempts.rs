@@ -72,11 +72,17 @@ pub enum Verdict {
 }
 
 impl Attempt {
+    /// The feature that a level needs to hold this attempt; none where it holds it on every machine
+    /// that has the level at all. OCI runtimes are refused where they would lack one.
+    pub fn held_by(&self, level: Level) -> Option<&'static str> {
+        if level == Level::Process { self.needs } else { None }
+    }
+
     /// What a level says of this attempt on a machine with these features.
     pub fn verdict(&self, level: Level, features: &[Feature]) -> Verdict {
         let held = |name: &str| features.iter().any(|found| found.name == name && found.held);
-        match (level, self.needs) {
-            (Level::Process, Some(lacks)) if !held(lacks) => Verdict::NotOffered { lacks },
+        match self.held_by(level) {
+            Some(lacks) if !held(lacks) => Verdict::NotOffered { lacks },
             _ => Verdict::Held,
         }
     }

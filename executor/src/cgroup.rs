@@ -15,6 +15,8 @@ use std::sync::OnceLock;
 
 use types::Limits;
 
+use crate::launch::Overhead;
+
 /// What every group's name starts with.
 const PREFIX: &str = "freehold-";
 /// The period over which processor time is shared out, in microseconds; measured best for short
@@ -93,9 +95,14 @@ impl Cgroups {
     }
 
     /// Makes an instance's groups and sets its limits, but for that of processor time.
-    pub(crate) fn make(&'static self, name: &str, limits: &Limits) -> io::Result<Group> {
+    pub(crate) fn make(
+        &'static self,
+        name: &str,
+        limits: &Limits,
+        overhead: Overhead,
+    ) -> io::Result<Group> {
         let name = format!("{PREFIX}{}-{name}", std::process::id());
-        let group = Group { cgroups: self, name };
+        let group = Group { cgroups: self, name, overhead };
         for folder in self.folders() {
             match fs::create_dir(folder.join(&group.name)) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -104,7 +111,7 @@ impl Cgroups {
         }
         group.limit_memory(limits)?;
         // The sandbox's own two processes come on top.
-        let processes = (u64::from(limits.processes) + 2).to_string();
+        let processes = (u64::from(group.held(limits).processes) + 2).to_string();
         group.set(self.pids.as_ref(), "pids.max", &processes)?;
         Ok(group)
     }
@@ -115,6 +122,8 @@ impl Cgroups {
 pub(crate) struct Group {
     cgroups: &'static Cgroups,
     name: String,
+    /// What the sandbox in them needs above the limits.
+    overhead: Overhead,
 }
 
 impl Group {
@@ -137,10 +146,20 @@ impl Group {
         folder.map(|folder| folder.join(&self.name))
     }
 
+    /// The limits that are held where these are the instance's: what its sandbox needs comes on top.
+    pub(crate) fn held(&self, limits: &Limits) -> Limits {
+        Limits {
+            memory_bytes: limits.memory_bytes.saturating_add(self.overhead.memory_bytes),
+            processes: limits.processes.saturating_add(self.overhead.processes),
+            ..*limits
+        }
+    }
+
     /// Limits memory, in place of an earlier limit.
     pub(crate) fn limit_memory(&self, limits: &Limits) -> io::Result<()> {
         // The scratch folder lies in memory, so it comes on top.
-        let bytes = limits.memory_bytes.saturating_add(limits.scratch_bytes).to_string();
+        let bytes = self.held(limits).memory_bytes;
+        let bytes = bytes.saturating_add(limits.scratch_bytes).to_string();
         let memory = self.cgroups.memory.as_ref();
         if self.cgroups.unified {
             self.set(memory, "memory.max", &bytes)?;
@@ -310,7 +329,7 @@ mod tests {
             processes: 5,
             scratch_bytes: 1 << 20,
         };
-        let group = cgroups.make("test", &limits).unwrap();
+        let group = cgroups.make("test", &limits, Overhead::default()).unwrap();
         group.limit_cpu(limits.cpu_milli).unwrap();
         // A smaller limit, whose burst is smaller too, and a larger one.
         for (memory_bytes, cpu_milli) in [(32 << 20, 100), (128 << 20, 2_000)] {

@@ -13,6 +13,7 @@ use rustix::process::{Resource, Rlimit, prlimit};
 
 use crate::error::Error;
 use crate::instance::{Instance, Running};
+use crate::launch::Level;
 use crate::plan::data_bytes;
 
 /// Most looks for processes that came while others were being stopped. Each finds only what was
@@ -59,16 +60,16 @@ impl Running {
                 cure: "delegate them, or start another instance with the new limits",
             });
         }
+        let mut limits = instance.limits.lock();
+        let wanted = types::Limits { memory_bytes, cpu_milli, ..*limits };
         let used_bytes = group.memory_bytes().unwrap_or(0);
-        if used_bytes > memory_bytes {
+        if used_bytes > group.held(&wanted).memory_bytes {
             let message = format!(
                 "the instance uses {used_bytes} bytes of memory, more than the new limit of \
                  {memory_bytes}; end it, or choose a larger limit"
             );
             return Err(Error::Invalid { message });
         }
-        let mut limits = instance.limits.lock();
-        let wanted = types::Limits { memory_bytes, cpu_milli, ..*limits };
         group.limit_memory(&wanted).map_err(Error::io("change the limit of memory"))?;
         if let Err(error) = group.limit_cpu(cpu_milli) {
             let _ = group.limit_memory(&limits);
@@ -77,7 +78,8 @@ impl Running {
         let more = memory_bytes > limits.memory_bytes;
         *limits = wanted;
         drop(limits);
-        if more {
+        // At other levels a process has no such limit of its own.
+        if more && instance.level == Level::Process {
             self.raise_data(data_bytes(&wanted));
         }
         Ok(())

@@ -57,6 +57,14 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// An OCI runtime is missing, or cannot do this.
+    #[error("the sandbox {runtime:?} cannot be used: {why}")]
+    Runtime {
+        /// The runtime, by its name or path.
+        runtime: PathBuf,
+        /// Why not, and what to do.
+        why: String,
+    },
     /// A part of the start makes no sense.
     #[error("the start is not valid: {message}")]
     Invalid {
@@ -70,7 +78,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { .. } | Self::Sandbox { .. } | Self::SocketPath { .. } => ErrorKind::Internal,
-            Self::Refused { .. } => ErrorKind::Unavailable,
+            Self::Refused { .. } | Self::Runtime { .. } => ErrorKind::Unavailable,
             Self::Slow { .. } => ErrorKind::Timeout,
             Self::Stale { .. } => ErrorKind::Conflict,
             Self::Invalid { .. } => ErrorKind::BadRequest,

@@ -25,8 +25,9 @@ use crate::exit::Ending;
 use crate::features::Feature;
 use crate::folders::{self, Folders};
 use crate::instance::{Instance, Running};
-use crate::launch::{Level, Order, ProcessSandbox, Sandbox, Socket};
+use crate::launch::{Level, Order, Sandbox, Socket};
 use crate::machine::{Machine, USERS_MAX, Users};
+use crate::oci::{self, Choice};
 use crate::plan::{self, Given};
 use crate::runtime_api::Runtime;
 use crate::start::{Start, Work};
@@ -55,6 +56,8 @@ pub struct Settings {
     /// Whether interpreters of parked sandboxes are forked from one that waits outside, where
     /// instances have users of their own. Each is started by itself else.
     pub zygote: bool,
+    /// Which sandboxes seal instances.
+    pub sandbox: Choice,
     /// Features to do without although the machine offers them, by their names in
     /// [`crate::features`]: `mount namespace`, `process namespace`. For trying out a lesser host.
     pub without: Vec<&'static str>,
@@ -69,6 +72,7 @@ impl Settings {
             onnxruntime: None,
             cgroups: true,
             zygote: true,
+            sandbox: Choice::Process,
             without: Vec::new(),
         }
     }
@@ -123,7 +127,7 @@ impl Executor {
                 tracing::warn!(path = %path.display(), %error, "could not clear a leftover");
             }
         }
-        let sandbox = Box::new(ProcessSandbox::new(settings.program.clone())?);
+        let sandbox = oci::make(&settings.sandbox, &settings.program)?;
         let machine = settings.without.iter().fold(Machine::get().clone(), Machine::without);
         let first_slot = clock.random::<4>();
         let runtimes = settings.folder.join(RUNTIMES);
@@ -242,6 +246,7 @@ impl Shared {
 
     /// Makes everything and launches; what it made goes away by itself where it fails.
     async fn start(&self, start: &Start, slot: u32) -> Result<Begun, Error> {
+        self.sandbox.check(&start.work)?;
         let group = self.group(start.id, &start.limits)?;
         let job = if let Work::Job(job) = &start.work { Some(job) } else { None };
         let folders = Folders::make(self.folder_of(start.id), job, self.owner(slot))?;
@@ -252,7 +257,7 @@ impl Shared {
             .then(|| self.settings.folder.join("s").join(start.id.uuid().simple().to_string()));
         let socket = path.as_deref().map(folders::listen).transpose()?;
         let own = (folders.clone(), Arc::new(group));
-        let instance = Arc::new(Instance::new(start, path, own, slot));
+        let instance = Arc::new(Instance::new(start, self.sandbox.level(), path, own, slot));
         let supervisor = self.supervisor(&instance, start);
         if !matches!(start.work, Work::Function(_)) {
             instance.limit_cpu();
@@ -319,7 +324,7 @@ impl Shared {
     /// Makes an instance's control groups.
     pub(crate) fn group(&self, id: InstanceId, limits: &types::Limits) -> Result<Group, Error> {
         let cgroups = if self.settings.cgroups { Cgroups::get() } else { Cgroups::none() };
-        let made = cgroups.make(&id.to_string(), limits);
+        let made = cgroups.make(&id.to_string(), limits, self.sandbox.overhead());
         made.map_err(Error::io("make the instance's control groups"))
     }
 

@@ -15,6 +15,7 @@ use crate::cgroup::Group;
 use crate::error::Error;
 use crate::exit::{Ending, Exit};
 use crate::folders::Folders;
+use crate::launch::Level;
 use crate::logs::{LogReader, Logs};
 use crate::runtime_api::Runtime;
 use crate::start::Start;
@@ -44,6 +45,7 @@ pub struct Usage {
 pub(crate) struct Instance {
     pub(crate) id: InstanceId,
     pub(crate) generation: u64,
+    pub(crate) level: Level,
     pub(crate) socket: Option<PathBuf>,
     pub(crate) folders: Folders,
     pub(crate) group: Arc<Group>,
@@ -135,6 +137,7 @@ impl Instance {
     /// An instance that is about to run, with its folders and groups, and its user's number.
     pub(crate) fn new(
         start: &Start,
+        level: Level,
         socket: Option<PathBuf>,
         (folders, group): (Folders, Arc<Group>),
         slot: u32,
@@ -142,6 +145,7 @@ impl Instance {
         Self {
             id: start.id,
             generation: start.generation,
+            level,
             socket,
             folders,
             group,
@@ -152,6 +156,11 @@ impl Instance {
             exit: watch::Sender::new(None),
             slot: Mutex::new(Some(slot)),
         }
+    }
+
+    /// What it and its sandbox may use now.
+    pub(crate) fn held_limits(&self) -> Limits {
+        self.group.held(&self.limits.lock())
     }
 
     /// Asks for the end; the first reason stays.

@@ -24,12 +24,40 @@ use crate::error::Error;
 use crate::features::{Feature, features};
 use crate::plan::Plan;
 use crate::sandbox::{self, fds};
+use crate::start::Work;
 
 /// How strongly an instance is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// A process with namespaces, landlock, seccomp and limits, on the host's kernel.
     Process,
+    /// A container of an OCI runtime, on the host's kernel.
+    Oci,
+    /// A container of gVisor, which has a kernel of its own in front of the host's.
+    Runsc,
+}
+
+impl Level {
+    /// Every level.
+    pub const ALL: [Self; 3] = [Self::Process, Self::Oci, Self::Runsc];
+
+    /// The level in one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Oci => "oci",
+            Self::Runsc => "runsc",
+        }
+    }
+}
+
+/// What a sandbox itself needs, above the limits of what runs in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overhead {
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+    /// Processes and threads.
+    pub processes: u32,
 }
 
 /// What a sandbox is launched from: made by the executor, understood by this crate's levels.
@@ -45,6 +73,29 @@ pub trait Sandbox: Send + Sync + fmt::Debug {
 
     /// What it is made of, on this machine.
     fn features(&self) -> Vec<Feature>;
+
+    /// What it needs above the limits of an instance.
+    fn overhead(&self) -> Overhead {
+        Overhead::default()
+    }
+
+    /// Refuses work that it cannot hold.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Runtime`] with what to do instead.
+    fn check(&self, _work: &Work) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Refuses to park sandboxes where it makes none that could wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`]; functions start without them.
+    fn check_parking(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Starts a sandbox. It may fail later, which its `ready` pipe then tells.
     ///

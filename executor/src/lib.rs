@@ -7,7 +7,7 @@
 //! Always true: an instance sees its package, its inputs and its scratch folder, and nothing else
 //! of this host; it has no network, or a loopback of its own; no process of it outlives it, nor the
 //! executor.
-//! Absent on purpose: what an instance is for, where packages come from, OCI runtimes.
+//! Absent on purpose: what an instance is for, where packages come from, images of containers.
 
 pub mod attempts;
 pub mod error;
@@ -15,6 +15,7 @@ pub mod exit;
 pub mod features;
 pub mod instance;
 pub mod logs;
+pub mod oci;
 pub mod onnxruntime;
 pub mod plan;
 pub mod runtime_api;
@@ -39,8 +40,9 @@ pub use executor::{Executor, Settings};
 pub use exit::{Ending, Exit};
 pub use features::{Feature, features};
 pub use instance::{Running, Usage};
-pub use launch::{Launched, Level, Sandbox, Socket};
+pub use launch::{Launched, Level, Overhead, Sandbox, Socket};
 pub use logs::{Line, LogReader, Stream};
+pub use oci::Choice;
 pub use onnxruntime::{OrtFound, onnxruntime_search};
 pub use parked::Parked;
 pub use sandbox::sandbox_main;

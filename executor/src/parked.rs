@@ -53,6 +53,7 @@ impl Executor {
     /// As [`Executor::start`]; [`Error::Refused`] also where this machine can run functions but not
     /// park sandboxes for them.
     pub async fn park(&self, parking: Parking) -> Result<Parked, Error> {
+        self.shared.sandbox.check_parking()?;
         let shared = Arc::clone(&self.shared);
         let parked = self.shared.tasks.spawn("park", async move { shared.park(parking).await });
         parked.await.unwrap_or_else(|error| {
@@ -154,7 +155,7 @@ impl Shared {
         };
         opened.claim(&claim).map_err(Error::io("hand a claim over"))?;
         let own = (held.folders.clone(), Arc::clone(&held.group));
-        let instance = Arc::new(Instance::new(start, None, own, held.slot));
+        let instance = Arc::new(Instance::new(start, self.sandbox.level(), None, own, held.slot));
         let supervisor = self.supervisor(&instance, start);
         // Dropped, and so ended, where this fails: what was half claimed is no one's.
         let begun = self.launched(opened, supervisor).await?;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::machine::{Machine, Users};
+use crate::oci::Runtime;
 use crate::start::{Function, Job, ML, PACKAGE, RUNTIME_DIR, Start, TASK_ROOT, Work};
 
 pub(crate) use parked::{Claim, Waits, claim, park};
@@ -59,6 +60,9 @@ pub(crate) struct Plan {
     pub(crate) channel: Channel,
     /// What waits for a [`Claim`], where it is parked.
     pub(crate) waits: Option<Waits>,
+    /// The OCI runtime that makes the sandbox, where one does; set when the sandbox is launched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) runtime: Option<Runtime>,
 }
 
 /// How a program is spoken to.
@@ -218,6 +222,7 @@ pub(crate) fn make(start: &Start, given: &Given<'_>, machine: &Machine) -> Resul
         command: Some(command(start, given, mounted)?),
         channel: channel(&start.work),
         waits: None,
+        runtime: None,
     })
 }
 
@@ -489,4 +494,4 @@ fn job_env(job: &Job) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

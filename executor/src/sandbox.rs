@@ -7,14 +7,14 @@
 //! Always true: the keeper has one thread; the program starts only after every step of the plan
 //! has worked; when the first process ends, the kernel ends all others in its namespace.
 
-mod channel;
-mod first;
+pub(crate) mod channel;
+pub(crate) mod first;
 mod keeper;
-mod lockdown;
+pub(crate) mod lockdown;
 mod loopback;
 mod parked;
-mod root;
-mod seccomp;
+pub(crate) mod root;
+pub(crate) mod seccomp;
 mod zygote;
 
 use std::process::ExitCode;
@@ -44,6 +44,11 @@ pub(crate) mod fds {
 pub(crate) struct Fault(String);
 
 impl Fault {
+    /// A fault that these words tell.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// Makes a fault of a failed step, for `map_err`.
     pub(crate) fn at<E: std::fmt::Display>(step: impl Into<String>) -> impl FnOnce(E) -> Self {
         let step = step.into();

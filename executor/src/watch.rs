@@ -55,7 +55,7 @@ impl Seen {
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
     instance: &'a Instance,
-    /// As of this look; they may be changed.
+    /// As of this look, with what the sandbox needs; they may be changed.
     limits: Limits,
     seen: &'a Seen,
     share: Share,
@@ -69,7 +69,7 @@ impl<'a> Watch<'a> {
     pub(crate) fn new(instance: &'a Instance, processes_held: bool) -> Self {
         Self {
             instance,
-            limits: *instance.limits.lock(),
+            limits: instance.held_limits(),
             seen: &instance.seen,
             share: Share::default(),
             looks: 0,
@@ -94,7 +94,7 @@ impl<'a> Watch<'a> {
         if self.seen.frozen.load(Ordering::Relaxed) {
             return None;
         }
-        self.limits = *self.instance.limits.lock();
+        self.limits = self.instance.held_limits();
         match self.held() {
             Some(group) => self.look_at_group(group),
             None => self.look_at_processes(now_us),

@@ -1,6 +1,8 @@
 //! Instances from their start to their end: the training contract, workers, limits, stopping.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests panic, and skip aloud")]
 
+mod levels;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
@@ -35,6 +37,7 @@ impl Host {
         fs::create_dir(folder.path().join("package")).unwrap();
         fs::copy(HELPER, folder.path().join("package/attack")).unwrap();
         let mut settings = Settings::new(HELPER, folder.path().join("work"));
+        settings.sandbox = levels::chosen();
         change(&mut settings);
         let (clock, tasks) = (Clock::system(), Tasks::new());
         let executor = Executor::new(settings, clock.clone(), tasks.clone()).unwrap();
@@ -379,3 +382,38 @@ fn programs(folder: &Path) -> Vec<String> {
     });
     commands.collect()
 }
+
+fn a_worker_is_refused_where_it_cannot_listen() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let host = Host::new();
+        let refused = host.executor.start(host.start(Work::Serve)).await.unwrap_err();
+        assert!(matches!(refused, Error::Runtime { .. }), "{refused}");
+        assert!(refused.to_string().contains("choose crun"), "{refused}");
+    });
+}
+
+// A worker in gVisor is refused, and what is tried without a feature is the level `process` alone.
+over!(crun:
+    a_job_keeps_the_training_contract python_works_in_a_job
+    instances_end_when_nobody_holds_their_executor
+    a_worker_answers_on_its_socket_until_it_is_stopped
+    an_older_generation_is_refused_and_the_same_one_taken_twice
+    a_job_ends_at_its_time_limit a_program_that_is_not_there_is_a_failed_start
+    stopping_the_tasks_ends_every_instance
+    instances_end_with_the_keeper_and_the_keeper_with_its_control_pipe);
+over!(runc:
+    a_job_keeps_the_training_contract python_works_in_a_job
+    instances_end_when_nobody_holds_their_executor
+    a_worker_answers_on_its_socket_until_it_is_stopped
+    an_older_generation_is_refused_and_the_same_one_taken_twice
+    a_job_ends_at_its_time_limit a_program_that_is_not_there_is_a_failed_start
+    stopping_the_tasks_ends_every_instance
+    instances_end_with_the_keeper_and_the_keeper_with_its_control_pipe);
+over!(runsc:
+    a_job_keeps_the_training_contract python_works_in_a_job
+    instances_end_when_nobody_holds_their_executor
+    an_older_generation_is_refused_and_the_same_one_taken_twice
+    a_job_ends_at_its_time_limit a_program_that_is_not_there_is_a_failed_start
+    stopping_the_tasks_ends_every_instance a_worker_is_refused_where_it_cannot_listen
+    instances_end_with_the_keeper_and_the_keeper_with_its_control_pipe);

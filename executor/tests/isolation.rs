@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use executor::Level;
 use executor::attempts::ATTEMPTS;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -96,6 +97,32 @@ fn a_process_of_a_user_without_rights_holds_every_attempt() {
     holds("process", NOBODY);
 }
 
+/// The same by an OCI runtime, where one is installed.
+fn container_holds(runtime: &str) {
+    let folders = ["/usr/local/bin", "/usr/bin", "/usr/sbin"].iter().map(Path::new);
+    let found = folders.map(|folder| folder.join(runtime)).any(|path| path.is_file());
+    if !is_root() || !found {
+        eprintln!("SKIPPED: this machine lacks: {runtime}, and root to run it");
+        return;
+    }
+    holds(runtime, 0);
+}
+
+#[test]
+fn a_container_of_crun_holds_every_attempt() {
+    container_holds("crun");
+}
+
+#[test]
+fn a_container_of_runc_holds_every_attempt() {
+    container_holds("runc");
+}
+
+#[test]
+fn a_container_of_gvisor_holds_every_attempt() {
+    container_holds("runsc");
+}
+
 /// Shows that the attempts have teeth. Where the kernel itself lacks what is tried, or forbids it to
 /// root as well, the attempt is skipped aloud.
 #[test]
@@ -156,12 +183,16 @@ fn every_attempt_of_the_table_has_its_program() {
 fn the_page_tells_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operate/isolation.md");
     let page = fs::read_to_string(path).unwrap();
-    let mut table = String::from("| aimed at | attempt | what is tried | `process` |\n");
-    table += "| --- | --- | --- | --- |\n";
+    let levels = Level::ALL.map(|level| format!("`{}`", level.word())).join(" | ");
+    let mut table = format!("| aimed at | attempt | what is tried | {levels} |\n");
+    table += "| --- | --- | --- | --- | --- | --- |\n";
     for attempt in &ATTEMPTS {
-        let process = attempt.needs.map_or("held".to_owned(), |needs| format!("held, by {needs}"));
+        let said = Level::ALL.map(|level| match attempt.held_by(level) {
+            Some(feature) => format!("held, by {feature}"),
+            None => "held".to_owned(),
+        });
         let (kind, name, tries) = (attempt.kind.word(), attempt.name, attempt.tries);
-        table += &format!("| {kind} | `{name}` | {tries} | {process} |\n");
+        table += &format!("| {kind} | `{name}` | {tries} | {} |\n", said.join(" | "));
     }
     assert!(page.contains(&table), "write this table into docs/operate/isolation.md:\n{table}");
 }

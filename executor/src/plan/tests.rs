@@ -82,13 +82,17 @@ fn the_whole_plan_of_a_job() {
     insta::assert_json_snapshot!(make(&start(job()), &given(), &machine()).unwrap());
 }
 
-#[test]
-fn the_whole_plan_of_a_function() {
+pub(crate) fn a_plan_of_a_function() -> Plan {
     let env = [("_HANDLER", "app.handler"), ("HOME", "/root"), ("COLOUR", "blue")];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
     let function = Work::Function(Function { program: "/usr/bin/python3".into(), args, env });
-    insta::assert_json_snapshot!(make(&start(function), &given(), &machine()).unwrap());
+    make(&start(function), &given(), &machine()).unwrap()
+}
+
+#[test]
+fn the_whole_plan_of_a_function() {
+    insta::assert_json_snapshot!(a_plan_of_a_function());
 }
 
 #[test]

@@ -22,11 +22,11 @@ const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// What the executor handed to the keeper.
 #[derive(Debug)]
-pub(super) struct Channels {
-    pub(super) control: File,
+pub(crate) struct Channels {
+    pub(crate) control: File,
     /// None once this process cannot fail any more.
-    pub(super) ready: Option<File>,
-    pub(super) report: File,
+    pub(crate) ready: Option<File>,
+    pub(crate) report: File,
 }
 
 impl Channels {
@@ -60,7 +60,7 @@ impl Channels {
     }
 
     /// Tells the executor what failed.
-    pub(super) fn fail(&mut self, fault: &Fault) {
+    pub(crate) fn fail(&mut self, fault: &Fault) {
         if let Some(ready) = &mut self.ready {
             let _ = ready.write_all(fault.0.as_bytes());
         }
@@ -88,21 +88,21 @@ pub(crate) fn write(mut to: impl Write, message: &impl Serialize) -> io::Result<
 }
 
 /// Writes a report; nothing can be done where the executor is gone.
-pub(super) fn tell(mut to: &File, report: Report) {
+pub(crate) fn tell(mut to: &File, report: Report) {
     let mut line = serde_json::to_vec(&report).unwrap_or_default();
     line.push(b'\n');
     let _ = to.write_all(&line);
 }
 
 /// Closes it when the program starts.
-pub(super) fn keep_socket_from_program() -> Result<(), Errno> {
+pub(crate) fn keep_socket_from_program() -> Result<(), Errno> {
     // SAFETY: sets a flag of a number; an unknown one gives an error.
     let set = unsafe { libc::fcntl(fds::SOCKET, libc::F_SETFD, libc::FD_CLOEXEC) };
     if set < 0 { Err(Errno::last()) } else { Ok(()) }
 }
 
 /// The socket: a worker's listening one, or where a function's listener is handed out.
-pub(super) fn socket() -> Result<OwnedFd, Fault> {
+pub(crate) fn socket() -> Result<OwnedFd, Fault> {
     // SAFETY: duplicates a number; an unknown one gives an error, and the copy is ours alone.
     let copy = unsafe { libc::fcntl(fds::SOCKET, libc::F_DUPFD_CLOEXEC, 10) };
     if copy < 0 {
@@ -143,7 +143,7 @@ impl Alive {
 }
 
 /// Whether the last holder of a pipe's writing end is gone, and nothing is left to read.
-pub(super) fn is_over(read: impl AsFd) -> bool {
+pub(crate) fn is_over(read: impl AsFd) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut polled = [PollFd::new(&read, PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -153,13 +153,13 @@ pub(super) fn is_over(read: impl AsFd) -> bool {
 }
 
 /// Closes the socket in a process that does not need it.
-pub(super) fn close_socket() {
+pub(crate) fn close_socket() {
     // SAFETY: nothing in this process owns the number; it stays open only for the program.
     unsafe { libc::close(fds::SOCKET) };
 }
 
 /// Closes the standard streams of a process that writes nothing.
-pub(super) fn quiet(control: &File) {
+pub(crate) fn quiet(control: &File) {
     debug_assert_eq!(control.as_raw_fd(), fds::CONTROL, "the control pipe is standard input");
     for fd in [1, 2] {
         // SAFETY: the first process writes neither stream, and nothing in it owns the numbers.

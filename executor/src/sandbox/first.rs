@@ -134,7 +134,7 @@ fn rest() -> ! {
 }
 
 /// Reaps every child until the program ends.
-fn reap(program: Pid) -> (Option<i32>, Option<i32>) {
+pub(crate) fn reap(program: Pid) -> (Option<i32>, Option<i32>) {
     loop {
         match waitpid(None, None) {
             Ok(WaitStatus::Exited(pid, code)) if pid == program => return (Some(code), None),

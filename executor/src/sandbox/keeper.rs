@@ -21,6 +21,7 @@ use super::parked::{self, Ends};
 use super::zygote::Forked;
 use super::{Fault, first, loopback};
 use crate::exit::Report;
+use crate::oci;
 use crate::plan::{Channel, Identity, MAPPED_UID, Namespaces, Plan};
 use crate::tree;
 
@@ -90,7 +91,10 @@ fn start(channels: &mut Channels) -> Result<(Started, Plan, Option<Ends>), Fault
         ForkResult::Child => {
             drop(alive.write);
             let inside = ends.map(|ends| ends.inside);
-            first::run(&plan, channels, &alive.read, inside)
+            match &plan.runtime {
+                Some(runtime) => oci::first::run(&plan, runtime, channels, &alive.read),
+                None => first::run(&plan, channels, &alive.read, inside),
+            }
         }
         ForkResult::Parent { child } => {
             let number = rustix::process::Pid::from_raw(child.as_raw());

@@ -35,7 +35,7 @@ pub(super) fn limit_data(bytes: u64) -> std::io::Result<()> {
 /// Sets the resource limits, but for [`limit_data`]. Children inherit them, and without rights
 /// cannot raise them.
 pub(super) fn limit(wanted: &Limits) -> Result<(), Fault> {
-    for (resource, value) in list(wanted) {
+    for (resource, value) in resource_limits(wanted) {
         // Where the executor itself has less, that is the limit.
         let (_, hard) =
             nix::sys::resource::getrlimit(resource).map_err(Fault::at("ask a limit"))?;
@@ -48,10 +48,12 @@ pub(super) fn limit(wanted: &Limits) -> Result<(), Fault> {
 /// The same limits by their numbers, for another process, with that of data where it is given.
 pub(super) fn limits(wanted: &Limits, data_bytes: Option<u64>) -> Vec<(u32, u64)> {
     let data = data_bytes.map(|bytes| (Resource::RLIMIT_DATA, bytes));
-    list(wanted).into_iter().chain(data).map(|(resource, value)| (resource as u32, value)).collect()
+    let all = resource_limits(wanted).into_iter().chain(data);
+    all.map(|(resource, value)| (resource as u32, value)).collect()
 }
 
-fn list(limits: &Limits) -> Vec<(Resource, u64)> {
+/// The resource limits of a program, but for its data.
+pub(crate) fn resource_limits(limits: &Limits) -> Vec<(Resource, u64)> {
     let mut wanted = vec![
         (Resource::RLIMIT_CORE, 0),
         (Resource::RLIMIT_FSIZE, limits.file_bytes),

@@ -71,16 +71,9 @@ fn inside(root: &Root, path: &Path) -> Result<PathBuf, Fault> {
 fn scratch(root: &Root) -> Result<(), Fault> {
     let whole = inside(root, Path::new("/scratch"))?;
     fs::create_dir(&whole).map_err(Fault::at("make the scratch folder"))?;
-    let files = (root.scratch_bytes / FILE_BYTES_MIN).max(64);
-    // A size of 0 would mean no limit.
-    let options = format!("size={},nr_inodes={files},mode=755", root.scratch_bytes.max(4_096));
-    mount(Some("scratch"), &whole, Some("tmpfs"), PLAIN, Some(options.as_str()))
-        .map_err(Fault::at("mount the scratch"))?;
+    mount_scratch(&whole, root.scratch_bytes)?;
     for (name, path) in [("tmp", "/tmp"), ("shm", "/dev/shm")] {
         let part = whole.join(name);
-        fs::create_dir(&part).map_err(Fault::at("make a scratch folder"))?;
-        fs::set_permissions(&part, fs::Permissions::from_mode(0o1777))
-            .map_err(Fault::at("open the scratch folder"))?;
         let place = inside(root, Path::new(path))?;
         fs::create_dir(&place).map_err(Fault::at(format!("make {path}")))?;
         mount(Some(&part), &place, None::<&str>, MsFlags::MS_BIND, None::<&str>)
@@ -89,6 +82,22 @@ fn scratch(root: &Root) -> Result<(), Fault> {
     }
     umount2(&whole, MntFlags::empty()).map_err(Fault::at("part the scratch folders"))?;
     fs::remove_dir(&whole).map_err(Fault::at("remove the scratch folder"))
+}
+
+/// Mounts a small file system with the folders `tmp` and `shm`, which everybody may write to.
+pub(crate) fn mount_scratch(whole: &Path, bytes: u64) -> Result<(), Fault> {
+    let files = (bytes / FILE_BYTES_MIN).max(64);
+    // A size of 0 would mean no limit.
+    let options = format!("size={},nr_inodes={files},mode=755", bytes.max(4_096));
+    mount(Some("scratch"), whole, Some("tmpfs"), PLAIN, Some(options.as_str()))
+        .map_err(Fault::at("mount the scratch"))?;
+    for name in ["tmp", "shm"] {
+        let part = whole.join(name);
+        fs::create_dir(&part).map_err(Fault::at("make a scratch folder"))?;
+        fs::set_permissions(&part, fs::Permissions::from_mode(0o1777))
+            .map_err(Fault::at("open the scratch folder"))?;
+    }
+    Ok(())
 }
 
 /// Binds a file or folder of the host.

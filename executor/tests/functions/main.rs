@@ -1,6 +1,8 @@
 //! Functions in their sandboxes, through the Runtime API.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests panic, and skip aloud")]
 
+#[path = "../levels/mod.rs"]
+mod levels;
 mod parked;
 
 use std::collections::BTreeMap;
@@ -11,7 +13,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use executor::runtime_api::{Begun, Failure, Invocation, Outcome};
-use executor::{Ending, Executor, Function, Parking, Running, Settings, Start, Work, features};
+use executor::{
+    Choice, Ending, Executor, Function, Parking, Running, Settings, Start, Work, features,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use types::{FunctionRuntime, InstanceId, Limits};
@@ -58,13 +62,14 @@ impl Host {
         fs::create_dir(folder.path().join("package")).unwrap();
         let mut settings = Settings::new(HELPER, folder.path().join("work"));
         settings.zygote = way != Way::Started;
+        settings.sandbox = levels::chosen();
         change(&mut settings);
         let (clock, tasks) = (Clock::system(), Tasks::new());
         let executor = Executor::new(settings, clock.clone(), tasks).unwrap();
         Some(Self { folder, executor, clock, way })
     }
 
-    /// A host for every way, where there is a Python for functions.
+    /// A host for every way that the chosen sandbox has, where there is a Python for functions.
     fn each_way(code: &str) -> impl Iterator<Item = Self> {
         Self::each_way_with(code, |_| {})
     }
@@ -76,7 +81,9 @@ impl Host {
         }
         let [python3, provided] = [FunctionRuntime::Python3, FunctionRuntime::Provided];
         let ways = [Way::Made, Way::Parked(python3), Way::Parked(provided), Way::Started];
-        ways.into_iter().filter(move |_| python).filter_map(move |way| {
+        let parks = levels::chosen() == Choice::Process;
+        let ways = ways.into_iter().filter(move |way| python && (parks || *way == Way::Made));
+        ways.filter_map(move |way| {
             let host = Self::new(way, change)?;
             host.put("app.py", code);
             Some(host)
@@ -361,3 +368,22 @@ async fn the_client_that_lambda_uses_runs_unchanged() {
         }
     }
 }
+
+over!(crun:
+    a_python_function_answers_call_after_call
+    a_function_sees_its_code_and_a_loopback_and_nothing_else
+    errors_of_a_function_are_told_with_their_stack_and_it_goes_on
+    what_cannot_be_loaded_says_why a_program_that_ends_in_a_call_is_seen_to_end
+    any_program_may_ask_for_work the_client_that_lambda_uses_runs_unchanged);
+over!(runc:
+    a_python_function_answers_call_after_call
+    a_function_sees_its_code_and_a_loopback_and_nothing_else
+    errors_of_a_function_are_told_with_their_stack_and_it_goes_on
+    what_cannot_be_loaded_says_why a_program_that_ends_in_a_call_is_seen_to_end
+    any_program_may_ask_for_work the_client_that_lambda_uses_runs_unchanged);
+over!(runsc:
+    a_python_function_answers_call_after_call
+    a_function_sees_its_code_and_a_loopback_and_nothing_else
+    errors_of_a_function_are_told_with_their_stack_and_it_goes_on
+    what_cannot_be_loaded_says_why a_program_that_ends_in_a_call_is_seen_to_end
+    any_program_may_ask_for_work the_client_that_lambda_uses_runs_unchanged);

@@ -151,7 +151,9 @@ async fn a_package_that_is_not_there_fails_the_claim_with_its_name() {
 #[tokio::test]
 async fn a_frozen_instance_does_nothing_until_it_is_thawed_and_can_be_ended() {
     let ways: [fn(&mut Settings); 2] = [|_| {}, |settings| settings.cgroups = false];
-    for way in ways {
+    // Containers have control groups in every case.
+    let count = if levels::chosen() == Choice::Process { 2 } else { 1 };
+    for way in ways.into_iter().take(count) {
         for host in Host::each_way_with(ECHO, way) {
             let running = host.python("app.handler").await;
             assert_eq!(begun(&running).await, Begun::Yes);
@@ -231,3 +233,29 @@ async fn nothing_of_a_fork_outlives_its_end_and_a_zygote_that_has_died_is_replac
     let second = host.python("app.handler").await;
     assert_eq!(begun(&second).await, Begun::Yes);
 }
+
+fn nothing_is_parked_and_functions_start_without() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let Some(host) = one_host(ECHO) else { return };
+        let refused = host.executor.park(PYTHON_HERE).await.unwrap_err();
+        assert!(matches!(refused, Error::Refused { .. }), "{refused}");
+        assert!(refused.to_string().contains("choose process"), "{refused}");
+        let running = host.python("app.handler").await;
+        assert_eq!(begun(&running).await, Begun::Yes);
+    });
+}
+
+// What gVisor's kernel holds for a program is not counted as the program's own, so a limit that is
+// too small for it is not refused there.
+over!(crun:
+    nothing_is_parked_and_functions_start_without
+    a_frozen_instance_does_nothing_until_it_is_thawed_and_can_be_ended
+    a_running_instance_is_given_more_memory_and_can_use_it);
+over!(runc:
+    nothing_is_parked_and_functions_start_without
+    a_frozen_instance_does_nothing_until_it_is_thawed_and_can_be_ended
+    a_running_instance_is_given_more_memory_and_can_use_it);
+over!(runsc:
+    nothing_is_parked_and_functions_start_without
+    a_frozen_instance_does_nothing_until_it_is_thawed_and_can_be_ended);

@@ -29,6 +29,8 @@ pub(crate) struct Bait {
     pub(crate) sockets: PathBuf,
     /// The host's name.
     pub(crate) host: String,
+    /// The release of the host's kernel.
+    pub(crate) kernel: String,
     /// A word that no other process on this host says.
     pub(crate) mark: String,
 }
@@ -50,6 +52,7 @@ impl Bait {
                 "neighbour" => bait.neighbour = value.into(),
                 "sockets" => bait.sockets = value.into(),
                 "host" => value.clone_into(&mut bait.host),
+                "kernel" => value.clone_into(&mut bait.kernel),
                 "mark" => value.clone_into(&mut bait.mark),
                 _ => panic!("{key:?} is no bait"),
             }
@@ -70,8 +73,15 @@ impl Bait {
             format!("neighbour={}", self.neighbour.display()),
             format!("sockets={}", self.sockets.display()),
             format!("host={}", self.host),
+            format!("kernel={}", self.kernel),
             format!("mark={}", self.mark),
         ]
+    }
+
+    /// Whether the kernel that answers is the host's. What a kernel of the sandbox's own gives away
+    /// is nobody else's.
+    pub(crate) fn is_kernel_of_host(&self) -> bool {
+        rustix::system::uname().release().to_string_lossy() == self.kernel
     }
 
     /// Through where the file holds the secret.

@@ -211,7 +211,7 @@ fn raise_limits(_: &Bait) -> Through {
     })
 }
 
-fn raise_priority(_: &Bait) -> Through {
+fn raise_priority(bait: &Bait) -> Through {
     let first = 1_u32;
     let mut real_time = [first; 1];
     works("a better priority", call(libc::SYS_setpriority, [0, 0, -5]))
@@ -220,8 +220,10 @@ fn raise_priority(_: &Bait) -> Through {
             works("real-time scheduling", call(libc::SYS_sched_setscheduler, [0, 1, at]))
         })
         .or_else(|| works("real-time disk access", call(libc::SYS_ioprio_set, [1, 0, 1 << 13])))
+        .filter(|_| bait.is_kernel_of_host())
 }
 
-fn oom_score(_: &Bait) -> Through {
-    fs::write("/proc/self/oom_score_adj", "-999").ok().map(|()| "passed over".to_owned())
+fn oom_score(bait: &Bait) -> Through {
+    let written = fs::write("/proc/self/oom_score_adj", "-999").is_ok();
+    (written && bait.is_kernel_of_host()).then(|| "passed over".to_owned())
 }
