@@ -305,6 +305,9 @@ fn takes_groups(folder: &Path, needs: &str) -> bool {
 }
 
 #[cfg(test)]
+mod held;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -2,12 +2,13 @@
 //!
 //! Kills: the story that kills the cloud at random points, 1,000 times instead of CI's 100.
 //! Contract: `schemathesis` asks every operation 300 times instead of 20.
+//! Guest: the executor's tests on another kernel, where QEMU is found.
 //! Fuzzing: every target of `fuzz/`, for a while each, where `cargo fuzz` is found.
 
 use std::fs;
 
 use crate::places::Places;
-use crate::{Failure, process, setup, test};
+use crate::{Failure, guest, process, setup, test};
 
 /// Kills in one run, unless told otherwise.
 const KILLS: u64 = 1_000;
@@ -18,7 +19,7 @@ const EXAMPLES: u64 = 300;
 /// Seconds of fuzzing per target, unless told otherwise.
 const FUZZ_SECONDS: u64 = 300;
 
-/// Runs the kills, the contract, then the fuzzing, and says what each came to.
+/// Runs the kills, the contract, the guest, then the fuzzing, and says what each came to.
 pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
     let kills = number(words, "--kills")?.unwrap_or(KILLS);
     let examples = number(words, "--examples")?.unwrap_or(EXAMPLES);
@@ -26,6 +27,7 @@ pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
     let mut phases = process::Phases::default();
     phases.run("kills", || stories(places, "kill", ("FREEHOLD_TEST_KILLS", kills)))?;
     phases.run("contract", || stories(places, "contract", ("FREEHOLD_TEST_EXAMPLES", examples)))?;
+    phases.run("guest", || guest::run(places, &[]))?;
     phases.run("fuzz", || fuzz(places, fuzz_seconds))?;
     process::tell(&phases.table());
     Ok(())

@@ -61,7 +61,8 @@ pub(crate) fn counted(command: &mut Command) -> Result<Counts, Failure> {
 }
 
 impl Counts {
-    fn and(self, other: Self) -> Self {
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
         Self {
             passed: self.passed + other.passed,
             failed: self.failed + other.failed,
@@ -71,7 +72,7 @@ impl Counts {
 }
 
 /// The counts in a closing line of nextest or of the built-in test runner.
-fn count(line: &str) -> Option<Counts> {
+pub(crate) fn count(line: &str) -> Option<Counts> {
     let line = without_colour(line);
     let line = line.trim();
     let (_, rest) = line

@@ -3,7 +3,7 @@
 //! The suite gives an instance 64 MiB of memory, 8 MiB of scratch and 16 processes.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use nix::libc::{self, c_long};
@@ -79,16 +79,23 @@ fn memory_bomb(_: &Bait) -> Through {
     Some(format!("{} MiB", (blocks.len() * STEP_BYTES) >> 20))
 }
 
+/// Each process says when it has its part.
 fn memory_many(_: &Bait) -> Through {
-    for _ in 0..12 {
+    let (mut said, mut say) = std::io::pipe().ok()?;
+    let mut all = [0; 12];
+    for _ in 0..all.len() {
         // SAFETY: this program has one thread.
         if let ForkResult::Child = unsafe { fork() }.ok()? {
-            let block = fill(TOO_MANY_BYTES / 12);
+            let block = fill(TOO_MANY_BYTES / all.len());
+            if block.is_some() {
+                say.write_all(&[1]).unwrap();
+            }
             std::thread::sleep(Duration::from_mins(10));
             drop(block);
         }
     }
-    std::thread::sleep(HELD * 4);
+    said.read_exact(&mut all).ok()?;
+    std::thread::sleep(HELD);
     Some("12 processes with a twelfth each".to_owned())
 }
 

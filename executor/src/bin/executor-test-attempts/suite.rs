@@ -125,7 +125,7 @@ impl Suite {
                 ..Job::default()
             }),
             limits: Limits {
-                timeout_ms: if name == "outlast-timeout" { 700 } else { 60_000 },
+                timeout_ms: if name == "outlast-timeout" { 700 } else { 300_000 },
                 memory_bytes: 64 << 20,
                 cpu_milli: if name == "processor-hog" { 100 } else { 1_000 },
                 processes: 16,
