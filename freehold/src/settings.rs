@@ -82,6 +82,8 @@ settings! {
     domain: String, "FREEHOLD_DOMAIN", value_name = "DOMAIN";
     /// The shared library of ONNX Runtime [default: looked for; `freehold status` says where]
     onnxruntime: PathBuf, "FREEHOLD_ONNXRUNTIME", value_name = "FILE";
+    /// What makes the sandboxes of instances: process, crun, runc, runsc, auto, or the path of an OCI runtime [default: process]
+    sandbox: String, "FREEHOLD_SANDBOX", value_name = "LEVEL";
     /// Requests per second that one token may make; 0 for no limit [default: 0]
     rate_limit: u32, "FREEHOLD_RATE_LIMIT", value_name = "NUMBER";
     /// Largest request body of an inference, in MiB [default: 64]
@@ -113,6 +115,7 @@ pub struct Settings {
     pub tls: Option<(PathBuf, PathBuf)>,
     pub domain: String,
     pub onnxruntime: Option<PathBuf>,
+    pub sandbox: executor::Choice,
     /// Requests per second; 0 for no limit.
     pub rate_limit: u32,
     pub body_bytes_max: u64,
@@ -147,6 +150,8 @@ impl Settings {
                 return Err(Failure::usage(format!("--log-format {other:?}: use text or json")));
             }
         };
+        let sandbox = given.sandbox.as_deref().map(str::parse).transpose();
+        let sandbox = sandbox.map_err(|error| Failure::usage(format!("--sandbox {error}")))?;
         let certificate_ms = given.certificate_lifetime.map(certificate_ms).transpose()?;
         Ok(Self {
             listen,
@@ -164,6 +169,7 @@ impl Settings {
             tls: given.tls_certificate.zip(given.tls_key),
             domain: given.domain.unwrap_or_else(|| "localhost".to_owned()),
             onnxruntime: given.onnxruntime,
+            sandbox: sandbox.unwrap_or_default(),
             rate_limit: given.rate_limit.unwrap_or(0),
             body_bytes_max: given.body_limit.unwrap_or(64).saturating_mul(MIB),
             stop_grace_ms: given.stop_grace.unwrap_or(20).saturating_mul(1_000),

@@ -100,11 +100,12 @@ async fn make(
     let found = executor::onnxruntime_search(settings.onnxruntime.as_deref());
     let wanted = executor::Settings {
         onnxruntime: found.path.clone(),
+        sandbox: settings.sandbox.clone(),
         ..executor::Settings::new(program, files.path("run"))
     };
     let executor =
         Executor::new(wanted, clock.clone(), tasks.clone()).map_err(|error| failed(&error))?;
-    let features = features::of_host(executor.features(), &found);
+    let features = features::of_host(executor.level(), executor.features(), &found);
     let instances_bytes = memory_bytes().saturating_sub(MEMORY_KEPT_BYTES);
     let functions_bytes = instances_bytes / FUNCTIONS_PART;
     let wanted = AgentSettings {
