@@ -15,10 +15,10 @@ const LIMITS: Limits = Limits {
     scratch_bytes: 1 << 20,
 };
 
-/// A group with these limits; skips aloud where none can be made.
-fn group(name: &str) -> Option<Group> {
+/// A group with these limits and this share of a processor; skips aloud where none can be made.
+fn group(name: &str, cpu_milli: u32) -> Option<Group> {
     let group = Cgroups::get().make(name, &LIMITS, Overhead::default()).unwrap();
-    group.limit_cpu(LIMITS.cpu_milli).unwrap();
+    group.limit_cpu(cpu_milli).unwrap();
     if group.limits_all() {
         return Some(group);
     }
@@ -59,7 +59,7 @@ fn wait_until(mut done: impl FnMut() -> bool) {
 
 #[test]
 fn the_files_say_what_was_asked() {
-    let Some(group) = group("files") else { return };
+    let Some(group) = group("files", 200) else { return };
     let cgroups = group.cgroups;
     let said = |folder: &Option<PathBuf>, file| group.read(folder.as_ref(), file);
     let trimmed = |text: Option<String>| text.unwrap().trim().to_owned();
@@ -82,7 +82,7 @@ fn the_files_say_what_was_asked() {
 
 #[test]
 fn processes_beyond_the_limit_are_refused() {
-    let Some(group) = group("processes") else { return };
+    let Some(group) = group("processes", 1_000) else { return };
     let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 600 & done; wait";
     let shell = shell(&group, script);
     wait_until(|| group.tasks() >= Some(6));
@@ -95,7 +95,7 @@ fn processes_beyond_the_limit_are_refused() {
 
 #[test]
 fn memory_beyond_the_limit_ends_who_takes_it() {
-    let Some(group) = group("memory") else { return };
+    let Some(group) = group("memory", 1_000) else { return };
     let shell = shell(&group, "x=$(head -c 200000000 /dev/zero | tr '\\0' x); sleep 600");
     wait_until(|| group.oom_kills() > Some(0));
     end(&group, shell);
@@ -103,7 +103,7 @@ fn memory_beyond_the_limit_ends_who_takes_it() {
 
 #[test]
 fn a_busy_group_gets_its_share_and_no_more() {
-    let Some(group) = group("share") else { return };
+    let Some(group) = group("share", 200) else { return };
     let began = Instant::now();
     let shell = shell(&group, "while :; do :; done");
     wait_until(|| group.cpu_us() >= Some(300_000));
