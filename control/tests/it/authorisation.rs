@@ -25,6 +25,17 @@ struct World {
     training: String,
 }
 
+/// A method, a path, and perhaps a body.
+type Asked = (&'static str, String, Option<Value>);
+
+fn ask(method: &'static str, path: String) -> Asked {
+    (method, path, None)
+}
+
+fn tell(method: &'static str, path: &str, body: &Value) -> Asked {
+    (method, path.to_owned(), Some(body.clone()))
+}
+
 impl World {
     async fn open() -> Self {
         let house = House::open().await;
@@ -53,7 +64,7 @@ impl World {
     }
 
     /// What is asked: method, path and body. `who` names what each of them may use up.
-    fn asked(&self, who: usize, token: &str) -> Vec<(&'static str, String, Option<Value>)> {
+    fn asked(&self, who: usize, token: &str) -> Vec<Asked> {
         let Self { item, object, publish, training, .. } = self;
         let sharing = json!({ "sharing": { "with": "nobody" }, "generation": 99 });
         let deploy = json!({ "name": format!("new-{who}"), "source": "alice/double" });
@@ -61,16 +72,8 @@ impl World {
         let train = json!({
             "algorithm": "alice/trainer", "data": { "training": "alice/events" }, "model": "risk"
         });
-        let function = json!({
-            "name": "greet", "runtime": "python3", "handler": "app.handler", "object": object
-        });
-        let alias = json!({ "name": format!("new-{who}"), "version": "$LATEST" });
-        let schedule = json!({ "name": format!("new-{who}"), "expression": "rate(1 day)" });
-        let event = "event-00000000000000000000000000000001";
         let token_wanted = json!({ "label": "new", "role": "reader" });
         let commit = json!({ "chunks": [], "media_type": "application/x-test" });
-        let ask = |method, path: String| (method, path, None);
-        let tell = |method, path: &str, body: &Value| (method, path.to_owned(), Some(body.clone()));
         vec![
             ask("GET", "/v1/health".into()),
             ask("GET", "/v1/errors/not_found".into()),
@@ -112,6 +115,25 @@ impl World {
             ask("DELETE", format!("/v1/endpoints/used-{who}")),
             tell("PUT", "/v1/endpoints/answers/sharing", &sharing),
             ask("GET", "/v1/endpoints/answers/log".into()),
+            ask("GET", "/v1/status".into()),
+            ask("GET", "/v1/instance-types".into()),
+            ask("GET", "/v1/tasks".into()),
+            tell("POST", "/v1/enrolments", &json!({ "process": "agent", "name": "far" })),
+        ]
+        .into_iter()
+        .chain(self.asked_of_functions(who))
+        .collect()
+    }
+
+    fn asked_of_functions(&self, who: usize) -> Vec<Asked> {
+        let object = &self.object;
+        let function = json!({
+            "name": "greet", "runtime": "python3", "handler": "app.handler", "object": object
+        });
+        let alias = json!({ "name": format!("new-{who}"), "version": "$LATEST" });
+        let schedule = json!({ "name": format!("new-{who}"), "expression": "rate(1 day)" });
+        let event = "event-00000000000000000000000000000001";
+        vec![
             ask("GET", "/v1/functions".into()),
             tell("POST", "/v1/functions", &function),
             ask("GET", "/v1/functions/Resize".into()),
@@ -130,10 +152,6 @@ impl World {
             ask("POST", format!("/v1/functions/Resize/dead-events/{event}")),
             ask("DELETE", format!("/v1/functions/Resize/dead-events/{event}")),
             ask("DELETE", format!("/v1/functions/used-{who}")),
-            ask("GET", "/v1/status".into()),
-            ask("GET", "/v1/instance-types".into()),
-            ask("GET", "/v1/tasks".into()),
-            tell("POST", "/v1/enrolments", &json!({ "process": "agent", "name": "far" })),
         ]
     }
 

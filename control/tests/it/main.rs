@@ -9,6 +9,7 @@ mod credentials;
 mod endpoints;
 mod enrolments;
 mod errors;
+mod events;
 mod garbage;
 mod generations;
 mod harness;
