@@ -11,7 +11,7 @@
 mod bundle;
 mod config;
 pub(crate) mod first;
-mod groups;
+pub(crate) mod groups;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

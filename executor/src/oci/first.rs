@@ -39,7 +39,6 @@ pub(crate) fn run(plan: &Plan, runtime: &Runtime, channels: &mut Channels, keepe
             // Ours would keep the pipe open after the program has started.
             channels.ready = None;
             let (code, signal) = outcome(runtime.kind, reap(program));
-            groups::remove_others(&runtime.groups);
             tell(&channels.report, Report::Ended { code, signal });
             exit(0)
         }

@@ -76,8 +76,8 @@ pub(super) fn enter(told: &[PathBuf], process: Pid) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Removes the groups that a runtime made itself, of which nothing is left but the folders.
-pub(super) fn remove_others(told: &[PathBuf]) {
+/// Removes the groups that a runtime made itself, once nothing is left of them but the folders.
+pub(crate) fn remove_others(told: &[PathBuf]) {
     let (Ok(found), Some(path)) = (mounted(), path(told)) else { return };
     let name = path.strip_prefix("/").unwrap_or(&path);
     for folder in found.iter().map(|one| one.at.join(name)) {

@@ -45,6 +45,10 @@ pub(super) fn run(mut channels: Channels) -> Result<(), Fault> {
     let forked = started.forked.as_ref().map(|forked| forked.pid);
     tell(&channels.report, Report::First { pid: started.first.as_raw(), forked });
     started.wait(&channels)?;
+    // Not by the first process, which may have been ended.
+    if let Some(runtime) = &plan.runtime {
+        oci::groups::remove_others(&runtime.groups);
+    }
     tell(&channels.report, used(started.forked.as_ref()));
     Ok(())
 }

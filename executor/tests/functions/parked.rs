@@ -246,13 +246,30 @@ fn nothing_is_parked_and_functions_start_without() {
     });
 }
 
+fn nothing_of_a_runtimes_groups_is_left_after_a_kill() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let Some(host) = one_host(ECHO) else { return };
+        let running = host.python("app.handler").await;
+        assert_eq!(begun(&running).await, Begun::Yes);
+        running.kill();
+        running.wait().await;
+        let name = format!("freehold-{}-{}", std::process::id(), running.id());
+        let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+        let left = hierarchies.map(|one| one.path().join(&name)).filter(|path| path.exists());
+        assert_eq!(left.collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new());
+    });
+}
+
 // What gVisor's kernel holds for a program is not counted as the program's own, so a limit that is
 // too small for it is not refused there.
 over!(crun:
+    nothing_of_a_runtimes_groups_is_left_after_a_kill
     nothing_is_parked_and_functions_start_without
     a_frozen_instance_does_nothing_until_it_is_thawed_and_can_be_ended
     a_running_instance_is_given_more_memory_and_can_use_it);
 over!(runc:
+    nothing_of_a_runtimes_groups_is_left_after_a_kill
     nothing_is_parked_and_functions_start_without
     a_frozen_instance_does_nothing_until_it_is_thawed_and_can_be_ended
     a_running_instance_is_given_more_memory_and_can_use_it);
