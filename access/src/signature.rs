@@ -1,13 +1,11 @@
 //! Signatures: requests that AWS's clients sign with an access key, by Signature Version 4.
 //!
-//! An access key is a name, sent openly, and a secret, which never is. The secret signs a day, the
-//! day's key signs a region and a service, and that key signs the request; so whoever only checks
-//! requests needs the day's keys and not the secret.
+//! A secret signs a day, the day's key signs a region and a service, and that key signs the
+//! request; so whoever only checks requests needs the day's keys and not the secret.
 //!
 //! Always true: the body is part of what was signed, also where its digest was not sent; comparing
 //! takes the same time for every signature.
-//! Absent on purpose: whose key it is; presigned addresses (`X-Amz-Signature` in the query); the
-//! signing of chunks.
+//! Absent on purpose: whose key it is; presigned addresses; the signing of chunks.
 //!
 //! Source: "Create a signed AWS API request", and what botocore 1.44 sends.
 

@@ -70,10 +70,13 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// internal routes.
 pub fn router(control: &Control) -> Router {
     let (public, _) = described().split_for_parts();
+    let lambda = lambda::routes()
+        .layer(middleware::from_fn_with_state(control.clone(), lambda::authenticate))
+        .layer(DefaultBodyLimit::max(lambda::BODY_BYTES_MAX));
     public
         .layer(middleware::from_fn_with_state(control.clone(), idempotency::once))
         .layer(middleware::from_fn_with_state(control.clone(), authenticate))
-        .merge(lambda::routes(control))
+        .merge(lambda)
         .layer(middleware::from_fn_with_state(control.clone(), with_routes))
         .merge(internal::routes())
         .fallback(problem::no_route)

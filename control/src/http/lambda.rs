@@ -14,8 +14,8 @@ mod settings;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
-use axum::middleware::{self, Next};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -31,18 +31,13 @@ use crate::http::extract::has_zero;
 use crate::{Control, Error};
 
 /// Largest body: 50 MiB of zipped code in base64, and a little. Source: Lambda's limit.
-const BODY_BYTES_MAX: usize = 70 << 20;
+pub const BODY_BYTES_MAX: usize = 70 << 20;
 /// Names an error's kind.
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
-/// The routes under Lambda's dates.
-pub fn routes(control: &Control) -> Router<Control> {
-    Router::new()
-        .merge(functions::routes())
-        .merge(aliases::routes())
-        .merge(settings::routes())
-        .layer(middleware::from_fn_with_state(control.clone(), authenticate))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+/// The routes under Lambda's dates; [`authenticate`] has to stand before them.
+pub fn routes() -> Router<Control> {
+    Router::new().merge(functions::routes()).merge(aliases::routes()).merge(settings::routes())
 }
 
 /// Where a request was signed for, by which its answers name functions.
@@ -50,7 +45,11 @@ pub fn routes(control: &Control) -> Router<Control> {
 pub(super) struct Region(pub(super) String);
 
 /// Finds out who calls, or refuses. The body is read whole, since it is signed.
-async fn authenticate(State(control): State<Control>, request: Request, next: Next) -> Response {
+pub async fn authenticate(
+    State(control): State<Control>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, body) = request.into_parts();
     let said = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let (signed, token) = match said {

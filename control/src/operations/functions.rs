@@ -404,7 +404,7 @@ pub(crate) async fn remove_version(
     match found(removed.await, || format!("the function {name}:{number}"))? {
         None => Ok(()),
         Some(alias) => Err(Error::Conflict {
-            code: "in_use",
+            code: "conflict",
             message: format!("the alias {alias} names version {number}: move it first"),
         }),
     }
