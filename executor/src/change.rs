@@ -4,7 +4,6 @@
 //! is to do it once; a change of limits that was refused has changed nothing.
 
 use std::io;
-use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -28,8 +27,8 @@ impl Running {
     ///
     /// [`Error::Io`] where the kernel refuses.
     pub fn freeze(&self) -> Result<(), Error> {
-        // Before they stop: from now on nobody else lets them go on.
-        self.shared.seen.frozen.store(true, Ordering::Relaxed);
+        let mut frozen = self.shared.seen.frozen.lock();
+        *frozen = true;
         self.shared.stop(true).map_err(Error::io("freeze an instance"))
     }
 
@@ -39,7 +38,8 @@ impl Running {
     ///
     /// [`Error::Io`] where the kernel refuses.
     pub fn thaw(&self) -> Result<(), Error> {
-        self.shared.seen.frozen.store(false, Ordering::Relaxed);
+        let mut frozen = self.shared.seen.frozen.lock();
+        *frozen = false;
         self.shared.stop(false).map_err(Error::io("thaw an instance"))
     }
 
@@ -108,7 +108,8 @@ impl Instance {
 
     /// Lets a frozen instance go on, since it is about to be ended.
     pub(crate) fn thaw_to_end(&self) {
-        if self.seen.frozen.swap(false, Ordering::Relaxed)
+        let mut frozen = self.seen.frozen.lock();
+        if std::mem::take(&mut *frozen)
             && let Err(error) = self.stop(false)
         {
             tracing::debug!(instance = %self.id, %error, "could not thaw what is to end");

@@ -5,10 +5,11 @@
 //! machine.
 //! Always true: where the kernel holds a limit, watching only counts.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use parking_lot::Mutex;
 use types::Limits;
 
 use crate::cgroup::Group;
@@ -38,8 +39,9 @@ pub(crate) struct Seen {
     pub(crate) first: AtomicI32,
     /// The program's, where it is not one of the first's descendants; else 0.
     pub(crate) forked: AtomicI32,
-    /// Whether its processes are stopped because nobody needs them.
-    pub(crate) frozen: AtomicBool,
+    /// Whether its processes are stopped because nobody needs them. Held by whoever stops them or
+    /// lets them go on, so that a look that is under way does not undo what another does.
+    pub(crate) frozen: Mutex<bool>,
 }
 
 impl Seen {
@@ -91,7 +93,9 @@ impl<'a> Watch<'a> {
     /// Looks once; says why the instance must end, if it must.
     pub(crate) fn look(&mut self, now_us: u64) -> Option<Ending> {
         // Nothing changes meanwhile, and nobody else may let it go on.
-        if self.seen.frozen.load(Ordering::Relaxed) {
+        let seen = self.seen;
+        let frozen = seen.frozen.lock();
+        if *frozen {
             return None;
         }
         self.limits = self.instance.held_limits();

@@ -23,7 +23,7 @@ use crate::retry::Pauses;
 const WAITING_MAX: usize = 10_000;
 /// Lines of a host that are kept in a second: a call writes three, and more than some hundred calls
 /// a second would have the database do nothing else.
-const LINES_PER_S_MAX: u64 = 1_000;
+const LINES_A_SECOND_MAX: u64 = 1_000;
 /// Lines handed over in one call.
 const LINES_MAX: usize = 500;
 /// A little time in which lines gather, so that not each is a call.
@@ -114,7 +114,7 @@ impl Journal {
             *window = Window { second, lines: 0 };
         }
         window.lines += 1;
-        let room = window.lines <= LINES_PER_S_MAX;
+        let room = window.lines <= LINES_A_SECOND_MAX;
         if !room {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -238,7 +238,7 @@ mod tests {
         let journal = Journal::default();
         let mut writer =
             Writer::new(RevisionId::new(uuid::Uuid::nil()), InstanceId::new(uuid::Uuid::nil()));
-        for _ in 0..LINES_PER_S_MAX + 5 {
+        for _ in 0..LINES_A_SECOND_MAX + 5 {
             writer.write(&journal, (1_000, "stdout"), "a line".to_owned());
         }
         writer.write(&journal, (2_000, "stdout"), "the next second".to_owned());
@@ -247,7 +247,7 @@ mod tests {
         while let Ok(entry) = receiver.try_recv() {
             lines.push(entry.line);
         }
-        assert_eq!(lines.len() as u64, LINES_PER_S_MAX + 2);
+        assert_eq!(lines.len() as u64, LINES_A_SECOND_MAX + 2);
         let told = &lines[lines.len() - 2];
         assert!(told.text.starts_with("5 lines of this host"), "{told:?}");
         let numbers: Vec<u64> = lines.iter().map(|line| line.seq).collect();

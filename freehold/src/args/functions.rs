@@ -88,8 +88,8 @@ pub struct AliasArguments {
     /// The alias
     pub alias: AliasName,
     /// The version it names [default: $LATEST, or what it named]
-    #[arg(long = "version", value_name = "VERSION")]
-    pub number: Option<String>,
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<String>,
     /// Another version, and its share of the calls in percent, such as 2=10
     #[arg(long, value_name = "VERSION=PERCENT")]
     pub other: Option<String>,

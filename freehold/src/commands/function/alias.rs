@@ -19,10 +19,10 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         AliasCommand::Create(wanted) => {
-            let AliasArguments { function, alias, number, other, max_stale } = wanted;
+            let AliasArguments { function, alias, to, other, max_stale } = wanted;
             let wanted = CreateAlias {
                 name: alias,
-                version: number.unwrap_or_else(|| LATEST.to_owned()),
+                version: to.unwrap_or_else(|| LATEST.to_owned()),
                 other: share(other.as_deref())?,
                 max_stale_ms: max_stale,
                 description: String::new(),
@@ -30,7 +30,7 @@ pub(super) async fn run(
             out.one(&client.alias_create(&function, &wanted).await?, rows)
         }
         AliasCommand::Update(wanted) => {
-            let AliasArguments { function, alias, number, other, max_stale } = wanted;
+            let AliasArguments { function, alias, to, other, max_stale } = wanted;
             let all = all(client, &function).await?;
             let before = all.into_iter().find(|it| it.name == alias);
             let before = before.ok_or_else(|| {
@@ -38,7 +38,7 @@ pub(super) async fn run(
                     .hint("see which there are: freehold function alias list NAME")
             })?;
             let wanted = UpdateAlias {
-                version: number,
+                version: to,
                 other: share(other.as_deref())?,
                 max_stale_ms: max_stale,
                 description: None,
