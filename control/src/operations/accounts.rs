@@ -42,13 +42,7 @@ impl Control {
                 })
             })
             .await;
-        let (token, account) = match found {
-            Ok(found) => found,
-            Err(error) if error.kind() == types::ErrorKind::NotFound => {
-                return Err(Error::Unauthenticated);
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let (token, account) = known(found)?;
         if !credentials.may_be_of(account.name.as_str()) {
             return Err(Error::Unauthenticated);
         }
@@ -79,13 +73,7 @@ impl Control {
                 })
             })
             .await;
-        let (token, account) = match found {
-            Ok(found) => found,
-            Err(error) if error.kind() == types::ErrorKind::NotFound => {
-                return Err(Error::Unauthenticated);
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let (token, account) = known(found)?;
         let key = token.access_key.as_ref().ok_or(Error::Unauthenticated)?;
         let day_key = DayKey::of(&self.access_key_secret(key)?, &signed.day);
         signed.check(&day_key, request, headers, self.now_ms()).map_err(Error::BadSignature)?;
@@ -103,6 +91,14 @@ impl Control {
         let role = token.role.parse().map_err(|error| Error::internal("unknown role", error))?;
         Ok(Caller { token: token.id, account: token.account_id, account_name, role })
     }
+}
+
+/// Who holds what was shown; what nobody holds proves nothing.
+fn known<T>(found: Result<T, store::Error>) -> Result<T, Error> {
+    found.map_err(|error| match error.kind() {
+        types::ErrorKind::NotFound => Error::Unauthenticated,
+        _ => error.into(),
+    })
 }
 
 /// The caller's own account, or all of them for an operator.

@@ -9,7 +9,7 @@ use types::{AliasName, FunctionId};
 use crate::Tx;
 use crate::error::Error;
 use crate::feeds::{Topic, feed_bump};
-use crate::statement::Row;
+use crate::statement::{Row, Statement};
 
 /// An alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +44,9 @@ fn alias(row: &Row) -> Result<AliasRow, Error> {
     })
 }
 
-/// Adds an alias. [`Error::Unique`] when the function has one of this name.
-pub async fn alias_insert(tx: &mut Tx<'_>, row: &AliasRow) -> Result<(), Error> {
-    tx.sql("insert an alias", include_str!("insert_alias.sql"))
+/// The statement with a whole alias as its values.
+fn with_row<'t, 's>(statement: Statement<'t, 's>, row: &AliasRow) -> Statement<'t, 's> {
+    statement
         .bind(&row.function_id)
         .bind(&row.name)
         .bind(&row.version.unwrap_or(0))
@@ -56,8 +56,12 @@ pub async fn alias_insert(tx: &mut Tx<'_>, row: &AliasRow) -> Result<(), Error> 
         .bind(&row.description)
         .bind(&row.generation)
         .bind(&row.changed_at_ms)
-        .run()
-        .await?;
+}
+
+/// Adds an alias. [`Error::Unique`] when the function has one of this name.
+pub async fn alias_insert(tx: &mut Tx<'_>, row: &AliasRow) -> Result<(), Error> {
+    let insert = tx.sql("insert an alias", include_str!("insert_alias.sql"));
+    with_row(insert, row).run().await?;
     feed_bump(tx, Topic::Routes);
     Ok(())
 }
@@ -68,19 +72,8 @@ pub async fn alias_insert(tx: &mut Tx<'_>, row: &AliasRow) -> Result<(), Error> 
 ///
 /// [`Error::Stale`] when it has changed since.
 pub async fn alias_change(tx: &mut Tx<'_>, row: &AliasRow) -> Result<(), Error> {
-    let changed = tx
-        .sql("change an alias", include_str!("change_alias.sql"))
-        .bind(&row.function_id)
-        .bind(&row.name)
-        .bind(&row.version.unwrap_or(0))
-        .bind(&row.other.map(|(version, _)| version))
-        .bind(&row.other.map(|(_, share)| share))
-        .bind(&row.max_stale_ms)
-        .bind(&row.description)
-        .bind(&row.generation)
-        .bind(&row.changed_at_ms)
-        .run()
-        .await?;
+    let change = tx.sql("change an alias", include_str!("change_alias.sql"));
+    let changed = with_row(change, row).run().await?;
     if changed == 1 {
         feed_bump(tx, Topic::Routes);
         return Ok(());

@@ -152,13 +152,20 @@ async fn store_events(
     Ok(axum::Json(events_shape(asked, qualifier(asked), (at_ms, &events))))
 }
 
+/// What becomes of the function's events, by qualifier, and since when.
+async fn all_events(
+    control: &Control,
+    asked: &Asked,
+) -> Result<Vec<(String, u64, Events)>, Refusal> {
+    let Asked { caller, function, .. } = asked;
+    Ok(operations::fetch_all(control, caller, function, SettingKind::Events).await?)
+}
+
 async fn get_events(
     State(control): State<Control>,
     asked: Asked,
 ) -> Result<axum::Json<Value>, Refusal> {
-    let all: Vec<(String, u64, Events)> =
-        operations::fetch_all(&control, &asked.caller, &asked.function, SettingKind::Events)
-            .await?;
+    let all = all_events(&control, &asked).await?;
     let found = all.iter().find(|(name, ..)| name == qualifier(&asked));
     let (name, at_ms, events) = found.ok_or_else(|| Refusal::missing("The event invoke config"))?;
     Ok(axum::Json(events_shape(&asked, name, (*at_ms, events))))
@@ -168,9 +175,7 @@ async fn list_events(
     State(control): State<Control>,
     asked: Asked,
 ) -> Result<axum::Json<Value>, Refusal> {
-    let all: Vec<(String, u64, Events)> =
-        operations::fetch_all(&control, &asked.caller, &asked.function, SettingKind::Events)
-            .await?;
+    let all = all_events(&control, &asked).await?;
     let shapes = all.iter().map(|(name, at_ms, it)| events_shape(&asked, name, (*at_ms, it)));
     let shapes: Vec<Value> = shapes.collect();
     Ok(axum::Json(json!({ "FunctionEventInvokeConfigs": shapes })))
