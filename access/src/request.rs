@@ -171,6 +171,12 @@ actions! {
     FunctionsDelete = "functions.delete";
     /// Call a function. On the function.
     FunctionsInvoke = "functions.invoke";
+    /// Read what calls of functions came to. On the account.
+    UsageRead = "usage.read";
+    /// List services, their versions and the names of their keys. On the account.
+    ServicesRead = "services.read";
+    /// Make services and keys, change and remove them. On the account.
+    ServicesWrite = "services.write";
     /// What an agent does for its host: assignments, reports, blobs. On the host.
     InternalAgent = "internal.agent";
     /// What a gateway does: routes, usage. On the cloud.

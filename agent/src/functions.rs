@@ -2,8 +2,9 @@
 //! expected, kept for the next, and ended when none comes.
 //!
 //! States of an instance: starting → busy ⇄ idle (frozen after a moment) → ended; of a call: waiting → running → over.
-//! Always true: an instance has one call at a time and is never another revision's; code is fetched
-//! once however many calls wait; an instance that broke, or ran past a deadline, is not used again.
+//! Always true: an instance has one call at a time, and is never another revision's nor comes to
+//! calls of two accounts; code is fetched once however many calls wait; an instance that broke, or
+//! ran past a deadline, is not used again.
 //! Absent on purpose: what a call may cost, who may call (the gateway has looked), what a function
 //! is (control says).
 
@@ -24,7 +25,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use policy::dispatch::Dispatch;
 use tokio::sync::{OnceCell, oneshot};
-use types::{InstanceId, RevisionId};
+use types::{AccountId, InstanceId, RevisionId};
 
 use crate::Agent;
 use crate::control::ControlError;
@@ -63,16 +64,25 @@ pub(crate) struct Outcome {
 /// The functions of this host.
 #[derive(Debug, Default)]
 pub(crate) struct Functions {
-    known: Mutex<BTreeMap<RevisionId, Arc<Known>>>,
+    known: Mutex<BTreeMap<Use, Arc<Known>>>,
     /// Memory that instances have, those in the making included.
     memory_bytes: Mutex<u64>,
     parked: parked::Sets,
     pub(crate) journal: journal::Journal,
 }
 
-/// A revision that was called here.
+/// What calls have in common that may come to one instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Use {
+    revision: RevisionId,
+    /// For whom it runs, where that is not its owner.
+    payer: Option<AccountId>,
+}
+
+/// A revision that was called here, for one account.
 #[derive(Debug)]
 struct Known {
+    of: Use,
     spec: OnceCell<Arc<Revision>>,
     pool: Mutex<Pool>,
 }
@@ -104,9 +114,10 @@ impl Agent {
         payload: Bytes,
     ) -> Result<Outcome, Refusal> {
         let began_us = self.shared.clock.now_us();
-        let Chosen { revision, stale_ms } = self.choose(revision, call.fallback.as_ref());
-        let known = self.known(revision);
-        let spec = self.spec(&known, revision).await?;
+        let called = Use { revision, payer: call.payer };
+        let Chosen { of, stale_ms } = self.choose(called, call.fallback.as_ref());
+        let known = self.known(of);
+        let spec = self.spec(&known).await?;
         let got = self.acquire(&known, &spec).await?;
         let waited_us = self.shared.clock.now_us().saturating_sub(began_us);
         let mut turn = match got {
@@ -120,15 +131,15 @@ impl Agent {
         Ok(outcome)
     }
 
-    fn known(&self, revision: RevisionId) -> Arc<Known> {
+    fn known(&self, of: Use) -> Arc<Known> {
         let mut known = self.shared.functions.known.lock();
-        let new = || Arc::new(Known { spec: OnceCell::new(), pool: Mutex::default() });
-        Arc::clone(known.entry(revision).or_insert_with(new))
+        let new = || Arc::new(Known { of, spec: OnceCell::new(), pool: Mutex::default() });
+        Arc::clone(known.entry(of).or_insert_with(new))
     }
 
     /// What the revision is: asked once, also by many calls at a time.
-    async fn spec(&self, known: &Known, id: RevisionId) -> Result<Arc<Revision>, Refusal> {
-        let ask = async || match self.shared.control.revision(id).await {
+    async fn spec(&self, known: &Known) -> Result<Arc<Revision>, Refusal> {
+        let ask = async || match self.shared.control.revision(known.of.revision).await {
             Ok(revision) => Ok(Arc::new(revision)),
             Err(ControlError::Refused { .. }) => Err(Refusal::Unknown),
             Err(error) => Err(Refusal::Away(error.to_string())),
@@ -143,7 +154,7 @@ impl Agent {
         spec: &Arc<Revision>,
     ) -> Result<Result<Turn, Broken>, Refusal> {
         if self.room(spec) == 0 {
-            self.make_room(spec);
+            self.make_room(spec, known.of);
         }
         let waiting = {
             let mut pool = known.pool.lock();
@@ -182,7 +193,8 @@ impl Agent {
     async fn make(&self, known: &Arc<Known>, spec: &Arc<Revision>, memory: Memory) {
         let began_us = self.shared.clock.now_us();
         let id = InstanceId::new(self.shared.clock.uuid());
-        let made = Warm::start(self, spec, id, memory).await;
+        let told = (id, known.of.payer);
+        let made = Warm::start(self, spec, told, memory).await;
         let took_us = self.shared.clock.now_us().saturating_sub(began_us);
         let mut pool = known.pool.lock();
         pool.starting -= 1;
@@ -225,10 +237,10 @@ impl Agent {
 
     /// Ends the instances of other revisions that have been idle the longest, until one of this size
     /// fits. What they had is given to the next before they are wholly gone, some milliseconds later.
-    fn make_room(&self, spec: &Revision) {
+    fn make_room(&self, spec: &Revision, of: Use) {
         let all = self.shared.functions.known.lock();
         while self.room(spec) == 0 {
-            let others = all.iter().filter(|(id, _)| **id != spec.id);
+            let others = all.iter().filter(|(other, _)| **other != of);
             let idle =
                 others.filter_map(|(_, known)| Some((known.pool.lock().idle_since_ms()?, known)));
             let Some((_, known)) = idle.min_by_key(|(since_ms, _)| *since_ms) else { return };
@@ -365,7 +377,7 @@ async fn end_idle(agent: &Agent, now_ms: u64) {
 
 /// Forgets revisions that were not called for as long as anything is expected, and of those that
 /// have nothing running the ones called the longest ago, where there are too many.
-fn forget(all: &mut BTreeMap<RevisionId, Arc<Known>>, now_ms: u64) {
+fn forget(all: &mut BTreeMap<Use, Arc<Known>>, now_ms: u64) {
     all.retain(|_, known| Arc::strong_count(known) > 1 || !known.pool.lock().is_over(now_ms));
     if all.len() <= KNOWN_MAX {
         return;

@@ -52,6 +52,11 @@ codes! {
     idempotency_in_progress Conflict "the same request is being carried out right now";
     invalid_cursor BadRequest "this is no cursor of this list";
     rate_limited Busy "the caller asks too often";
+    invalid_input BadRequest "the request does not fit the operation's schema";
+    invalid_output Internal "the function's answer does not fit the operation's schema";
+    function_failed Internal "the function behind the operation failed";
+    quota_spent Busy "the calls of this day are spent";
+    link_broken Forbidden "this link leads nowhere now";
     busy Busy "there is no room for the request now";
     no_resources Busy "no host has room for this";
     unknown_instance_type BadRequest "there is no instance type of this name";

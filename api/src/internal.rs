@@ -274,6 +274,8 @@ pub struct Routes {
     /// The hosts that run functions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<functions::FunctionHost>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<functions::ServiceRoute>,
 }
 
 /// A token that may call.
@@ -348,13 +350,19 @@ pub struct Backend {
 
 /// What a gateway counted since its last report: `POST /internal/v1/usage`. Repeating a report
 /// counts once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UsageReport {
     /// The gateway's name and start; reports of one start are numbered.
     pub reporter: String,
     pub number: u64,
     pub counts: Vec<UsageCount>,
+    /// What calls of functions came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<functions::FunctionCount>,
+    /// Lines of links' logs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link_logs: Vec<functions::LinkLog>,
 }
 
 /// What one account made of one endpoint.

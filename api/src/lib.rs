@@ -14,6 +14,7 @@ pub mod drain;
 pub mod endpoints;
 pub mod errors;
 pub mod functions;
+pub mod grants;
 pub mod identity;
 pub mod internal;
 pub mod items;
@@ -22,8 +23,10 @@ pub mod objects;
 pub mod pages;
 pub mod problem;
 pub mod publishes;
+pub mod services;
 pub mod status;
 pub mod trainings;
+pub mod usage;
 
 pub use problem::Problem;
 

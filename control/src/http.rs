@@ -23,16 +23,20 @@ pub mod document;
 pub mod endpoints;
 pub mod extract;
 pub mod functions;
+pub mod grants;
 pub mod idempotency;
 pub mod internal;
 pub mod items;
 pub mod lambda;
+pub mod links;
 pub mod objects;
 pub mod problem;
 pub mod publishes;
+pub mod services;
 pub mod status;
 pub mod tokens;
 pub mod trainings;
+pub mod usage;
 
 use problem::ApiError;
 
@@ -55,6 +59,10 @@ fn described() -> OpenApiRouter<Control> {
         .merge(trainings::routes())
         .merge(endpoints::routes())
         .merge(functions::routes())
+        .merge(grants::routes())
+        .merge(links::routes())
+        .merge(services::routes())
+        .merge(usage::routes())
         .merge(status::routes())
 }
 

@@ -10,4 +10,5 @@ pub mod manifest;
 pub mod npy;
 pub mod oip;
 pub mod onnx;
+pub mod schema;
 pub mod table;

@@ -10,8 +10,10 @@ mod documents;
 mod endpoints;
 mod examples;
 mod functions;
+mod grants;
 mod items;
 mod search;
+mod services;
 mod simulate;
 mod trainings;
 mod values;
@@ -25,8 +27,8 @@ use crate::settings::{ProcessArguments, ServerArguments};
 
 pub use accounts::{AccountCommand, LoginArguments, TokenCommand};
 pub use cloud::{
-    BackupArguments, DemoArguments, MasterKeyArguments, MasterKeyCommand, RestoreArguments,
-    StatusArguments,
+    BackupArguments, DemoArguments, DemoWord, MasterKeyArguments, MasterKeyCommand,
+    RestoreArguments, StatusArguments,
 };
 pub use endpoints::{DeployArguments, EndpointCommand, InvokeArguments, UpdateArguments};
 pub use functions::{
@@ -34,8 +36,12 @@ pub use functions::{
     FunctionSettings, InvokeFunctionArguments, RuntimeWord, ScheduleArguments, ScheduleCommand,
     UpdateFunctionArguments,
 };
+pub use grants::{
+    GrantCommand, GrantSettings, LimitArguments, LinkCommand, LinkSettings, UsageArguments,
+};
 pub use items::{InitArguments, ItemCommand, PipelineArguments, PublishArguments, ShareArguments};
 pub use search::{SearchArguments, SuggestArguments};
+pub use services::{ServiceCommand, ServiceKeyCommand};
 pub use simulate::{PolicyWord, SimulateArguments};
 pub use trainings::{TrainArguments, TrainingCommand};
 
@@ -92,7 +98,7 @@ pub enum Format {
 pub enum Command {
     /// Run a whole cloud in one process
     Up(ServerArguments),
-    /// Do the main job from nothing: publish, search, train, deploy, infer
+    /// Do the main job from nothing: publish, search, train, deploy, infer; or show code on demand
     Demo(DemoArguments),
     /// Show what runs, what the machines give, and what is missing and why it matters
     Status(StatusArguments),
@@ -132,6 +138,17 @@ pub enum Command {
     /// Run your own code on demand: make, call and change functions
     #[command(subcommand)]
     Function(FunctionCommand),
+    /// Let other accounts link to your functions
+    #[command(subcommand)]
+    Grant(GrantCommand),
+    /// Call functions of other accounts under names of your own
+    #[command(subcommand)]
+    Link(LinkCommand),
+    /// Offer an API made of functions and links to users with keys
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// Show what calls of functions came to
+    Usage(UsageArguments),
     /// Show the log of a publishing, a training or an endpoint
     Logs(LogsArguments),
     /// Say what keeping instances warm would have cost on a recorded load

@@ -9,20 +9,24 @@ mod deploy;
 mod endpoint;
 pub mod explain;
 mod function;
+mod grant;
 pub mod init;
 mod invoke;
 mod item;
+mod link;
 mod login;
 mod logs;
 mod pipeline;
 mod publish;
 mod search;
+mod service;
 pub mod simulate;
 mod status;
 mod suggest;
 mod token;
 mod train;
 mod training;
+mod usage;
 mod wording;
 
 use std::path::Path;
@@ -37,6 +41,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub use deploy::wait_until_ready;
+pub use function::send_code;
 pub use logs::{Follower, Subject, sentence};
 pub use pipeline::{folder_of as pipeline_folder, manifest_of as pipeline_manifest};
 pub use publish::publish_folder;
@@ -70,6 +75,10 @@ pub async fn run(command: Command, client: &ClientArguments, out: &Output) -> Re
         Command::Endpoint(endpoint) => endpoint::run(endpoint, client, out).await,
         Command::Invoke(invoke) => invoke::run(invoke, client, out).await,
         Command::Function(function) => function::run(function, client, out).await,
+        Command::Grant(grant) => grant::run(grant, client, out).await,
+        Command::Link(link) => link::run(link, client, out).await,
+        Command::Service(service) => service::run(service, client, out).await,
+        Command::Usage(usage) => usage::run(usage, client, out).await,
         Command::Logs(logs) => logs::run(logs, client, out).await,
         Command::Up(_)
         | Command::Demo(_)

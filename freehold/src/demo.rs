@@ -8,6 +8,7 @@
 //! its reason and a non-zero exit code; no process and, without `--data`, no file is left behind.
 
 mod asking;
+mod functions;
 mod program;
 mod report;
 mod signins;
@@ -22,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::program::Program;
 use self::signins::SignIns;
 use self::teller::Teller;
-use crate::args::DemoArguments;
+use crate::args::{DemoArguments, DemoWord};
 use crate::cloud::{self, Running};
 use crate::exit::Failure;
 use crate::output::{Output, note};
@@ -34,9 +35,12 @@ const STOP_GRACE_S: u64 = 5;
 
 /// Does the main job and tells it.
 pub async fn run(arguments: DemoArguments, out: &Output) -> Result<(), Failure> {
-    note(
-        "The main job of Freehold: publish, find, train, deploy, ask. Two accounts that never met.",
-    )?;
+    let main = matches!(arguments.what, DemoWord::Main);
+    note(if main {
+        "The main job of Freehold: publish, find, train, deploy, ask. Two accounts that never met."
+    } else {
+        "Code on demand: a deployment under load, a link across accounts, a service of two."
+    })?;
     let scratch = tempfile::Builder::new().prefix("freehold-demo-").tempdir().map_err(|error| {
         Failure::refused(format!("could not make a temporary folder: {error}"))
             .hint("set TMPDIR to a folder with some room")
@@ -44,10 +48,14 @@ pub async fn run(arguments: DemoArguments, out: &Output) -> Result<(), Failure> 
     let settings = settings(&arguments, scratch.path())?;
     let _telemetry = telemetry::start(&settings, "demo")?;
     let mut teller = Teller::default();
-    let program = teller.step("find the example's trainer", Program::find()).await?;
+    let program = if main {
+        Some(teller.step("find the example's trainer", Program::find()).await?)
+    } else {
+        None
+    };
     let data = settings.data.clone();
     let cloud = teller.step("start a cloud in this process", start(settings)).await?;
-    let places = (&program, scratch.path());
+    let places = (program.as_ref(), scratch.path());
     let told = tokio::select! {
         told = tell(&arguments, (&cloud, &data), places, (&mut teller, out)) => told,
         stopped = interrupted() => stopped.and_then(|()| {
@@ -63,14 +71,23 @@ pub async fn run(arguments: DemoArguments, out: &Output) -> Result<(), Failure> 
 async fn tell(
     arguments: &DemoArguments,
     (cloud, data): (&Running, &Path),
-    (program, scratch): (&Program, &Path),
+    (program, scratch): (Option<&Program>, &Path),
     (teller, out): (&mut Teller, &Output),
 ) -> Result<(), Failure> {
+    let Some(program) = program else {
+        functions::tell(cloud, scratch, (teller, out)).await?;
+        return stay(arguments).await;
+    };
     let signins = SignIns::make(program, arguments.events.as_deref(), scratch);
     let signins = teller.step("gather sign-ins", signins).await?;
     let told = story::tell(cloud, (program, &signins, scratch), teller).await?;
     let by_hand = by_hand(arguments, cloud, data, &told.requester_token, scratch);
     told.report(teller, &signins).write(out, &by_hand)?;
+    stay(arguments).await
+}
+
+/// Waits for Ctrl-C, where the cloud is to stay.
+async fn stay(arguments: &DemoArguments) -> Result<(), Failure> {
     if !arguments.stay {
         return Ok(());
     }

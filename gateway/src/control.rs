@@ -8,7 +8,9 @@ mod remote;
 use std::error::Error;
 use std::fmt;
 
-use api::internal::functions::{EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents};
+use api::internal::functions::{
+    EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
+};
 use api::internal::{Routes, UsageReport};
 use axum::body::Body;
 use http::{Request, Response};
@@ -48,8 +50,8 @@ pub trait Control: Send + Sync + 'static {
     /// Answers with the routes when their generation has passed `after`, or after `wait_ms`.
     fn watch_routes(&self, after: u64, wait_ms: u64) -> BoxFuture<'_, Result<Routes, Unreachable>>;
 
-    /// Takes a usage report; the same one twice counts once.
-    fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<(), Unreachable>>;
+    /// Takes a usage report, and tells what the day has of it; the same one twice counts once.
+    fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<UsageTaken, Unreachable>>;
 
     /// Has an event kept; the same one twice is kept once.
     fn accept_event(&self, event: NewEvent) -> BoxFuture<'_, Result<(), Unreachable>>;

@@ -124,6 +124,52 @@ pub enum Error {
         /// The shortest wait that works.
         wait_ms: u64,
     },
+    /// As many calls of a day were made as may be.
+    #[error("the {max} calls of this day that {whose} lets through are spent: wait {wait_ms} ms")]
+    Spent {
+        /// Whose limit it is.
+        whose: &'static str,
+        /// The limit.
+        max: u64,
+        /// The time until the next day.
+        wait_ms: u64,
+    },
+    /// A link leads nowhere now.
+    #[error("{reason}")]
+    LinkBroken {
+        /// Why.
+        reason: String,
+    },
+    /// No service, or version of one, of this name.
+    #[error("there is no such service, or it has no such version")]
+    NoService,
+    /// A service's operation is asked for in another way.
+    #[error("this operation takes {allow} only")]
+    NoOperation {
+        /// The methods it takes.
+        allow: String,
+    },
+    /// A service wants a key, and none of its own came.
+    #[error("send a key of this service, as `x-api-key: KEY` or `Authorization: Bearer KEY`")]
+    NoKey,
+    /// A request does not fit a service's schema.
+    #[error("{reason}")]
+    BadInput {
+        /// Where and why.
+        reason: String,
+    },
+    /// What a function answered does not fit the service's schema.
+    #[error("{reason}: that is for whoever offers this service to mend")]
+    BadOutput {
+        /// Where and why.
+        reason: String,
+    },
+    /// The function behind an operation failed.
+    #[error("the function behind this operation failed: {kind}")]
+    FunctionFailed {
+        /// Such as `Function.ValueError`.
+        kind: String,
+    },
     /// The endpoint has no instance that is ready.
     #[error("model {model:?} is not ready: its instances are being started")]
     NotReady {
@@ -177,39 +223,51 @@ impl Error {
     /// What this means to the caller.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoCredentials | Self::BadCredentials | Self::BadSignature { .. } => {
-                ErrorKind::Unauthenticated
-            }
+            Self::NoCredentials
+            | Self::BadCredentials
+            | Self::NoKey
+            | Self::BadSignature { .. } => ErrorKind::Unauthenticated,
             Self::NoModel { .. }
             | Self::NoVersion { .. }
             | Self::NoFunction { .. }
+            | Self::NoService
             | Self::NoPath => ErrorKind::NotFound,
             Self::NoMethod { .. }
             | Self::BadRequest { .. }
             | Self::WrongTensor { .. }
+            | Self::BadInput { .. }
+            | Self::NoOperation { .. }
             | Self::BodyBroken
             | Self::BodyUnknown { .. }
             | Self::NotAcceptable { .. } => ErrorKind::BadRequest,
             Self::BodyTooLarge { .. } => ErrorKind::TooLarge,
-            Self::Busy { .. } | Self::Reserved { .. } | Self::TooFast { .. } => ErrorKind::Busy,
+            Self::Busy { .. }
+            | Self::Reserved { .. }
+            | Self::TooFast { .. }
+            | Self::Spent { .. } => ErrorKind::Busy,
+            Self::LinkBroken { .. } => ErrorKind::Forbidden,
             Self::NotReady { .. } | Self::Lost | Self::NoControl => ErrorKind::Unavailable,
             Self::Timeout { .. } | Self::BodyStalled { .. } => ErrorKind::Timeout,
             Self::Worker { kind, .. } | Self::NotRun { kind, .. } => *kind,
-            Self::StagesDiffer { .. } => ErrorKind::Internal,
+            Self::StagesDiffer { .. } | Self::BadOutput { .. } | Self::FunctionFailed { .. } => {
+                ErrorKind::Internal
+            }
         }
     }
 
     /// The word that programs match on, one of `api::errors`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NoCredentials | Self::BadCredentials | Self::BadSignature { .. } => {
-                "unauthenticated"
-            }
+            Self::NoCredentials
+            | Self::BadCredentials
+            | Self::NoKey
+            | Self::BadSignature { .. } => "unauthenticated",
             Self::NoModel { .. }
             | Self::NoVersion { .. }
             | Self::NoFunction { .. }
+            | Self::NoService
             | Self::NoPath => "not_found",
-            Self::NoMethod { .. } => "method_not_allowed",
+            Self::NoMethod { .. } | Self::NoOperation { .. } => "method_not_allowed",
             Self::BadRequest { .. } | Self::BodyBroken => "bad_request",
             Self::WrongTensor { .. } => "wrong_tensor",
             Self::BodyTooLarge { .. } => "too_large",
@@ -218,17 +276,31 @@ impl Error {
             Self::NotAcceptable { .. } => "not_acceptable",
             Self::Busy { .. } | Self::Reserved { .. } => "busy",
             Self::TooFast { .. } => "rate_limited",
+            Self::Spent { .. } => "quota_spent",
+            Self::LinkBroken { .. } => "link_broken",
             Self::NotReady { .. } => "endpoint_not_ready",
             Self::Lost | Self::NoControl => "unavailable",
             Self::Worker { kind, .. } | Self::NotRun { kind, .. } => worker_code(*kind),
             Self::StagesDiffer { .. } => "internal",
+            Self::BadInput { .. } => "invalid_input",
+            Self::BadOutput { .. } => "invalid_output",
+            Self::FunctionFailed { .. } => "function_failed",
+        }
+    }
+
+    /// The shortest wait after which it is worth while to ask again, where that is known.
+    pub(crate) fn wait_ms(&self) -> Option<u64> {
+        match self {
+            Self::TooFast { wait_ms } | Self::Spent { wait_ms, .. } => Some(*wait_ms),
+            _ => None,
         }
     }
 
     /// The HTTP status, in every protocol over HTTP.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoMethod { .. } | Self::NoOperation { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadOutput { .. } | Self::FunctionFailed { .. } => StatusCode::BAD_GATEWAY,
             Self::BodyStalled { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::BodyUnknown { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable { .. } => StatusCode::NOT_ACCEPTABLE,

@@ -4,27 +4,33 @@
 //! unknown function and a forbidden one look the same.
 //! Absent on purpose: instances (the agent makes and keeps them), hosts that are not this one.
 
+mod allowances;
 mod concurrency;
 mod events;
 mod hosts;
 mod lambda;
+mod links;
 mod route;
 
 use std::sync::Arc;
 
 use api::functions::{AcceptedEvent, ERROR_HEADER, STALE_HEADER, TIMING_HEADER, VERSION_HEADER};
 use api::internal::functions::{Call, Called, NewEvent};
+use api::usage::Consumption;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use types::{EventId, RequestId};
+use types::{EventId, RequestId, ServiceId, ServiceKeyId};
 use uuid::Uuid;
 
 use crate::body;
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::service::Incoming;
+use crate::usage::FunctionUse;
+use links::Way;
 
+pub(crate) use allowances::{Allowances, Limited, Subject};
 pub(crate) use concurrency::Concurrency;
 pub(crate) use events::run as run_events;
 pub(crate) use hosts::{Calls, Hosts, client};
@@ -40,6 +46,15 @@ struct Said {
     trace_id: Option<String>,
     client_context: Option<String>,
     log_tail: bool,
+    /// The service that it comes through.
+    through: Option<Through>,
+}
+
+/// A service, and the key with which it is used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Through {
+    pub(crate) service: ServiceId,
+    pub(crate) key: Option<(ServiceKeyId, Limited)>,
 }
 
 /// What became of a call.
@@ -54,41 +69,109 @@ struct Outcome {
 ///
 /// # Errors
 ///
-/// [`Error::NoFunction`], [`Error::Busy`], [`Error::NotRun`] where the host could not run it.
+/// [`Error::NoFunction`], [`Error::LinkBroken`], [`Error::Busy`], [`Error::NotRun`] where the host
+/// could not run it, and those of what limits it.
 async fn call(
     hub: &Hub,
-    function: &Function,
+    named: &Arc<Function>,
     (qualifier, id): (&str, &str),
     said: Said,
     payload: Bytes,
 ) -> Result<Outcome, Error> {
     let uuid = id.parse::<RequestId>().map_or_else(|_| hub.clock.uuid(), RequestId::uuid);
-    let _turn = hub.concurrency.take(function)?;
-    let target = function.target(qualifier, uuid)?;
+    let table = hub.table.load();
+    let Way { function, qualifier, link } = Way::of(&table, named, qualifier)?;
+    let of_link = link.map(|link| link.limits()).into_iter().flatten();
+    let of_key = said.through.and_then(|through| through.key).map(|(_, limited)| limited);
+    let limited: Vec<Limited> = of_link.chain(of_key).collect();
+    let mut taken = hub.allowances.take(&limited, hub.clock.now_us())?;
+    let _turn = hub.concurrency.take(&function)?;
+    let target = function.target(&qualifier, uuid)?;
+    let payload = match link {
+        None => payload,
+        Some(link) => link.bind(payload)?,
+    };
+    let own = link.is_none();
     let call = Call {
         id: id.to_owned(),
-        function_arn: function.arn(qualifier),
-        trace_id: said.trace_id,
-        client_context: said.client_context,
-        log_tail: said.log_tail,
+        function_arn: function.arn(&qualifier),
+        // The owner's code learns nothing of who else's call it is.
+        trace_id: said.trace_id.filter(|_| own),
+        client_context: said.client_context.filter(|_| own),
+        log_tail: said.log_tail && own,
         fallback: target.fallback,
+        payer: link.map(|link| link.named.told.account),
     };
-    let hosts = hub.table.load().hosts();
-    let (called, payload) = hosts.call(hub, target.revision, &call, payload).await?;
+    let (called, payload) = table.hosts().call(hub, target.revision, &call, payload).await?;
+    taken.ran();
+    let of = FunctionUse {
+        hour_ms: allowances::hour_ms(&hub.clock),
+        payer: named.told.account,
+        owner: function.told.account,
+        function: function.told.function,
+        link: link.map(|link| link.named.told.function),
+        grant: link.map(|link| link.to.grant),
+        service: said.through.map(|through| through.service),
+        key: said.through.and_then(|through| through.key).map(|(key, _)| key),
+    };
+    hub.usage.count_function(of, &consumption(&called, target.memory_mib));
+    let payload = match link {
+        None => payload,
+        Some(link) => {
+            let now_ms = hub.clock.now_ms();
+            hub.usage.log_link(link.named.told.function, now_ms, links::report(id, &called));
+            link.shown_error(&called, payload)
+        }
+    };
     let fell = call.fallback.filter(|_| called.stale_ms.is_some());
     let version = fell.map_or(target.version, |fallback| fallback.version);
     Ok(Outcome { called, payload, version })
 }
 
+/// Runs a call that comes through a service, whose user is told the answer, or that there is none.
+///
+/// # Errors
+///
+/// As [`call`], and [`Error::FunctionFailed`].
+pub(crate) async fn call_through(
+    hub: &Hub,
+    named: &Arc<Function>,
+    asked: (&str, &str),
+    through: Through,
+    payload: Bytes,
+) -> Result<Bytes, Error> {
+    let said = Said { through: Some(through), ..Said::default() };
+    let Outcome { called, payload, .. } = call(hub, named, asked, said, payload).await?;
+    match called.error {
+        None => Ok(payload),
+        Some(kind) => Err(Error::FunctionFailed { kind }),
+    }
+}
+
+/// What a call came to.
+fn consumption(called: &Called, memory_mib: u32) -> Consumption {
+    let duration_ms = called.duration_us.div_ceil(1_000);
+    let error = called.error.as_deref();
+    // The function's own errors have its name before them; the rest happened to it.
+    let failed = error.is_some_and(|kind| kind.starts_with("Function."));
+    Consumption {
+        calls: 1,
+        failures: u64::from(failed),
+        faults: u64::from(error.is_some() && !failed),
+        duration_ms,
+        memory_mib_ms: duration_ms.saturating_mul(u64::from(memory_mib)),
+    }
+}
+
 /// Has an event kept, which nobody waits for. The same one twice is kept once.
 async fn keep(
     hub: &Hub,
-    function: &Function,
+    named: &Arc<Function>,
     (qualifier, id): (&str, Uuid),
     payload: &Bytes,
 ) -> Result<EventId, Error> {
     // What is not there now will not be found later either.
-    function.target(qualifier, id)?;
+    exists(hub, named, qualifier)?;
     let broken = |what: String| Error::bad_request(format!("the event is no JSON: {what}"));
     let payload = std::str::from_utf8(payload).map_err(|error| broken(error.to_string()))?;
     let payload = if payload.is_empty() { "{}" } else { payload };
@@ -100,7 +183,7 @@ async fn keep(
     }
     let event = NewEvent {
         id: EventId::new(id),
-        function: function.told.function,
+        function: named.told.function,
         qualifier: qualifier.to_owned(),
         payload: payload.to_owned(),
     };
@@ -110,6 +193,12 @@ async fn keep(
         Error::NoControl
     })?;
     Ok(id)
+}
+
+/// Whether a call with this qualifier would find something to run.
+fn exists(hub: &Hub, named: &Arc<Function>, qualifier: &str) -> Result<(), Error> {
+    let way = Way::of(&hub.table.load(), named, qualifier)?;
+    way.function.target(&way.qualifier, Uuid::nil()).map(|_| ())
 }
 
 /// Answers a call of a function of the caller's account: `?mode=event` has it kept and run later.

@@ -160,9 +160,12 @@ impl Gateway {
     async fn report_once(&self) {
         for _ in 0..self.hub.usage.due() {
             let Some(report) = self.hub.usage.next_report() else { return };
-            let number = report.number;
+            let (number, functions) = (report.number, report.functions.clone());
             match self.hub.control.report_usage(report).await {
-                Ok(()) => self.hub.usage.taken(number),
+                Ok(told) => {
+                    self.hub.usage.taken(number);
+                    self.hub.allowances.hear(&told, &functions);
+                }
                 Err(cause) => {
                     tracing::debug!(%cause, number, "usage was not taken; it is sent again");
                     self.hub.metrics.report_failed();

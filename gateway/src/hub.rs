@@ -16,7 +16,7 @@ use crate::backends::Backends;
 use crate::calls::Call;
 use crate::control::Control;
 use crate::error::Error;
-use crate::functions::{self, Calls, Concurrency};
+use crate::functions::{self, Allowances, Calls, Concurrency};
 use crate::limits::{Limits, Place, Who};
 use crate::metrics::Metrics;
 use crate::routes::{Caller, Endpoint, Table};
@@ -36,6 +36,7 @@ pub(crate) struct Hub {
     /// To agents that run functions.
     pub(crate) calls: Calls,
     pub(crate) concurrency: Concurrency,
+    pub(crate) allowances: Allowances,
     /// The generation of the routes in use.
     pub(crate) generation: watch::Sender<u64>,
     pub(crate) limits: Arc<Limits>,
@@ -69,6 +70,7 @@ impl Hub {
             backends: Backends::new(Arc::clone(&settings), clock.clone(), tasks.clone())?,
             calls: functions::client(),
             concurrency: Concurrency::default(),
+            allowances: Allowances::default(),
             generation: watch::Sender::default(),
             limits: Arc::new(Limits::new(Arc::clone(&settings))),
             metrics: Arc::new(Metrics::new()),

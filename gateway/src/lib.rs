@@ -9,6 +9,7 @@
 pub mod control;
 pub mod error;
 pub mod service;
+mod services;
 pub mod settings;
 
 mod aside;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use policy::rate::{self, Bucket, Plan, Refusal};
 use tokio::sync::Notify;
-use types::TokenId;
+use types::{ServiceKeyId, TokenId};
 
 use crate::error::Error;
 use crate::settings::Settings;
@@ -24,6 +24,8 @@ const CALLERS_MAX: usize = 10_000;
 pub(crate) enum Who {
     /// The holder of a token.
     Token(TokenId),
+    /// Users of a service, by their key.
+    Key(ServiceKeyId),
     /// Somebody without credentials, by address where it is known.
     Anonymous(Option<IpAddr>),
 }

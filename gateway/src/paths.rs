@@ -43,7 +43,19 @@ pub(crate) enum Target<'a> {
     Invocations { endpoint: Cow<'a, str> },
     Function { function: Cow<'a, str> },
     Lambda { function: Cow<'a, str>, verb: LambdaVerb },
+    Service { account: Cow<'a, str>, service: Cow<'a, str>, rest: &'a str },
     Management,
+}
+
+/// What has a host name of its own, below the cloud's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OwnHost {
+    /// An endpoint, as `account.endpoint`.
+    Endpoint(String),
+    Service {
+        account: String,
+        service: String,
+    },
 }
 
 /// The shape of a protocol's errors.
@@ -80,7 +92,7 @@ fn is_dated(path: &str) -> bool {
 }
 
 impl<'a> Target<'a> {
-    /// Reads what a request asks; `own` is the endpoint whose own host name was used.
+    /// Reads what a request asks; `own` is what has the host name that was used.
     ///
     /// # Errors
     ///
@@ -88,9 +100,17 @@ impl<'a> Target<'a> {
     pub(crate) fn read(
         method: &Method,
         path: &'a str,
-        own: Option<&'a str>,
+        own: Option<&'a OwnHost>,
     ) -> Result<Self, Error> {
-        let target = Self::of_path(path, own).ok_or(Error::NoPath)?;
+        let target = match own {
+            Some(OwnHost::Service { account, service }) => {
+                let (account, service) = (account.as_str().into(), service.as_str().into());
+                Some(Self::Service { account, service, rest: path })
+            }
+            Some(OwnHost::Endpoint(endpoint)) => Self::of_path(path, Some(endpoint)),
+            None => Self::of_path(path, None),
+        };
+        let target = target.ok_or(Error::NoPath)?;
         let allow = target.allow();
         let taken = match allow {
             "" => true,
@@ -126,11 +146,12 @@ impl<'a> Target<'a> {
             Self::Lambda { verb: LambdaVerb::Stream, .. } => {
                 "/2021-11-15/functions/{function}/response-streaming-invocations"
             }
+            Self::Service { .. } => "/services/{account}/{service}",
             Self::Management => "/v1",
         }
     }
 
-    /// The methods it takes; empty where control decides.
+    /// The methods it takes; empty where control, or a service, decides.
     fn allow(&self) -> &'static str {
         match self {
             Self::Model { verb: Verb::Infer, .. }
@@ -138,7 +159,7 @@ impl<'a> Target<'a> {
             | Self::Function { .. }
             | Self::Lambda { .. } => "POST",
             Self::Index => "GET, POST",
-            Self::Management => "",
+            Self::Management | Self::Service { .. } => "",
             _ => "GET",
         }
     }
@@ -155,6 +176,12 @@ impl<'a> Target<'a> {
                 "invocations" => Some(Self::Invocations { endpoint }),
                 _ => None,
             };
+        }
+        if let Some(rest) = path.strip_prefix("/services/") {
+            let (account, rest) = rest.split_once('/')?;
+            let (service, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let (account, service) = (decode(account)?, decode(service)?);
+            return Some(Self::Service { account, service, rest });
         }
         if let Some(rest) = path.strip_prefix("/v1/functions/")
             && let Some((function, "invocations")) = rest.split_once('/')
@@ -217,19 +244,26 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The endpoint, as `account.endpoint`, whose own host name this is.
-pub(crate) fn own_host(host: &str, base_domain: &str) -> Option<String> {
+/// What has this host name: `endpoint.account.BASE`, or `service.account.services.BASE`.
+pub(crate) fn own_host(host: &str, base_domain: &str) -> Option<OwnHost> {
     let host = match host.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => host,
     };
     let host = host.to_ascii_lowercase();
     let names = host.strip_suffix(&base_domain.to_ascii_lowercase())?.strip_suffix('.')?;
-    let (endpoint, account) = names.split_once('.')?;
-    if endpoint.is_empty() || account.is_empty() || account.contains('.') {
+    let parts: Vec<&str> = names.split('.').collect();
+    if parts.iter().any(|part| part.is_empty()) {
         return None;
     }
-    Some(format!("{account}.{endpoint}"))
+    match parts.as_slice() {
+        [endpoint, account] => Some(OwnHost::Endpoint(format!("{account}.{endpoint}"))),
+        [service, account, "services"] => {
+            let (account, service) = ((*account).to_owned(), (*service).to_owned());
+            Some(OwnHost::Service { account, service })
+        }
+        _ => None,
+    }
 }
 
 fn decode(segment: &str) -> Option<Cow<'_, str>> {
@@ -290,6 +324,9 @@ mod tests {
             "/endpoints/m",
             "/v1/functions/f",
             "/v1/functions/f/invocations",
+            "/services/acme/risk",
+            "/services/acme/risk/v2/openapi.json",
+            "/services/acme",
             "/ping",
             "/invocations",
             "/metrics",
@@ -314,10 +351,11 @@ mod tests {
         let mut table = String::new();
         let gets = gets.map(|path| (Method::GET, path));
         for (method, path) in gets.into_iter().chain(posts.map(|path| (Method::POST, path))) {
+            let endpoint = OwnHost::Endpoint("acme.own".to_owned());
             for own in [None, Some("acme.own")] {
                 let bare = matches!(path, "/ping" | "/invocations");
                 if own.is_none() || bare {
-                    let target = Target::read(&method, path, own);
+                    let target = Target::read(&method, path, own.map(|_| &endpoint));
                     table += &format!("{method} {path} {own:?}: {target:?}\n");
                 }
             }
@@ -326,10 +364,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_host_of_exactly_two_names_is_an_endpoints_own() {
+    fn a_host_is_an_endpoints_or_a_services_own_by_its_names() {
+        let endpoint = Some(OwnHost::Endpoint("acme.risk".to_owned()));
+        let service = |account: &str, service: &str| {
+            let (account, service) = (account.to_owned(), service.to_owned());
+            Some(OwnHost::Service { account, service })
+        };
         let cases = [
-            ("risk.acme.example.org", Some("acme.risk")),
-            ("Risk.Acme.Example.org:8000", Some("acme.risk")),
+            ("risk.acme.example.org", endpoint.clone()),
+            ("Risk.Acme.Example.org:8000", endpoint),
+            ("risk.acme.services.example.org", service("acme", "risk")),
+            ("acme.services.example.org", Some(OwnHost::Endpoint("services.acme".to_owned()))),
             ("example.org", None),
             ("acme.example.org", None),
             ("a.b.c.example.org", None),
@@ -337,8 +382,8 @@ mod tests {
             ("risk.acme.example.orgx", None),
             ("risk.acmeexample.org", None),
         ];
-        for (host, endpoint) in cases {
-            assert_eq!(own_host(host, "example.org").as_deref(), endpoint, "{host}");
+        for (host, own) in cases {
+            assert_eq!(own_host(host, "example.org"), own, "{host}");
         }
     }
 }

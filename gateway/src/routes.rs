@@ -16,11 +16,12 @@ use access::{Action, Authorizer, Credentials};
 use api::internal::{Principal, Routes};
 use sha2::{Digest as _, Sha256};
 use types::functions::account_number;
-use types::{AccountId, FunctionName};
+use types::{AccountId, FunctionId, FunctionName};
 
 use crate::backends::Backends;
 use crate::error::Error;
 use crate::functions::{Function, Hosts};
+use crate::services::Service;
 use crate::statistics::Statistics;
 
 pub(crate) use endpoint::{Endpoint, Stage, principal};
@@ -55,6 +56,9 @@ pub(crate) struct Table {
     accounts: HashMap<String, HashMap<String, Arc<Endpoint>>>,
     /// By the account's name, then by the function's.
     functions: HashMap<String, HashMap<String, Arc<Function>>>,
+    functions_by_id: HashMap<FunctionId, Arc<Function>>,
+    /// By the account's name, then by the service's.
+    services: HashMap<String, HashMap<String, Arc<Service>>>,
     /// Names of accounts that have functions, by the account's number.
     numbers: HashMap<String, String>,
     hosts: Hosts,
@@ -109,8 +113,15 @@ impl Table {
             let function = Arc::new(Function::build(told, known));
             let number = account_number(function.told.account);
             table.numbers.insert(number, function.account_name().to_string());
+            table.functions_by_id.insert(function.told.function, Arc::clone(&function));
             let names = table.functions.entry(function.account_name().to_string()).or_default();
             names.insert(function.told.name.to_string(), function);
+        }
+        for told in routes.services {
+            let (account, name) = (told.account_name.to_string(), told.name.to_string());
+            let known = before.services.get(&account).and_then(|names| names.get(&name));
+            let service = Arc::new(Service::build(told, known));
+            table.services.entry(account).or_default().insert(name, service);
         }
         table.hosts = Hosts::new(routes.hosts);
         table
@@ -163,6 +174,16 @@ impl Table {
     /// The function of this name in an account, whoever asks.
     pub(crate) fn function_of(&self, account: &str, name: &FunctionName) -> Option<Arc<Function>> {
         self.functions.get(account)?.get(name.as_str()).map(Arc::clone)
+    }
+
+    /// The service of this name of an account.
+    pub(crate) fn service(&self, account: &str, name: &str) -> Option<Arc<Service>> {
+        self.services.get(account)?.get(name).map(Arc::clone)
+    }
+
+    /// The function that has this id, whoever asks.
+    pub(crate) fn function_by_id(&self, id: FunctionId) -> Option<Arc<Function>> {
+        self.functions_by_id.get(&id).map(Arc::clone)
     }
 
     /// Finds who holds an access key, before their signature is checked.

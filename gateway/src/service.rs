@@ -27,8 +27,9 @@ use crate::functions;
 use crate::hub::Hub;
 use crate::invocations;
 use crate::oip::rest;
-use crate::paths::{self, Shape, Target};
+use crate::paths::{self, OwnHost, Shape, Target};
 use crate::proxy;
+use crate::services;
 
 /// The header that carries the request's id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
@@ -98,9 +99,9 @@ impl Http {
 async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response<Body>) {
     let uri = incoming.parts.uri.clone();
     let path = uri.path();
-    let own = own_endpoint(hub, &incoming.parts);
+    let own = own_host(hub, &incoming.parts);
     let (shape, request_id) = (paths::shape(path), incoming.request_id.clone());
-    let target = match Target::read(&incoming.parts.method, path, own.as_deref()) {
+    let target = match Target::read(&incoming.parts.method, path, own.as_ref()) {
         Ok(target) => target,
         Err(error) => return ("", refusal(shape, &error, &request_id)),
     };
@@ -110,6 +111,9 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
         Target::Function { function } => functions::invoke(hub, incoming, &function).await,
         Target::Lambda { function, verb } => {
             functions::answer_lambda(hub, incoming, (verb, &function)).await
+        }
+        Target::Service { account, service, rest } => {
+            services::answer(hub, incoming, (&account, &service, rest)).await
         }
         Target::Ping { endpoint } => invocations::ping(hub, &incoming, &endpoint),
         Target::Invocations { endpoint } => invocations::invoke(hub, incoming, &endpoint).await,
@@ -122,8 +126,8 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
     (route, answer)
 }
 
-/// The endpoint whose own host name was used.
-fn own_endpoint(hub: &Hub, parts: &Parts) -> Option<String> {
+/// What has the host name that was used.
+fn own_host(hub: &Hub, parts: &Parts) -> Option<OwnHost> {
     let base = hub.settings.base_domain.as_deref()?;
     let named = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
     let host = named.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str))?;
@@ -157,13 +161,18 @@ pub(crate) fn refusal(shape: Shape, error: &Error, request_id: &HeaderValue) -> 
         Error::NoCredentials | Error::BadCredentials => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        Error::NoOperation { allow } => {
+            if let Ok(allow) = HeaderValue::try_from(allow) {
+                headers.insert(header::ALLOW, allow);
+            }
+        }
         Error::NoMethod { allow } => {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        Error::TooFast { wait_ms } => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
-        }
         _ => {}
+    }
+    if let Some(wait_ms) = error.wait_ms() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
     }
     response
 }

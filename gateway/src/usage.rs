@@ -3,23 +3,55 @@
 //! Counts gather under a lock for a second; then they become a report with a number. A report that
 //! control did not take is sent again unchanged before the next one is made.
 //!
-//! Always true: a request is in one report; a report sent twice counts once. Absent on purpose:
-//! what was asked or answered. A producer learns counts, never content.
+//! Always true: a request is in one report; a report sent twice counts once; lines of links' logs
+//! are numbered, and those that came too fast are told of. Absent on purpose: what was asked or
+//! answered. A producer learns counts, never content.
 
 use std::collections::BTreeMap;
 
+use api::internal::functions::{FunctionCount, LinkLog};
 use api::internal::{UsageCount, UsageReport};
+use api::pages::LogLine;
+use api::usage::Consumption;
 use parking_lot::Mutex;
-use types::{AccountId, EndpointId};
+use types::{AccountId, EndpointId, FunctionId, GrantId, ServiceId, ServiceKeyId};
 
 /// Most pairs of caller and endpoint in one report, so that it fits a request's body.
 const COUNTS_MAX: usize = 10_000;
+
+/// Most lines of links' logs that wait for one report: what a database takes in a second beside
+/// its other work.
+const LINES_MAX: usize = 1_000;
 
 /// What was counted and not yet reported.
 #[derive(Debug)]
 pub(crate) struct Usage {
     counts: Mutex<BTreeMap<(EndpointId, Option<AccountId>), Count>>,
+    functions: Mutex<BTreeMap<FunctionUse, Consumption>>,
+    lines: Mutex<Lines>,
     outgoing: Mutex<Outgoing>,
+}
+
+/// What calls of functions have in common that are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FunctionUse {
+    /// When the hour began.
+    pub(crate) hour_ms: u64,
+    pub(crate) payer: AccountId,
+    pub(crate) owner: AccountId,
+    pub(crate) function: FunctionId,
+    pub(crate) link: Option<FunctionId>,
+    pub(crate) grant: Option<GrantId>,
+    pub(crate) service: Option<ServiceId>,
+    pub(crate) key: Option<ServiceKeyId>,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    written: u64,
+    dropped: u64,
+    waiting: BTreeMap<FunctionId, Vec<LogLine>>,
+    count: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,7 +71,8 @@ impl Usage {
     /// Nothing counted; `reporter` is unique for this start of this gateway.
     pub(crate) fn new(reporter: String) -> Self {
         let outgoing = Outgoing { reporter, last_number: 0, unsent: None };
-        Self { counts: Mutex::default(), outgoing: Mutex::new(outgoing) }
+        let (counts, functions, lines) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { counts, functions, lines, outgoing: Mutex::new(outgoing) }
     }
 
     /// Counts a request.
@@ -50,23 +83,57 @@ impl Usage {
         count.failures += u64::from(failed);
     }
 
+    /// Counts a call of a function.
+    pub(crate) fn count_function(&self, of: FunctionUse, more: &Consumption) {
+        let mut functions = self.functions.lock();
+        let sum = functions.entry(of).or_default();
+        sum.calls += more.calls;
+        sum.failures += more.failures;
+        sum.faults += more.faults;
+        sum.duration_ms += more.duration_ms;
+        sum.memory_mib_ms = sum.memory_mib_ms.saturating_add(more.memory_mib_ms);
+    }
+
+    /// Writes a line into a link's log, where there is room.
+    pub(crate) fn log_link(&self, link: FunctionId, at_ms: u64, text: String) {
+        let mut lines = self.lines.lock();
+        if lines.count >= LINES_MAX {
+            lines.dropped += 1;
+            return;
+        }
+        let lost = std::mem::take(&mut lines.dropped);
+        let lost = (lost > 0).then(|| format!("{lost} lines were not kept: they came too fast"));
+        for (level, text) in lost.map(|text| ("warning", text)).into_iter().chain([("info", text)])
+        {
+            lines.written += 1;
+            lines.count += 1;
+            let (seq, source, level) = (lines.written, "platform".to_owned(), level.to_owned());
+            let told = LogLine { seq, at_ms, source, level, text };
+            lines.waiting.entry(link).or_default().push(told);
+        }
+    }
+
     /// How many reports hold all that was counted so far.
     pub(crate) fn due(&self) -> usize {
         let unsent = usize::from(self.outgoing.lock().unsent.is_some());
-        unsent + self.counts.lock().len().div_ceil(COUNTS_MAX)
+        let counts = self.counts.lock().len().div_ceil(COUNTS_MAX);
+        let functions = self.functions.lock().len().div_ceil(COUNTS_MAX);
+        let lines = usize::from(self.lines.lock().count > 0);
+        unsent + counts.max(functions).max(lines)
     }
 
     /// The report to send now: the one that was not taken, or a new one; none without counts.
     pub(crate) fn next_report(&self) -> Option<UsageReport> {
         let mut outgoing = self.outgoing.lock();
         if outgoing.unsent.is_none() {
-            let counts = self.take();
-            if counts.is_empty() {
+            let (counts, functions, link_logs) =
+                (self.take(), self.take_functions(), self.take_lines());
+            if counts.is_empty() && functions.is_empty() && link_logs.is_empty() {
                 return None;
             }
             outgoing.last_number += 1;
             let (reporter, number) = (outgoing.reporter.clone(), outgoing.last_number);
-            outgoing.unsent = Some(UsageReport { reporter, number, counts });
+            outgoing.unsent = Some(UsageReport { reporter, number, counts, functions, link_logs });
         }
         outgoing.unsent.clone()
     }
@@ -80,18 +147,45 @@ impl Usage {
     }
 
     fn take(&self) -> Vec<UsageCount> {
-        let mut counts = self.counts.lock();
-        let rest = match counts.keys().nth(COUNTS_MAX).copied() {
-            Some(key) => counts.split_off(&key),
-            None => BTreeMap::new(),
-        };
-        let taken = std::mem::replace(&mut *counts, rest);
+        let taken = first(&mut self.counts.lock());
         let count = |((endpoint, caller), count): ((EndpointId, Option<AccountId>), Count)| {
             let Count { requests, failures } = count;
             UsageCount { endpoint, caller, requests, failures }
         };
         taken.into_iter().map(count).collect()
     }
+
+    fn take_functions(&self) -> Vec<FunctionCount> {
+        let taken = first(&mut self.functions.lock());
+        let count = |(of, consumption): (FunctionUse, Consumption)| FunctionCount {
+            hour_ms: of.hour_ms,
+            payer: of.payer,
+            owner: of.owner,
+            function: of.function,
+            link: of.link,
+            grant: of.grant,
+            service: of.service,
+            key: of.key,
+            consumption,
+        };
+        taken.into_iter().map(count).collect()
+    }
+
+    fn take_lines(&self) -> Vec<LinkLog> {
+        let mut lines = self.lines.lock();
+        lines.count = 0;
+        let taken = std::mem::take(&mut lines.waiting);
+        taken.into_iter().map(|(link, lines)| LinkLog { link, lines }).collect()
+    }
+}
+
+/// Takes the first entries, as many as fit a report.
+fn first<K: Ord + Copy, V>(counts: &mut BTreeMap<K, V>) -> BTreeMap<K, V> {
+    let rest = match counts.keys().nth(COUNTS_MAX).copied() {
+        Some(key) => counts.split_off(&key),
+        None => BTreeMap::new(),
+    };
+    std::mem::replace(counts, rest)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 pub mod advise;
 pub mod alias;
+pub mod allowance;
 pub mod backoff;
 pub mod batch_size;
 pub mod batching;

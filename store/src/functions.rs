@@ -6,8 +6,11 @@
 
 pub mod aliases;
 pub mod events;
+pub mod grants;
+pub mod links;
 pub mod schedules;
 pub mod settings;
+pub mod usage;
 
 use std::collections::BTreeMap;
 
@@ -82,6 +85,13 @@ pub async fn function_insert(
     row: &FunctionRow,
     first: &RevisionRow,
 ) -> Result<(), Error> {
+    name_insert(tx, row).await?;
+    revision_insert(tx, first).await?;
+    feed_bump(tx, Topic::Routes);
+    Ok(())
+}
+
+async fn name_insert(tx: &mut Tx<'_>, row: &FunctionRow) -> Result<(), Error> {
     tx.sql("insert a function", include_str!("functions/insert.sql"))
         .bind(&row.id)
         .bind(&row.account_id)
@@ -93,8 +103,6 @@ pub async fn function_insert(
         .bind(&row.changed_at_ms)
         .run()
         .await?;
-    revision_insert(tx, first).await?;
-    feed_bump(tx, Topic::Routes);
     Ok(())
 }
 
@@ -131,6 +139,15 @@ pub async fn function_fetch(tx: &mut Tx<'_>, id: FunctionId) -> Result<FunctionR
     let row = fetch.first().await?;
     let missing = || Error::NotFound { what: "function", id: id.to_string() };
     function(&row.ok_or_else(missing)?)
+}
+
+/// What the functions and links of an account are called.
+pub async fn functions_names(
+    tx: &mut Tx<'_>,
+    account_id: AccountId,
+) -> Result<BTreeMap<FunctionId, FunctionName>, Error> {
+    let names = tx.sql("name functions", include_str!("functions/names.sql")).bind(&account_id);
+    names.every().await?.iter().map(|row| Ok((row.get("id")?, row.get("name")?))).collect()
 }
 
 /// Lists the functions of an account by name, after one, at most `limit`, each with its latest
@@ -272,7 +289,7 @@ pub async fn function_publish(
     Ok(number)
 }
 
-/// Deletes a function and all its revisions. Doing so again changes nothing.
+/// Deletes a function or link, and all its revisions. Doing so again changes nothing.
 pub async fn function_delete(tx: &mut Tx<'_>, id: FunctionId) -> Result<(), Error> {
     let text = "SELECT id FROM function_revisions WHERE function_id = $1";
     for row in tx.sql("list revisions", text).bind(&id).every().await? {
@@ -284,6 +301,8 @@ pub async fn function_delete(tx: &mut Tx<'_>, id: FunctionId) -> Result<(), Erro
         "DELETE FROM function_events WHERE function_id = $1",
         "DELETE FROM function_settings WHERE function_id = $1",
         "DELETE FROM function_aliases WHERE function_id = $1",
+        "DELETE FROM function_grants WHERE function_id = $1",
+        "DELETE FROM function_links WHERE function_id = $1",
         "DELETE FROM function_revisions WHERE function_id = $1",
         "DELETE FROM functions WHERE id = $1",
     ] {

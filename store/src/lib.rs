@@ -37,6 +37,7 @@ pub mod logs;
 pub mod objects;
 pub mod publishes;
 pub mod sagas;
+pub mod services;
 pub mod settings;
 pub mod sharing;
 pub mod tokens;

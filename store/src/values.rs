@@ -13,9 +13,9 @@ use sqlx::Row as _;
 use sqlx::any::{AnyArguments, AnyRow};
 
 use types::{
-    AccountId, AliasName, Digest, EndpointId, EventId, FunctionId, FunctionName, HostId,
+    AccountId, AliasName, Digest, EndpointId, EventId, FunctionId, FunctionName, GrantId, HostId,
     InstanceId, ItemId, ItemKind, Name, ObjectId, PublishId, Reference, RevisionId, SagaId,
-    TokenId, TrainingId,
+    ServiceId, ServiceKeyId, TokenId, TrainingId,
 };
 use workflow::saga::Phase;
 
@@ -95,6 +95,7 @@ stored_as_text!(
     EventId,
     FunctionId,
     FunctionName,
+    GrantId,
     HostId,
     InstanceId,
     ItemId,
@@ -106,6 +107,8 @@ stored_as_text!(
     Reference,
     RevisionId,
     SagaId,
+    ServiceId,
+    ServiceKeyId,
     String,
     TokenId,
     TrainingId,

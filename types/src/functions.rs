@@ -148,6 +148,30 @@ impl fmt::Display for FunctionRuntime {
     }
 }
 
+/// How much may be called; without a limit where it is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallLimits {
+    /// Calls that come back each minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub rate_per_min: Option<u32>,
+    /// Most calls at once within that rate; as many as in a second where absent, and at least one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub burst: Option<u32>,
+    /// Most calls under way at one time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub concurrency: Option<u32>,
+    /// Most calls of a day, which begins at midnight, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_per_day: Option<u64>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at_ms: Option<u64>,
+}
+
 /// What an account is called where twelve digits are wanted: as in Lambda's words, AWS's accounts.
 pub fn account_number(account: AccountId) -> String {
     format!("{:012}", account.uuid().as_u128() % 1_000_000_000_000)

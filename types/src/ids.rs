@@ -110,6 +110,12 @@ ids! {
     RevisionId = "rev";
     /// A call of a function that nobody waits for.
     EventId = "event";
+    /// What lets other accounts link to a function.
+    GrantId = "grant";
+    /// An API made of functions.
+    ServiceId = "service";
+    /// By what a service's users call it; not its secret.
+    ServiceKeyId = "key";
     /// A machine that runs instances.
     HostId = "host";
     /// One run of a saga.

@@ -21,7 +21,8 @@ pub use digest::Digest;
 pub use figure::{Figure, FigureName, Grade};
 pub use format::{Column, ColumnType, Format};
 pub use functions::{
-    AliasName, AliasNameError, FunctionName, FunctionNameError, FunctionReference, FunctionRuntime,
+    AliasName, AliasNameError, CallLimits, FunctionName, FunctionNameError, FunctionReference,
+    FunctionRuntime,
 };
 pub use ids::*;
 pub use kinds::{ErrorKind, ItemKind};

@@ -26,7 +26,11 @@ pub(crate) fn run(places: &Places, _words: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The demo on the embedded default, with the programs that the tests were run with.
+/// The demos on the embedded default, with the programs that the tests were run with.
 fn demo(places: &Places) -> Result<(), Failure> {
-    process::run(Command::new(places.built("freehold")).arg("demo").current_dir(&places.root))
+    for words in [&["demo"][..], &["demo", "functions"]] {
+        let program = places.built("freehold");
+        process::run(Command::new(program).args(words).current_dir(&places.root))?;
+    }
+    Ok(())
 }

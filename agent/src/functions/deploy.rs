@@ -9,30 +9,30 @@ use std::sync::Arc;
 
 use api::internal::functions::Fallback;
 use policy::deploy::{Decision, FAILED_STARTS_MAX, Freshness, Health, Old, Situation, decide};
-use types::RevisionId;
 
-use super::Known;
+use super::{Known, Use};
 use crate::Agent;
 
 /// What answers a call.
 pub(super) struct Chosen {
-    pub(super) revision: RevisionId,
+    pub(super) of: Use,
     /// For how long it had been replaced, where it is the call's fallback.
     pub(super) stale_ms: Option<u64>,
 }
 
 impl Agent {
     /// Says which version answers a call, and has the other started where it is wanted.
-    pub(super) fn choose(&self, revision: RevisionId, fallback: Option<&Fallback>) -> Chosen {
-        let new = Chosen { revision, stale_ms: None };
+    pub(super) fn choose(&self, of: Use, fallback: Option<&Fallback>) -> Chosen {
+        let new = Chosen { of, stale_ms: None };
         let Some(fallback) = fallback else { return new };
-        let known = self.known(revision);
+        let known = self.known(of);
+        let before = Use { revision: fallback.revision, ..of };
         let age_ms = self.shared.clock.now_ms().saturating_sub(fallback.changed_at_ms);
         let (new_is_warm, health) = {
             let pool = known.pool.lock();
             (pool.is_live(), pool.health())
         };
-        let old_is_warm = self.known(fallback.revision).pool.lock().is_live();
+        let old_is_warm = self.known(before).pool.lock().is_live();
         let decided = decide(&Situation {
             freshness: Freshness::StaleWhileDeploy { max_stale_ms: fallback.max_stale_ms },
             pinned: false,
@@ -41,11 +41,11 @@ impl Agent {
             published_ago_ms: age_ms,
             health,
         });
-        let old = Chosen { revision: fallback.revision, stale_ms: Some(age_ms) };
+        let old = Chosen { of: before, stale_ms: Some(age_ms) };
         match decided {
             Decision::Switch(_) | Decision::Wait(_) => new,
             Decision::ServeOld { .. } => {
-                self.prepare(revision, known);
+                self.prepare(known);
                 old
             }
             Decision::RollBack { .. } => old,
@@ -53,13 +53,13 @@ impl Agent {
     }
 
     /// Has an instance of a revision made, unless one is there or in the making.
-    fn prepare(&self, revision: RevisionId, known: Arc<Known>) {
+    fn prepare(&self, known: Arc<Known>) {
         if !known.pool.lock().begin_preparing() {
             return;
         }
         let agent = self.clone();
         self.shared.tasks.spawn("function prepare", async move {
-            let spec = agent.spec(&known, revision).await;
+            let spec = agent.spec(&known).await;
             let mut pool = known.pool.lock();
             pool.end_preparing();
             match spec {
@@ -68,6 +68,7 @@ impl Agent {
                 }
                 Ok(_) => {}
                 Err(error) => {
+                    let revision = known.of.revision;
                     tracing::info!(%revision, %error, "a new version could not be prepared");
                 }
             }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use executor::runtime_api::{self, Begun, Failure, Invocation, Runtime};
 use executor::{Ending, Exit, Function, LogReader, Parking, Running, Start, Stream, Work};
 use serde_json::json;
-use types::{FunctionRuntime, InstanceId, Limits};
+use types::{AccountId, FunctionRuntime, InstanceId, Limits};
 
 use super::journal::{self, Writer};
 use super::pool::Counted;
@@ -90,7 +90,7 @@ impl Warm {
     pub(crate) async fn start(
         agent: &Agent,
         spec: &Revision,
-        id: InstanceId,
+        (id, payer): (InstanceId, Option<AccountId>),
         memory: Memory,
     ) -> Result<Self, Broken> {
         let clock = &agent.shared.clock;
@@ -124,7 +124,8 @@ impl Warm {
         let lines = running.logs();
         let start = Some(times);
         let (memory, counted) = (Some(memory), None);
-        let writer = Writer::new(spec.id, id);
+        // What it writes of another account's calls is neither's to read.
+        let writer = if payer.is_some() { Writer::muted() } else { Writer::new(spec.id, id) };
         let mut warm = Self {
             running,
             runtime,

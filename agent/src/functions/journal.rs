@@ -66,30 +66,39 @@ impl Default for Journal {
 /// The lines of one instance, numbered.
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
-    revision: RevisionId,
-    instance: InstanceId,
+    /// None where nothing is kept.
+    of: Option<(RevisionId, InstanceId)>,
     written: u64,
 }
 
 impl Writer {
     pub(super) fn new(revision: RevisionId, instance: InstanceId) -> Self {
-        Self { revision, instance, written: 0 }
+        Self { of: Some((revision, instance)), written: 0 }
+    }
+
+    /// One whose lines are kept nowhere.
+    pub(super) fn muted() -> Self {
+        Self { of: None, written: 0 }
     }
 
     /// Writes a line, where there is room.
     pub(super) fn write(&mut self, journal: &Journal, (at_ms, source): (u64, &str), text: String) {
-        if !journal.admit(at_ms) {
-            return;
-        }
+        let Some(of) = self.of.filter(|_| journal.admit(at_ms)) else { return };
         let lost = journal.dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let told = format!("{lost} lines of this host were not kept: they came too fast");
-            self.send(journal, (at_ms, "platform", "warning"), told);
+            self.send(journal, of, (at_ms, "platform", "warning"), told);
         }
-        self.send(journal, (at_ms, source, "info"), text);
+        self.send(journal, of, (at_ms, source, "info"), text);
     }
 
-    fn send(&mut self, journal: &Journal, (at_ms, source, level): (u64, &str, &str), text: String) {
+    fn send(
+        &mut self,
+        journal: &Journal,
+        (revision, instance): (RevisionId, InstanceId),
+        (at_ms, source, level): (u64, &str, &str),
+        text: String,
+    ) {
         self.written += 1;
         let line = LogLine {
             seq: self.written,
@@ -98,7 +107,7 @@ impl Writer {
             level: level.to_owned(),
             text,
         };
-        let entry = Entry { revision: self.revision, instance: self.instance, line };
+        let entry = Entry { revision, instance, line };
         if journal.sender.try_send(entry).is_err() {
             journal.dropped.fetch_add(1, Ordering::Relaxed);
         }

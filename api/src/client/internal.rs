@@ -9,7 +9,7 @@ use types::{AccountId, EventId, HostId, InstanceId, RevisionId};
 use super::call::Call;
 use super::{Client, Error};
 use crate::internal::functions::{
-    EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents,
+    EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents, UsageTaken,
 };
 use crate::internal::{
     Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
@@ -130,8 +130,9 @@ impl Client {
         self.ask(Call::get("/internal/v1/routes").query(&watch).waits(watch.wait_ms)).await
     }
 
-    /// Tells what was counted; a repeated report counts once. `POST /internal/v1/usage`
-    pub async fn usage_report(&self, report: &UsageReport) -> Result<(), Error> {
-        self.tell(Call::post("/internal/v1/usage").json(report).repeatable()).await
+    /// Tells what was counted, and hears what the day has of it; a repeated report counts once.
+    /// `POST /internal/v1/usage`
+    pub async fn usage_report(&self, report: &UsageReport) -> Result<UsageTaken, Error> {
+        self.ask(Call::post("/internal/v1/usage").json(report).repeatable()).await
     }
 }

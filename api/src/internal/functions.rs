@@ -10,11 +10,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use types::{
-    AccountId, AliasName, EventId, FunctionId, FunctionName, FunctionRuntime, HostId, Limits, Name,
-    RevisionId,
+    AccountId, AliasName, CallLimits, Digest, EventId, FunctionId, FunctionName, FunctionRuntime,
+    GrantId, HostId, Limits, Name, RevisionId, ServiceId, ServiceKeyId, TokenId,
 };
 
 use super::ObjectGrant;
+use crate::grants::ErrorDetail;
+use crate::pages::LogLine;
+use crate::services::ServiceSpec;
+use crate::usage::Consumption;
 
 /// Largest event. Source: Lambda's limit of a synchronous call, 6 MiB, and a little.
 pub const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
@@ -61,6 +65,10 @@ pub struct Call {
     /// What may run in its place, while what was called is being started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
+    /// For whom it runs, where that is not the function's owner: no other's call comes to the same
+    /// instance, and what it writes is kept nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer: Option<AccountId>,
 }
 
 /// What an alias named before its last change.
@@ -130,6 +138,111 @@ pub struct FunctionRoute {
     /// Which other accounts may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub permissions: Vec<Permission>,
+    /// What it is a link to; then it has no versions of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkRoute>,
+}
+
+/// A link as a gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkRoute {
+    /// What is called, and by what right; in words why it cannot be where it cannot.
+    pub to: Result<LinkedFunction, String>,
+    /// Members of every call's event.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub parameters: serde_json::Map<String, serde_json::Value>,
+    pub limits: CallLimits,
+    /// Calls of this day, where the limits say how many there may be.
+    #[serde(default)]
+    pub calls_today: u64,
+    /// Who of its account may call it; everybody who may call functions where this is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokenId>,
+}
+
+/// What a link leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkedFunction {
+    pub grant: GrantId,
+    pub function: FunctionId,
+    /// A version or alias; empty for the latest.
+    pub qualifier: String,
+    /// For all who were given the grant together.
+    pub limits: CallLimits,
+    #[serde(default)]
+    pub calls_today: u64,
+    pub errors: ErrorDetail,
+}
+
+/// A service as a gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRoute {
+    pub service: ServiceId,
+    pub account: AccountId,
+    pub account_name: Name,
+    pub name: Name,
+    /// The version that answers where none is named.
+    pub newest: u32,
+    pub versions: BTreeMap<u32, ServiceSpec>,
+    pub keys: Vec<ServiceKeyRoute>,
+}
+
+/// A service's key as a gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceKeyRoute {
+    pub key: ServiceKeyId,
+    /// SHA-256 of the secret.
+    pub secret_sha256: Digest,
+    pub limits: CallLimits,
+    /// Calls of this day.
+    #[serde(default)]
+    pub calls_today: u64,
+}
+
+/// What calls came to that have all of this in common, in an hour: part of a usage report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionCount {
+    /// When the hour began.
+    pub hour_ms: u64,
+    /// Whose call it was.
+    pub payer: AccountId,
+    /// What ran, and whose it is.
+    pub owner: AccountId,
+    pub function: FunctionId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<FunctionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<ServiceKeyId>,
+    pub consumption: Consumption,
+}
+
+/// Lines of a link's log: part of a usage report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkLog {
+    pub link: FunctionId,
+    pub lines: Vec<LogLine>,
+}
+
+/// How much of a day's limits is used, after a usage report: of what the report counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageTaken {
+    pub days: Vec<DayCalls>,
+}
+
+/// Calls of one day by one link, grant or key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayCalls {
+    /// The id of the link, grant or key.
+    pub of: String,
+    /// Days since 1970, UTC.
+    pub day: u64,
+    pub calls: u64,
 }
 
 /// An alias as a gateway sees it.
@@ -247,6 +360,7 @@ pub enum EventEnded {
 pub struct VersionRoute {
     pub revision: RevisionId,
     pub timeout_ms: u64,
+    pub memory_mib: u32,
 }
 
 /// A host that runs functions.

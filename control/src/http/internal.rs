@@ -13,7 +13,7 @@ use http::StatusCode;
 
 use api::identity::{Process, Subject};
 use api::internal::functions::{
-    EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents,
+    EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents, UsageTaken,
 };
 use api::internal::{
     Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
@@ -216,10 +216,9 @@ async fn report_usage(
     State(control): State<Control>,
     Extension(peer): Extension<Peer>,
     Json(report): Json<UsageReport>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Json<UsageTaken>, ApiError> {
     only_gateway(&control, &peer).await?;
-    usage::record(&control, report).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(usage::record(&control, report).await?))
 }
 
 async fn accept_event(

@@ -41,7 +41,7 @@ const TIMEOUT_MS_MAX: u64 = 900_000;
 /// Names and values of the environment together.
 const ENVIRONMENT_BYTES_MAX: usize = 4_096;
 const HANDLER_BYTES_MAX: usize = 128;
-const DESCRIPTION_BYTES_MAX: usize = 256;
+pub(crate) const DESCRIPTION_BYTES_MAX: usize = 256;
 /// Memory that comes with one whole processor. Source: Lambda's proportion.
 const MEMORY_MIB_PER_PROCESSOR: u32 = 1_769;
 /// Smallest share of a processor, in thousandths.
@@ -481,7 +481,7 @@ pub async fn log(
     name: &FunctionName,
     query: &LogQuery,
 ) -> Result<Log, Error> {
-    let (row, _) = own(control, caller, name, Action::FunctionsRead).await?;
+    let row = called(control, caller, name, Action::FunctionsRead).await?;
     control.follow_log(&row.id.to_string(), query, || std::future::ready(Ok(false)).boxed()).await
 }
 
@@ -490,7 +490,24 @@ pub(crate) fn version_of(revision: &RevisionRow) -> String {
     revision.number.map_or_else(|| LATEST.to_owned(), |number| number.to_string())
 }
 
-async fn own(
+/// What is called by this name: a function of the account, or a link.
+pub(crate) async fn called(
+    control: &Control,
+    caller: &Caller,
+    name: &FunctionName,
+    action: Action,
+) -> Result<FunctionRow, Error> {
+    let (account, wanted) = (caller.account, name.clone());
+    let read = control.shared.store.read("fetch a function", move |tx| {
+        let wanted = wanted.clone();
+        Box::pin(async move { function_fetch_by_name(tx, account, &wanted).await })
+    });
+    let row = found(read.await, || format!("the function {name}"))?;
+    control.authorize(caller, action, Resource::of(Kind::Function, row.account_id))?;
+    Ok(row)
+}
+
+pub(crate) async fn own(
     control: &Control,
     caller: &Caller,
     name: &FunctionName,

@@ -1,10 +1,12 @@
 //! Routes: everything a gateway needs to answer without asking.
 
+mod across;
+
 use std::collections::BTreeMap;
 
 use access::signature::{DayKey, days};
 use api::functions::LATEST;
-use api::internal::functions::{AliasRoute, FunctionHost, FunctionRoute, VersionRoute};
+use api::internal::functions::{AliasRoute, FunctionHost, FunctionRoute, LinkRoute, VersionRoute};
 use api::internal::{AccessKey, Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
 use store::Topic;
 use store::accounts::accounts_names;
@@ -15,7 +17,7 @@ use store::functions::{FunctionRow, RevisionRow, functions_list_callable};
 use store::hosts::{HostRow, hosts_list};
 use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
 use store::tokens::{AccessKeyRow, tokens_list_live};
-use types::{AccountId, AliasName};
+use types::{AccountId, AliasName, Name};
 
 use crate::caller::role_of;
 use crate::operations::functions::settings::{concurrency_of, permissions_of};
@@ -24,6 +26,7 @@ use crate::operations::items::from_json;
 use crate::operations::stages::ResolvedStage;
 use crate::reconcilers::endpoints::current;
 use crate::{Control, Error};
+use across::Across;
 
 /// What gateways hold, once it is newer or the wait is over.
 pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
@@ -31,7 +34,7 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
     let wait_ms = watch.wait_ms.min(api::internal::WATCH_WAIT_MS_MAX);
     store.feed_wait(Topic::Routes, watch.after, wait_ms).await?;
     let now_ms = control.now_ms();
-    let (generation, tokens, endpoints, instances, hosts, functions, around, names) = store
+    let (generation, tokens, endpoints, instances, hosts, functions, around, across, names) = store
         .read("read routes", |tx| {
             Box::pin(async move {
                 let generation = store::feeds::feed_fetch(tx, Topic::Routes).await?;
@@ -41,12 +44,15 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
                 let hosts = hosts_list(tx).await?;
                 let functions = functions_list_callable(tx).await?;
                 let around = (aliases_list_all(tx).await?, settings_list_all(tx).await?);
+                let across = Across::read(tx, now_ms).await?;
                 let owners = endpoints.iter().map(|endpoint| endpoint.account_id);
-                let owners: Vec<AccountId> =
-                    owners.chain(functions.iter().map(|(row, _)| row.account_id)).collect();
+                let owners = owners.chain(functions.iter().map(|(row, _)| row.account_id));
+                let of_services = across.owners_of_services();
+                let owners: Vec<AccountId> = owners.chain(of_services).collect();
                 let names = accounts_names(tx, &owners).await?;
                 Ok::<_, store::Error>((
-                    generation, tokens, endpoints, instances, hosts, functions, around, names,
+                    generation, tokens, endpoints, instances, hosts, functions, around, across,
+                    names,
                 ))
             })
         })
@@ -78,11 +84,13 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         let Some(name) = names.get(&function.account_id) else { continue };
         let around = (aliases.remove(&function.id), settings.get(&function.id));
         let around = (around.0.unwrap_or_default(), around.1.map_or(&[][..], Vec::as_slice));
-        called.push(function_route(function, name.clone(), &revisions, around)?);
+        let link = across.link(&function)?;
+        called.push(function_route(function, name.clone(), &revisions, (around, link))?);
     }
     let hosts = hosts.into_iter().filter_map(function_host).collect();
     let principals = principals.collect();
-    Ok(Routes { generation, principals, endpoints: routes, functions: called, hosts })
+    let services = across.services(&names)?;
+    Ok(Routes { generation, principals, endpoints: routes, functions: called, hosts, services })
 }
 
 /// An access key with the keys of the days around now. One that cannot be opened is left out, and
@@ -104,14 +112,15 @@ fn access_key(control: &Control, key: &AccessKeyRow) -> Option<AccessKey> {
 
 fn function_route(
     function: FunctionRow,
-    account_name: types::Name,
+    account_name: Name,
     revisions: &[RevisionRow],
-    (aliases, settings): (Vec<AliasRow>, &[SettingRow]),
+    ((aliases, settings), link): ((Vec<AliasRow>, &[SettingRow]), Option<LinkRoute>),
 ) -> Result<FunctionRoute, Error> {
     let mut versions = BTreeMap::new();
     for revision in revisions {
         let spec: Spec = from_json(&revision.spec)?;
-        let route = VersionRoute { revision: revision.id, timeout_ms: spec.timeout_ms };
+        let (timeout_ms, memory_mib) = (spec.timeout_ms, spec.memory_mib);
+        let route = VersionRoute { revision: revision.id, timeout_ms, memory_mib };
         versions.insert(version_of(revision), route);
     }
     Ok(FunctionRoute {
@@ -123,6 +132,7 @@ fn function_route(
         aliases: aliases.into_iter().map(alias_route).collect(),
         concurrency_max: concurrency_of(settings)?,
         permissions: permissions_of(settings)?,
+        link,
     })
 }
 
@@ -144,7 +154,7 @@ fn function_host(host: HostRow) -> Option<FunctionHost> {
 
 fn route(
     endpoint: &EndpointRow,
-    account_name: types::Name,
+    account_name: Name,
     instances: &[InstanceRow],
 ) -> Result<Route, Error> {
     // After an update the old answers, as a whole, until all of the new is ready.

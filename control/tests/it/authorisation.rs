@@ -122,6 +122,7 @@ impl World {
         ]
         .into_iter()
         .chain(self.asked_of_functions(who))
+        .chain(Self::asked_across_accounts(who))
         .collect()
     }
 
@@ -155,6 +156,68 @@ impl World {
         ]
     }
 
+    fn asked_across_accounts(who: usize) -> Vec<Asked> {
+        let new = format!("new-{who}");
+        let nobody = json!({ "with": "nobody" });
+        let grant = json!({ "name": new, "function": "Resize", "sharing": nobody });
+        let link = json!({ "name": new, "owner": "lender", "grant": "lent" });
+        let spec = json!({ "operations": [{ "path": "/x", "function": "Resize" }] });
+        let service = json!({ "name": new, "spec": spec });
+        let changed = json!({ "spec": spec, "generation": 99 });
+        let stale = json!({ "generation": 99 });
+        vec![
+            ask("GET", "/v1/grants".into()),
+            tell("POST", "/v1/grants", &grant),
+            ask("GET", "/v1/grants/kept".into()),
+            tell("PUT", "/v1/grants/kept", &stale),
+            ask("DELETE", format!("/v1/grants/used-{who}")),
+            ask("GET", "/v1/received-grants".into()),
+            ask("GET", "/v1/links".into()),
+            tell("POST", "/v1/links", &link),
+            ask("GET", "/v1/links/kept".into()),
+            tell("PUT", "/v1/links/kept", &stale),
+            ask("DELETE", format!("/v1/links/linked-{who}")),
+            ask("GET", "/v1/services".into()),
+            tell("POST", "/v1/services", &service),
+            ask("GET", "/v1/services/kept".into()),
+            tell("PUT", "/v1/services/kept", &changed),
+            ask("GET", "/v1/services/kept/versions".into()),
+            ask("DELETE", "/v1/services/kept/versions/1".into()),
+            ask("GET", "/v1/services/kept/keys".into()),
+            tell("POST", "/v1/services/kept/keys", &json!({ "name": new })),
+            ask("DELETE", format!("/v1/services/kept/keys/new-{who}")),
+            ask("DELETE", format!("/v1/services/used-{who}")),
+            ask("GET", "/v1/usage".into()),
+            ask("GET", "/v1/sold-usage".into()),
+        ]
+    }
+
+    /// A grant, a link and a service of alice, of this name but for the link's.
+    async fn shared(&self, name: &str, link: &str) {
+        let everybody = json!({ "with": "everybody" });
+        let grant = json!({ "name": name, "function": "Resize", "sharing": everybody });
+        let link = json!({ "name": link, "owner": "lender", "grant": "lent" });
+        let spec = json!({ "operations": [{ "path": "/x", "function": "Resize" }] });
+        let service = json!({ "name": name, "spec": spec });
+        for (path, wanted) in
+            [("/v1/grants", grant), ("/v1/links", link), ("/v1/services", service)]
+        {
+            let made = self.house.post(&self.alice, path, wanted).await;
+            assert_eq!(made.status, 201, "{path}: {made:?}");
+        }
+    }
+
+    /// An account that lends a function to everybody.
+    async fn lender(&self) {
+        let lender = self.house.account("lender").await;
+        let object = self.house.upload(&lender, &[0; 1024]).await;
+        let function = json!({ "name": "lent", "runtime": "provided", "object": object });
+        assert_eq!(self.house.post(&lender, "/v1/functions", function).await.status, 201);
+        let everybody = json!({ "with": "everybody" });
+        let grant = json!({ "name": "lent", "function": "lent", "sharing": everybody });
+        assert_eq!(self.house.post(&lender, "/v1/grants", grant).await.status, 201);
+    }
+
     async fn function(&self, name: &str) {
         let wanted = json!({
             "name": name, "runtime": "provided", "object": self.object, "description": "it resizes"
@@ -177,6 +240,8 @@ async fn everybody_gets_what_their_role_allows_and_nothing_else() {
     let source = "alice/double".parse().unwrap();
     house.deploy(&world.alice, "answers", &source).await;
     world.function("Resize").await;
+    world.lender().await;
+    world.shared("kept", "kept").await;
     let callers = [
         None,
         Some(house.account("bob").await),
@@ -189,6 +254,7 @@ async fn everybody_gets_what_their_role_allows_and_nothing_else() {
     for (who, caller) in callers.iter().enumerate() {
         house.deploy(&world.alice, &format!("used-{who}"), &source).await;
         world.function(&format!("used-{who}")).await;
+        world.shared(&format!("used-{who}"), &format!("linked-{who}")).await;
         let token = world.token().await;
         let asked = world.asked(who, &token);
         rows.resize(asked.len(), String::new());
@@ -213,6 +279,7 @@ fn general(path: &str, world: &World, token: &str) -> String {
         .replace(&world.publish, "{publish}")
         .replace(&world.training, "{training}")
         .replace("/used-5", "/{used}")
+        .replace("/linked-5", "/{used}")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -233,6 +300,14 @@ async fn every_operation_of_the_api_is_in_the_table() {
                 .replace("aliases/used-0", "aliases/{alias}")
                 .replace("event-00000000000000000000000000000001", "{event}")
                 .replace("functions/used-0", "functions/{name}")
+                .replace("services/kept/versions/{number}", "services/{name}/versions/{version}")
+                .replace("keys/new-0", "keys/{key}")
+                .replace("grants/kept", "grants/{name}")
+                .replace("grants/used-0", "grants/{name}")
+                .replace("links/kept", "links/{name}")
+                .replace("links/linked-0", "links/{name}")
+                .replace("services/kept", "services/{name}")
+                .replace("services/used-0", "services/{name}")
                 .replace("endpoints/answers", "endpoints/{name}")
                 .replace("endpoints/used-0", "endpoints/{name}");
             (method.to_lowercase(), path)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::examples;
 use super::values::parse_pair;
@@ -11,8 +11,11 @@ use crate::settings::ServerArguments;
 #[derive(Debug, Args)]
 #[command(after_help = examples::DEMO)]
 pub struct DemoArguments {
+    /// What is shown
+    #[arg(value_enum, default_value_t = DemoWord::Main, value_name = "WHAT")]
+    pub what: DemoWord,
     /// Judge the sign-ins of an sshd log, such as /var/log/auth.log
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "what")]
     pub events: Option<PathBuf>,
     /// Keep the cloud's data here [default: a temporary folder, removed at the end]
     #[arg(long, value_name = "DIR")]
@@ -20,6 +23,15 @@ pub struct DemoArguments {
     /// Leave the cloud running at the end, until Ctrl-C
     #[arg(long)]
     pub stay: bool,
+}
+
+/// What a demo shows.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DemoWord {
+    /// Publish, search, train, deploy, infer
+    Main,
+    /// A deployment under load, a link across accounts, a service of two
+    Functions,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or
 pub(super) const DEMO: &str = "\
 Try it:
   freehold demo
+  freehold demo functions                      a deployment under load, a link, a service
   freehold demo --events /var/log/auth.log     your own machine's sign-ins
   freehold demo --stay                         and go on by hand";
 
@@ -84,3 +85,35 @@ Try it:
   freehold simulate calls.csv
   freehold simulate calls.csv --durations durations.csv --sizes memory.csv --memory 64GiB
   freehold simulate calls.csv --policy least-cost --policy fixed --keep 60 --json";
+
+pub(super) const GRANT: &str = "\
+Try it:
+  freehold grant create score my-scorer --qualifier live --with acme --per-minute 600
+  freehold grant received                      what others let you link to
+  freehold usage --sold                        what was made of yours
+Whoever links to it never sees its code, configuration, environment or log.";
+
+pub(super) const LINK: &str = "\
+Try it:
+  freehold link create score borealis/score --set country=de --per-day 10000
+  freehold function invoke score '{\"amount\": 12}'
+  freehold function logs score                 one line for each call
+The owner sees counts, durations and failures, and never who calls or what.";
+
+pub(super) const USAGE: &str = "\
+Try it:
+  freehold usage                               what you called, by function and link
+  freehold usage --sold --days 7               what others called of yours, by grant";
+
+pub(super) const SERVICE: &str = "\
+Try it, with a file risk.toml:
+  description = \"Says how risky a payment is\"
+  [[operations]]
+  path = \"/customers/{customer}/score\"         what stands in braces is a member of the event
+  function = \"score\"                           a function or link of yours
+  input = { type = \"object\", required = [\"amount\"] }
+  output = { type = \"object\", required = [\"risk\"] }
+
+  freehold service create risk risk.toml
+  freehold service key create risk web-shop --per-minute 600 --per-day 100000
+It answers under /services/ACCOUNT/risk, with a page for people and openapi.json for tools.";

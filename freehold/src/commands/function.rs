@@ -72,7 +72,7 @@ async fn create(
 ) -> Result<(), Failure> {
     let CreateFunctionArguments { name, code, runtime, settings } = arguments;
     let environment = environment(&settings)?.unwrap_or_default();
-    let object = send(&code, client, out).await?;
+    let object = send_code(&code, client, out).await?;
     let FunctionSettings { handler, memory, timeout, description, .. } = settings;
     let wanted = CreateFunction {
         name,
@@ -102,7 +102,7 @@ async fn update(
     let environment = environment(&settings)?;
     let generation = client.function_fetch(&name).await?.generation;
     let object = match &code {
-        Some(folder) => Some(send(folder, client, out).await?),
+        Some(folder) => Some(send_code(folder, client, out).await?),
         None => None,
     };
     let FunctionSettings { handler, memory, timeout, description, .. } = settings;
@@ -119,7 +119,7 @@ async fn update(
 }
 
 /// Packs a folder and sends what is missing of it.
-async fn send(folder: &Path, client: &Client, out: &Output) -> Result<ObjectId, Failure> {
+pub async fn send_code(folder: &Path, client: &Client, out: &Output) -> Result<ObjectId, Failure> {
     let busy = out.busy(&format!("packing {}", folder.display()));
     let package = publish::pack_any(folder.to_owned()).await;
     busy.finish_and_clear();

@@ -138,7 +138,7 @@ async fn cast(cloud: &Running) -> Result<Cast, Failure> {
 }
 
 /// Makes an account of this name, or with a number behind it where an earlier demo made one.
-async fn account(operator: &Client, word: &str) -> Result<(Name, String), Failure> {
+pub(super) async fn account(operator: &Client, word: &str) -> Result<(Name, String), Failure> {
     for number in 1..=NAMES_MAX {
         let name = if number == 1 { word.to_owned() } else { format!("{word}-{number}") };
         let name: Name = name.parse().expect("a plain word and a number are a name");

@@ -60,3 +60,16 @@ fn demo_adds_generated_sign_ins_to_a_log_without_attacks() {
     assert_eq!(report["sign_ins_of_log"], 24);
     assert!(report["sign_ins_generated"].as_u64().unwrap() > 0);
 }
+
+#[test]
+fn demo_of_functions_deploys_under_load_links_and_serves() {
+    if !crate::functions::has_python() {
+        return;
+    }
+    let report = demo(&["functions"]);
+    assert!(report["calls"].as_u64().unwrap() >= 400, "{report:#}");
+    assert_eq!((report["failed"].as_u64(), report["stepped_back"].as_u64()), (Some(0), Some(0)));
+    assert_eq!(report["linked"]["country"], "de");
+    assert_eq!(report["served"]["risk"], 0.4);
+    assert_eq!((report["calls_used"].as_u64(), report["calls_sold"].as_u64()), (Some(3), Some(2)));
+}

@@ -46,7 +46,7 @@ fn function(text: &str) -> FunctionName {
 }
 
 /// Whether this machine can run them.
-fn has_python() -> bool {
+pub(crate) fn has_python() -> bool {
     let there = std::path::Path::new("/usr/bin/python3").is_file();
     if !there {
         eprintln!("SKIPPED: there is no /usr/bin/python3");

@@ -74,7 +74,7 @@ struct Things {
 }
 
 impl Things {
-    async fn make(owner: &Account) -> Self {
+    async fn make(cloud: &str, owner: &Account) -> Self {
         let begun = owner.begin_publish(&Package::trainer("hush-trainer"), Sharing::Nobody).await;
         let publish = owner.ended_publish(begun.unwrap().id).await;
         let algorithm = publish.version.clone().unwrap();
@@ -101,6 +101,23 @@ impl Things {
             description: "hush, an alias".to_owned(),
         };
         owner.client.alias_create(&function.name, &alias).await.unwrap();
+        for (path, wanted) in [
+            (
+                "/v1/grants",
+                json!({ "name": "hush-grant", "function": "hush-function",
+                    "sharing": { "with": "nobody" }, "description": "hush, a grant" }),
+            ),
+            (
+                "/v1/services",
+                json!({ "name": "hush-service", "spec": { "description": "hush, a service",
+                    "operations": [{ "path": "/hush", "function": "hush-function" }] } }),
+            ),
+            ("/v1/services/hush-service/keys", json!({ "name": "hush-key" })),
+        ] {
+            let made =
+                http().post(format!("{cloud}{path}")).bearer_auth(&owner.token).json(&wanted);
+            assert_eq!(made.send().await.unwrap().status(), 201, "{path}");
+        }
         let label = "hush-token".to_owned();
         let wanted =
             CreateToken { label, role: Role::Reader, lifetime_ms: None, access_key: false };
@@ -123,6 +140,9 @@ impl Things {
         let name = match path {
             _ if path.starts_with("/v1/items") => "hush-trainer",
             _ if path.starts_with("/v1/functions") => "hush-function",
+            _ if path.starts_with("/v1/grants") => "hush-grant",
+            _ if path.starts_with("/v1/links") => "hush-link",
+            _ if path.starts_with("/v1/services") => "hush-service",
             _ => "hush-endpoint",
         };
         path.replace("{account}", "acme")
@@ -135,6 +155,8 @@ impl Things {
             .replace("{code}", "not_found")
             .replace("{alias}", "hush-alias")
             .replace("{schedule}", "hush-schedule")
+            .replace("{version}", "1")
+            .replace("{key}", "hush-key")
             .replace("{event}", "event-00000000000000000000000000000001")
     }
 
@@ -147,9 +169,23 @@ impl Things {
             // Asked about one's own account, and answered: nothing of another may be in it.
             (
                 "GET",
-                "/v1/accounts" | "/v1/endpoints" | "/v1/functions" | "/v1/instance-types"
-                | "/v1/items" | "/v1/publishes" | "/v1/search" | "/v1/status" | "/v1/tokens"
-                | "/v1/trainings" | "/v1/whoami",
+                "/v1/accounts"
+                | "/v1/endpoints"
+                | "/v1/functions"
+                | "/v1/grants"
+                | "/v1/instance-types"
+                | "/v1/items"
+                | "/v1/links"
+                | "/v1/publishes"
+                | "/v1/received-grants"
+                | "/v1/search"
+                | "/v1/services"
+                | "/v1/sold-usage"
+                | "/v1/status"
+                | "/v1/tokens"
+                | "/v1/trainings"
+                | "/v1/usage"
+                | "/v1/whoami",
             ) => (Value::Null, &[200]),
             ("POST", "/v1/suggest") => (json!({}), &[200]),
             ("POST", "/v1/keys/rotate") => (Value::Null, &[200]),
@@ -188,6 +224,29 @@ impl Things {
             ("PUT", path) if path.ends_with("/sharing") => {
                 (json!({ "sharing": { "with": "everybody" }, "generation": 1 }), refused)
             }
+            (method, path) => Self::ask_across(method, path),
+        }
+    }
+
+    /// The same about grants, links and services.
+    fn ask_across(method: &str, path: &str) -> (Value, &'static [u16]) {
+        let refused: &[u16] = &[403, 404];
+        let spec = json!({ "operations": [{ "path": "/x", "function": "hush-function" }] });
+        match (method, path) {
+            ("PUT", "/v1/grants/{name}" | "/v1/links/{name}") => {
+                (json!({ "generation": 1 }), refused)
+            }
+            ("POST", "/v1/grants") => {
+                let nobody = json!({ "with": "nobody" });
+                (json!({ "name": "mine", "function": "hush-function", "sharing": nobody }), refused)
+            }
+            ("POST", "/v1/links") => {
+                (json!({ "name": "mine", "owner": "acme", "grant": "hush-grant" }), refused)
+            }
+            // A function of one's own that is not there makes the request wrong.
+            ("POST", "/v1/services") => (json!({ "name": "mine", "spec": spec }), &[400]),
+            ("PUT", "/v1/services/{name}") => (json!({ "spec": spec, "generation": 1 }), refused),
+            ("POST", "/v1/services/{name}/keys") => (json!({ "name": "mine" }), refused),
             _ => (json!({}), refused),
         }
     }
@@ -197,7 +256,7 @@ impl Things {
 async fn every_route_refuses_nobody_and_strangers() {
     let cloud = Cloud::one(PROGRAM).await;
     let (owner, stranger) = strangers(&cloud).await;
-    let things = Things::make(&owner).await;
+    let things = Things::make(&cloud.http(), &owner).await;
     let client = http();
     let mut wrong = String::new();
     for route in routes() {

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use api::client::Client;
-use api::internal::functions::{EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents};
+use api::internal::functions::{
+    EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
+};
 use api::internal::{Routes, UsageReport, Watch};
 use api::listen::Address;
 use axum::body::Body;
@@ -106,7 +108,7 @@ impl Control for Remote {
         Box::pin(async move { self.client.routes_watch(watch).await.map_err(Unreachable::new) })
     }
 
-    fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<(), Unreachable>> {
+    fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<UsageTaken, Unreachable>> {
         Box::pin(async move { self.client.usage_report(&report).await.map_err(Unreachable::new) })
     }
 

@@ -15,7 +15,6 @@ use parking_lot::Mutex;
 use types::{ErrorKind, EventId, RequestId};
 
 use super::{Outcome, Said, call};
-use crate::error::Error;
 use crate::hub::Hub;
 
 /// Most events that run at one time.
@@ -112,9 +111,6 @@ async fn one(hub: &Hub, event: TakenEvent) -> EventEnded {
                 None => EventEnded::Answered { version, payload },
                 Some(error) => EventEnded::Failed { version, error, payload },
             }
-        }
-        Err(error @ (Error::Reserved { .. } | Error::Busy { .. })) => {
-            not_run(true, error.to_string())
         }
         Err(error) => not_run(error.kind() == ErrorKind::Busy, error.to_string()),
     }

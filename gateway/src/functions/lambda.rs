@@ -68,7 +68,7 @@ pub(crate) async fn answer(
             Ok(empty(StatusCode::ACCEPTED))
         }
         (_, "DryRun") => {
-            function.target(&qualifier, Uuid::nil())?;
+            super::exists(hub, &function, &qualifier)?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
         (_, "RequestResponse") => {
@@ -76,7 +76,9 @@ pub(crate) async fn answer(
             serde_json::from_slice::<serde::de::IgnoredAny>(&payload).map_err(|error| {
                 Error::bad_request(format!("Could not parse request body into json: {error}"))
             })?;
-            let said = said(&parts.headers)?;
+            let mut said = said(&parts.headers)?;
+            // What a function writes is its owner's.
+            said.log_tail &= caller.account() == Some(function.told.account);
             let outcome = call(hub, &function, (&qualifier, id), said, payload).await?;
             Ok(match verb {
                 LambdaVerb::Stream => streamed(&outcome),
@@ -183,7 +185,7 @@ fn said(headers: &HeaderMap) -> Result<Said, Error> {
         return Err(Error::bad_request(reason));
     }
     let log_tail = word("x-amz-log-type").as_deref() == Some("Tail");
-    Ok(Said { trace_id: trace(headers), client_context, log_tail })
+    Ok(Said { trace_id: trace(headers), client_context, log_tail, through: None })
 }
 
 fn empty(status: StatusCode) -> Response<Body> {
@@ -283,7 +285,7 @@ pub(crate) fn refusal(error: &Error) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ERROR_TYPE, HeaderValue::from_static(kind));
     if status == 429 {
-        let wait_ms = if let Error::TooFast { wait_ms } = error { *wait_ms } else { 1_000 };
+        let wait_ms = error.wait_ms().unwrap_or(1_000);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
     }
     response

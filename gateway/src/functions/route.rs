@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use access::Action;
 use api::functions::LATEST;
-use api::internal::functions::{AliasRoute, Fallback, FunctionRoute};
+use api::internal::functions::{AliasRoute, Fallback, FunctionRoute, LinkRoute};
 use policy::alias::{Additional, Routing, Version};
 use types::functions::{account_number, function_arn};
 use types::{Name, RevisionId};
@@ -41,6 +41,7 @@ pub(crate) struct Target {
     /// `$LATEST`, or a number.
     pub(crate) version: String,
     pub(crate) revision: RevisionId,
+    pub(crate) memory_mib: u32,
     /// What may run in its place for a while.
     pub(crate) fallback: Option<Fallback>,
 }
@@ -88,7 +89,12 @@ impl Function {
                 named && permission.qualifier == qualifier
             });
         }
-        rights.allows(&access::Request { principal, action, resource })
+        let named = |link: &LinkRoute| {
+            let Caller::Known(known) = caller else { return false };
+            link.tokens.is_empty() || link.tokens.contains(&known.token)
+        };
+        let narrowed = self.told.link.as_ref().is_none_or(named);
+        narrowed && rights.allows(&access::Request { principal, action, resource })
     }
 
     /// What a call with this qualifier runs; an alias that divides its calls does so by `call`.
@@ -98,18 +104,20 @@ impl Function {
     /// [`Error::NoFunction`].
     pub(crate) fn target(&self, qualifier: &str, call: Uuid) -> Result<Target, Error> {
         let missing = || Error::no_function(&format!("{}:{qualifier}", self.told.name));
-        let revision = |version: &str| Some(self.told.versions.get(version)?.revision);
+        let route = |version: &str| self.told.versions.get(version).ok_or_else(missing);
         let version = if qualifier.is_empty() { LATEST } else { qualifier };
         let Some(alias) = self.aliases.get(version) else {
-            let revision = revision(version).ok_or_else(missing)?;
-            return Ok(Target { version: version.to_owned(), revision, fallback: None });
+            let route = route(version)?;
+            let (revision, memory_mib) = (route.revision, route.memory_mib);
+            let version = version.to_owned();
+            return Ok(Target { version, revision, memory_mib, fallback: None });
         };
         let seed = call.as_u64_pair();
         let version = match alias.routing.choose(seed.0 ^ seed.1) {
             Version::Latest => LATEST.to_owned(),
             Version::Numbered(number) => number.to_string(),
         };
-        let revision = revision(&version).ok_or_else(missing)?;
+        let route = route(&version)?;
         let main = version == alias.told.version;
         let before = alias.before.as_ref().filter(|_| main && alias.told.max_stale_ms > 0);
         let fallback = before.map(|(version, revision)| Fallback {
@@ -118,7 +126,8 @@ impl Function {
             changed_at_ms: alias.told.changed_at_ms,
             max_stale_ms: alias.told.max_stale_ms,
         });
-        Ok(Target { version, revision, fallback })
+        let (revision, memory_mib) = (route.revision, route.memory_mib);
+        Ok(Target { version, revision, memory_mib, fallback })
     }
 
     /// What the function is called in Lambda's words.
@@ -152,7 +161,7 @@ mod tests {
         let versions = ["$LATEST", "1", "2"].iter().zip(1_u128..);
         let versions = versions.map(|(version, number)| {
             let revision = RevisionId::new(Uuid::from_u128(number));
-            ((*version).to_owned(), VersionRoute { revision, timeout_ms: 1_000 })
+            ((*version).to_owned(), VersionRoute { revision, timeout_ms: 1_000, memory_mib: 128 })
         });
         let alias = AliasRoute {
             version: version.to_owned(),
@@ -168,6 +177,7 @@ mod tests {
             versions: versions.collect(),
             aliases: BTreeMap::from([("live".parse().unwrap(), alias)]),
             concurrency_max: None,
+            link: None,
             permissions: vec![Permission {
                 qualifier: "live".to_owned(),
                 account: account_number(AccountId::new(Uuid::from_u128(8))),

@@ -71,6 +71,7 @@ pub(crate) async fn answer(
         | Target::Invocations { .. }
         | Target::Function { .. }
         | Target::Lambda { .. }
+        | Target::Service { .. }
         | Target::Management => {
             return Err(Error::NoPath);
         }

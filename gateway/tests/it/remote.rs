@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use api::client::Client;
 use api::identity::{Authority, Identity, Process, Shown, SigningRequest, Validity, chain};
+use api::internal::functions::UsageTaken;
 use api::internal::{Routes, UsageReport};
 use api::listen::{self, Address, Listener};
 use axum::Router;
@@ -146,7 +147,7 @@ async fn control_is_watched_told_and_forwarded_to_over_its_socket() {
     };
     let router = Router::new()
         .route("/internal/v1/routes", get(move || async move { axum::Json(told) }))
-        .route("/internal/v1/usage", post(|| async {}))
+        .route("/internal/v1/usage", post(|| async { axum::Json(UsageTaken::default()) }))
         .route("/v1/{*rest}", any(echo));
     let address = Address::Unix(socket.clone());
     let listener = Listener::bind(&address).await.unwrap();
@@ -155,7 +156,7 @@ async fn control_is_watched_told_and_forwarded_to_over_its_socket() {
     let client = Client::connect(&address.to_string(), None).unwrap();
     let remote = Remote::new(client, Upstream::Local(socket)).unwrap();
     assert_eq!(remote.watch_routes(0, 10).await.unwrap().generation, 7);
-    let report = UsageReport { reporter: "here".to_owned(), number: 1, counts: vec![] };
+    let report = UsageReport { reporter: "here".to_owned(), number: 1, ..UsageReport::default() };
     remote.report_usage(report).await.unwrap();
     for _ in 0..2 {
         let request = http::Request::post("/v1/items?x=1").body(Body::from("a body")).unwrap();

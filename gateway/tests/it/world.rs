@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api::accounts::Role;
-use api::internal::functions::{EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents};
+use api::internal::functions::{
+    EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
+};
 use api::internal::{Backend, Description, Principal, Route, Routes, Stage, UsageReport};
 use api::listen::{self, Address, Listener};
 use axum::body::Body;
@@ -62,10 +64,10 @@ impl Control for FakeControl {
         })
     }
 
-    fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<(), Unreachable>> {
+    fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<UsageTaken, Unreachable>> {
         self.reports.lock().push(report);
         let refuse = std::mem::take(&mut *self.refuse_reports.lock());
-        let answer = if refuse { Err(Unreachable::new("away")) } else { Ok(()) };
+        let answer = if refuse { Err(Unreachable::new("away")) } else { Ok(UsageTaken::default()) };
         Box::pin(async move { answer })
     }
 

@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 use types::functions::function_arn;
 use types::{ErrorKind, EventId, FunctionName, FunctionReference};
 
-use super::own;
+use super::called;
 use super::settings::{Events, find};
 use crate::caller::Caller;
 use crate::operations::instances::found;
@@ -384,7 +384,7 @@ pub async fn list_dead(
     function: &FunctionName,
     query: &PageQuery,
 ) -> Result<Page<DeadEvent>, Error> {
-    let (owner, _) = own(control, caller, function, Action::FunctionsRead).await?;
+    let owner = called(control, caller, function, Action::FunctionsRead).await?;
     let slice = slice::<EventId>(query)?;
     let (id, limit, after) = (owner.id, slice.limit, slice.after);
     let read = control
@@ -411,7 +411,7 @@ pub async fn redrive(
     caller: &Caller,
     (function, id): (&FunctionName, EventId),
 ) -> Result<(), Error> {
-    let (owner, _) = own(control, caller, function, Action::FunctionsWrite).await?;
+    let owner = called(control, caller, function, Action::FunctionsWrite).await?;
     let (key, now_ms) = ((owner.id, id), control.now_ms());
     let driven = control
         .shared
@@ -426,7 +426,7 @@ pub async fn forget(
     caller: &Caller,
     (function, id): (&FunctionName, EventId),
 ) -> Result<(), Error> {
-    let (owner, _) = own(control, caller, function, Action::FunctionsWrite).await?;
+    let owner = called(control, caller, function, Action::FunctionsWrite).await?;
     let key = (owner.id, id);
     let forgotten =
         control.shared.store.transact("forget an event", |tx| Box::pin(event_forget(tx, key)));

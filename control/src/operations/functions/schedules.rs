@@ -17,7 +17,7 @@ use store::functions::schedules::{
 };
 use types::{AliasName, EventId, FunctionName};
 
-use super::own;
+use super::called;
 use crate::caller::Caller;
 use crate::operations::instances::found;
 use crate::operations::items::from_json;
@@ -38,7 +38,7 @@ pub async fn create(
     function: &FunctionName,
     request: CreateSchedule,
 ) -> Result<Schedule, Error> {
-    let (owner, _) = own(control, caller, function, Action::FunctionsWrite).await?;
+    let owner = called(control, caller, function, Action::FunctionsWrite).await?;
     let (schedule, zone) = read(&request)?;
     let payload = request.payload.as_ref().map_or(0, |payload| payload.to_string().len());
     if payload > EVENT_KEPT_BYTES_MAX {
@@ -87,7 +87,7 @@ pub async fn list(
     function: &FunctionName,
     query: &PageQuery,
 ) -> Result<Page<Schedule>, Error> {
-    let (owner, _) = own(control, caller, function, Action::FunctionsRead).await?;
+    let owner = called(control, caller, function, Action::FunctionsRead).await?;
     let slice = slice::<AliasName>(query)?;
     let (id, limit, after) = (owner.id, slice.limit, slice.after);
     let read = control.shared.store.read("list schedules", |tx| {
@@ -107,7 +107,7 @@ pub async fn remove(
     caller: &Caller,
     (function, name): (&FunctionName, &AliasName),
 ) -> Result<(), Error> {
-    let (owner, _) = own(control, caller, function, Action::FunctionsWrite).await?;
+    let owner = called(control, caller, function, Action::FunctionsWrite).await?;
     let id = owner.id;
     let removed = control.shared.store.transact("delete a schedule", |tx| {
         let name = name.clone();

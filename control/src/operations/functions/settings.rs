@@ -12,7 +12,7 @@ use store::functions::settings::{
 };
 use types::{FunctionId, FunctionName, FunctionReference};
 
-use super::own;
+use super::called;
 use crate::caller::Caller;
 use crate::operations::items::from_json;
 use crate::{Control, Error};
@@ -74,7 +74,7 @@ pub(crate) async fn fetch<T: DeserializeOwned>(
     function: &FunctionName,
     (kind, qualifier): (SettingKind, &str),
 ) -> Result<Option<T>, Error> {
-    let (owner, _) = own(control, caller, function, Action::FunctionsRead).await?;
+    let owner = called(control, caller, function, Action::FunctionsRead).await?;
     find(&list(control, owner.id).await?, kind, qualifier)
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn fetch_all<T: DeserializeOwned>(
     function: &FunctionName,
     kind: SettingKind,
 ) -> Result<Vec<(String, u64, T)>, Error> {
-    let (owner, _) = own(control, caller, function, Action::FunctionsRead).await?;
+    let owner = called(control, caller, function, Action::FunctionsRead).await?;
     let rows = list(control, owner.id).await?;
     let rows = rows.into_iter().filter(|row| row.kind == kind);
     rows.map(|row| Ok((row.qualifier, row.changed_at_ms, from_json(&row.spec)?))).collect()
@@ -98,7 +98,7 @@ pub(crate) async fn put<T: Serialize>(
     function: &FunctionName,
     (kind, qualifier, value): (SettingKind, &str, &T),
 ) -> Result<u64, Error> {
-    let (owner, _) = own(control, caller, function, Action::FunctionsWrite).await?;
+    let owner = called(control, caller, function, Action::FunctionsWrite).await?;
     let spec = serde_json::to_value(value);
     let spec = spec.map_err(|error| Error::internal("could not write a setting", error))?;
     let changed_at_ms = control.now_ms();
@@ -119,7 +119,7 @@ pub(crate) async fn remove(
     function: &FunctionName,
     (kind, qualifier): (SettingKind, &str),
 ) -> Result<bool, Error> {
-    let (owner, _) = own(control, caller, function, Action::FunctionsWrite).await?;
+    let owner = called(control, caller, function, Action::FunctionsWrite).await?;
     let (id, qualifier) = (owner.id, qualifier.to_owned());
     let removed = control.shared.store.transact("delete a setting of a function", |tx| {
         let qualifier = qualifier.clone();
@@ -186,7 +186,7 @@ pub(crate) async fn check_destination(
     if named.account.is_some_and(|number| number != own_number) {
         return Err(unknown());
     }
-    own(control, caller, &named.name, Action::FunctionsRead).await.map_err(|_| unknown())?;
+    called(control, caller, &named.name, Action::FunctionsRead).await.map_err(|_| unknown())?;
     Ok(())
 }
 

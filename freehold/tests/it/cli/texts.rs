@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 48] = [
+const COMMANDS: [&[&str]; 60] = [
     &[],
     &["up"],
     &["demo"],
@@ -44,6 +44,18 @@ const COMMANDS: [&[&str]; 48] = [
     &["function", "logs"],
     &["function", "schedule"],
     &["function", "schedule", "create"],
+    &["grant"],
+    &["grant", "create"],
+    &["grant", "update"],
+    &["link"],
+    &["link", "create"],
+    &["link", "update"],
+    &["service"],
+    &["service", "create"],
+    &["service", "update"],
+    &["service", "key"],
+    &["service", "key", "create"],
+    &["usage"],
     &["logs"],
     &["simulate"],
     &["explain"],

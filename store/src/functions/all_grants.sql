@@ -1,0 +1,3 @@
+SELECT id, account_id, name, function_id, spec, generation, created_at_ms
+FROM function_grants
+ORDER BY id

@@ -1,0 +1,5 @@
+SELECT id, account_id, name, function_id, spec, generation, created_at_ms
+FROM function_grants
+WHERE account_id = $1 AND name > $2
+ORDER BY name
+LIMIT $3
