@@ -127,6 +127,12 @@ impl Runtime {
         !state.waiting.is_empty()
     }
 
+    /// Whether a call that is under way still waits for the program to ask for it: then the program
+    /// has seen nothing of it.
+    pub fn is_untouched(&self, id: &str) -> bool {
+        self.shared.state.lock().queued.iter().any(|queued| queued.id == id)
+    }
+
     /// Has the program do this, and waits for the outcome, for ever where it gives none. Dropping
     /// the future gives up the outcome; the program is told nothing.
     pub async fn invoke(&self, invocation: Invocation) -> Outcome {

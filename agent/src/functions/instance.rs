@@ -185,14 +185,15 @@ impl Warm {
         }
     }
 
-    /// Runs a call to its end or its deadline.
+    /// Runs a call to its end or its deadline; gives nothing where the program has ended before it
+    /// took the call, which another instance can run then.
     pub(crate) async fn run(
         &mut self,
         agent: &Agent,
         spec: &Revision,
         (call, payload): (Call, Bytes),
         waited_us: u64,
-    ) -> Ran {
+    ) -> Option<Ran> {
         self.thaw();
         let clock = &agent.shared.clock;
         let (began_us, id, log_tail) = (clock.now_us(), call.id.clone(), call.log_tail);
@@ -206,6 +207,10 @@ impl Warm {
             client_context: context(call.client_context.as_deref()),
         };
         let runtime = self.runtime.clone();
+        let ended = async {
+            let exit = self.running.wait().await;
+            (runtime.is_untouched(&id), exit)
+        };
         let (error, media_type, payload, reusable) = tokio::select! {
             biased;
             outcome = runtime.invoke(invocation) => match outcome {
@@ -216,7 +221,10 @@ impl Warm {
                     (Some(kind), None, payload, true)
                 }
             },
-            exit = self.running.wait() => {
+            (untouched, exit) = ended => {
+                if untouched {
+                    return None;
+                }
                 let (kind, told) = exited(&id, &exit);
                 (Some(kind), None, told, false)
             }
@@ -238,7 +246,7 @@ impl Warm {
         let report = journal::report(&id, &called, spec.limits.memory_bytes >> 20);
         let tail = self.log(agent, spec, Some((&id, began_us / 1_000, report)));
         called.log_tail = log_tail.then(|| BASE64_STANDARD.encode(tail));
-        Ran { outcome: Outcome { called, payload }, reusable }
+        Some(Ran { outcome: Outcome { called, payload }, reusable })
     }
 
     /// Takes the lines that were written since into the journal, with a call's own lines around

@@ -11,6 +11,7 @@ mod deploys;
 mod functions;
 mod grpc;
 mod killed;
+mod misbehaving;
 mod renewal;
 mod routes;
 mod sharing;
