@@ -47,9 +47,9 @@ const FREEZE_MS: u64 = 100;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("this function's instances are all busy, and enough calls wait; try again later")]
-    Throttled,
+    Throttled { retry_ms: u64 },
     #[error("this host has no room for another instance, and enough calls wait; try again later")]
-    Full,
+    Full { retry_ms: u64 },
     #[error("there is no such revision of a function")]
     Unknown,
     #[error("{0}")]
@@ -168,8 +168,10 @@ impl Agent {
                     pool.wait()
                 }
                 Dispatch::Wait => pool.wait(),
-                Dispatch::Throttled => return Err(Refusal::Throttled),
-                Dispatch::Full => return Err(Refusal::Full),
+                Dispatch::Throttled => {
+                    return Err(Refusal::Throttled { retry_ms: pool.retry_ms() });
+                }
+                Dispatch::Full => return Err(Refusal::Full { retry_ms: pool.retry_ms() }),
             }
         };
         waiting.await.map_err(|_| Refusal::Away("this host stops".to_owned()))

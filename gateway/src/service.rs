@@ -160,10 +160,10 @@ pub(crate) fn refusal(shape: Shape, error: &Error, request_id: &HeaderValue) -> 
         Error::NoMethod { allow } => {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        Error::TooFast { wait_ms } => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
-        }
         _ => {}
+    }
+    if let Some(seconds) = error.retry_after_s() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -11,6 +11,7 @@ mod deploys;
 mod functions;
 mod grpc;
 mod killed;
+mod killed_agents;
 mod misbehaving;
 mod renewal;
 mod routes;
