@@ -8,6 +8,7 @@
 //! is (control says).
 
 mod deploy;
+mod egress;
 mod http;
 mod instance;
 pub(crate) mod journal;

@@ -18,7 +18,7 @@ use types::{FunctionRuntime, InstanceId, Limits};
 
 use super::journal::{self, Writer};
 use super::pool::Counted;
-use super::{Memory, Outcome};
+use super::{Memory, Outcome, egress};
 use crate::Agent;
 use crate::life::Trouble;
 use crate::packages::Unpacked;
@@ -29,6 +29,19 @@ const INIT_MS_MAX: u64 = 10_000;
 const TAIL_BYTES_MAX: usize = 4_096;
 /// Lines kept for that.
 const TAIL_LINES_MAX: usize = 256;
+
+/// How a program finds the proxy that leads out, where it has one: at the address of its Runtime API,
+/// which it is to ask directly.
+const PROXY: [(&str, &str); 7] = [
+    ("HTTP_PROXY", PROXY_URL),
+    ("HTTPS_PROXY", PROXY_URL),
+    ("http_proxy", PROXY_URL),
+    ("https_proxy", PROXY_URL),
+    ("NO_PROXY", "127.0.0.1,localhost"),
+    ("no_proxy", "127.0.0.1,localhost"),
+    ("NODE_USE_ENV_PROXY", "1"),
+];
+const PROXY_URL: &str = "http://127.0.0.1:9001";
 
 /// An instance that has begun.
 #[derive(Debug)]
@@ -108,7 +121,7 @@ impl Warm {
             id,
             generation: 1,
             package: package.folder().to_path_buf(),
-            work: Work::Function(function(spec)),
+            work: Work::Function(function(agent, spec)),
             limits: spec.limits,
             task: serde_json::Value::Null,
         };
@@ -268,6 +281,7 @@ impl Warm {
         }
         while let Some(line) = self.lines.ready() {
             let source = match line.stream {
+                Stream::Platform => "platform",
                 Stream::Out => "stdout",
                 Stream::Err => "stderr",
             };
@@ -349,7 +363,7 @@ async fn begun(agent: &Agent, running: &Running, runtime: &Runtime) -> Result<()
 }
 
 /// What the executor is to run.
-fn function(spec: &Revision) -> Function {
+fn function(agent: &Agent, spec: &Revision) -> Function {
     let memory_mib = (spec.limits.memory_bytes >> 20).to_string();
     let said = [
         ("_HANDLER", spec.handler.as_str()),
@@ -363,19 +377,17 @@ fn function(spec: &Revision) -> Function {
     ];
     let mut env: BTreeMap<String, String> = spec.env.clone();
     env.extend(said.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    match spec.runtime {
-        FunctionRuntime::Provided => {
-            Function { program: "bootstrap".into(), args: Vec::new(), env }
-        }
-        FunctionRuntime::Nodejs => {
-            let args = vec![format!("{}/bootstrap.mjs", executor::start::RUNTIME_DIR)];
-            Function { program: executor::start::NODE.into(), args, env }
-        }
-        FunctionRuntime::Python3 => {
-            let args = vec![format!("{}/bootstrap.py", executor::start::RUNTIME_DIR)];
-            Function { program: "/usr/bin/python3".into(), args, env }
-        }
+    let way_out = egress::way_out(agent, spec);
+    if way_out.is_some() {
+        env.extend(PROXY.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
+    let in_runtime = |name: &str| vec![format!("{}/{name}", executor::start::RUNTIME_DIR)];
+    let (program, args) = match spec.runtime {
+        FunctionRuntime::Provided => ("bootstrap", Vec::new()),
+        FunctionRuntime::Nodejs => (executor::start::NODE, in_runtime("bootstrap.mjs")),
+        FunctionRuntime::Python3 => (executor::start::PYTHON, in_runtime("bootstrap.py")),
+    };
+    Function { program: program.into(), args, env, way_out }
 }
 
 /// The caller's context as JSON; what is none is left out.

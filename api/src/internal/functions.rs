@@ -40,6 +40,9 @@ pub struct Revision {
     pub limits: Limits,
     /// The owner's variables.
     pub env: BTreeMap<String, String>,
+    /// Where it may connect to, each as `host:port`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub egress: Vec<String>,
 }
 
 /// One call.

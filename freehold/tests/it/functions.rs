@@ -65,6 +65,7 @@ async fn make(account: &Account, name: &str, handler: &str, code: &str) -> Funct
         memory_mib: Some(128),
         timeout_ms: Some(2_000),
         environment: [].into(),
+        egress: Vec::new(),
         description: String::new(),
     };
     account.client.function_create(&wanted).await.unwrap()
@@ -287,6 +288,7 @@ async fn handlers_of_node_are_run() {
             memory_mib: Some(256),
             timeout_ms: Some(10_000),
             environment: [].into(),
+            egress: Vec::new(),
             description: String::new(),
         };
         owner.client.function_create(&wanted).await.unwrap();

@@ -215,6 +215,7 @@ async fn make(owner: &Account, handler: &str) -> FunctionName {
         memory_mib: Some(128),
         timeout_ms: Some(20_000),
         environment: [].into(),
+        egress: Vec::new(),
         description: String::new(),
     };
     owner.client.function_create(&wanted).await.unwrap();

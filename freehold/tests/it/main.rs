@@ -8,6 +8,7 @@ mod cli;
 mod clients;
 mod demo;
 mod deploys;
+mod egress;
 mod functions;
 mod grpc;
 mod killed;

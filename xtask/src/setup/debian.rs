@@ -7,7 +7,7 @@ use crate::places::Places;
 use crate::process;
 
 /// Each package, and the sign that it is not needed.
-const PACKAGES: [(&str, Sign); 7] = [
+const PACKAGES: [(&str, Sign); 8] = [
     ("postgresql", |places| postgres(places).is_some()),
     ("python3", |places| places.program("python3").is_some()),
     ("python3-venv", |_| {
@@ -15,6 +15,8 @@ const PACKAGES: [(&str, Sign); 7] = [
         process::output(probe.args(["-c", "import ensurepip, venv"])).is_some()
     }),
     ("libb64-0d", |_| cfg!(not(target_arch = "x86_64")) || base64()),
+    // For a network namespace that stands for another machine.
+    ("iproute2", |_| FOLDERS.iter().any(|folder| Path::new(folder).join("ip").is_file())),
     ("crun", |_| has_runtime("crun")),
     ("runc", |_| has_runtime("runc")),
     ("runsc", |_| has_runtime("runsc")),
