@@ -8,6 +8,7 @@ mod concurrency;
 mod events;
 mod hosts;
 mod lambda;
+pub(crate) mod metrics;
 mod route;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use api::internal::functions::{Call, Called, NewEvent};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use types::{EventId, RequestId};
+use types::{ErrorKind, EventId, RequestId};
 use uuid::Uuid;
 
 use crate::body;
@@ -62,9 +63,10 @@ async fn call(
     said: Said,
     payload: Bytes,
 ) -> Result<Outcome, Error> {
+    let counted = &hub.metrics.functions;
     let uuid = id.parse::<RequestId>().map_or_else(|_| hub.clock.uuid(), RequestId::uuid);
-    let _turn = hub.concurrency.take(function)?;
     let target = function.target(qualifier, uuid)?;
+    let _turn = hub.concurrency.take(function).inspect_err(|_| counted.throttled(function))?;
     let call = Call {
         id: id.to_owned(),
         function_arn: function.arn(qualifier),
@@ -74,7 +76,14 @@ async fn call(
         fallback: target.fallback,
     };
     let hosts = hub.table.load().hosts();
-    let (called, payload) = hosts.call(hub, target.revision, &call, payload).await?;
+    let _under_way = counted.begin(function);
+    let ran = hosts.call(hub, target.revision, &call, payload).await;
+    let (called, payload) = ran.inspect_err(|error| {
+        if error.kind() == ErrorKind::Busy {
+            counted.throttled(function);
+        }
+    })?;
+    counted.called(function, &called);
     let fell = call.fallback.filter(|_| called.stale_ms.is_some());
     let version = fell.map_or(target.version, |fallback| fallback.version);
     Ok(Outcome { called, payload, version })
@@ -182,9 +191,8 @@ fn timing(called: &Called) -> String {
         format!("wait;dur={}", ms(called.waited_us)),
     ];
     if let Some(start) = called.start {
-        parts.push(format!("code;dur={}", ms(start.code_us)));
-        parts.push(format!("sandbox;dur={}", ms(start.sandbox_us)));
-        parts.push(format!("init;dur={}", ms(start.init_us)));
+        let explained = start.explained(called.waited_us).into_iter();
+        parts.extend(explained.map(|(name, us)| format!("{name};dur={}", ms(us))));
     }
     parts.join(", ")
 }
@@ -223,8 +231,14 @@ mod tests {
             code_us: 1,
             sandbox_us: 20_000,
             init_us: 300,
+            dependencies_us: 0,
         });
-        assert!(timing(&called).ends_with("code;dur=0.001, sandbox;dur=20.000, init;dur=0.300"));
+        called.waited_us = 20_305;
+        assert_eq!(
+            timing(&called),
+            "handler;dur=1.234, wait;dur=20.305, allocation;dur=20.000, code;dur=0.001, \
+             dependencies;dur=0.000, scheduling;dur=0.004, initialisation;dur=0.300"
+        );
     }
 
     #[test]

@@ -151,14 +151,10 @@ pub(super) fn report(id: &str, called: &Called, memory_mib: u64) -> String {
         ms(called.duration_us),
     );
     if let Some(start) = called.start {
-        let parts = [
-            ("Init Duration", start.init_us),
-            ("Wait", called.waited_us),
-            ("Code", start.code_us),
-            ("Sandbox", start.sandbox_us),
-        ];
-        for (name, us) in parts {
-            line += &format!("\t{name}: {}", ms(us));
+        line += &format!("\tInit Duration: {}\tWait: {}", ms(start.init_us), ms(called.waited_us));
+        for (name, us) in start.explained(called.waited_us) {
+            let (first, rest) = name.split_at(1);
+            line += &format!("\t{}{rest}: {}", first.to_uppercase(), ms(us));
         }
     }
     if let Some(error) = &called.error {
@@ -239,9 +235,12 @@ mod tests {
             "REPORT RequestId: 00000000-0000-0000-0000-000000000007\tDuration: 1.23 ms\t\
              Billed Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 40 MB"
         );
-        let start = StartTimes { code_us: 1_000, sandbox_us: 2_000, init_us: 17_000 };
+        let start =
+            StartTimes { code_us: 1_000, sandbox_us: 1_500, init_us: 17_000, dependencies_us: 0 };
         let cold = report(id, &called(Some(start)), 128);
-        let told = "\tInit Duration: 17.00 ms\tWait: 20.00 ms\tCode: 1.00 ms\tSandbox: 2.00 ms";
+        let told = "\tInit Duration: 17.00 ms\tWait: 20.00 ms\tAllocation: 1.50 ms\t\
+                    Code: 1.00 ms\tDependencies: 0.00 ms\tScheduling: 0.50 ms\t\
+                    Initialisation: 17.00 ms";
         assert!(cold.ends_with(told), "{cold}");
     }
 

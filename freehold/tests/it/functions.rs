@@ -142,7 +142,7 @@ async fn a_function_lives(owner: &Account, stranger: &Account) {
     let told: Value = serde_json::from_slice(&called.body).unwrap();
     assert_eq!(told, json!({ "hello": "you", "calls": 1, "version": "1" }));
     assert_eq!(called.version.as_deref(), Some("1"));
-    assert!(called.timing.unwrap().contains("init;dur="), "a first call tells its start");
+    assert!(called.timing.unwrap().contains("initialisation;dur="), "a first call tells its start");
 
     // Each call is in the log, with what was written in between.
     let lines = until(KNOWN_S, "the log to tell of the calls", || async {
