@@ -9,6 +9,7 @@
 //! is (control says).
 
 mod deploy;
+mod egress;
 mod http;
 mod instance;
 pub(crate) mod journal;
@@ -37,6 +38,9 @@ use pool::{Kept, Pool};
 const KNOWN_MAX: usize = 10_000;
 /// How often it is looked for such instances, and how long a window of the parked sets is.
 const SWEEP_MS: u64 = 1_000;
+/// Instances that may end one after the other before they take a call, until it is given up. An idle
+/// one may have ended unnoticed; more than a few in a row are no chance.
+const UNTOUCHED_MAX: usize = 5;
 /// An instance that nobody has called for so long is frozen: longer than a caller needs between two
 /// calls of a series, and short enough that nothing is done meanwhile at others' expense.
 const FREEZE_MS: u64 = 100;
@@ -45,9 +49,9 @@ const FREEZE_MS: u64 = 100;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("this function's instances are all busy, and enough calls wait; try again later")]
-    Throttled,
+    Throttled { retry_ms: u64 },
     #[error("this host has no room for another instance, and enough calls wait; try again later")]
-    Full,
+    Full { retry_ms: u64 },
     #[error("there is no such revision of a function")]
     Unknown,
     #[error("{0}")]
@@ -118,17 +122,21 @@ impl Agent {
         let Chosen { of, stale_ms } = self.choose(called, call.fallback.as_ref());
         let known = self.known(of);
         let spec = self.spec(&known).await?;
-        let got = self.acquire(&known, &spec).await?;
-        let waited_us = self.shared.clock.now_us().saturating_sub(began_us);
-        let mut turn = match got {
-            Ok(turn) => turn,
-            Err(broken) => return Ok(broken.outcome(call.log_tail, waited_us)),
-        };
-        let Ran { mut outcome, reusable } = turn.run(&spec, (call, payload), waited_us).await;
-        outcome.called.stale_ms = stale_ms;
-        known.pool.lock().ran(outcome.called.duration_us, reusable);
-        turn.used = !reusable;
-        Ok(outcome)
+        for _ in 0..UNTOUCHED_MAX {
+            let got = self.acquire(&known, &spec).await?;
+            let waited_us = self.shared.clock.now_us().saturating_sub(began_us);
+            let mut turn = match got {
+                Ok(turn) => turn,
+                Err(broken) => return Ok(broken.outcome(call.log_tail, waited_us)),
+            };
+            let ran = turn.run(&spec, (call.clone(), payload.clone()), waited_us).await;
+            let Some(Ran { mut outcome, reusable }) = ran else { continue };
+            outcome.called.stale_ms = stale_ms;
+            known.pool.lock().ran(outcome.called.duration_us, reusable);
+            turn.used = !reusable;
+            return Ok(outcome);
+        }
+        Err(Refusal::Away("this function's instances end before they take the call".to_owned()))
     }
 
     fn known(&self, of: Use) -> Arc<Known> {
@@ -172,8 +180,10 @@ impl Agent {
                     pool.wait()
                 }
                 Dispatch::Wait => pool.wait(),
-                Dispatch::Throttled => return Err(Refusal::Throttled),
-                Dispatch::Full => return Err(Refusal::Full),
+                Dispatch::Throttled => {
+                    return Err(Refusal::Throttled { retry_ms: pool.retry_ms() });
+                }
+                Dispatch::Full => return Err(Refusal::Full { retry_ms: pool.retry_ms() }),
             }
         };
         waiting.await.map_err(|_| Refusal::Away("this host stops".to_owned()))
@@ -273,7 +283,7 @@ impl Turn {
         Self { agent: agent.clone(), known: Arc::clone(known), warm, used: false }
     }
 
-    async fn run(&mut self, spec: &Revision, call: (Call, Bytes), waited_us: u64) -> Ran {
+    async fn run(&mut self, spec: &Revision, call: (Call, Bytes), waited_us: u64) -> Option<Ran> {
         self.used = true;
         let warm = self.warm.as_mut().expect("a turn has its instance until it is dropped");
         warm.run(&self.agent, spec, call, waited_us).await
@@ -282,10 +292,17 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(warm) = self.warm.take() else { return };
+        let Some(mut warm) = self.warm.take() else { return };
         if self.used || self.agent.shared.tasks.stopping().is_cancelled() {
-            self.agent.shared.tasks.spawn("function end", warm.end());
+            // It is nobody's any more; whoever waits gets another at once where one fits, and else
+            // when nothing is left of this one.
+            warm.counted = None;
             self.agent.make_for_waiting(&self.known);
+            let (agent, known) = (self.agent.clone(), Arc::clone(&self.known));
+            self.agent.shared.tasks.spawn("function end", async move {
+                warm.end().await;
+                agent.make_for_waiting(&known);
+            });
             return;
         }
         let turn = Self::new(&self.agent, &self.known, Some(warm));

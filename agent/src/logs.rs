@@ -47,6 +47,7 @@ pub(crate) async fn forward(
                     seq,
                     at_ms: line.at_ms,
                     source: match line.stream {
+                        Stream::Platform => "platform".to_owned(),
                         Stream::Out => "stdout".to_owned(),
                         Stream::Err => "stderr".to_owned(),
                     },

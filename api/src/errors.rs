@@ -62,6 +62,7 @@ codes! {
     unknown_instance_type BadRequest "there is no instance type of this name";
     timeout Timeout "the time allowed for the request has passed";
     unavailable Unavailable "something needed for the answer cannot be reached now";
+    call_lost Unavailable "the host went away while the call ran";
     database_unavailable Unavailable "the database cannot be reached";
     storage_unavailable Unavailable "the object store cannot be reached";
     storage_full Unavailable "there is no space left";

@@ -44,6 +44,10 @@ pub struct CreateFunction {
     /// Variables of its environment, at most 4 KiB in all.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
+    /// Where it may connect to, each as `host:port`; nowhere where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 50)]
+    pub egress: Vec<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
 }
@@ -62,6 +66,10 @@ pub struct UpdateFunction {
     pub timeout_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<BTreeMap<String, String>>,
+    /// Where it may connect to, each as `host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 50)]
+    pub egress: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The generation this change was made for; refused when there is a newer one.
@@ -93,6 +101,9 @@ pub struct Function {
     pub memory_mib: u32,
     pub timeout_ms: u64,
     pub environment: BTreeMap<String, String>,
+    /// Where it may connect to.
+    #[serde(default)]
+    pub egress: Vec<String>,
     pub description: String,
     /// Grows with every change of the function.
     pub generation: u64,

@@ -2,7 +2,7 @@
 //!
 //! Always true: a controller counts as usable only where a group with it could be made; a group
 //! bears its executor's and its instance's name, and is removed with the instance, or by the next
-//! executor that starts after this one is gone; what is frozen can be killed.
+//! executor that starts after this one is gone, once its processes are; what is frozen can be killed.
 //! Absent on purpose: systemd's interfaces. What is delegated to us is used; else we watch. Version
 //! 1's freezer: a process that it has stopped cannot be killed, and would outlive a killed executor.
 
@@ -12,6 +12,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use types::Limits;
 
@@ -22,6 +23,10 @@ const PREFIX: &str = "freehold-";
 /// The period over which processor time is shared out, in microseconds; measured best for short
 /// requests together with a burst of one quota.
 const CPU_PERIOD_US: u64 = 100_000;
+/// How often groups of executors that are gone are looked for again, in milliseconds, and how many
+/// times: a process that is killed is gone within a second, also on a busy machine within some.
+const SWEEP_MS: u64 = 100;
+const SWEEPS_MAX: u32 = 300;
 /// Smallest quota that the kernel takes, in microseconds.
 const CPU_QUOTA_US_MIN: u64 = 1_000;
 
@@ -45,7 +50,12 @@ impl Cgroups {
         static CGROUPS: OnceLock<Cgroups> = OnceLock::new();
         CGROUPS.get_or_init(|| {
             let found = find::find();
-            found.sweep();
+            if found.sweep() > 0 {
+                // Of an executor that was killed a moment ago, processes are still dying.
+                let again = found.clone();
+                let thread = std::thread::Builder::new().name("freehold-sweep".to_owned());
+                let _ = thread.spawn(move || again.sweep_on());
+            }
             found
         })
     }
@@ -80,18 +90,34 @@ impl Cgroups {
         folders
     }
 
-    /// Removes groups whose executor is gone; those in use cannot be removed.
-    fn sweep(&self) {
-        for folder in self.folders() {
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
-                let owner = owner.and_then(|owner| owner.parse::<u32>().ok());
-                if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
-                    let _ = fs::remove_dir(entry.path());
-                }
+    /// Removes groups whose executor is gone, also those that an OCI runtime has made at the top of
+    /// other hierarchies; gives how many are left because their processes are still dying.
+    fn sweep(&self) -> usize {
+        let tops = find::tops();
+        let mut folders: Vec<&PathBuf> = self.folders().into_iter().chain(&tops).collect();
+        folders.sort();
+        folders.dedup();
+        let groups =
+            folders.into_iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten());
+        let left = groups.flatten().filter(|group| {
+            let name = group.file_name().to_string_lossy().into_owned();
+            let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+            let owner = owner.and_then(|owner| owner.parse::<u32>().ok());
+            let gone = owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists());
+            gone && fs::remove_dir(group.path()).is_err() && group.path().exists()
+        });
+        left.count()
+    }
+
+    /// Sweeps until nothing is left, or what is left stays.
+    fn sweep_on(&self) {
+        for _ in 0..SWEEPS_MAX {
+            std::thread::sleep(Duration::from_millis(SWEEP_MS));
+            if self.sweep() == 0 {
+                return;
             }
         }
+        tracing::info!("control groups of executors that are gone are still in use");
     }
 
     /// Makes an instance's groups and sets its limits, but for that of processor time.

@@ -20,6 +20,7 @@ use workflow::{Clock, Tasks};
 
 use crate::cgroup::{Cgroups, Group};
 use crate::descriptors;
+use crate::egress::Outlet;
 use crate::error::Error;
 use crate::exit::Ending;
 use crate::features::Feature;
@@ -347,7 +348,10 @@ impl Shared {
             Ok(listener)
         });
         let listener = listener.map_err(Error::io("take a function's listener"))?;
-        let served = Runtime::serve(listener).map_err(Error::io("answer a function"))?;
+        let (way, logs) = (instance.way_out.clone(), instance.logs.clone());
+        let outlet = Outlet { way, logs, clock: self.clock.clone() };
+        let served =
+            Runtime::serve(listener, Some(outlet)).map_err(Error::io("answer a function"))?;
         let (runtime, serving) = served;
         let mut exit = instance.exit.subscribe();
         let (begins, instance) = (runtime.clone(), Arc::clone(instance));

@@ -12,13 +12,14 @@ use tokio::sync::watch;
 use types::{InstanceId, Limits};
 
 use crate::cgroup::Group;
+use crate::egress::WayOut;
 use crate::error::Error;
 use crate::exit::{Ending, Exit};
 use crate::folders::Folders;
 use crate::launch::Level;
 use crate::logs::{LogReader, Logs};
 use crate::runtime_api::Runtime;
-use crate::start::Start;
+use crate::start::{Start, Work};
 use crate::watch::Seen;
 
 /// An instance that was started.
@@ -52,6 +53,8 @@ pub(crate) struct Instance {
     /// What it may use now.
     pub(crate) limits: Mutex<Limits>,
     pub(crate) logs: Logs,
+    /// Where a function's program may connect to.
+    pub(crate) way_out: Option<WayOut>,
     pub(crate) seen: Seen,
     /// Why we end it, once we do.
     pub(crate) forced: watch::Sender<Option<Ending>>,
@@ -151,6 +154,10 @@ impl Instance {
             group,
             limits: Mutex::new(start.limits),
             logs: Logs::new(),
+            way_out: match &start.work {
+                Work::Function(function) => function.way_out.clone(),
+                Work::Serve | Work::Job(_) => None,
+            },
             seen: Seen::default(),
             forced: watch::Sender::new(None),
             exit: watch::Sender::new(None),

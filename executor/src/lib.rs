@@ -5,11 +5,12 @@
 //! its own with one thread; the executor watches it from outside and reports its end.
 //!
 //! Always true: an instance sees its package, its inputs and its scratch folder, and nothing else
-//! of this host; it has no network, or a loopback of its own; no process of it outlives it, nor the
+//! of this host; it has no network, or a loopback of its own, from which a proxy may lead out; no process of it outlives it, nor the
 //! executor.
 //! Absent on purpose: what an instance is for, where packages come from, images of containers.
 
 pub mod attempts;
+pub mod egress;
 pub mod error;
 pub mod exit;
 pub mod features;

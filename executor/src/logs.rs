@@ -29,6 +29,8 @@ pub enum Stream {
     Out,
     /// Standard error.
     Err,
+    /// Neither: what the executor tells of the instance.
+    Platform,
 }
 
 /// One line of text.
@@ -101,7 +103,8 @@ impl Logs {
         ended
     }
 
-    fn push(&self, lines: Vec<String>, stream: Stream, at_ms: u64) {
+    /// Adds lines.
+    pub(crate) fn push(&self, lines: Vec<String>, stream: Stream, at_ms: u64) {
         if lines.is_empty() {
             return;
         }

@@ -8,6 +8,7 @@
 //! Source: AWS Lambda's Runtime API of 2018-06-01.
 
 mod http;
+mod proxy;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -17,6 +18,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
+
+use crate::egress::Outlet;
 
 /// Most bytes of an answer: what Lambda takes, 6 MiB and a little.
 pub const ANSWER_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
@@ -84,6 +87,8 @@ pub struct Runtime {
 struct Shared {
     state: Mutex<State>,
     begun: watch::Sender<Begun>,
+    /// Where connections of the program go; none where there is no proxy.
+    outlet: Option<Outlet>,
 }
 
 #[derive(Debug, Default)]
@@ -102,12 +107,19 @@ impl Runtime {
     /// # Errors
     ///
     /// Where the listener cannot be watched.
-    pub(crate) fn serve(listener: TcpListener) -> io::Result<(Self, impl Future<Output = ()>)> {
+    pub(crate) fn serve(
+        listener: TcpListener,
+        outlet: Option<Outlet>,
+    ) -> io::Result<(Self, impl Future<Output = ()>)> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let shared =
-            Shared { state: Mutex::default(), begun: watch::Sender::new(Begun::Beginning) };
+        let begun = watch::Sender::new(Begun::Beginning);
+        let shared = Shared { state: Mutex::default(), begun, outlet };
         let runtime = Self { shared: Arc::new(shared) };
         Ok((runtime.clone(), http::serve(listener, runtime)))
+    }
+
+    fn outlet(&self) -> Option<&Outlet> {
+        self.shared.outlet.as_ref()
     }
 
     /// Waits until the program has begun, or says that it cannot.
@@ -125,6 +137,12 @@ impl Runtime {
         let mut state = self.shared.state.lock();
         state.waiting.retain(|caller| !caller.is_closed());
         !state.waiting.is_empty()
+    }
+
+    /// Whether a call that is under way still waits for the program to ask for it: then the program
+    /// has seen nothing of it.
+    pub fn is_untouched(&self, id: &str) -> bool {
+        self.shared.state.lock().queued.iter().any(|queued| queued.id == id)
     }
 
     /// Has the program do this, and waits for the outcome, for ever where it gives none. Dropping

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use types::{FunctionRuntime, InstanceId, Limits};
 
+use crate::egress::WayOut;
+
 /// Where the package stands in every sandbox.
 pub const PACKAGE: &str = "/opt/freehold/package";
 /// Where a function's package stands in its sandbox: `LAMBDA_TASK_ROOT`.
@@ -55,6 +57,8 @@ pub struct Function {
     /// Its environment: `_HANDLER`, `AWS_LAMBDA_FUNCTION_NAME` and the like, and its owner's own.
     /// What the sandbox itself says (`AWS_LAMBDA_RUNTIME_API`, paths) stands above.
     pub env: BTreeMap<String, String>,
+    /// Where it may connect to, through the proxy at its Runtime API; nowhere where there is none.
+    pub way_out: Option<WayOut>,
 }
 
 /// What a sandbox is made for before it is known which function it will run.

@@ -4,6 +4,9 @@
 //! through, so each of them would be seen. A level that this machine lacks is skipped aloud.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests panic, and skip aloud")]
 
+#[path = "levels/usable.rs"]
+mod usable;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -99,13 +102,9 @@ fn a_process_of_a_user_without_rights_holds_every_attempt() {
 
 /// The same by an OCI runtime, where one is installed.
 fn container_holds(runtime: &str) {
-    let folders = ["/usr/local/bin", "/usr/bin", "/usr/sbin"].iter().map(Path::new);
-    let found = folders.map(|folder| folder.join(runtime)).any(|path| path.is_file());
-    if !is_root() || !found {
-        eprintln!("SKIPPED: this machine lacks: {runtime}, and root to run it");
-        return;
+    if usable::can_use(runtime) {
+        holds(runtime, 0);
     }
-    holds(runtime, 0);
 }
 
 #[test]

@@ -84,6 +84,8 @@ settings! {
     onnxruntime: PathBuf, "FREEHOLD_ONNXRUNTIME", value_name = "FILE";
     /// What makes the sandboxes of instances: process, crun, runc, runsc, auto, or the path of an OCI runtime [default: process]
     sandbox: String, "FREEHOLD_SANDBOX", value_name = "LEVEL";
+    /// Private networks that functions may connect to where they name a place in them, as 10.1.0.0/16, with commas [default: none]
+    egress_networks: String, "FREEHOLD_EGRESS_NETWORKS", value_name = "NETWORKS";
     /// Requests per second that one token may make; 0 for no limit [default: 0]
     rate_limit: u32, "FREEHOLD_RATE_LIMIT", value_name = "NUMBER";
     /// Largest request body of an inference, in MiB [default: 64]
@@ -116,6 +118,7 @@ pub struct Settings {
     pub domain: String,
     pub onnxruntime: Option<PathBuf>,
     pub sandbox: executor::Choice,
+    pub egress_networks: Vec<policy::egress::Network>,
     /// Requests per second; 0 for no limit.
     pub rate_limit: u32,
     pub body_bytes_max: u64,
@@ -152,6 +155,11 @@ impl Settings {
         };
         let sandbox = given.sandbox.as_deref().map(str::parse).transpose();
         let sandbox = sandbox.map_err(|error| Failure::usage(format!("--sandbox {error}")))?;
+        let networks = given.egress_networks.unwrap_or_default();
+        let networks = networks.split(',').map(str::trim).filter(|text| !text.is_empty());
+        let networks = networks.map(str::parse).collect::<Result<_, _>>();
+        let egress_networks = networks
+            .map_err(|error: String| Failure::usage(format!("--egress-networks: {error}")))?;
         let certificate_ms = given.certificate_lifetime.map(certificate_ms).transpose()?;
         Ok(Self {
             listen,
@@ -170,6 +178,7 @@ impl Settings {
             domain: given.domain.unwrap_or_else(|| "localhost".to_owned()),
             onnxruntime: given.onnxruntime,
             sandbox: sandbox.unwrap_or_default(),
+            egress_networks,
             rate_limit: given.rate_limit.unwrap_or(0),
             body_bytes_max: given.body_limit.unwrap_or(64).saturating_mul(MIB),
             stop_grace_ms: given.stop_grace.unwrap_or(20).saturating_mul(1_000),

@@ -43,7 +43,15 @@ pub enum Error {
         kind: ErrorKind,
         /// The agent's words.
         message: String,
+        /// When it is worth trying again, where the agent has said so.
+        wait_ms: Option<u64>,
     },
+    /// The host went away, or broke, while it ran a call.
+    #[error(
+        "the host went away during this call, which may have run: repeat it where that does no \
+             harm"
+    )]
+    CallLost,
     /// The endpoint does not serve this version.
     #[error("model {model:?} serves version {serves}, not {version:?}")]
     NoVersion {
@@ -246,7 +254,9 @@ impl Error {
             | Self::TooFast { .. }
             | Self::Spent { .. } => ErrorKind::Busy,
             Self::LinkBroken { .. } => ErrorKind::Forbidden,
-            Self::NotReady { .. } | Self::Lost | Self::NoControl => ErrorKind::Unavailable,
+            Self::NotReady { .. } | Self::Lost | Self::CallLost | Self::NoControl => {
+                ErrorKind::Unavailable
+            }
             Self::Timeout { .. } | Self::BodyStalled { .. } => ErrorKind::Timeout,
             Self::Worker { kind, .. } | Self::NotRun { kind, .. } => *kind,
             Self::StagesDiffer { .. } | Self::BadOutput { .. } | Self::FunctionFailed { .. } => {
@@ -280,19 +290,12 @@ impl Error {
             Self::LinkBroken { .. } => "link_broken",
             Self::NotReady { .. } => "endpoint_not_ready",
             Self::Lost | Self::NoControl => "unavailable",
+            Self::CallLost => "call_lost",
             Self::Worker { kind, .. } | Self::NotRun { kind, .. } => worker_code(*kind),
             Self::StagesDiffer { .. } => "internal",
             Self::BadInput { .. } => "invalid_input",
             Self::BadOutput { .. } => "invalid_output",
             Self::FunctionFailed { .. } => "function_failed",
-        }
-    }
-
-    /// The shortest wait after which it is worth while to ask again, where that is known.
-    pub(crate) fn wait_ms(&self) -> Option<u64> {
-        match self {
-            Self::TooFast { wait_ms } | Self::Spent { wait_ms, .. } => Some(*wait_ms),
-            _ => None,
         }
     }
 
@@ -306,6 +309,18 @@ impl Error {
             Self::NotAcceptable { .. } => StatusCode::NOT_ACCEPTABLE,
             _ => status_of(self.kind()),
         }
+    }
+
+    /// When it is worth trying again, in whole seconds from one on: of what was refused for want of
+    /// room or time. Nothing else is said to be worth it.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        let wait_ms = match self {
+            Self::TooFast { wait_ms } | Self::Spent { wait_ms, .. } => Some(*wait_ms),
+            Self::NotRun { wait_ms: Some(wait_ms), .. } => Some(*wait_ms),
+            // Calls come free all the time.
+            _ => (self.kind() == ErrorKind::Busy).then_some(1),
+        };
+        wait_ms.map(|wait_ms| wait_ms.div_ceil(1_000).max(1))
     }
 
     /// The words for the caller. What went wrong inside stays in the log.

@@ -10,6 +10,7 @@ mod events;
 mod hosts;
 mod lambda;
 mod links;
+pub(crate) mod metrics;
 mod route;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use api::usage::Consumption;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use types::{EventId, RequestId, ServiceId, ServiceKeyId};
+use types::{ErrorKind, EventId, RequestId, ServiceId, ServiceKeyId};
 use uuid::Uuid;
 
 use crate::body;
@@ -78,15 +79,22 @@ async fn call(
     said: Said,
     payload: Bytes,
 ) -> Result<Outcome, Error> {
+    let counted = &hub.metrics.functions;
     let uuid = id.parse::<RequestId>().map_or_else(|_| hub.clock.uuid(), RequestId::uuid);
     let table = hub.table.load();
     let Way { function, qualifier, link } = Way::of(&table, named, qualifier)?;
+    let target = function.target(&qualifier, uuid)?;
     let of_link = link.map(|link| link.limits()).into_iter().flatten();
     let of_key = said.through.and_then(|through| through.key).map(|(_, limited)| limited);
     let limited: Vec<Limited> = of_link.chain(of_key).collect();
-    let mut taken = hub.allowances.take(&limited, hub.clock.now_us())?;
-    let _turn = hub.concurrency.take(&function)?;
-    let target = function.target(&qualifier, uuid)?;
+    let throttled = |error: &Error| {
+        if error.kind() == ErrorKind::Busy {
+            counted.throttled(&function);
+        }
+    };
+    let taken = hub.allowances.take(&limited, hub.clock.now_us());
+    let mut taken = taken.inspect_err(throttled)?;
+    let _turn = hub.concurrency.take(&function).inspect_err(throttled)?;
     let payload = match link {
         None => payload,
         Some(link) => link.bind(payload)?,
@@ -102,8 +110,11 @@ async fn call(
         fallback: target.fallback,
         payer: link.map(|link| link.named.told.account),
     };
-    let (called, payload) = table.hosts().call(hub, target.revision, &call, payload).await?;
+    let _under_way = counted.begin(&function);
+    let ran = table.hosts().call(hub, target.revision, &call, payload).await;
+    let (called, payload) = ran.inspect_err(throttled)?;
     taken.ran();
+    counted.called(&function, &called);
     let of = FunctionUse {
         hour_ms: allowances::hour_ms(&hub.clock),
         payer: named.told.account,
@@ -271,9 +282,8 @@ fn timing(called: &Called) -> String {
         format!("wait;dur={}", ms(called.waited_us)),
     ];
     if let Some(start) = called.start {
-        parts.push(format!("code;dur={}", ms(start.code_us)));
-        parts.push(format!("sandbox;dur={}", ms(start.sandbox_us)));
-        parts.push(format!("init;dur={}", ms(start.init_us)));
+        let explained = start.explained(called.waited_us).into_iter();
+        parts.extend(explained.map(|(name, us)| format!("{name};dur={}", ms(us))));
     }
     parts.join(", ")
 }
@@ -312,8 +322,14 @@ mod tests {
             code_us: 1,
             sandbox_us: 20_000,
             init_us: 300,
+            dependencies_us: 0,
         });
-        assert!(timing(&called).ends_with("code;dur=0.001, sandbox;dur=20.000, init;dur=0.300"));
+        called.waited_us = 20_305;
+        assert_eq!(
+            timing(&called),
+            "handler;dur=1.234, wait;dur=20.305, allocation;dur=20.000, code;dur=0.001, \
+             dependencies;dur=0.000, scheduling;dur=0.004, initialisation;dur=0.300"
+        );
     }
 
     #[test]

@@ -94,6 +94,7 @@ impl Gateway {
         let table = Table::build(routes, &before, &self.hub.backends);
         tracing::debug!(generation = table.generation(), "routes changed");
         self.hub.metrics.routes(table.generation());
+        self.hub.metrics.functions.keep(|account, name| table.has_function(account, name));
         let generation = table.generation();
         self.hub.table.store(Arc::new(table));
         self.hub.generation.send_replace(generation);

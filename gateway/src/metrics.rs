@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::functions::metrics::Functions;
 use crate::routes::Endpoint;
 
 /// The media type of the text form.
@@ -64,6 +65,8 @@ pub(crate) struct Metrics {
     generation: Gauge,
     watch_failures: Counter,
     report_failures: Counter,
+    /// Of functions.
+    pub(crate) functions: Functions,
 }
 
 impl Default for Metrics {
@@ -85,6 +88,7 @@ impl Metrics {
             generation: Gauge::default(),
             watch_failures: Counter::default(),
             report_failures: Counter::default(),
+            functions: Functions::default(),
         };
         metrics.register();
         metrics
@@ -108,6 +112,7 @@ impl Metrics {
         registry.register("freehold_routes_watch_failures", help, self.watch_failures.clone());
         let help = "Usage reports that control did not take";
         registry.register("freehold_usage_report_failures", help, self.report_failures.clone());
+        self.functions.register(&mut registry);
     }
 
     pub(crate) fn http(&self, method: &http::Method, route: &'static str, done: (u16, f64)) {

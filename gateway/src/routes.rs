@@ -127,6 +127,11 @@ impl Table {
         table
     }
 
+    /// Whether an account has a function of this name.
+    pub(crate) fn has_function(&self, account: &str, name: &str) -> bool {
+        self.functions.get(account).is_some_and(|names| names.contains_key(name))
+    }
+
     /// The hosts that run functions.
     pub(crate) fn hosts(&self) -> Hosts {
         self.hosts.clone()

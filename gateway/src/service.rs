@@ -171,8 +171,8 @@ pub(crate) fn refusal(shape: Shape, error: &Error, request_id: &HeaderValue) -> 
         }
         _ => {}
     }
-    if let Some(wait_ms) = error.wait_ms() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
+    if let Some(seconds) = error.retry_after_s() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -72,6 +72,21 @@ pub fn dispatch(has: &Instances, limits: &Limits) -> Dispatch {
     if allowed { Dispatch::Full } else { Dispatch::Throttled }
 }
 
+/// Shortest time after which a refused call is told to try again, in milliseconds: what `Retry-After`
+/// can say.
+pub const RETRY_MS_MIN: u64 = 1_000;
+/// Longest: who waits longer has no idea of what has changed meanwhile.
+pub const RETRY_MS_MAX: u64 = 60_000;
+
+/// When a call that was refused may be tried again, in milliseconds: once those that wait now are
+/// likely to have run.
+pub fn retry_ms(has: &Instances) -> u64 {
+    let call_us = u128::from(has.call_us.unwrap_or(0));
+    let instances = u128::from(has.busy.saturating_add(has.starting).max(1));
+    let wait_ms = (call_us * u128::from(has.waiting) / instances).div_ceil(1_000);
+    u64::try_from(wait_ms).unwrap_or(u64::MAX).clamp(RETRY_MS_MIN, RETRY_MS_MAX)
+}
+
 /// Whether a new instance can be expected to work before a busy one is free for this call.
 fn worth_making(has: &Instances) -> bool {
     let (Some(call_us), Some(start_us)) = (has.call_us, has.start_us) else { return true };

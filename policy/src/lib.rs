@@ -16,6 +16,7 @@ pub mod batch_size;
 pub mod batching;
 pub mod deploy;
 pub mod dispatch;
+pub mod egress;
 pub mod fleet;
 pub mod garbage;
 pub mod linking;

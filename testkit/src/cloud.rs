@@ -112,6 +112,14 @@ impl Cloud {
         Some(cloud.begin_apart(database).await)
     }
 
+    /// The same, whose sandboxes are made by this.
+    pub async fn apart_by(program: &str, sandbox: &str) -> Option<Self> {
+        let database = Postgres::find()?.make_database();
+        let mut cloud = Self::new(program);
+        cloud.variables.push(("FREEHOLD_SANDBOX".to_owned(), sandbox.to_owned()));
+        Some(cloud.begin_apart(database).await)
+    }
+
     /// Separate processes over this database and S3.
     pub async fn apart_over(program: &str, database: String) -> Self {
         Self::new(program).begin_apart(database).await
@@ -123,7 +131,7 @@ impl Cloud {
         cloud.apart = true;
         cloud.flags.extend(["--database".to_owned(), database]);
         cloud.flags.extend(["--objects".to_owned(), s3.url()]);
-        cloud.variables = S3::environment();
+        cloud.variables.extend(S3::environment());
         cloud.s3 = Some(s3);
         cloud.start(Process::Control).await;
         let data = cloud.data(Process::Control);

@@ -52,6 +52,23 @@ pub fn left() -> Vec<String> {
     left
 }
 
+/// Processes of this machine that have this variable in their environment, as `NAME=value`: number
+/// and command line of each.
+pub fn running_with(variable: &str) -> Vec<String> {
+    let has = |pid: &std::path::Path| {
+        let environment = std::fs::read(pid.join("environ")).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|one| one == variable.as_bytes())
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let found = entries.map(|entry| entry.path()).filter(|path| has(path));
+    let told = |path: std::path::PathBuf| {
+        let words = std::fs::read(path.join("cmdline")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).replace('\0', " ");
+        format!("{} {}", path.file_name().unwrap_or_default().display(), words.trim())
+    };
+    found.map(told).collect()
+}
+
 /// Waits for a dead process, where it ran as another user: then no test waits for it.
 fn bury(pid: u32) {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

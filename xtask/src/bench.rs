@@ -40,7 +40,8 @@ use Measure::{Alone, Cloud};
 const ENGINE: &str = "what serving leaves of the engine's samples in a second (Triton's server \
     comes in no package that installs beside it)";
 
-const FUNCTIONS: &str = "how functions start from parked sandboxes, and what these weigh";
+const FUNCTIONS: &str = "how functions start from parked sandboxes, and what these weigh; what a \
+    call of one that runs costs, and how calls fare while one version follows another";
 
 const BENCHMARKS: [Benchmark; 6] = [
     ("protocol", "what REST and the way to a model that does nothing cost", Cloud(protocol::run)),

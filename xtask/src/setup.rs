@@ -1,4 +1,4 @@
-//! What the tests need beside Rust: a database server's programs, and Python packages.
+//! What the tests need beside Rust: a database server's programs, OCI runtimes, Python packages.
 //!
 //! Always true: what is there is not installed again; what may not be installed is named with the
 //! tests that will miss it, and is no failure; nothing is installed into the system but Debian's
@@ -17,6 +17,8 @@ use crate::{Failure, process};
 pub(crate) struct Tools {
     /// The folder of `initdb` and `postgres`.
     pub(crate) postgres: Option<PathBuf>,
+    /// The OCI runtimes that tests can use, with commas.
+    runtimes: Option<String>,
     pub(crate) python: python::Python,
 }
 
@@ -41,10 +43,11 @@ pub(crate) fn everything(places: &Places) -> Result<Tools, Failure> {
         );
     }
     let python = python::install(places, &mut missing);
+    let runtimes = debian::runtimes();
     for what in &missing {
         process::tell(&format!("missing: {what}"));
     }
-    Ok(Tools { postgres, python })
+    Ok(Tools { postgres, runtimes, python })
 }
 
 impl Tools {
@@ -54,6 +57,7 @@ impl Tools {
     /// | --- | --- |
     /// | `FREEHOLD_TEST_BIN` | folder of the built programs, `freehold` and `signin-risk` |
     /// | `FREEHOLD_TEST_POSTGRES` | folder of `initdb` and `postgres` |
+    /// | `FREEHOLD_TEST_RUNTIMES` | OCI runtimes whose tests must not be skipped: `crun,runc,runsc` |
     /// | `FREEHOLD_TEST_VENV`, `FREEHOLD_TEST_PYTHON` | virtual environment, its interpreter |
     /// | `FREEHOLD_TEST_ONNXRUNTIME` | ONNX Runtime's shared library |
     /// | `FREEHOLD_TEST_SKLEARN` | folder of packages for `examples/signin-risk-sklearn/vendor` |
@@ -68,6 +72,7 @@ impl Tools {
         let variables = [
             ("FREEHOLD_TEST_BIN", Some(places.target.join("debug"))),
             ("FREEHOLD_TEST_POSTGRES", self.postgres.clone()),
+            ("FREEHOLD_TEST_RUNTIMES", self.runtimes.as_ref().map(PathBuf::from)),
             ("FREEHOLD_TEST_VENV", python.venv.clone()),
             ("FREEHOLD_TEST_PYTHON", interpreter),
             ("FREEHOLD_TEST_ONNXRUNTIME", python.onnxruntime.clone()),

@@ -52,13 +52,20 @@ async fn call(
             response
         }
         Err(refusal) => {
-            let (kind, code) = match refusal {
-                Refusal::Throttled => (ErrorKind::Busy, "busy"),
-                Refusal::Full => (ErrorKind::Unavailable, "no_capacity"),
-                Refusal::Unknown => (ErrorKind::NotFound, "not_found"),
-                Refusal::Away(_) => (ErrorKind::Unavailable, "unavailable"),
+            let (kind, code, retry_ms) = match refusal {
+                Refusal::Throttled { retry_ms } => (ErrorKind::Busy, "busy", Some(retry_ms)),
+                Refusal::Full { retry_ms } => {
+                    (ErrorKind::Unavailable, "unavailable", Some(retry_ms))
+                }
+                Refusal::Unknown => (ErrorKind::NotFound, "not_found", None),
+                Refusal::Away(_) => (ErrorKind::Unavailable, "unavailable", None),
             };
-            problem(kind, code, refusal.to_string())
+            let mut response = problem(kind, code, refusal.to_string());
+            if let Some(retry_ms) = retry_ms {
+                let seconds = HeaderValue::from(retry_ms.div_ceil(1_000));
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
+            response
         }
     }
 }

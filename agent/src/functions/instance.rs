@@ -18,7 +18,7 @@ use types::{AccountId, FunctionRuntime, InstanceId, Limits};
 
 use super::journal::{self, Writer};
 use super::pool::Counted;
-use super::{Memory, Outcome};
+use super::{Memory, Outcome, egress};
 use crate::Agent;
 use crate::life::Trouble;
 use crate::packages::Unpacked;
@@ -29,6 +29,19 @@ const INIT_MS_MAX: u64 = 10_000;
 const TAIL_BYTES_MAX: usize = 4_096;
 /// Lines kept for that.
 const TAIL_LINES_MAX: usize = 256;
+
+/// How a program finds the proxy that leads out, where it has one: at the address of its Runtime API,
+/// which it is to ask directly.
+const PROXY: [(&str, &str); 7] = [
+    ("HTTP_PROXY", PROXY_URL),
+    ("HTTPS_PROXY", PROXY_URL),
+    ("http_proxy", PROXY_URL),
+    ("https_proxy", PROXY_URL),
+    ("NO_PROXY", "127.0.0.1,localhost"),
+    ("no_proxy", "127.0.0.1,localhost"),
+    ("NODE_USE_ENV_PROXY", "1"),
+];
+const PROXY_URL: &str = "http://127.0.0.1:9001";
 
 /// An instance that has begun.
 #[derive(Debug)]
@@ -108,7 +121,7 @@ impl Warm {
             id,
             generation: 1,
             package: package.folder().to_path_buf(),
-            work: Work::Function(function(spec)),
+            work: Work::Function(function(agent, spec, payer)),
             limits: spec.limits,
             task: serde_json::Value::Null,
         };
@@ -186,14 +199,15 @@ impl Warm {
         }
     }
 
-    /// Runs a call to its end or its deadline.
+    /// Runs a call to its end or its deadline; gives nothing where the program has ended before it
+    /// took the call, which another instance can run then.
     pub(crate) async fn run(
         &mut self,
         agent: &Agent,
         spec: &Revision,
         (call, payload): (Call, Bytes),
         waited_us: u64,
-    ) -> Ran {
+    ) -> Option<Ran> {
         self.thaw();
         let clock = &agent.shared.clock;
         let (began_us, id, log_tail) = (clock.now_us(), call.id.clone(), call.log_tail);
@@ -207,6 +221,10 @@ impl Warm {
             client_context: context(call.client_context.as_deref()),
         };
         let runtime = self.runtime.clone();
+        let ended = async {
+            let exit = self.running.wait().await;
+            (runtime.is_untouched(&id), exit)
+        };
         let (error, media_type, payload, reusable) = tokio::select! {
             biased;
             outcome = runtime.invoke(invocation) => match outcome {
@@ -217,7 +235,10 @@ impl Warm {
                     (Some(kind), None, payload, true)
                 }
             },
-            exit = self.running.wait() => {
+            (untouched, exit) = ended => {
+                if untouched {
+                    return None;
+                }
                 let (kind, told) = exited(&id, &exit);
                 (Some(kind), None, told, false)
             }
@@ -239,7 +260,7 @@ impl Warm {
         let report = journal::report(&id, &called, spec.limits.memory_bytes >> 20);
         let tail = self.log(agent, spec, Some((&id, began_us / 1_000, report)));
         called.log_tail = log_tail.then(|| BASE64_STANDARD.encode(tail));
-        Ran { outcome: Outcome { called, payload }, reusable }
+        Some(Ran { outcome: Outcome { called, payload }, reusable })
     }
 
     /// Takes the lines that were written since into the journal, with a call's own lines around
@@ -261,6 +282,7 @@ impl Warm {
         }
         while let Some(line) = self.lines.ready() {
             let source = match line.stream {
+                Stream::Platform => "platform",
                 Stream::Out => "stdout",
                 Stream::Err => "stderr",
             };
@@ -342,7 +364,7 @@ async fn begun(agent: &Agent, running: &Running, runtime: &Runtime) -> Result<()
 }
 
 /// What the executor is to run.
-fn function(spec: &Revision) -> Function {
+fn function(agent: &Agent, spec: &Revision, payer: Option<AccountId>) -> Function {
     let memory_mib = (spec.limits.memory_bytes >> 20).to_string();
     let said = [
         ("_HANDLER", spec.handler.as_str()),
@@ -356,19 +378,18 @@ fn function(spec: &Revision) -> Function {
     ];
     let mut env: BTreeMap<String, String> = spec.env.clone();
     env.extend(said.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    match spec.runtime {
-        FunctionRuntime::Provided => {
-            Function { program: "bootstrap".into(), args: Vec::new(), env }
-        }
-        FunctionRuntime::Nodejs => {
-            let args = vec![format!("{}/bootstrap.mjs", executor::start::RUNTIME_DIR)];
-            Function { program: executor::start::NODE.into(), args, env }
-        }
-        FunctionRuntime::Python3 => {
-            let args = vec![format!("{}/bootstrap.py", executor::start::RUNTIME_DIR)];
-            Function { program: "/usr/bin/python3".into(), args, env }
-        }
+    // What another account calls with is to leave by the answer only.
+    let way_out = if payer.is_some() { None } else { egress::way_out(agent, spec) };
+    if way_out.is_some() {
+        env.extend(PROXY.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
+    let in_runtime = |name: &str| vec![format!("{}/{name}", executor::start::RUNTIME_DIR)];
+    let (program, args) = match spec.runtime {
+        FunctionRuntime::Provided => ("bootstrap", Vec::new()),
+        FunctionRuntime::Nodejs => (executor::start::NODE, in_runtime("bootstrap.mjs")),
+        FunctionRuntime::Python3 => (executor::start::PYTHON, in_runtime("bootstrap.py")),
+    };
+    Function { program: program.into(), args, env, way_out }
 }
 
 /// The caller's context as JSON; what is none is left out.

@@ -24,6 +24,9 @@ const WAITING_MAX: usize = 10_000;
 /// Lines of a host that are kept in a second: a call writes three, and more than some hundred calls
 /// a second would have the database do nothing else.
 const LINES_A_SECOND_MAX: u64 = 1_000;
+/// Lines of an instance that are kept in a second beside those, whatever others write: those of some
+/// calls, so that one that writes without end takes no neighbour's.
+const LINES_OWN_MAX: u64 = 20;
 /// Lines handed over in one call.
 const LINES_MAX: usize = 500;
 /// A little time in which lines gather, so that not each is a call.
@@ -49,10 +52,23 @@ pub(crate) struct Journal {
     dropped: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+/// Lines of one second.
+#[derive(Clone, Copy, Debug, Default)]
 struct Window {
     second: u64,
     lines: u64,
+}
+
+impl Window {
+    /// Whether this second has room for a line. Lines may be told of late: then they count as now.
+    fn admit(&mut self, second: u64, lines_max: u64) -> bool {
+        if self.second < second {
+            *self = Self { second, lines: 0 };
+        }
+        let room = self.lines < lines_max;
+        self.lines += u64::from(room);
+        room
+    }
 }
 
 impl Default for Journal {
@@ -69,21 +85,26 @@ pub(super) struct Writer {
     /// None where nothing is kept.
     of: Option<(RevisionId, InstanceId)>,
     written: u64,
+    /// What is kept of it whatever others write.
+    own: Window,
 }
 
 impl Writer {
     pub(super) fn new(revision: RevisionId, instance: InstanceId) -> Self {
-        Self { of: Some((revision, instance)), written: 0 }
+        Self { of: Some((revision, instance)), written: 0, own: Window::default() }
     }
 
     /// One whose lines are kept nowhere.
     pub(super) fn muted() -> Self {
-        Self { of: None, written: 0 }
+        Self { of: None, written: 0, own: Window::default() }
     }
 
     /// Writes a line, where there is room.
     pub(super) fn write(&mut self, journal: &Journal, (at_ms, source): (u64, &str), text: String) {
-        let Some(of) = self.of.filter(|_| journal.admit(at_ms)) else { return };
+        let Some(of) = self.of else { return };
+        if !self.own.admit(at_ms / 1_000, LINES_OWN_MAX) && !journal.admit(at_ms) {
+            return;
+        }
         let lost = journal.dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let told = format!("{lost} lines of this host were not kept: they came too fast");
@@ -115,15 +136,9 @@ impl Writer {
 }
 
 impl Journal {
-    /// Whether this second has room for a line.
+    /// Whether this host has room for a line of anybody's in this second.
     fn admit(&self, now_ms: u64) -> bool {
-        let mut window = self.window.lock();
-        let second = now_ms / 1_000;
-        if window.second != second {
-            *window = Window { second, lines: 0 };
-        }
-        window.lines += 1;
-        let room = window.lines <= LINES_A_SECOND_MAX;
+        let room = self.window.lock().admit(now_ms / 1_000, LINES_A_SECOND_MAX);
         if !room {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -148,14 +163,10 @@ pub(super) fn report(id: &str, called: &Called, memory_mib: u64) -> String {
         ms(called.duration_us),
     );
     if let Some(start) = called.start {
-        let parts = [
-            ("Init Duration", start.init_us),
-            ("Wait", called.waited_us),
-            ("Code", start.code_us),
-            ("Sandbox", start.sandbox_us),
-        ];
-        for (name, us) in parts {
-            line += &format!("\t{name}: {}", ms(us));
+        line += &format!("\tInit Duration: {}\tWait: {}", ms(start.init_us), ms(called.waited_us));
+        for (name, us) in start.explained(called.waited_us) {
+            let (first, rest) = name.split_at(1);
+            line += &format!("\t{}{rest}: {}", first.to_uppercase(), ms(us));
         }
     }
     if let Some(error) = &called.error {
@@ -236,9 +247,12 @@ mod tests {
             "REPORT RequestId: 00000000-0000-0000-0000-000000000007\tDuration: 1.23 ms\t\
              Billed Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 40 MB"
         );
-        let start = StartTimes { code_us: 1_000, sandbox_us: 2_000, init_us: 17_000 };
+        let start =
+            StartTimes { code_us: 1_000, sandbox_us: 1_500, init_us: 17_000, dependencies_us: 0 };
         let cold = report(id, &called(Some(start)), 128);
-        let told = "\tInit Duration: 17.00 ms\tWait: 20.00 ms\tCode: 1.00 ms\tSandbox: 2.00 ms";
+        let told = "\tInit Duration: 17.00 ms\tWait: 20.00 ms\tAllocation: 1.50 ms\t\
+                    Code: 1.00 ms\tDependencies: 0.00 ms\tScheduling: 0.50 ms\t\
+                    Initialisation: 17.00 ms";
         assert!(cold.ends_with(told), "{cold}");
     }
 
@@ -247,7 +261,8 @@ mod tests {
         let journal = Journal::default();
         let mut writer =
             Writer::new(RevisionId::new(uuid::Uuid::nil()), InstanceId::new(uuid::Uuid::nil()));
-        for _ in 0..LINES_A_SECOND_MAX + 5 {
+        let kept = LINES_OWN_MAX + LINES_A_SECOND_MAX;
+        for _ in 0..kept + 5 {
             writer.write(&journal, (1_000, "stdout"), "a line".to_owned());
         }
         writer.write(&journal, (2_000, "stdout"), "the next second".to_owned());
@@ -256,10 +271,35 @@ mod tests {
         while let Ok(entry) = receiver.try_recv() {
             lines.push(entry.line);
         }
-        assert_eq!(lines.len() as u64, LINES_A_SECOND_MAX + 2);
+        assert_eq!(lines.len() as u64, kept + 2);
         let told = &lines[lines.len() - 2];
         assert!(told.text.starts_with("5 lines of this host"), "{told:?}");
         let numbers: Vec<u64> = lines.iter().map(|line| line.seq).collect();
         assert!(numbers.iter().zip(1..).all(|(seq, wanted)| *seq == wanted));
+    }
+
+    #[test]
+    fn who_writes_without_end_takes_no_neighbours_lines() {
+        let journal = Journal::default();
+        let of = |number| Writer::new(RevisionId::new(uuid::Uuid::nil()), InstanceId::new(number));
+        let (mut loud, mut quiet) = (of(uuid::Uuid::nil()), of(uuid::Uuid::from_u128(1)));
+        for second in 1..=3 {
+            for at_ms in (0..2 * LINES_A_SECOND_MAX).map(|_| second * 1_000) {
+                loud.write(&journal, (at_ms, "stdout"), "loud".to_owned());
+            }
+            for _ in 0..LINES_OWN_MAX {
+                quiet.write(&journal, (second * 1_000, "stdout"), "quiet".to_owned());
+            }
+            // A line of the second before opens no new one.
+            loud.write(&journal, ((second - 1) * 1_000, "stdout"), "late".to_owned());
+        }
+        let mut receiver = journal.receiver.lock().take().unwrap();
+        let mut kept = BTreeMap::new();
+        while let Ok(entry) = receiver.try_recv() {
+            *kept.entry(entry.line.text).or_insert(0) += 1;
+        }
+        assert_eq!(kept.get("quiet"), Some(&(3 * LINES_OWN_MAX)));
+        assert_eq!(kept.get("loud"), Some(&(3 * (LINES_OWN_MAX + LINES_A_SECOND_MAX))));
+        assert_eq!(kept.get("late"), None);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use policy::deploy::Health;
-use policy::dispatch::{Dispatch, Instances, Limits, dispatch};
+use policy::dispatch::{Dispatch, Instances, Limits, dispatch, retry_ms};
 use policy::warmth::FIXED_MS;
 use tokio::sync::oneshot;
 
@@ -68,17 +68,25 @@ impl Pool {
     pub(super) fn dispatch(&mut self, room: u32) -> Dispatch {
         self.idle.retain(|idle| idle.warm.works());
         self.waiting.retain(|waiter| !waiter.is_closed());
+        let limits = Limits { instances_max: INSTANCES_MAX, room, waiting_max: WAITING_MAX };
+        dispatch(&self.has(), &limits)
+    }
+
+    /// When a call that was refused may be tried again, in milliseconds.
+    pub(super) fn retry_ms(&self) -> u64 {
+        retry_ms(&self.has())
+    }
+
+    fn has(&self) -> Instances {
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        let has = Instances {
+        Instances {
             idle: count(self.idle.len()),
             busy: self.busy(),
             starting: self.starting,
             waiting: count(self.waiting.len()),
             call_us: self.call_us,
             start_us: self.start_us,
-        };
-        let limits = Limits { instances_max: INSTANCES_MAX, room, waiting_max: WAITING_MAX };
-        dispatch(&has, &limits)
+        }
     }
 
     /// Counts a call that is about to get an instance of its own.

@@ -44,6 +44,9 @@ pub struct Revision {
     pub limits: Limits,
     /// The owner's variables.
     pub env: BTreeMap<String, String>,
+    /// Where it may connect to, each as `host:port`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub egress: Vec<String>,
 }
 
 /// One call.
@@ -119,6 +122,26 @@ pub struct StartTimes {
     pub sandbox_us: u64,
     /// Its own beginning, until it asked for work.
     pub init_us: u64,
+    /// Fetching what it shares with others, apart from its code; 0 where its code brings all of it.
+    #[serde(default)]
+    pub dependencies_us: u64,
+}
+
+impl StartTimes {
+    /// Where the time went of a call that waited so long for this start, by the names that operators
+    /// know, in microseconds: scheduling is what is left of the wait, such as until others are ended
+    /// to make room. Together they are the wait, unless the start began before the call.
+    pub fn explained(&self, waited_us: u64) -> [(&'static str, u64); 5] {
+        let Self { code_us, sandbox_us, init_us, dependencies_us } = *self;
+        let known_us = [code_us, sandbox_us, init_us, dependencies_us].iter().sum();
+        [
+            ("allocation", sandbox_us),
+            ("code", code_us),
+            ("dependencies", dependencies_us),
+            ("scheduling", waited_us.saturating_sub(known_us)),
+            ("initialisation", init_us),
+        ]
+    }
 }
 
 /// A function as a gateway sees it.

@@ -15,6 +15,7 @@ use api::internal::InstanceLogs;
 use api::internal::functions::Revision;
 use api::pages::{Log, LogQuery, Page, PageQuery};
 use futures::FutureExt as _;
+use policy::egress::{PLACES_MAX, Place};
 use store::functions::aliases::{AliasRow, alias_fetch, aliases_list};
 use store::functions::{
     FunctionRow, RevisionRow, function_change, function_delete, function_fetch,
@@ -58,6 +59,9 @@ pub(crate) struct Spec {
     pub(crate) memory_mib: u32,
     pub(crate) timeout_ms: u64,
     pub(crate) environment: BTreeMap<String, String>,
+    /// Where it may connect to, each as `host:port`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) egress: Vec<String>,
     /// Its package, as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<Code>,
@@ -151,6 +155,7 @@ pub(crate) async fn create_described(
         memory_mib: request.memory_mib.unwrap_or(MEMORY_MIB),
         timeout_ms: request.timeout_ms.unwrap_or(TIMEOUT_MS),
         environment: request.environment,
+        egress: request.egress,
         code: Some(code),
         foreign,
     };
@@ -258,6 +263,7 @@ pub(crate) async fn change_described(
     spec.memory_mib = wanted.memory_mib.unwrap_or(spec.memory_mib);
     spec.timeout_ms = wanted.timeout_ms.unwrap_or(spec.timeout_ms);
     spec.environment = wanted.environment.unwrap_or(spec.environment);
+    spec.egress = wanted.egress.unwrap_or(spec.egress);
     spec.foreign.extend(foreign);
     let description = wanted.description.unwrap_or(latest.description);
     check(&spec, &description)?;
@@ -459,6 +465,7 @@ pub async fn revision(control: &Control, id: RevisionId) -> Result<Revision, Err
             scratch_bytes: SCRATCH_BYTES,
         },
         env: spec.environment,
+        egress: spec.egress,
     })
 }
 
@@ -566,7 +573,20 @@ fn check(spec: &Spec, description: &str) -> Result<(), Error> {
         let message = format!("the description has more than {DESCRIPTION_BYTES_MAX} bytes");
         return Err(Error::invalid(message));
     }
+    check_egress(&spec.egress)?;
     check_environment(&spec.environment)
+}
+
+fn check_egress(egress: &[String]) -> Result<(), Error> {
+    if egress.len() > PLACES_MAX {
+        let given = egress.len();
+        return Err(Error::invalid(format!("egress names {given} places; at most {PLACES_MAX}")));
+    }
+    let places = egress.iter().map(|text| text.parse::<Place>());
+    places
+        .collect::<Result<Vec<_>, _>>()
+        .map(drop)
+        .map_err(|error| Error::invalid(error.to_string()))
 }
 
 fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), Error> {
@@ -600,6 +620,7 @@ fn shape(caller: &Caller, row: &FunctionRow, revision: RevisionRow) -> Result<De
         memory_mib: spec.memory_mib,
         timeout_ms: spec.timeout_ms,
         environment: spec.environment,
+        egress: spec.egress,
         description: revision.description,
         generation: row.generation,
         created_at_ms: revision.created_at_ms,

@@ -6,6 +6,7 @@ mod agent;
 mod authorisation;
 mod blobs;
 mod credentials;
+mod egress;
 mod endpoints;
 mod enrolments;
 mod errors;

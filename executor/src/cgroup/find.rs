@@ -30,6 +30,12 @@ pub(super) fn find() -> Cgroups {
     Cgroups { freeze, ..found }
 }
 
+/// The top of every hierarchy that is mounted here.
+pub(super) fn tops() -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts.lines().filter_map(hierarchy).map(|hierarchy| hierarchy.at).collect()
+}
+
 /// Reads a line of mountinfo; see proc(5).
 fn hierarchy(line: &str) -> Option<Hierarchy> {
     let (before, after) = line.split_once(" - ")?;

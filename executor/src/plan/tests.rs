@@ -86,7 +86,8 @@ pub(crate) fn a_plan_of_a_function() -> Plan {
     let env = [("_HANDLER", "app.handler"), ("HOME", "/root"), ("COLOUR", "blue")];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
-    let function = Work::Function(Function { program: "/usr/bin/python3".into(), args, env });
+    let function =
+        Work::Function(Function { program: "/usr/bin/python3".into(), args, env, way_out: None });
     make(&start(function), &given(), &machine()).unwrap()
 }
 
@@ -103,7 +104,7 @@ fn the_whole_plan_of_a_parked_sandbox_and_its_claim() {
     let parked = park(&parking, Waits::Interpreter, id, &given(), &machine()).unwrap();
     let env = BTreeMap::from([("_HANDLER".to_owned(), "app.handler".to_owned())]);
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
-    let function = Function { program: PYTHON.into(), args, env };
+    let function = Function { program: PYTHON.into(), args, env, way_out: None };
     assert!(parking.fits(&function, &limits));
     let start = start(Work::Function(function));
     let claim = claim(&start, &given()).unwrap();
@@ -142,6 +143,7 @@ fn what_an_interpreter_reads_at_its_start_keeps_a_function_from_a_parked_one() {
         program: PYTHON.into(),
         args: args.iter().map(|&word| word.to_owned()).collect(),
         env: BTreeMap::from([(name.to_owned(), String::new())]),
+        way_out: None,
     };
     for (args, name, fits) in [
         (&["/var/runtime/bootstrap.py"][..], "COLOUR", true),

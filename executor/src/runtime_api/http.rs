@@ -8,7 +8,7 @@ use std::future::poll_fn;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Collected, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::proxy::{self, Outside};
 use super::{ANSWER_BYTES_MAX, ERROR_BYTES_MAX, Failure, Invocation, Outcome, Runtime};
 
 type Answer = Response<Full<Bytes>>;
@@ -41,13 +42,23 @@ pub(super) async fn serve(listener: TcpListener, runtime: Runtime) {
 async fn connection(stream: TcpStream, runtime: Runtime) {
     // Answers are small, and each is waited for.
     let _ = stream.set_nodelay(true);
+    let outside = Outside::default();
+    let open = outside.clone();
     let service = service_fn(move |request| {
-        let runtime = runtime.clone();
-        async move { Ok::<_, Infallible>(answer(&runtime, request).await) }
+        let (runtime, outside) = (runtime.clone(), outside.clone());
+        async move {
+            Ok::<_, Infallible>(match runtime.outlet() {
+                Some(outlet) if proxy::is_for_proxy(&request) => {
+                    outside.answer(outlet, request).await
+                }
+                _ => answer(&runtime, request).await.map(Either::Left),
+            })
+        }
     });
-    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-    if let Err(cause) = served {
-        tracing::debug!(%cause, "a program's connection broke");
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    match connection.with_upgrades().await {
+        Ok(()) => open.carry().await,
+        Err(cause) => tracing::debug!(%cause, "a program's connection broke"),
     }
 }
 

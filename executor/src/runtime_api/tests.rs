@@ -1,5 +1,7 @@
 #![expect(clippy::disallowed_methods, reason = "tasks of a test end with its runtime")]
 
+mod proxied;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,10 +26,15 @@ fn answered(text: &str) -> Outcome {
 
 /// A runtime, and a program in miniature that speaks to it.
 async fn served() -> (Runtime, Program) {
+    served_with(None).await
+}
+
+/// The same, with this way out.
+async fn served_with(outlet: Option<Outlet>) -> (Runtime, Program) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let (runtime, serving) = Runtime::serve(listener).unwrap();
+    let (runtime, serving) = Runtime::serve(listener, outlet).unwrap();
     tokio::spawn(serving);
     (runtime, Program(TcpStream::connect(address).await.unwrap()))
 }
@@ -180,7 +187,7 @@ proptest! {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         tokio.block_on(async move {
             let begun = watch::Sender::new(Begun::Beginning);
-            let shared = Shared { state: Mutex::default(), begun };
+            let shared = Shared { state: Mutex::default(), begun, outlet: None };
             let runtime = Runtime { shared: Arc::new(shared) };
             let (mut calls, mut asks) = (VecDeque::new(), VecDeque::new());
             let (mut handed, mut count) = (Vec::<String>::new(), 0);

@@ -1,8 +1,9 @@
 //! The same tests over every level: a test is a function, which is called again with another sandbox
 //! chosen for its thread.
 
+pub(crate) mod usable;
+
 use std::cell::RefCell;
-use std::path::Path;
 
 use executor::Choice;
 
@@ -17,14 +18,10 @@ pub(crate) fn chosen() -> Choice {
 
 /// Runs a test over a runtime; skips it aloud where that cannot be used.
 pub(crate) fn over(runtime: &str, test: fn()) {
-    let folders = ["/usr/local/bin", "/usr/bin", "/usr/sbin"].iter().map(Path::new);
-    let found = folders.map(|folder| folder.join(runtime)).any(|path| path.is_file());
-    if !found || !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: this machine lacks: {runtime}, and root to run it");
-        return;
+    if usable::can_use(runtime) {
+        CHOSEN.set(runtime.parse().unwrap());
+        test();
     }
-    CHOSEN.set(runtime.parse().unwrap());
-    test();
 }
 
 /// Repeats tests of the surrounding file over OCI runtimes.

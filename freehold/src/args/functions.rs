@@ -220,6 +220,9 @@ pub struct FunctionSettings {
     /// A variable of its environment; may be repeated, and replaces those of before
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub environment: Vec<String>,
+    /// A place that it may connect to; may be repeated, and replaces those of before; none for nowhere
+    #[arg(long, value_name = "HOST:PORT")]
+    pub egress: Vec<String>,
     /// What it does
     #[arg(long)]
     pub description: Option<String>,

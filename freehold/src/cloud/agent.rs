@@ -41,7 +41,7 @@ pub(super) async fn run_local(
         files.write("host", host.to_string().as_bytes(), 0o600)?;
     }
     let name: Name = "local".parse().expect("a plain word is a name");
-    let machine = Machine { host, name, data_address: None };
+    let machine = Machine { host, name, data_address: None, cloud_hosts: Vec::new() };
     let control = Arc::new(Remote::new(client));
     let agent = make(settings, files, control, machine, (clock, tasks)).await?;
     run(&agent, tasks).await
@@ -61,8 +61,15 @@ pub(super) async fn run_remote(
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let clients = Clients::MustProve(enrolled.authority_pem());
     let tls = Tls::new(&enrolled.shown, clients).map_err(|error| failed(&error))?;
+    let url: http::Uri = control.parse().map_err(|error| failed(&error))?;
+    let cloud_hosts = url.host().map(|host| host.trim_matches(['[', ']']).to_owned());
     let control = Arc::new(Remote::new(enrolled.client(control)?));
-    let machine = Machine { host, name: enrolled.name().clone(), data_address: Some(address) };
+    let machine = Machine {
+        host,
+        name: enrolled.name().clone(),
+        data_address: Some(address),
+        cloud_hosts: cloud_hosts.into_iter().collect(),
+    };
     let agent = make(settings, files, control, machine, (clock, tasks)).await?;
     run(&agent, tasks).await?;
     tasks.spawn("data port", agent::serve_data(agent.clone(), listener, tls));
@@ -85,6 +92,8 @@ struct Machine {
     host: HostId,
     name: Name,
     data_address: Option<SocketAddr>,
+    /// Other machines of the cloud, by their hosts.
+    cloud_hosts: Vec<String>,
 }
 
 async fn make(
@@ -117,6 +126,8 @@ async fn make(
         cpu_milli: cpu_milli(),
         memory_bytes: instances_bytes - functions_bytes,
         functions_memory_bytes: functions_bytes,
+        egress_networks: settings.egress_networks.clone(),
+        cloud_hosts: machine.cloud_hosts,
         generation: clock.now_ms(),
     };
     let wiring = (clock.clone(), tasks.clone());

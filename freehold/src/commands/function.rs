@@ -72,6 +72,7 @@ async fn create(
 ) -> Result<(), Failure> {
     let CreateFunctionArguments { name, code, runtime, settings } = arguments;
     let environment = environment(&settings)?.unwrap_or_default();
+    let egress = egress(&settings).unwrap_or_default();
     let object = send_code(&code, client, out).await?;
     let FunctionSettings { handler, memory, timeout, description, .. } = settings;
     let wanted = CreateFunction {
@@ -86,6 +87,7 @@ async fn create(
         memory_mib: memory,
         timeout_ms: timeout,
         environment,
+        egress,
         description: description.unwrap_or_default(),
     };
     let made = client.function_create(&wanted).await?;
@@ -100,6 +102,7 @@ async fn update(
 ) -> Result<(), Failure> {
     let UpdateFunctionArguments { name, code, settings } = arguments;
     let environment = environment(&settings)?;
+    let egress = egress(&settings);
     let generation = client.function_fetch(&name).await?.generation;
     let object = match &code {
         Some(folder) => Some(send_code(folder, client, out).await?),
@@ -112,6 +115,7 @@ async fn update(
         memory_mib: memory,
         timeout_ms: timeout,
         environment,
+        egress,
         description,
         generation,
     };
@@ -183,6 +187,15 @@ fn environment(settings: &FunctionSettings) -> Result<Option<BTreeMap<String, St
     settings.environment.iter().map(pair).collect::<Result<_, _>>().map(Some)
 }
 
+/// The places that were told; none where none were.
+fn egress(settings: &FunctionSettings) -> Option<Vec<String>> {
+    match settings.egress.as_slice() {
+        [] => None,
+        [only] if only == "none" => Some(Vec::new()),
+        places => Some(places.to_vec()),
+    }
+}
+
 fn list(
     all: &[Function],
     head: &'static str,
@@ -213,6 +226,7 @@ fn rows(function: &Function) -> Vec<(String, String)> {
         ("memory", format!("{} MiB", function.memory_mib)),
         ("timeout", format!("{} ms", function.timeout_ms)),
         ("environment", environment.join(", ")),
+        ("egress", function.egress.join(", ")),
         ("description", function.description.clone()),
         ("made", time(function.created_at_ms)),
     ];

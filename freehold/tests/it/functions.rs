@@ -65,6 +65,7 @@ async fn make(account: &Account, name: &str, handler: &str, code: &str) -> Funct
         memory_mib: Some(128),
         timeout_ms: Some(2_000),
         environment: [].into(),
+        egress: Vec::new(),
         description: String::new(),
     };
     account.client.function_create(&wanted).await.unwrap()
@@ -141,7 +142,7 @@ async fn a_function_lives(owner: &Account, stranger: &Account) {
     let told: Value = serde_json::from_slice(&called.body).unwrap();
     assert_eq!(told, json!({ "hello": "you", "calls": 1, "version": "1" }));
     assert_eq!(called.version.as_deref(), Some("1"));
-    assert!(called.timing.unwrap().contains("init;dur="), "a first call tells its start");
+    assert!(called.timing.unwrap().contains("initialisation;dur="), "a first call tells its start");
 
     // Each call is in the log, with what was written in between.
     let lines = until(KNOWN_S, "the log to tell of the calls", || async {
@@ -287,6 +288,7 @@ async fn handlers_of_node_are_run() {
             memory_mib: Some(256),
             timeout_ms: Some(10_000),
             environment: [].into(),
+            egress: Vec::new(),
             description: String::new(),
         };
         owner.client.function_create(&wanted).await.unwrap();

@@ -42,22 +42,24 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var_os(variable)?.to_str()?.parse().ok()
 }
 
-fn kills() -> u64 {
+/// How often a story kills.
+pub(crate) fn kills() -> u64 {
     number("FREEHOLD_TEST_KILLS").unwrap_or(KILLS)
 }
 
 /// Random numbers that can be told again (xorshift64*, Marsaglia and Vigna).
-struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let seed = number("FREEHOLD_TEST_SEED");
         let seed = seed.unwrap_or_else(|| std::hash::RandomState::new().build_hasher().finish());
         eprintln!("FREEHOLD_TEST_SEED={seed}");
         Self(seed | 1)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    /// The next, below this limit.
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;

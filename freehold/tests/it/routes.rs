@@ -90,6 +90,7 @@ impl Things {
             memory_mib: None,
             timeout_ms: None,
             environment: [("SAID".to_owned(), "hush, a variable".to_owned())].into(),
+            egress: Vec::new(),
             description: "hush, a description".to_owned(),
         };
         owner.client.function_create(&function).await.unwrap();

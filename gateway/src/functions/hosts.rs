@@ -80,12 +80,12 @@ impl Hosts {
                 }
                 Err(cause) => {
                     tracing::warn!(host = %host.host, %cause, "a call was lost");
-                    return Err(Error::Lost);
+                    return Err(Error::CallLost);
                 }
             }
         }
         let message = "no host that runs functions can be reached: try again".to_owned();
-        Err(Error::NotRun { kind: ErrorKind::Unavailable, message })
+        Err(Error::NotRun { kind: ErrorKind::Unavailable, message, wait_ms: None })
     }
 }
 
@@ -109,7 +109,7 @@ fn request(
 async fn read(response: Response<Incoming>) -> Result<(Called, Bytes), Error> {
     let (parts, body) = response.into_parts();
     // The agent has limited it.
-    let body = body.collect().await.map_err(|_| Error::Lost)?.to_bytes();
+    let body = body.collect().await.map_err(|_| Error::CallLost)?.to_bytes();
     let said = parts.headers.get(CALLED_HEADER).and_then(|value| value.to_str().ok());
     if parts.status == StatusCode::OK
         && let Some(called) = said.and_then(|text| serde_json::from_str(text).ok())
@@ -128,5 +128,7 @@ async fn read(response: Response<Incoming>) -> Result<(Called, Bytes), Error> {
         StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     };
-    Err(Error::NotRun { kind, message })
+    let told = parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let wait_ms = told.and_then(|text| text.parse::<u64>().ok()).map(|s| s.saturating_mul(1_000));
+    Err(Error::NotRun { kind, message, wait_ms })
 }

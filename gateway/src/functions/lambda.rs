@@ -284,9 +284,8 @@ pub(crate) fn refusal(error: &Error) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ERROR_TYPE, HeaderValue::from_static(kind));
-    if status == 429 {
-        let wait_ms = error.wait_ms().unwrap_or(1_000);
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
+    if let Some(seconds) = error.retry_after_s() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
@@ -310,5 +309,49 @@ mod tests {
         assert_eq!(value, "00000000-0000-0000-0000-000000000007");
         let id = HeaderValue::from_static("mine");
         assert_eq!(lambda_id(&id).unwrap().1, "mine");
+    }
+
+    /// On our own API and on Lambda's, with the same time.
+    #[test]
+    fn whoever_is_throttled_is_told_why_and_when_to_come_back() {
+        let not_run = |wait_ms| Error::NotRun {
+            kind: ErrorKind::Busy,
+            message: "enough calls wait".to_owned(),
+            wait_ms,
+        };
+        let concurrent = "ConcurrentInvocationLimitExceeded";
+        let cases = [
+            (Error::Reserved { max: 2 }, "ReservedFunctionConcurrentInvocationLimitExceeded", "1"),
+            (Error::TooFast { wait_ms: 2_001 }, "CallerRateLimitExceeded", "3"),
+            (Error::Busy { what: "this caller" }, concurrent, "1"),
+            (not_run(None), concurrent, "1"),
+            (not_run(Some(12_000)), concurrent, "12"),
+        ];
+        let id = HeaderValue::from_static("mine");
+        for (error, reason, seconds) in cases {
+            let own = crate::service::refusal(crate::paths::Shape::Problem, &error, &id);
+            let told = json_of(refusal(&error));
+            assert_eq!(told["Reason"], reason, "{told}");
+            for answer in [own, refusal(&error)] {
+                assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+                assert_eq!(answer.headers()[header::RETRY_AFTER], seconds, "{error}");
+            }
+        }
+        // A host that is full is no caller's fault, and may have room soon.
+        let full = Error::NotRun {
+            kind: ErrorKind::Unavailable,
+            message: "no room".to_owned(),
+            wait_ms: Some(1_500),
+        };
+        assert_eq!(refusal(&full).headers()[header::RETRY_AFTER], "2");
+        assert_eq!(refusal(&full).status(), StatusCode::SERVICE_UNAVAILABLE);
+        // What may have run is not to be repeated unasked.
+        assert_eq!(refusal(&Error::CallLost).headers().get(header::RETRY_AFTER), None);
+    }
+
+    fn json_of(response: Response<Body>) -> Value {
+        let body = http_body_util::BodyExt::collect(response.into_body());
+        let body = futures::executor::block_on(body).unwrap().to_bytes();
+        serde_json::from_slice(&body).unwrap()
     }
 }

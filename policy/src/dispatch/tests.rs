@@ -44,6 +44,19 @@ proptest! {
         }
     }
 
+    /// Whoever comes back when told finds that those who waited have run, or has waited for a minute;
+    /// and nobody is told to come back at once.
+    #[test]
+    fn a_refused_call_comes_back_when_those_before_it_have_run(has in instances()) {
+        let wait_ms = retry_ms(&has);
+        prop_assert!((RETRY_MS_MIN..=RETRY_MS_MAX).contains(&wait_ms));
+        let work_us = u128::from(has.call_us.unwrap_or(0)) * u128::from(has.waiting);
+        let done_us = u128::from(wait_ms) * 1_000 * u128::from((has.busy + has.starting).max(1));
+        prop_assert!(done_us >= work_us || wait_ms == RETRY_MS_MAX, "{wait_ms}");
+        let fewer = Instances { waiting: has.waiting / 2, ..has };
+        prop_assert!(retry_ms(&fewer) <= wait_ms);
+    }
+
     /// A call is refused only where it can neither wait nor have an instance made for it.
     #[test]
     fn nothing_is_refused_without_need(has in instances(), limits in limits()) {

@@ -1,5 +1,10 @@
 //! How functions start from parked sandboxes: to the answer of a first call, one start after the
-//! other, and what parked sandboxes weigh.
+//! other, and what parked sandboxes weigh; what calls cost; and how versions follow each other.
+
+mod containers;
+mod switch;
+mod warm;
+mod workerd;
 
 use serde_json::Value;
 
@@ -22,11 +27,22 @@ const KINDS: [(&str, f64, f64, f64); 3] =
     [("native", 5.0, 20.0, 100.0), ("python", 15.0, 40.0, 40.0), ("awslambdaric", 15.0, 40.0, 0.0)];
 
 /// Runs the program that measures.
-pub(super) fn run(_places: &Places, tools: &Tools) -> Result<Vec<Row>, Failure> {
+pub(super) fn run(places: &Places, tools: &Tools) -> Result<Vec<Row>, Failure> {
+    let mut rows = starts(tools)?;
+    let world = warm::World::start(places, tools)?;
+    rows.extend(world.rows(places)?);
+    rows.extend(switch::rows(&world)?);
+    world.stop()?;
+    Ok(rows)
+}
+
+fn starts(tools: &Tools) -> Result<Vec<Row>, Failure> {
     let mut command = std::process::Command::new(tools.program("bench-functions"));
     command.args([STARTS, SECONDS, PARKED]).args(&tools.setup.python.lambda);
     let told = result(&mut command)?;
     let mut rows = Vec::new();
+    let native = &told["cold_ms"]["native made"];
+    rows.extend(containers::rows(tools, STARTS, native)?);
     for (kind, p50_ms_max, p99_ms_max, per_s_min) in KINDS {
         let (parked, made) = (format!("{kind} parked"), format!("{kind} made"));
         let (parked, made) = (&told["cold_ms"][parked], &told["cold_ms"][made]);

@@ -3,8 +3,7 @@
 //! One client beside the same client against a bare hyper server that echoes; and one and many
 //! clients beside `MLServer`, which speaks no binary REST, so both get JSON there.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::cloud::{Cloud, Plan};
 use super::mlserver::{self, Model, NAME};
@@ -51,7 +50,8 @@ fn latency(tools: &Tools, words: &[&str]) -> Result<Latency, Failure> {
 }
 
 fn beside_echo(tools: &Tools, cloud: &Cloud) -> Result<Vec<Row>, Failure> {
-    let (_echo, address) = echo(tools)?;
+    let mut echo = Command::new(tools.program("bench-echo"));
+    let (_echo, address) = Server::that_says_its_address(&mut echo)?;
     let freehold = cloud.addresses.http.to_string();
     let token = format!("token={}", cloud.token());
     let (mut ours, mut echoes) = (Vec::new(), Vec::new());
@@ -90,18 +90,6 @@ fn beside_echo(tools: &Tools, cloud: &Cloud) -> Result<Vec<Row>, Failure> {
             reached: p99_us <= P99_US_MAX || ratio <= P99_RATIO_MAX,
         },
     ])
-}
-
-fn echo(tools: &Tools) -> Result<(Server, String), Failure> {
-    let failed = |error| Failure::at("echo", error);
-    let mut command = Command::new(tools.program("bench-echo"));
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
-    let mut server = Server(child);
-    let mut address = String::new();
-    if let Some(stream) = server.0.stdout.take() {
-        BufReader::new(stream).read_line(&mut address).map_err(failed)?;
-    }
-    Ok((server, address.trim().to_owned()))
 }
 
 fn beside_mlserver(places: &Places, tools: &Tools, cloud: &Cloud) -> Result<Vec<Row>, Failure> {

@@ -4,7 +4,7 @@
 //! Always true: everything is on loopback; a server that is dropped is killed.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -154,6 +154,21 @@ impl Drop for Server {
         for id in started {
             let _ = process::output(Command::new("kill").args(["-KILL", &id.to_string()]));
         }
+    }
+}
+
+impl Server {
+    /// Starts a program that says its address on its first line, and the address.
+    pub(super) fn that_says_its_address(command: &mut Command) -> Result<(Self, String), Failure> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let failed = |error| Failure::at(&name, error);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
+        let mut server = Self(child);
+        let mut address = String::new();
+        if let Some(stream) = server.0.stdout.take() {
+            BufReader::new(stream).read_line(&mut address).map_err(failed)?;
+        }
+        Ok((server, address.trim().to_owned()))
     }
 }
 

@@ -6,8 +6,8 @@ use std::process::Command;
 use crate::places::Places;
 use crate::process;
 
-/// Each package, and the file that shows it is not needed.
-const PACKAGES: [(&str, Sign); 4] = [
+/// Each package, and the sign that it is not needed.
+const PACKAGES: [(&str, Sign); 8] = [
     ("postgresql", |places| postgres(places).is_some()),
     ("python3", |places| places.program("python3").is_some()),
     ("python3-venv", |_| {
@@ -15,7 +15,18 @@ const PACKAGES: [(&str, Sign); 4] = [
         process::output(probe.args(["-c", "import ensurepip, venv"])).is_some()
     }),
     ("libb64-0d", |_| cfg!(not(target_arch = "x86_64")) || base64()),
+    // For a network namespace that stands for another machine.
+    ("iproute2", |_| FOLDERS.iter().any(|folder| Path::new(folder).join("ip").is_file())),
+    ("crun", |_| has_runtime("crun")),
+    ("runc", |_| has_runtime("runc")),
+    ("runsc", |_| has_runtime("runsc")),
 ];
+
+/// The OCI runtimes whose tests are to run; each is a package of its own name.
+const RUNTIMES: [&str; 3] = ["crun", "runc", "runsc"];
+/// Where sandboxes look for them.
+const FOLDERS: [&str; 6] =
+    ["/usr/local/bin", "/usr/local/sbin", "/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 
 type Sign = fn(&Places) -> bool;
 
@@ -42,12 +53,39 @@ pub(super) fn install(places: &Places) -> Vec<String> {
         command.env("RUNLEVEL", "1");
         process::run(&mut command)
     };
-    let mut words = vec!["install", "--yes", "--no-install-recommends"];
-    words.extend(&wanted);
-    match apt(&["update"]).and_then(|()| apt(&words)) {
-        Ok(()) => Vec::new(),
-        Err(failure) => vec![format!("{names}: {failure}")],
+    if let Err(failure) = apt(&["update"]) {
+        return vec![format!("{names}: {failure}")];
     }
+    // One name that the repositories do not have would keep all the others from being installed.
+    let (offered, absent): (Vec<&str>, Vec<&str>) =
+        wanted.into_iter().partition(|name| is_offered(name));
+    let told = |name: &&str| format!("{name}: not in this system's repositories");
+    let mut missing: Vec<String> = absent.iter().map(told).collect();
+    let mut words = vec!["install", "--yes", "--no-install-recommends"];
+    words.extend(&offered);
+    if !offered.is_empty()
+        && let Err(failure) = apt(&words)
+    {
+        missing.push(format!("{}: {failure}", offered.join(" ")));
+    }
+    missing
+}
+
+/// The OCI runtimes that tests can use here, in one word with commas; none without root, which runs
+/// them.
+pub(super) fn runtimes() -> Option<String> {
+    let found: Vec<&str> = RUNTIMES.into_iter().filter(|name| has_runtime(name)).collect();
+    (rights() && !found.is_empty()).then(|| found.join(","))
+}
+
+fn has_runtime(name: &str) -> bool {
+    FOLDERS.iter().any(|folder| Path::new(folder).join(name).is_file())
+}
+
+fn is_offered(name: &str) -> bool {
+    let shown =
+        process::output(Command::new("apt-cache").args(["show", "--no-all-versions", name]));
+    shown.is_some_and(|text| !text.trim().is_empty())
 }
 
 /// The newest database server's folder of programs.

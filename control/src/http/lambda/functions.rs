@@ -152,6 +152,7 @@ async fn create(
         memory_mib: configuration.memory_size,
         timeout_ms: configuration.timeout.map(|s| s.saturating_mul(1_000)),
         environment: configuration.environment.unwrap_or_default().variables,
+        egress: Vec::new(),
         description: configuration.description.unwrap_or_default(),
     };
     let mut made = operations::create_described(&control, &caller, wanted, foreign).await?;
@@ -275,6 +276,7 @@ async fn configure(
         memory_mib: request.memory_size,
         timeout_ms: request.timeout.map(|s| s.saturating_mul(1_000)),
         environment: request.environment.map(|environment| environment.variables),
+        egress: None,
         description: request.description,
         generation: 0,
     };

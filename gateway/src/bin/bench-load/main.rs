@@ -29,6 +29,8 @@ struct Plan {
     address: SocketAddr,
     /// The endpoint that is asked.
     model: String,
+    /// In place of an endpoint, of REST only: where a function, or anything, is sent a small event.
+    path: String,
     token: Option<String>,
     clients: usize,
     seconds: f64,
@@ -129,6 +131,7 @@ impl Plan {
         let mut plan = Self {
             address: address.parse()?,
             model: "noop".to_owned(),
+            path: String::new(),
             token: None,
             clients: 1,
             seconds: 3.0,
@@ -141,6 +144,7 @@ impl Plan {
             let (key, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?}: no value"))?;
             match key {
                 "model" => value.clone_into(&mut plan.model),
+                "path" => value.clone_into(&mut plan.path),
                 "token" => plan.token = Some(value.to_owned()),
                 "clients" => plan.clients = value.parse()?,
                 "seconds" => plan.seconds = value.parse()?,

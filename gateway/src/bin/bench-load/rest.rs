@@ -1,5 +1,6 @@
 //! A client over HTTP/1.1.
 
+use api::functions::ERROR_HEADER;
 use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::{BodyExt as _, Full};
@@ -10,6 +11,8 @@ use tokio::net::TcpStream;
 
 use crate::{Failed, Plan, Window};
 
+/// What functions are called with.
+const EVENT: &[u8] = b"{\"number\": 1}";
 const JSON_LENGTH: &str = "inference-header-content-length";
 
 /// Asks over one connection until the window closes.
@@ -32,6 +35,9 @@ async fn ask(
     sender.ready().await?;
     let response = sender.send_request(request).await?;
     let status = response.status();
+    if let Some(kind) = response.headers().get(ERROR_HEADER) {
+        return Err(format!("the function failed: {kind:?}").into());
+    }
     let body = response.into_body().collect().await?.to_bytes();
     if status.is_success() {
         return Ok(());
@@ -41,6 +47,14 @@ async fn ask(
 
 /// The request that is sent every time.
 fn request(plan: &Plan) -> Result<Request<Full<Bytes>>, Failed> {
+    if !plan.path.is_empty() {
+        let mut request = Request::post(&plan.path).header(header::HOST, plan.address.to_string());
+        if let Some(token) = &plan.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        request = request.header(header::CONTENT_TYPE, "application/json");
+        return Ok(request.body(Full::new(Bytes::from_static(EVENT)))?);
+    }
     let tensor = &plan.tensor;
     let mut input = json!({
         "name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape,

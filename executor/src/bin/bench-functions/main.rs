@@ -5,12 +5,17 @@
 //! are timed, for how long they are repeated, how many sandboxes are parked at once, and a folder
 //! with Lambda's own client for Python. It prints one JSON object. Started as `sandbox`, it is the
 //! program that makes sandboxes; where there is a Runtime API, it is the native function.
+//! `bench-functions serve KIND INSTANCES` answers over HTTP as [`serve`] says, and `bench-functions
+//! containers PROGRAM STARTS` times containers as [`containers`] says.
 //!
 //! Always true: a start is timed from the claim, or from the start, to the answer of its first call;
 //! parking, ending and clearing away are in what goes on, and in no single time.
 #![expect(clippy::print_stdout, reason = "the result goes to standard output")]
 #![expect(clippy::disallowed_methods, reason = "a program of its own, which measures real time")]
 #![expect(clippy::cast_precision_loss, reason = "counts of starts are small")]
+
+mod containers;
+mod serve;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -49,12 +54,16 @@ const PARKERS: usize = 3;
 type Trouble = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("sandbox") {
-        return executor::sandbox_main();
-    }
-    let done = match std::env::var("AWS_LAMBDA_RUNTIME_API") {
-        Ok(address) => answer(&address),
-        Err(_) => measure(),
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match (std::env::var("AWS_LAMBDA_RUNTIME_API"), words.as_slice()) {
+        (_, ["sandbox"]) => return executor::sandbox_main(),
+        // What a container runs: it says that it has begun, and is over.
+        (_, ["begun"]) => return ExitCode::SUCCESS,
+        (Ok(address), _) => answer(&address),
+        (_, ["serve", kind, instances]) => serve::run(kind, instances),
+        (_, ["containers", program, starts]) => containers::run(program, starts),
+        _ => measure(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -195,6 +204,7 @@ impl Host {
             program: executor::start::PYTHON.into(),
             args: args.iter().map(|&word| word.to_owned()).collect(),
             env: env.clone(),
+            way_out: None,
         };
         let kind = |name, runtime, package, function| {
             let package = self.folder.join(package);
@@ -238,14 +248,7 @@ impl Host {
             None => self.executor.start(start).await?,
         };
         let runtime = running.runtime().ok_or("a function without a Runtime API")?;
-        let invocation = Invocation {
-            id,
-            deadline_ms: 4_000_000_000_000,
-            payload: Bytes::from_static(b"{\"number\": 1}"),
-            function_arn: "arn:aws:lambda:local:1:function:f".to_owned(),
-            trace_id: None,
-            client_context: None,
-        };
+        let invocation = invocation(id, Bytes::from_static(b"{\"number\": 1}"));
         let limit = Duration::from_secs(20);
         let outcome = tokio::time::timeout(limit, runtime.invoke(invocation)).await?;
         let took = began.elapsed();
@@ -337,6 +340,18 @@ impl Host {
             "pss_bytes_each": each(after.pss.saturating_sub(before.pss)),
             "free_bytes_each": each(before.available.saturating_sub(after.available)),
         }))
+    }
+}
+
+/// A call of this id.
+fn invocation(id: String, payload: Bytes) -> Invocation {
+    Invocation {
+        id,
+        deadline_ms: 4_000_000_000_000,
+        payload,
+        function_arn: "arn:aws:lambda:local:1:function:f".to_owned(),
+        trace_id: None,
+        client_context: None,
     }
 }
 
