@@ -234,7 +234,8 @@ impl Agent {
             let Some((_, known)) = idle.min_by_key(|(since_ms, _)| *since_ms) else { return };
             let Some(mut warm) = known.pool.lock().take_longest_idle() else { return };
             warm.give_back_memory();
-            self.shared.tasks.spawn("function end", warm.end());
+            let agent = self.clone();
+            self.shared.tasks.spawn("function end", async move { warm.end(&agent).await });
         }
     }
 
@@ -272,7 +273,9 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let Some(warm) = self.warm.take() else { return };
         if self.used || self.agent.shared.tasks.stopping().is_cancelled() {
-            self.agent.shared.tasks.spawn("function end", warm.end());
+            let agent = self.agent.clone();
+            let end = async move { warm.end(&agent).await };
+            self.agent.shared.tasks.spawn("function end", end);
             self.agent.make_for_waiting(&self.known);
             return;
         }
@@ -358,9 +361,8 @@ async fn end_idle(agent: &Agent, now_ms: u64) {
         }
         forget(&mut all, now_ms);
     }
-    for warm in ended {
-        warm.end().await;
-    }
+    // At the same time, since each may have a moment to see to its end.
+    futures::future::join_all(ended.into_iter().map(|warm| warm.end(agent))).await;
 }
 
 /// Forgets revisions that were not called for as long as anything is expected, and of those that

@@ -347,7 +347,8 @@ impl Shared {
             Ok(listener)
         });
         let listener = listener.map_err(Error::io("take a function's listener"))?;
-        let served = Runtime::serve(listener).map_err(Error::io("answer a function"))?;
+        let served = Runtime::serve(listener, instance.about.clone(), self.clock.clone())
+            .map_err(Error::io("answer a function"))?;
         let (runtime, serving) = served;
         let mut exit = instance.exit.subscribe();
         let (begins, instance) = (runtime.clone(), Arc::clone(instance));

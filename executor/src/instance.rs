@@ -17,7 +17,7 @@ use crate::exit::{Ending, Exit};
 use crate::folders::Folders;
 use crate::launch::Level;
 use crate::logs::{LogReader, Logs};
-use crate::runtime_api::Runtime;
+use crate::runtime_api::{About, Runtime};
 use crate::start::Start;
 use crate::watch::Seen;
 
@@ -46,6 +46,8 @@ pub(crate) struct Instance {
     pub(crate) id: InstanceId,
     pub(crate) generation: u64,
     pub(crate) level: Level,
+    /// What extensions are told of it.
+    pub(crate) about: About,
     pub(crate) socket: Option<PathBuf>,
     pub(crate) folders: Folders,
     pub(crate) group: Arc<Group>,
@@ -146,6 +148,7 @@ impl Instance {
             id: start.id,
             generation: start.generation,
             level,
+            about: About::of(&start.work),
             socket,
             folders,
             group,

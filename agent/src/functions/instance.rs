@@ -11,9 +11,10 @@ use api::internal::functions::{Call, Called, Revision, StartTimes};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use executor::runtime_api::{self, Begun, Failure, Invocation, Runtime};
+use executor::runtime_api::{self, Begun, Failure, Invocation, Runtime, Shutdown};
 use executor::{Ending, Exit, Function, LogReader, Parking, Running, Start, Stream, Work};
 use serde_json::json;
+use types::functions::account_number;
 use types::{FunctionRuntime, InstanceId, Limits};
 
 use super::journal::{self, Writer};
@@ -25,6 +26,9 @@ use crate::packages::Unpacked;
 
 /// Longest time until a program asks for work. Source: Lambda's limit.
 const INIT_MS_MAX: u64 = 10_000;
+/// For how long extensions, and programs that have one, may see to their end. Source: Lambda's time
+/// for extensions that a function's own program starts.
+const SHUTDOWN_MS: u64 = 500;
 /// The end of the log that a caller may get, in bytes. Source: Lambda's `X-Amz-Log-Result`.
 const TAIL_BYTES_MAX: usize = 4_096;
 /// Lines kept for that.
@@ -44,6 +48,8 @@ pub(crate) struct Warm {
     memory: Option<Memory>,
     /// Whether its processes are stopped.
     frozen: bool,
+    /// Why it would be ended now.
+    ending: Shutdown,
     /// Set once it is one of its pool's.
     pub(super) counted: Option<Counted>,
 }
@@ -108,7 +114,7 @@ impl Warm {
             id,
             generation: 1,
             package: package.folder().to_path_buf(),
-            work: Work::Function(function(spec)),
+            work: Work::Function(function(spec, id)),
             limits: spec.limits,
             task: serde_json::Value::Null,
         };
@@ -134,13 +140,15 @@ impl Warm {
             _package: package,
             memory,
             frozen: false,
+            ending: Shutdown::Spindown,
             counted,
         };
         match begun {
             Ok(()) => Ok(warm),
             Err(Failure { kind, payload }) => {
                 warm.log(agent, spec, None);
-                warm.end().await;
+                warm.ending = Shutdown::Failure;
+                warm.end(agent).await;
                 Err(Broken { kind, payload, start: times })
             }
         }
@@ -153,7 +161,7 @@ impl Warm {
 
     /// Whether it still runs.
     pub(crate) fn works(&self) -> bool {
-        self.running.exit().is_none()
+        self.running.exit().is_none() && !self.runtime.is_broken()
     }
 
     /// Lets another have its memory, when it is about to be ended.
@@ -161,9 +169,14 @@ impl Warm {
         self.memory = None;
     }
 
+    /// Whether an extension still sees to the last call.
+    pub(super) fn is_finishing(&self) -> bool {
+        !self.runtime.is_ready()
+    }
+
     /// Stops its processes until its next call, where that is possible.
     pub(super) fn freeze(&mut self) {
-        if self.frozen {
+        if self.frozen || self.is_finishing() {
             return;
         }
         match self.running.freeze() {
@@ -206,9 +219,14 @@ impl Warm {
             client_context: context(call.client_context.as_deref()),
         };
         let runtime = self.runtime.clone();
+        // Extensions see to one call before they are told of the next, within this one's time.
+        let invoke = async {
+            runtime.ready().await;
+            runtime.invoke(invocation).await
+        };
         let (error, media_type, payload, reusable) = tokio::select! {
             biased;
-            outcome = runtime.invoke(invocation) => match outcome {
+            outcome = invoke => match outcome {
                 runtime_api::Outcome::Answered { payload, media_type } => {
                     (None, media_type, payload, true)
                 }
@@ -220,7 +238,12 @@ impl Warm {
                 let (kind, told) = exited(&id, &exit);
                 (Some(kind), None, told, false)
             }
+            Failure { kind, payload } = runtime.broken() => {
+                self.ending = Shutdown::Failure;
+                (Some(kind), None, payload, false)
+            }
             () = clock.sleep_ms(spec.limits.timeout_ms) => {
+                self.ending = Shutdown::Timeout;
                 let (kind, told) = timed_out(&id, spec.limits.timeout_ms);
                 (Some(kind), None, told, false)
             }
@@ -278,8 +301,21 @@ impl Warm {
         text.split_off(cut)
     }
 
-    /// Ends it, and waits until nothing of it is left.
-    pub(crate) async fn end(self) {
+    /// Ends it, and waits until nothing of it is left. Where it has extensions they are told, and
+    /// every process is asked to end, a moment before.
+    pub(crate) async fn end(self, agent: &Agent) {
+        let clock = &agent.shared.clock;
+        let until_ms = clock.now_ms().saturating_add(SHUTDOWN_MS);
+        if self.running.exit().is_none() && self.runtime.shut_down(self.ending, until_ms) {
+            let id = self.running.id();
+            if let Err(error) = self.running.terminate() {
+                tracing::debug!(%id, %error, "could not ask an instance to end");
+            }
+            tokio::select! {
+                _ = self.running.wait() => {}
+                () = clock.sleep_ms(SHUTDOWN_MS) => {}
+            }
+        }
         self.running.kill();
         self.running.wait().await;
         if let Err(error) = self.running.clear() {
@@ -341,14 +377,20 @@ async fn begun(agent: &Agent, running: &Running, runtime: &Runtime) -> Result<()
 }
 
 /// What the executor is to run.
-fn function(spec: &Revision) -> Function {
+fn function(spec: &Revision, id: InstanceId) -> Function {
     let memory_mib = (spec.limits.memory_bytes >> 20).to_string();
+    let (group, stream) = (format!("/aws/lambda/{}", spec.function), id.to_string());
+    let account = account_number(spec.account);
     let said = [
         ("_HANDLER", spec.handler.as_str()),
         ("AWS_LAMBDA_FUNCTION_NAME", spec.function.as_str()),
         ("AWS_LAMBDA_FUNCTION_VERSION", spec.version.as_str()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &memory_mib),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", &group),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", &stream),
+        ("AWS_LAMBDA_LOG_FORMAT", "Text"),
+        ("AWS_ACCOUNT_ID", &account),
         ("AWS_REGION", "local"),
         ("AWS_DEFAULT_REGION", "local"),
         ("TZ", ":UTC"),

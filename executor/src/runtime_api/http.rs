@@ -1,7 +1,9 @@
 //! The Runtime API over HTTP/1.1.
 //!
 //! Always true: a call for work may wait for ever; every other one is answered at once; what a
-//! program sends is read to its limit and no further.
+//! program sends is read to its limit and no further; refusals are those of Lambda's emulator.
+
+mod extensions;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -16,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::{ANSWER_BYTES_MAX, ERROR_BYTES_MAX, Failure, Invocation, Outcome, Runtime};
+use super::{ANSWER_BYTES_MAX, ERROR_BYTES_MAX, Failure, Invocation, NotTaken, Outcome, Runtime};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -54,42 +56,90 @@ async fn connection(stream: TcpStream, runtime: Runtime) {
 async fn answer(runtime: &Runtime, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     let path: Vec<&str> = head.uri.path().trim_matches('/').split('/').collect();
-    let read = |bytes_max| read(body, bytes_max);
-    match (&head.method, path.as_slice()) {
+    let answered = match (&head.method, path.as_slice()) {
         (&Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => {
-            work(runtime.next().await)
+            Ok(work(runtime.next().await))
         }
         (&Method::POST, ["2018-06-01", "runtime", "invocation", id, "response"]) => {
-            let payload = match read(ANSWER_BYTES_MAX).await {
-                Ok(payload) => payload,
-                Err(refusal) => return refusal,
-            };
-            let media_type = text(&head.headers, "content-type");
-            taken(runtime.over(id, Outcome::Answered { payload, media_type }))
+            response(runtime, id, &head.headers, body).await
         }
         (&Method::POST, ["2018-06-01", "runtime", "invocation", id, "error"]) => {
-            match read(ERROR_BYTES_MAX).await {
-                Ok(payload) => {
-                    let failure = failure(&head.headers, payload);
-                    taken(runtime.over(id, Outcome::Failed(failure)))
-                }
-                Err(refusal) => refusal,
-            }
+            error(runtime, id, &head.headers, body).await
         }
-        (&Method::POST, ["2018-06-01", "runtime", "init", "error"]) => {
-            match read(ERROR_BYTES_MAX).await {
-                Ok(payload) => {
-                    runtime.cannot_begin(failure(&head.headers, payload));
-                    taken(true)
-                }
-                Err(refusal) => refusal,
-            }
+        (&Method::POST, ["2018-06-01", "runtime", "init" | "restore", "error"]) => {
+            cannot_begin(runtime, &head.headers, body).await
+        }
+        // Nothing is ever restored here, so whoever waits for that may go on at once.
+        (&Method::GET, ["2018-06-01", "runtime", "restore", "next"]) => {
+            Ok(Response::new(Full::default()))
         }
         (&Method::GET, ["2018-06-01", "ping"]) => {
-            Response::new(Full::new(Bytes::from_static(b"pong")))
+            Ok(Response::new(Full::new(Bytes::from_static(b"pong"))))
         }
-        _ => refuse(StatusCode::NOT_FOUND, "NotFound", "the Runtime API has no such call"),
+        (method, path) => {
+            match extensions::answer(runtime, (method, path), &head.headers, body).await {
+                Some(answer) => answer,
+                None => Err(refuse(StatusCode::NOT_FOUND, "NotFound", "there is no such call")),
+            }
+        }
+    };
+    answered.unwrap_or_else(Refused::answer)
+}
+
+/// The handler's answer. One that is too large is the function's error.
+async fn response(
+    runtime: &Runtime,
+    id: &str,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Answer, Refused> {
+    let mode = headers.get("lambda-runtime-function-response-mode");
+    if mode.is_some_and(|mode| mode != "streaming") {
+        read(body, ANSWER_BYTES_MAX).await?;
+        let failure =
+            Failure { kind: "Runtime.InvalidResponseModeHeader".to_owned(), payload: Bytes::new() };
+        runtime.over(id, Outcome::Failed(failure)).map_err(not_taken)?;
+        let (kind, message) = ("InvalidFunctionResponseMode", "Invalid function response mode");
+        return Err(refuse(StatusCode::BAD_REQUEST, kind, message));
     }
+    let media_type = text(headers, "content-type");
+    match read(body, ANSWER_BYTES_MAX).await {
+        Ok(payload) => taken(runtime.over(id, Outcome::Answered { payload, media_type })),
+        Err(refusal) => {
+            if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
+                let outcome = Outcome::Failed(too_large());
+                runtime.over(id, outcome).map_err(not_taken)?;
+            }
+            Err(refusal)
+        }
+    }
+}
+
+/// What a call is told whose answer is too large.
+fn too_large() -> Failure {
+    let message = format!(
+        "Response payload size exceeded maximum allowed payload size ({ANSWER_BYTES_MAX} bytes)."
+    );
+    Failure::new("Function.ResponseSizeTooLarge", &message)
+}
+
+async fn error(
+    runtime: &Runtime,
+    id: &str,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Answer, Refused> {
+    let payload = read(body, ERROR_BYTES_MAX).await?;
+    taken(runtime.over(id, Outcome::Failed(failure(headers, payload))))
+}
+
+async fn cannot_begin(
+    runtime: &Runtime,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Answer, Refused> {
+    let payload = read(body, ERROR_BYTES_MAX).await?;
+    taken(runtime.cannot_begin(failure(headers, payload)))
 }
 
 /// An invocation, as the program reads it.
@@ -115,14 +165,18 @@ fn work(invocation: Invocation) -> Answer {
     answer
 }
 
-async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Answer> {
+async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Refused> {
     let read = Limited::new(body, bytes_max).collect().await;
     read.map(Collected::to_bytes).map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
             let message = format!("Exceeded maximum allowed payload size ({bytes_max} bytes).");
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message);
         }
-        refuse(StatusCode::BAD_REQUEST, "InvalidRequest", "the body broke off")
+        refuse(
+            StatusCode::BAD_REQUEST,
+            "TruncatedHTTPRequest",
+            "HTTP request detected as truncated",
+        )
     })
 }
 
@@ -145,15 +199,39 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-fn taken(awaited: bool) -> Answer {
-    if !awaited {
-        return refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID");
-    }
-    json(StatusCode::ACCEPTED, &serde_json::json!({ "status": "OK" }))
+fn taken(taken: Result<(), NotTaken>) -> Result<Answer, Refused> {
+    taken.map_err(not_taken)?;
+    Ok(json(StatusCode::ACCEPTED, &serde_json::json!({ "status": "OK" })))
 }
 
-fn refuse(status: StatusCode, kind: &str, message: &str) -> Answer {
-    json(status, &serde_json::json!({ "errorMessage": message, "errorType": kind }))
+fn not_taken(why: NotTaken) -> Refused {
+    match why {
+        NotTaken::Unknown => {
+            refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
+        }
+        NotTaken::State(name) => {
+            let message = format!("State transition from {name} is not allowed for the runtime.");
+            refuse(StatusCode::FORBIDDEN, "InvalidStateTransition", &message)
+        }
+    }
+}
+
+/// Why something is not done, as it is told.
+struct Refused {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+}
+
+impl Refused {
+    fn answer(self) -> Answer {
+        let Self { status, kind, message } = self;
+        json(status, &serde_json::json!({ "errorMessage": message, "errorType": kind }))
+    }
+}
+
+fn refuse(status: StatusCode, kind: &'static str, message: &str) -> Refused {
+    Refused { status, kind, message: message.to_owned() }
 }
 
 fn json(status: StatusCode, value: &serde_json::Value) -> Answer {
