@@ -1,10 +1,12 @@
-//! What the tests need beside Rust: a database server's programs, and Python packages.
+//! What the tests need beside Rust: a database server's programs, Python packages, and functions
+//! with Lambda's other clients.
 //!
 //! Always true: what is there is not installed again; what may not be installed is named with the
 //! tests that will miss it, and is no failure; nothing is installed into the system but Debian's
 //! own packages, and those only as root.
 
 mod debian;
+mod lambda;
 mod python;
 
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ pub(crate) struct Tools {
     /// The folder of `initdb` and `postgres`.
     pub(crate) postgres: Option<PathBuf>,
     pub(crate) python: python::Python,
+    pub(crate) lambda: lambda::Lambda,
 }
 
 /// Sets up and says what tests will be told.
@@ -41,10 +44,11 @@ pub(crate) fn everything(places: &Places) -> Result<Tools, Failure> {
         );
     }
     let python = python::install(places, &mut missing);
+    let lambda = lambda::install(places, &mut missing);
     for what in &missing {
         process::tell(&format!("missing: {what}"));
     }
-    Ok(Tools { postgres, python })
+    Ok(Tools { postgres, python, lambda })
 }
 
 impl Tools {
@@ -58,6 +62,8 @@ impl Tools {
     /// | `FREEHOLD_TEST_ONNXRUNTIME` | ONNX Runtime's shared library |
     /// | `FREEHOLD_TEST_SKLEARN` | folder of packages for `examples/signin-risk-sklearn/vendor` |
     /// | `FREEHOLD_TEST_LAMBDA` | folder with the package `awslambdaric` and what it needs |
+    /// | `FREEHOLD_TEST_LAMBDA_RUST` | program of `examples/rust-bootstrap` |
+    /// | `FREEHOLD_TEST_LAMBDA_NODE` | folder with the package `aws-lambda-ric` |
     /// | `FREEHOLD_TEST_PERF_ANALYZER` | folder with `bin/perf_analyzer`, Triton's measuring program |
     /// | `FREEHOLD_TEST_EVENTS` | folder of recorded events, where it stands beside the checkout |
     pub(crate) fn variables(&self, places: &Places) -> Vec<(&'static str, PathBuf)> {
@@ -73,6 +79,8 @@ impl Tools {
             ("FREEHOLD_TEST_ONNXRUNTIME", python.onnxruntime.clone()),
             ("FREEHOLD_TEST_SKLEARN", python.sklearn.clone()),
             ("FREEHOLD_TEST_LAMBDA", python.lambda.clone()),
+            ("FREEHOLD_TEST_LAMBDA_RUST", self.lambda.rust.clone()),
+            ("FREEHOLD_TEST_LAMBDA_NODE", self.lambda.node.clone()),
             ("FREEHOLD_TEST_PERF_ANALYZER", python.perf.clone()),
             ("FREEHOLD_TEST_EVENTS", events),
         ];

@@ -3,6 +3,8 @@
 
 #[path = "../levels/mod.rs"]
 mod levels;
+
+mod clients;
 mod parked;
 
 use std::collections::BTreeMap;
