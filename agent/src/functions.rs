@@ -7,6 +7,7 @@
 //! Absent on purpose: what a call may cost, who may call (the gateway has looked), what a function
 //! is (control says).
 
+mod call;
 mod deploy;
 mod http;
 mod instance;
@@ -28,8 +29,9 @@ use types::{InstanceId, RevisionId};
 
 use crate::Agent;
 use crate::control::ControlError;
+use call::Answered;
 use deploy::Chosen;
-use instance::{Broken, Ran, Warm};
+use instance::{Broken, Warm};
 use pool::{Kept, Pool};
 
 /// Revisions that are remembered, with the gaps between their calls: some kilobytes each.
@@ -102,22 +104,17 @@ impl Agent {
         revision: RevisionId,
         call: Call,
         payload: Bytes,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Answered, Refusal> {
         let began_us = self.shared.clock.now_us();
         let Chosen { revision, stale_ms } = self.choose(revision, call.fallback.as_ref());
         let known = self.known(revision);
         let spec = self.spec(&known, revision).await?;
         let got = self.acquire(&known, &spec).await?;
         let waited_us = self.shared.clock.now_us().saturating_sub(began_us);
-        let mut turn = match got {
-            Ok(turn) => turn,
-            Err(broken) => return Ok(broken.outcome(call.log_tail, waited_us)),
-        };
-        let Ran { mut outcome, reusable } = turn.run(&spec, (call, payload), waited_us).await;
-        outcome.called.stale_ms = stale_ms;
-        known.pool.lock().ran(outcome.called.duration_us, reusable);
-        turn.used = !reusable;
-        Ok(outcome)
+        match got {
+            Ok(turn) => Ok(turn.run(&spec, (call, payload), (waited_us, stale_ms)).await),
+            Err(broken) => Ok(Answered::Whole(broken.outcome(call.log_tail, waited_us))),
+        }
     }
 
     fn known(&self, revision: RevisionId) -> Arc<Known> {
@@ -260,12 +257,6 @@ struct Turn {
 impl Turn {
     fn new(agent: &Agent, known: &Arc<Known>, warm: Option<Warm>) -> Self {
         Self { agent: agent.clone(), known: Arc::clone(known), warm, used: false }
-    }
-
-    async fn run(&mut self, spec: &Revision, call: (Call, Bytes), waited_us: u64) -> Ran {
-        self.used = true;
-        let warm = self.warm.as_mut().expect("a turn has its instance until it is dropped");
-        warm.run(&self.agent, spec, call, waited_us).await
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod extensions;
 mod http;
+mod streams;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -25,6 +26,7 @@ use workflow::Clock;
 use crate::start::Work;
 
 pub use extensions::Shutdown;
+pub use streams::{STREAM_BYTES_MAX, Streamed};
 
 use extensions::{Event, Extensions};
 
@@ -51,7 +53,7 @@ pub struct Invocation {
 }
 
 /// What became of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Outcome {
     /// The handler's answer.
     Answered {
@@ -60,6 +62,8 @@ pub enum Outcome {
         /// Its media type, where the program told one.
         media_type: Option<String>,
     },
+    /// The handler's answer, as it is made.
+    Streamed(Streamed),
     /// The handler failed.
     Failed(Failure),
 }
@@ -256,9 +260,14 @@ impl Runtime {
             state.hand_out();
         }
         let outcome = outcome.await;
-        drop(given_up);
         match outcome {
-            Ok(outcome) => outcome,
+            Ok(outcome) => {
+                if matches!(outcome, Outcome::Streamed(_)) {
+                    // It is over when its last piece was taken.
+                    given_up.not_yet();
+                }
+                outcome
+            }
             // Another call has the same id: its outcome counts.
             Err(_) => std::future::pending().await,
         }
@@ -329,9 +338,7 @@ impl Runtime {
         let mut state = self.shared.state.lock();
         state.may_answer(id)?;
         let awaited = state.awaited.remove(id).ok_or(NotTaken::Unknown)?;
-        state.running.remove(id);
-        state.answered = Some(id.to_owned());
-        state.hand_out();
+        state.settle(id);
         awaited.send(outcome).map_err(|_| NotTaken::Unknown)
     }
 
@@ -387,6 +394,13 @@ impl State {
         }
     }
 
+    /// Notes that the program has answered, and gives it what waits.
+    fn settle(&mut self, id: &str) {
+        self.running.remove(id);
+        self.answered = Some(id.to_owned());
+        self.hand_out();
+    }
+
     /// Whether the program may tell an outcome of this call now.
     fn may_answer(&self, id: &str) -> Result<(), NotTaken> {
         if self.running.contains_key(id) {
@@ -407,10 +421,24 @@ impl State {
     }
 }
 
+/// What a call is told whose answer is too large.
+fn too_large(bytes_max: u64) -> Failure {
+    let message =
+        format!("Response payload size exceeded maximum allowed payload size ({bytes_max} bytes).");
+    Failure::new("Function.ResponseSizeTooLarge", &message)
+}
+
 /// Forgets a call whose outcome nobody waits for any more.
 struct GivenUp<'a> {
     runtime: &'a Runtime,
     id: String,
+}
+
+impl GivenUp<'_> {
+    /// The program still works on it, and whoever reads its answer sees to the end.
+    fn not_yet(mut self) {
+        self.id.clear();
+    }
 }
 
 impl Drop for GivenUp<'_> {

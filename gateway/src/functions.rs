@@ -9,6 +9,7 @@ mod events;
 mod hosts;
 mod lambda;
 mod route;
+mod streaming;
 
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub(crate) use hosts::{Calls, Hosts, client};
 pub(crate) use lambda::{answer as answer_lambda, lambda_id, refusal as lambda_refusal};
 pub(crate) use route::Function;
 
+use streaming::{Opened, Payload};
+
 /// Longest trace that is handed on.
 const TRACE_BYTES_MAX: usize = 512;
 
@@ -40,6 +43,8 @@ struct Said {
     trace_id: Option<String>,
     client_context: Option<String>,
     log_tail: bool,
+    /// Whether it takes an answer in pieces.
+    stream: bool,
 }
 
 /// What became of a call.
@@ -58,12 +63,34 @@ struct Outcome {
 async fn call(
     hub: &Hub,
     function: &Function,
-    (qualifier, id): (&str, &str),
+    at: (&str, &str),
     said: Said,
     payload: Bytes,
 ) -> Result<Outcome, Error> {
+    let said = Said { stream: false, ..said };
+    let Opened { called, payload, version, turn: _turn } =
+        open(hub, function, at, said, payload).await?;
+    match payload {
+        Payload::Whole(payload) => Ok(Outcome { called, payload, version }),
+        // Nobody had asked for them.
+        Payload::Pieces(_) => Err(Error::Lost),
+    }
+}
+
+/// Runs a call to where it answers.
+///
+/// # Errors
+///
+/// As [`call`].
+async fn open(
+    hub: &Hub,
+    function: &Function,
+    (qualifier, id): (&str, &str),
+    said: Said,
+    payload: Bytes,
+) -> Result<Opened, Error> {
     let uuid = id.parse::<RequestId>().map_or_else(|_| hub.clock.uuid(), RequestId::uuid);
-    let _turn = hub.concurrency.take(function)?;
+    let turn = hub.concurrency.take(function)?;
     let target = function.target(qualifier, uuid)?;
     let call = Call {
         id: id.to_owned(),
@@ -71,13 +98,14 @@ async fn call(
         trace_id: said.trace_id,
         client_context: said.client_context,
         log_tail: said.log_tail,
+        stream: said.stream,
         fallback: target.fallback,
     };
     let hosts = hub.table.load().hosts();
     let (called, payload) = hosts.call(hub, target.revision, &call, payload).await?;
     let fell = call.fallback.filter(|_| called.stale_ms.is_some());
     let version = fell.map_or(target.version, |fallback| fallback.version);
-    Ok(Outcome { called, payload, version })
+    Ok(Opened { called, payload, version, turn })
 }
 
 /// Has an event kept, which nobody waits for. The same one twice is kept once.
@@ -112,7 +140,8 @@ async fn keep(
     Ok(id)
 }
 
-/// Answers a call of a function of the caller's account: `?mode=event` has it kept and run later.
+/// Answers a call of a function of the caller's account: `?mode=event` has it kept and run later,
+/// `?mode=stream` answered while the answer is made.
 ///
 /// # Errors
 ///
@@ -128,14 +157,16 @@ pub(crate) async fn invoke(
     let asked = parts.uri.query().unwrap_or_default();
     let (qualifier, mode) = (query(asked, "qualifier"), query(asked, "mode"));
     let function = hub.table.load().function(&hub.rights, &caller, (name, &qualifier))?;
-    let _place = hub.place(&caller, from)?;
+    let place = hub.place(&caller, from)?;
     let payload = body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
+    let id = request_id.to_str().unwrap_or_default();
+    let said = Said { trace_id: trace(&parts.headers), ..Said::default() };
     match mode.as_str() {
-        "" => {
-            let id = request_id.to_str().unwrap_or_default();
-            let said = Said { trace_id: trace(&parts.headers), ..Said::default() };
-            let outcome = call(hub, &function, (&qualifier, id), said, payload).await?;
-            Ok(answer(outcome))
+        "" => Ok(answer(call(hub, &function, (&qualifier, id), said, payload).await?)),
+        "stream" => {
+            let said = Said { stream: true, ..said };
+            let opened = open(hub, &function, (&qualifier, id), said, payload).await?;
+            Ok(streaming::answer(opened, place, takes_trailers(&parts.headers)))
         }
         "event" => {
             let id = keep(hub, &function, (&qualifier, hub.clock.uuid()), &payload).await?;
@@ -146,7 +177,9 @@ pub(crate) async fn invoke(
         }
         other => {
             let other: String = other.chars().take(40).collect();
-            Err(Error::bad_request(format!("mode={other}: use event, or leave it out to wait")))
+            Err(Error::bad_request(format!(
+                "mode={other}: use event or stream, or leave it out to wait"
+            )))
         }
     }
 }
@@ -195,6 +228,12 @@ fn query(text: &str, name: &str) -> String {
         text.split('&').filter_map(|part| part.split_once('=')).find(|(key, _)| *key == name);
     let value = found.map(|(_, value)| value).unwrap_or_default();
     percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned()
+}
+
+/// Whether a caller says that it reads what stands behind a body.
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let said = headers.get_all(header::TE).iter().filter_map(|value| value.to_str().ok());
+    said.flat_map(|value| value.split(',')).any(|part| part.trim() == "trailers")
 }
 
 fn trace(headers: &HeaderMap) -> Option<String> {

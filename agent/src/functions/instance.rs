@@ -1,17 +1,15 @@
-//! One instance of a function: how it starts, runs calls, and ends.
+//! One instance of a function: how it starts, is kept, and ends.
 //!
 //! Always true: what a program does wrong is the function's error, told in Lambda's words; what
-//! this host cannot do is said as it is; after a deadline nothing of the instance is left.
+//! this host cannot do is said as it is.
 //! Source of the words: Lambda's Runtime Interface Emulator.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use api::internal::functions::{Call, Called, Revision, StartTimes};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use api::internal::functions::{Called, Revision, StartTimes};
 use bytes::Bytes;
-use executor::runtime_api::{self, Begun, Failure, Invocation, Runtime, Shutdown};
+use executor::runtime_api::{Begun, Failure, Runtime, Shutdown};
 use executor::{Ending, Exit, Function, LogReader, Parking, Running, Start, Stream, Work};
 use serde_json::json;
 use types::functions::account_number;
@@ -37,19 +35,19 @@ const TAIL_LINES_MAX: usize = 256;
 /// An instance that has begun.
 #[derive(Debug)]
 pub(crate) struct Warm {
-    running: Running,
-    runtime: Runtime,
+    pub(super) running: Running,
+    pub(super) runtime: Runtime,
     lines: LogReader,
     writer: Writer,
     /// None once its first call was told.
-    start: Option<StartTimes>,
+    pub(super) start: Option<StartTimes>,
     /// Its code's folder, which stays as long as it lives.
     _package: Arc<Unpacked>,
     memory: Option<Memory>,
     /// Whether its processes are stopped.
     frozen: bool,
     /// Why it would be ended now.
-    ending: Shutdown,
+    pub(super) ending: Shutdown,
     /// Set once it is one of its pool's.
     pub(super) counted: Option<Counted>,
 }
@@ -60,13 +58,6 @@ pub(crate) struct Broken {
     kind: String,
     payload: Bytes,
     start: StartTimes,
-}
-
-/// A call that was run.
-pub(crate) struct Ran {
-    pub(crate) outcome: Outcome,
-    /// Whether the instance can run another.
-    pub(crate) reusable: bool,
 }
 
 impl Broken {
@@ -189,7 +180,7 @@ impl Warm {
     }
 
     /// Lets its processes go on, where they are stopped.
-    fn thaw(&mut self) {
+    pub(super) fn thaw(&mut self) {
         if std::mem::take(&mut self.frozen)
             && let Err(error) = self.running.thaw()
         {
@@ -198,75 +189,14 @@ impl Warm {
         }
     }
 
-    /// Runs a call to its end or its deadline.
-    pub(crate) async fn run(
+    /// Takes the lines that were written since into the journal, with a call's own lines around
+    /// them, and gives the end of all.
+    pub(super) fn log(
         &mut self,
         agent: &Agent,
         spec: &Revision,
-        (call, payload): (Call, Bytes),
-        waited_us: u64,
-    ) -> Ran {
-        self.thaw();
-        let clock = &agent.shared.clock;
-        let (began_us, id, log_tail) = (clock.now_us(), call.id.clone(), call.log_tail);
-        let deadline_ms = clock.now_ms().saturating_add(spec.limits.timeout_ms);
-        let invocation = Invocation {
-            id: call.id,
-            deadline_ms,
-            payload,
-            function_arn: call.function_arn,
-            trace_id: call.trace_id,
-            client_context: context(call.client_context.as_deref()),
-        };
-        let runtime = self.runtime.clone();
-        // Extensions see to one call before they are told of the next, within this one's time.
-        let invoke = async {
-            runtime.ready().await;
-            runtime.invoke(invocation).await
-        };
-        let (error, media_type, payload, reusable) = tokio::select! {
-            biased;
-            outcome = invoke => match outcome {
-                runtime_api::Outcome::Answered { payload, media_type } => {
-                    (None, media_type, payload, true)
-                }
-                runtime_api::Outcome::Failed(Failure { kind, payload }) => {
-                    (Some(kind), None, payload, true)
-                }
-            },
-            exit = self.running.wait() => {
-                let (kind, told) = exited(&id, &exit);
-                (Some(kind), None, told, false)
-            }
-            Failure { kind, payload } = runtime.broken() => {
-                self.ending = Shutdown::Failure;
-                (Some(kind), None, payload, false)
-            }
-            () = clock.sleep_ms(spec.limits.timeout_ms) => {
-                self.ending = Shutdown::Timeout;
-                let (kind, told) = timed_out(&id, spec.limits.timeout_ms);
-                (Some(kind), None, told, false)
-            }
-        };
-        let mut called = Called {
-            error,
-            media_type,
-            duration_us: clock.now_us().saturating_sub(began_us),
-            waited_us,
-            start: self.start.take(),
-            memory_peak_bytes: self.running.usage().memory_peak_bytes,
-            log_tail: None,
-            stale_ms: None,
-        };
-        let report = journal::report(&id, &called, spec.limits.memory_bytes >> 20);
-        let tail = self.log(agent, spec, Some((&id, began_us / 1_000, report)));
-        called.log_tail = log_tail.then(|| BASE64_STANDARD.encode(tail));
-        Ran { outcome: Outcome { called, payload }, reusable }
-    }
-
-    /// Takes the lines that were written since into the journal, with a call's own lines around
-    /// them, and gives the end of all.
-    fn log(&mut self, agent: &Agent, spec: &Revision, call: Option<(&str, u64, String)>) -> String {
+        call: Option<(&str, u64, String)>,
+    ) -> String {
         let journal = &agent.shared.functions.journal;
         let mut last = VecDeque::new();
         let mut write = |writer: &mut Writer, (at_ms, source): (u64, &str), text: String| {
@@ -412,19 +342,7 @@ fn function(spec: &Revision, id: InstanceId) -> Function {
     }
 }
 
-/// The caller's context as JSON; what is none is left out.
-fn context(base64: Option<&str>) -> Option<String> {
-    let text = BASE64_STANDARD.decode(base64?).ok()?;
-    String::from_utf8(text).ok()
-}
-
-fn exited(id: &str, exit: &Exit) -> (String, Bytes) {
-    let message = format!("RequestId: {id} Error: Runtime exited {}", how(exit));
-    let kind = "Runtime.ExitError";
-    (kind.to_owned(), json!({ "errorType": kind, "errorMessage": message }).to_string().into())
-}
-
-fn how(exit: &Exit) -> String {
+pub(super) fn how(exit: &Exit) -> String {
     match (exit.ending, exit.code, exit.signal) {
         (Ending::OutOfMemory, ..) => "with error: signal: killed".to_owned(),
         (Ending::Exited, Some(0), _) => "without providing a reason".to_owned(),
@@ -432,12 +350,4 @@ fn how(exit: &Exit) -> String {
         (Ending::Exited, None, Some(signal)) => format!("with error: signal: {signal}"),
         _ => format!("with error: {}", exit.reason),
     }
-}
-
-fn timed_out(id: &str, timeout_ms: u64) -> (String, Bytes) {
-    let kind = "Sandbox.Timedout";
-    let (s, hundredths) = (timeout_ms / 1_000, timeout_ms % 1_000 / 10);
-    let message =
-        format!("RequestId: {id} Error: Task timed out after {s}.{hundredths:02} seconds");
-    (kind.to_owned(), json!({ "errorType": kind, "errorMessage": message }).to_string().into())
 }

@@ -250,7 +250,7 @@ impl Host {
         let outcome = tokio::time::timeout(limit, runtime.invoke(invocation)).await?;
         let took = began.elapsed();
         match outcome {
-            Outcome::Answered { .. } => Ok((took, running)),
+            Outcome::Answered { .. } | Outcome::Streamed(_) => Ok((took, running)),
             Outcome::Failed(failure) => Err(format!("the function failed: {failure:?}").into()),
         }
     }

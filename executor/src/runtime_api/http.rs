@@ -8,9 +8,11 @@ mod extensions;
 use std::convert::Infallible;
 use std::future::poll_fn;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Collected, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,7 +20,17 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::{ANSWER_BYTES_MAX, ERROR_BYTES_MAX, Failure, Invocation, NotTaken, Outcome, Runtime};
+use super::streams::{STREAM_BYTES_MAX, Stopped, Writer};
+use super::{
+    ANSWER_BYTES_MAX, ERROR_BYTES_MAX, Failure, Invocation, NotTaken, Outcome, Runtime, too_large,
+};
+
+/// Most bytes of a body that are read though it is refused.
+const DRAINED_BYTES_MAX: usize = 64 << 20;
+/// What a program is told whose body broke off.
+const TRUNCATED: &str = "HTTP request detected as truncated";
+/// The header, or trailer, that says what failed.
+const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 
 type Answer = Response<Full<Bytes>>;
 
@@ -86,28 +98,33 @@ async fn answer(runtime: &Runtime, request: Request<Incoming>) -> Answer {
     answered.unwrap_or_else(Refused::answer)
 }
 
-/// The handler's answer. One that is too large is the function's error.
+/// The handler's answer, whole or in pieces. One that is too large is the function's error.
 async fn response(
     runtime: &Runtime,
     id: &str,
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Answer, Refused> {
-    let mode = headers.get("lambda-runtime-function-response-mode");
-    if mode.is_some_and(|mode| mode != "streaming") {
-        read(body, ANSWER_BYTES_MAX).await?;
-        let failure =
-            Failure { kind: "Runtime.InvalidResponseModeHeader".to_owned(), payload: Bytes::new() };
-        runtime.over(id, Outcome::Failed(failure)).map_err(not_taken)?;
-        let (kind, message) = ("InvalidFunctionResponseMode", "Invalid function response mode");
-        return Err(refuse(StatusCode::BAD_REQUEST, kind, message));
-    }
     let media_type = text(headers, "content-type");
+    match headers.get("lambda-runtime-function-response-mode") {
+        Some(mode) if mode == "streaming" => {
+            let writer = Writer::begin(runtime, id, media_type).map_err(not_taken)?;
+            return pieces(writer, body).await;
+        }
+        Some(_) => {
+            read(body, ANSWER_BYTES_MAX).await?;
+            let (kind, message) = ("InvalidFunctionResponseMode", "Invalid function response mode");
+            let failure = Failure::new("Runtime.InvalidResponseModeHeader", message);
+            runtime.over(id, Outcome::Failed(failure)).map_err(not_taken)?;
+            return Err(refuse(StatusCode::BAD_REQUEST, kind, message));
+        }
+        None => {}
+    }
     match read(body, ANSWER_BYTES_MAX).await {
         Ok(payload) => taken(runtime.over(id, Outcome::Answered { payload, media_type })),
         Err(refusal) => {
             if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
-                let outcome = Outcome::Failed(too_large());
+                let outcome = Outcome::Failed(too_large(ANSWER_BYTES_MAX as u64));
                 runtime.over(id, outcome).map_err(not_taken)?;
             }
             Err(refusal)
@@ -115,12 +132,31 @@ async fn response(
     }
 }
 
-/// What a call is told whose answer is too large.
-fn too_large() -> Failure {
-    let message = format!(
-        "Response payload size exceeded maximum allowed payload size ({ANSWER_BYTES_MAX} bytes)."
-    );
-    Failure::new("Function.ResponseSizeTooLarge", &message)
+/// Hands on an answer as it comes; what failed on the way is said behind it, in trailers.
+async fn pieces(mut writer: Writer, mut body: Incoming) -> Result<Answer, Refused> {
+    let mut trailers = HeaderMap::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            writer.fail(Failure::new("Runtime.TruncatedResponse", TRUNCATED)).await;
+            return Err(refuse(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", TRUNCATED));
+        };
+        match frame.into_data() {
+            Ok(piece) => writer.write(piece).await.map_err(|stopped| match stopped {
+                Stopped::TooLarge => too_many(STREAM_BYTES_MAX),
+                Stopped::Left => not_taken(NotTaken::Unknown),
+            })?,
+            Err(frame) => trailers.extend(frame.into_trailers().unwrap_or_default()),
+        }
+    }
+    match text(&trailers, ERROR_TYPE) {
+        Some(kind) => {
+            let body = text(&trailers, "lambda-runtime-function-error-body").unwrap_or_default();
+            let payload = BASE64_STANDARD.decode(body).unwrap_or_default().into();
+            writer.fail(Failure { kind: known(&kind), payload }).await;
+        }
+        None => writer.end().await,
+    }
+    taken(Ok(()))
 }
 
 async fn error(
@@ -165,23 +201,32 @@ fn work(invocation: Invocation) -> Answer {
     answer
 }
 
-async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Refused> {
-    let read = Limited::new(body, bytes_max).collect().await;
-    read.map(Collected::to_bytes).map_err(|error| {
-        if error.is::<http_body_util::LengthLimitError>() {
-            let message = format!("Exceeded maximum allowed payload size ({bytes_max} bytes).");
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message);
+/// All that was sent. What is too much is read on for nothing, up to a limit, so that the program
+/// sees the answer and its connection can be used again.
+async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Refused> {
+    let (mut whole, mut bytes) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let truncated = |_| refuse(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", TRUNCATED);
+        let Ok(data) = frame.map_err(truncated)?.into_data() else { continue };
+        bytes = bytes.saturating_add(data.len());
+        if bytes <= bytes_max {
+            whole.extend_from_slice(&data);
+        } else if bytes > DRAINED_BYTES_MAX {
+            break;
+        } else {
+            whole = Vec::new();
         }
-        refuse(
-            StatusCode::BAD_REQUEST,
-            "TruncatedHTTPRequest",
-            "HTTP request detected as truncated",
-        )
-    })
+    }
+    if bytes > bytes_max { Err(too_many(bytes_max as u64)) } else { Ok(whole.into()) }
+}
+
+fn too_many(bytes_max: u64) -> Refused {
+    let message = format!("Exceeded maximum allowed payload size ({bytes_max} bytes).");
+    refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message)
 }
 
 fn failure(headers: &HeaderMap, payload: Bytes) -> Failure {
-    let kind = text(headers, "lambda-runtime-function-error-type").unwrap_or_default();
+    let kind = text(headers, ERROR_TYPE).unwrap_or_default();
     Failure { kind: known(&kind), payload }
 }
 

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use super::*;
 
 mod extensions;
+mod streams;
 
 fn invocation(id: &str) -> Invocation {
     Invocation {

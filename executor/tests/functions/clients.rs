@@ -59,7 +59,8 @@ async fn lambdas_client_for_rust_runs_unchanged_and_is_asked_to_end() {
         let Outcome::Failed(failure) = failed else { panic!("{failed:?}") };
         assert!(String::from_utf8_lossy(&failure.payload).contains("not today"), "{failure:?}");
         let pieces = invoke(&running, "r-4", &json!({ "pieces": ["a", "bc"] })).await;
-        let Outcome::Answered { payload, .. } = pieces else { panic!("{pieces:?}") };
+        let Outcome::Streamed(pieces) = pieces else { panic!("{pieces:?}") };
+        let payload = pieces.whole().await.unwrap();
         // What is to become of an HTTP answer, eight zeros, and its body.
         assert!(payload.starts_with(b"{\"statusCode\":200,"), "{payload:?}");
         assert!(payload.ends_with(b"}\0\0\0\0\0\0\0\0abc"), "{payload:?}");

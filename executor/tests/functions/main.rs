@@ -153,7 +153,7 @@ async fn invoke(running: &Running, id: &str, payload: &Value) -> Outcome {
 fn read(outcome: Outcome) -> Value {
     match outcome {
         Outcome::Answered { payload, .. } => serde_json::from_slice(&payload).unwrap(),
-        Outcome::Failed(failure) => panic!("{failure:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -365,6 +365,7 @@ async fn the_client_that_lambda_uses_runs_unchanged() {
                         );
                         assert!(!fails);
                     }
+                    Outcome::Streamed(pieces) => panic!("{pieces:?}"),
                 }
             }
         }

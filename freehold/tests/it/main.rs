@@ -15,4 +15,5 @@ mod renewal;
 mod routes;
 mod sharing;
 mod story;
+mod streaming;
 mod world;
