@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::machine::{Machine, Users};
 use crate::oci::Runtime;
-use crate::start::{Function, Job, ML, PACKAGE, RUNTIME_DIR, Start, TASK_ROOT, Work};
+use crate::start::{Function, Image, Job, ML, PACKAGE, RUNTIME_DIR, Start, TASK_ROOT, Work};
 
 pub(crate) use parked::{Claim, Waits, claim, park};
 
@@ -268,12 +268,21 @@ fn binds(start: &Start, given: &Given<'_>, machine: &Machine) -> Result<Vec<Bind
         Bind { source, target, kind }
     };
     let mut binds = Vec::new();
-    for folder in &machine.host.folders {
+    let image = image(&start.work);
+    let folders = if image.is_some() { &[][..] } else { &machine.host.folders[..] };
+    for folder in folders {
         binds.push(bind(folder, &folder.to_string_lossy(), BindKind::Read));
     }
     for device in DEVICES {
         let path = format!("/dev/{device}");
         binds.push(bind(Path::new(&path), &path, BindKind::Device));
+    }
+    if let Some(image) = image {
+        for name in &image.entries {
+            let inside = format!("/{name}");
+            binds.push(bind(&start.package.join(name), &inside, BindKind::Read));
+        }
+        return Ok(binds);
     }
     binds.push(bind(&start.package, package_inside(&start.work), BindKind::Read));
     match &start.work {
@@ -298,6 +307,11 @@ fn binds(start: &Start, given: &Given<'_>, machine: &Machine) -> Result<Vec<Bind
         }
     }
     Ok(binds)
+}
+
+/// What the root is made of, where the package is a whole one.
+fn image(work: &Work) -> Option<&Image> {
+    if let Work::Function(function) = work { function.image.as_ref() } else { None }
 }
 
 /// Where the package stands inside.
@@ -328,7 +342,16 @@ fn root(
     binds: Vec<Bind>,
     start: &Start,
 ) -> Root {
-    let mut links = machine.host.links.clone();
+    let image = image(&start.work);
+    let mut links = match image {
+        None => machine.host.links.clone(),
+        // Only at the top, so that whoever lays out the root follows none.
+        Some(image) => image
+            .links
+            .iter()
+            .map(|(name, target)| (Path::new("/").join(name), PathBuf::from(target)))
+            .collect(),
+    };
     for (path, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
     {
         links.push((Path::new("/dev").join(path), Path::new("/proc/self").join(target)));
@@ -336,7 +359,7 @@ fn root(
     Root {
         at: given.folder.join("root"),
         links,
-        files: etc_files(machine, identity),
+        files: if image.is_some() { Vec::new() } else { etc_files(machine, identity) },
         folders: Vec::new(),
         binds,
         scratch_bytes: start.limits.scratch_bytes,
@@ -435,8 +458,12 @@ fn command(start: &Start, given: &Given<'_>, mounted: bool) -> Result<Command, E
         }
         Work::Function(function) => {
             function_env(function, &mut env);
-            let (program, args) = (package.join(&function.program), function.args.clone());
-            Ok(Command { program, args, env, folder: package.to_path_buf() })
+            let args = function.args.clone();
+            let (program, folder) = match &function.image {
+                Some(image) => (function.program.clone(), image.folder.clone()),
+                None => (package.join(&function.program), package.to_path_buf()),
+            };
+            Ok(Command { program, args, env, folder })
         }
     }
 }

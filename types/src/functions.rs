@@ -136,6 +136,8 @@ pub enum FunctionRuntime {
     Python3,
     /// A handler `module.function`, by the host's Node.js.
     Nodejs,
+    /// The command of an image of a container, which asks for its work as `provided` does.
+    Image,
 }
 
 impl fmt::Display for FunctionRuntime {
@@ -144,6 +146,7 @@ impl fmt::Display for FunctionRuntime {
             Self::Provided => "provided",
             Self::Python3 => "python3",
             Self::Nodejs => "nodejs",
+            Self::Image => "image",
         })
     }
 }

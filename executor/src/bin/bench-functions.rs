@@ -195,6 +195,7 @@ impl Host {
             program: executor::start::PYTHON.into(),
             args: args.iter().map(|&word| word.to_owned()).collect(),
             env: env.clone(),
+            image: None,
         };
         let kind = |name, runtime, package, function| {
             let package = self.folder.join(package);
