@@ -76,8 +76,20 @@ pub(crate) enum Channel {
     /// It fetches its work from [`RUNTIME_API`] on a loopback of its own. The keeper opens the
     /// listener inside and hands it out through file descriptor 3.
     RuntimeApi,
+    /// It listens on [`SERVER_PORT`] of a loopback of its own. The keeper makes a socket inside and
+    /// hands it out through file descriptor 3, to be connected.
+    Server,
 }
 
+impl Channel {
+    /// Whether there is a loopback of its own.
+    pub(crate) fn has_loopback(self) -> bool {
+        matches!(self, Self::RuntimeApi | Self::Server)
+    }
+}
+
+/// Where a server listens inside a sandbox. Source: SageMaker's contract.
+pub(crate) const SERVER_PORT: u16 = 8_080;
 /// Where the Runtime API answers inside a sandbox.
 pub(crate) const RUNTIME_API: &str = "127.0.0.1:9001";
 
@@ -230,6 +242,7 @@ fn channel(work: &Work) -> Channel {
     match work {
         Work::Serve => Channel::Socket,
         Work::Job(_) => Channel::None,
+        Work::Function(function) if function.serves => Channel::Server,
         Work::Function(_) => Channel::RuntimeApi,
     }
 }
@@ -496,8 +509,13 @@ fn worker_task(
 fn function_env(function: &Function, env: &mut BTreeMap<String, String>) {
     let own = function.env.iter().map(|(name, value)| (name.clone(), value.clone()));
     env.extend(own);
+    if function.serves {
+        env.insert("PORT".to_owned(), SERVER_PORT.to_string());
+        env.insert("SAGEMAKER_BIND_TO_PORT".to_owned(), SERVER_PORT.to_string());
+    } else {
+        env.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), RUNTIME_API.to_owned());
+    }
     let said = [
-        ("AWS_LAMBDA_RUNTIME_API", RUNTIME_API),
         ("LAMBDA_TASK_ROOT", TASK_ROOT),
         ("LAMBDA_RUNTIME_DIR", RUNTIME_DIR),
         ("HOME", "/tmp"),

@@ -11,11 +11,13 @@
 
 mod extensions;
 mod http;
+mod server;
 mod streams;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -181,6 +183,17 @@ impl Runtime {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let runtime = Self::new(about, clock);
         Ok((runtime.clone(), http::serve(listener, runtime)))
+    }
+
+    /// Gives a program that is a server its work, through this socket of its sandbox, for as long as
+    /// the returned future is polled.
+    pub(crate) fn of_server(
+        socket: OwnedFd,
+        about: About,
+        clock: Clock,
+    ) -> (Self, impl Future<Output = ()>) {
+        let runtime = Self::new(about, clock);
+        (runtime.clone(), server::serve(socket, runtime))
     }
 
     fn new(about: About, clock: Clock) -> Self {

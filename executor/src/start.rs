@@ -59,6 +59,9 @@ pub struct Function {
     pub env: BTreeMap<String, String>,
     /// What the root is made of, where the package is a whole one.
     pub image: Option<Image>,
+    /// Whether the program is a server, which is given its work where it listens: on port 8080 of its
+    /// loopback, under `/invocations`, once `/ping` answers well.
+    pub serves: bool,
 }
 
 /// A package that brings everything a program needs: it is the root, and the host's programs are not
@@ -121,7 +124,7 @@ impl Parking {
             && match self.runtime {
                 // Node.js is started when it is known what for, as any program.
                 FunctionRuntime::Provided | FunctionRuntime::Nodejs => true,
-                FunctionRuntime::Image => false,
+                FunctionRuntime::Image | FunctionRuntime::Server => false,
                 FunctionRuntime::Python3 => {
                     let first = function.args.first().map(String::as_str);
                     let known = |name: &String| BEFORE_MAIN.iter().any(|at| name.starts_with(at));

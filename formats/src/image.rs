@@ -57,8 +57,10 @@ impl Default for Limits {
 /// What an image says about running it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// The words of its command: entry point, then arguments.
-    pub command: Vec<String>,
+    /// The first words of its command, which stay.
+    pub entrypoint: Vec<String>,
+    /// The words behind them, which whoever runs it may replace.
+    pub arguments: Vec<String>,
     /// Its variables.
     pub env: BTreeMap<String, String>,
     /// Where it starts; `/` where it says nothing.
@@ -299,17 +301,17 @@ fn find(
 fn config(said: ConfigDocument) -> Result<Config, Error> {
     let what = "the image's configuration";
     let run = said.config.unwrap_or_default();
-    let mut command = run.entrypoint.unwrap_or_default();
-    command.extend(run.cmd.unwrap_or_default());
+    let entrypoint = run.entrypoint.unwrap_or_default();
+    let arguments = run.cmd.unwrap_or_default();
     let variables = run.env.unwrap_or_default();
-    if command.len() + variables.len() > WORDS_MAX {
+    if entrypoint.len() + arguments.len() + variables.len() > WORDS_MAX {
         return Err(Error::too_large(what, format!("it has more than {WORDS_MAX} words")));
     }
-    let mut words = command.iter().chain(&variables).chain(&run.working_dir);
-    if words.any(|word| word.contains('\0')) {
+    let command = || entrypoint.iter().chain(&arguments);
+    if command().chain(&variables).chain(&run.working_dir).any(|word| word.contains('\0')) {
         return Err(Error::invalid(what, "a word of it has a zero byte"));
     }
-    if command.first().is_none_or(String::is_empty) {
+    if command().next().is_none_or(String::is_empty) {
         let problem = "it names neither an entry point nor a command; build it with one";
         return Err(Error::invalid(what, problem));
     }
@@ -323,7 +325,7 @@ fn config(said: ConfigDocument) -> Result<Config, Error> {
     if !folder.starts_with('/') {
         return Err(Error::invalid(what, "its working folder is not absolute"));
     }
-    Ok(Config { command, env, folder })
+    Ok(Config { entrypoint, arguments, env, folder })
 }
 
 /// A document of a layout, which is what its name says.

@@ -138,6 +138,9 @@ pub enum FunctionRuntime {
     Nodejs,
     /// The command of an image of a container, which asks for its work as `provided` does.
     Image,
+    /// A server that answers `/ping` and `/invocations` on port 8080: the command of an image, or the
+    /// package's own program `bootstrap`.
+    Server,
 }
 
 impl fmt::Display for FunctionRuntime {
@@ -147,6 +150,7 @@ impl fmt::Display for FunctionRuntime {
             Self::Python3 => "python3",
             Self::Nodejs => "nodejs",
             Self::Image => "image",
+            Self::Server => "server",
         })
     }
 }

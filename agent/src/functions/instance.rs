@@ -5,12 +5,14 @@
 //! Source of the words: Lambda's Runtime Interface Emulator.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::internal::functions::{Called, Revision, StartTimes};
 use bytes::Bytes;
 use executor::runtime_api::{Begun, Failure, Runtime, Shutdown};
-use executor::{Ending, Exit, Function, LogReader, Parking, Running, Start, Stream, Work};
+use executor::{Ending, Exit, Function, Image, LogReader, Parking, Running, Start, Stream, Work};
 use serde_json::json;
 use types::functions::account_number;
 use types::{FunctionRuntime, InstanceId, Limits};
@@ -20,10 +22,13 @@ use super::pool::Counted;
 use super::{Memory, Outcome};
 use crate::Agent;
 use crate::life::Trouble;
-use crate::packages::Unpacked;
+use crate::packages::{Form, Unpacked};
 
 /// Longest time until a program asks for work. Source: Lambda's limit.
 const INIT_MS_MAX: u64 = 10_000;
+/// The same of a server, which has models to read before it is well. Source: SageMaker gives 8 min,
+/// while nobody waits; here somebody does.
+const INIT_SERVER_MS_MAX: u64 = 120_000;
 /// For how long extensions, and programs that have one, may see to their end. Source: Lambda's time
 /// for extensions that a function's own program starts.
 const SHUTDOWN_MS: u64 = 500;
@@ -94,18 +99,24 @@ impl Warm {
         let mut times = StartTimes::default();
         let since = |began_us: u64| clock.now_us().saturating_sub(began_us);
         let began_us = clock.now_us();
-        let unpacked = agent.shared.packages.unpack(&spec.package).await;
+        let form = match spec.runtime {
+            FunctionRuntime::Image => Form::Image,
+            FunctionRuntime::Server => Form::Either,
+            _ => Form::Plain,
+        };
+        let unpacked = agent.shared.packages.unpack_as(&spec.package, form).await;
         times.code_us = since(began_us);
         let host = |error: &dyn std::error::Error| {
             Broken::new("Sandbox.Failure", &Trouble::of(error).0, times)
         };
         let package = unpacked.map_err(|error| host(&error))?;
         let began_us = clock.now_us();
+        let function = function(spec, id, &package).map_err(|error| host(&error))?;
         let start = Start {
             id,
             generation: 1,
             package: package.folder().to_path_buf(),
-            work: Work::Function(function(spec, id)),
+            work: Work::Function(function),
             limits: spec.limits,
             task: serde_json::Value::Null,
         };
@@ -116,7 +127,7 @@ impl Warm {
             return Err(Broken::new("Sandbox.Failure", "it has no Runtime API", times));
         };
         let began_us = clock.now_us();
-        let begun = begun(agent, &running, &runtime).await;
+        let begun = begun(agent, spec, &running, &runtime).await;
         times.init_us = since(began_us);
         let lines = running.logs();
         let start = Some(times);
@@ -285,7 +296,14 @@ async fn run(agent: &Agent, spec: &Revision, start: Start) -> Result<Running, ex
 }
 
 /// Waits until the program asks for work, ends, says that it cannot, or takes too long.
-async fn begun(agent: &Agent, running: &Running, runtime: &Runtime) -> Result<(), Failure> {
+async fn begun(
+    agent: &Agent,
+    spec: &Revision,
+    running: &Running,
+    runtime: &Runtime,
+) -> Result<(), Failure> {
+    let serves = spec.runtime == FunctionRuntime::Server;
+    let init_ms_max = if serves { INIT_SERVER_MS_MAX } else { INIT_MS_MAX };
     let unheard = |kind: &str, message: &str| {
         let payload = json!({ "errorType": kind, "errorMessage": message }).to_string();
         Err(Failure { kind: kind.to_owned(), payload: payload.into() })
@@ -299,15 +317,44 @@ async fn begun(agent: &Agent, running: &Running, runtime: &Runtime) -> Result<()
         exit = running.wait() => {
             unheard("Runtime.ExitError", &format!("Error: Runtime exited {}", how(&exit)))
         }
-        () = agent.shared.clock.sleep_ms(INIT_MS_MAX) => {
-            let s = INIT_MS_MAX / 1_000;
+        () = agent.shared.clock.sleep_ms(init_ms_max) => {
+            let s = init_ms_max / 1_000;
             unheard("Sandbox.Timedout", &format!("Error: initialisation took more than {s} s"))
         }
     }
 }
 
 /// What the executor is to run.
-fn function(spec: &Revision, id: InstanceId) -> Function {
+fn function(spec: &Revision, id: InstanceId, package: &Unpacked) -> io::Result<Function> {
+    let said = package.image();
+    let mut env = said.map(|image| image.env.clone()).unwrap_or_default();
+    env.extend(variables(spec, id));
+    let image = said.map(|image| Image::of(package.folder(), PathBuf::from(&image.folder)));
+    let image = image.transpose()?;
+    let bootstrap = |file: &str| vec![format!("{}/{file}", executor::start::RUNTIME_DIR)];
+    let (program, args) = match (spec.runtime, said) {
+        (FunctionRuntime::Image | FunctionRuntime::Server, Some(said)) => {
+            let own = vec![spec.handler.clone()];
+            let arguments = if spec.handler.is_empty() { &said.arguments } else { &own };
+            let mut words = said.entrypoint.iter().chain(arguments).cloned();
+            (words.next().unwrap_or_default(), words.collect())
+        }
+        (FunctionRuntime::Provided | FunctionRuntime::Image | FunctionRuntime::Server, _) => {
+            ("bootstrap".to_owned(), Vec::new())
+        }
+        (FunctionRuntime::Nodejs, _) => {
+            (executor::start::NODE.to_owned(), bootstrap("bootstrap.mjs"))
+        }
+        (FunctionRuntime::Python3, _) => {
+            (executor::start::PYTHON.to_owned(), bootstrap("bootstrap.py"))
+        }
+    };
+    let serves = spec.runtime == FunctionRuntime::Server;
+    Ok(Function { program: program.into(), args, env, image, serves })
+}
+
+/// The owner's variables, and Lambda's above them.
+fn variables(spec: &Revision, id: InstanceId) -> BTreeMap<String, String> {
     let memory_mib = (spec.limits.memory_bytes >> 20).to_string();
     let (group, stream) = (format!("/aws/lambda/{}", spec.function), id.to_string());
     let account = account_number(spec.account);
@@ -325,21 +372,9 @@ fn function(spec: &Revision, id: InstanceId) -> Function {
         ("AWS_DEFAULT_REGION", "local"),
         ("TZ", ":UTC"),
     ];
-    let mut env: BTreeMap<String, String> = spec.env.clone();
+    let mut env = spec.env.clone();
     env.extend(said.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    match spec.runtime {
-        FunctionRuntime::Provided => {
-            Function { program: "bootstrap".into(), args: Vec::new(), env }
-        }
-        FunctionRuntime::Nodejs => {
-            let args = vec![format!("{}/bootstrap.mjs", executor::start::RUNTIME_DIR)];
-            Function { program: executor::start::NODE.into(), args, env }
-        }
-        FunctionRuntime::Python3 => {
-            let args = vec![format!("{}/bootstrap.py", executor::start::RUNTIME_DIR)];
-            Function { program: "/usr/bin/python3".into(), args, env }
-        }
-    }
+    env
 }
 
 pub(super) fn how(exit: &Exit) -> String {

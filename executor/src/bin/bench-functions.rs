@@ -196,6 +196,7 @@ impl Host {
             args: args.iter().map(|&word| word.to_owned()).collect(),
             env: env.clone(),
             image: None,
+            serves: false,
         };
         let kind = |name, runtime, package, function| {
             let package = self.folder.join(package);

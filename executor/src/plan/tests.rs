@@ -86,8 +86,13 @@ pub(crate) fn a_plan_of_a_function() -> Plan {
     let env = [("_HANDLER", "app.handler"), ("HOME", "/root"), ("COLOUR", "blue")];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
-    let function =
-        Work::Function(Function { program: "/usr/bin/python3".into(), args, env, image: None });
+    let function = Work::Function(Function {
+        program: "/usr/bin/python3".into(),
+        args,
+        env,
+        image: None,
+        serves: false,
+    });
     make(&start(function), &given(), &machine()).unwrap()
 }
 
@@ -104,7 +109,7 @@ fn the_whole_plan_of_a_parked_sandbox_and_its_claim() {
     let parked = park(&parking, Waits::Interpreter, id, &given(), &machine()).unwrap();
     let env = BTreeMap::from([("_HANDLER".to_owned(), "app.handler".to_owned())]);
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
-    let function = Function { program: PYTHON.into(), args, env, image: None };
+    let function = Function { program: PYTHON.into(), args, env, image: None, serves: false };
     assert!(parking.fits(&function, &limits));
     let start = start(Work::Function(function));
     let claim = claim(&start, &given()).unwrap();
@@ -131,7 +136,7 @@ fn an_image_is_the_root_and_nothing_of_the_host_but_devices() {
         folder: "/app".into(),
     };
     let (program, args, env) = ("run".into(), vec!["-v".to_owned()], BTreeMap::new());
-    let function = Function { program, args, env, image: Some(image) };
+    let function = Function { program, args, env, image: Some(image), serves: false };
     let plan = make(&start(Work::Function(function)), &given(), &machine()).unwrap();
     let root = plan.root.unwrap();
     let shown: Vec<_> = root.binds.iter().filter(|bind| bind.kind != BindKind::Device).collect();
@@ -167,6 +172,7 @@ fn what_an_interpreter_reads_at_its_start_keeps_a_function_from_a_parked_one() {
         args: args.iter().map(|&word| word.to_owned()).collect(),
         env: BTreeMap::from([(name.to_owned(), String::new())]),
         image: None,
+        serves: false,
     };
     for (args, name, fits) in [
         (&["/var/runtime/bootstrap.py"][..], "COLOUR", true),

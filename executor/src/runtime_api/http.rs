@@ -240,7 +240,7 @@ fn known(kind: &str) -> String {
     format!("{family}.{}", if well { name } else { "Unknown" })
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 

@@ -76,7 +76,8 @@ async fn an_image_is_all_that_its_program_sees() {
     let image = Image::of(&root, "/app".into()).unwrap();
     assert_eq!(image.entries, ["app", "etc", "usr"]);
     let args = vec!["main.py".to_owned()];
-    let function = Function { program: "python".into(), args, env, image: Some(image) };
+    let function =
+        Function { program: "python".into(), args, env, image: Some(image), serves: false };
     let running = host.start(function).await;
     let event = json!({
         "paths": ["/app/main.py", "/var/runtime", "/var/task", "/root", "/work", "/etc/passwd",
@@ -96,6 +97,95 @@ async fn an_image_is_all_that_its_program_sees() {
     assert!(!Path::new("/etc/x").exists(), "the link of the image was followed on the host");
 }
 
-over!(crun: an_image_is_all_that_its_program_sees);
-over!(runc: an_image_is_all_that_its_program_sees);
-over!(runsc: an_image_is_all_that_its_program_sees);
+/// A server, of the kind that closes each connection after its answer, and of the other.
+const SERVER: &str = r#"
+import json, os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = os.environ["PROTOCOL"]
+    pings = calls = 0
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        Handler.pings += 1
+        # It takes it a while to be well.
+        self.answer(200 if self.path == "/ping" and Handler.pings > 2 else 503, b"")
+
+    def do_POST(self):
+        event = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if event == "fail":
+            return self.answer(500, b"not today")
+        if event == "end":
+            os._exit(3)
+        if event == "close":
+            self.close_connection = True
+            return
+        Handler.calls += 1
+        told = {"event": event, "calls": Handler.calls, "path": self.path, "well": Handler.pings > 2}
+        self.answer(200, json.dumps(told).encode())
+
+    def log_message(self, *_):
+        pass
+
+HTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+
+#[tokio::test]
+async fn a_server_is_given_its_work_where_it_listens() {
+    if !Path::new(PYTHON).is_file() {
+        eprintln!("SKIPPED: there is no {PYTHON}");
+        return;
+    }
+    for protocol in ["HTTP/1.0", "HTTP/1.1"] {
+        let Some(host) = Host::new(Way::Made, |_| {}) else { return };
+        host.put("main.py", SERVER);
+        let env = BTreeMap::from([("PROTOCOL".to_owned(), protocol.to_owned())]);
+        let args = vec!["main.py".to_owned()];
+        let function = Function { program: PYTHON.into(), args, env, image: None, serves: true };
+        let running = host.start(function).await;
+        assert_eq!(begun(&running).await, Begun::Yes);
+        let mut calls = 0;
+        for event in ["one", "fail", "two", "close", "three"] {
+            let outcome = invoke(&running, event, &json!(event)).await;
+            let kind = match event {
+                "fail" => "Function.ServerError",
+                "close" => "Runtime.ServerLost",
+                _ => {
+                    calls += 1;
+                    let Outcome::Streamed(pieces) = outcome else { panic!("{outcome:?}") };
+                    let told: Value =
+                        serde_json::from_slice(&pieces.whole().await.unwrap()).unwrap();
+                    let expected = json!({
+                        "event": event, "calls": calls, "path": "/invocations", "well": true,
+                    });
+                    assert_eq!(told, expected);
+                    continue;
+                }
+            };
+            let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+            assert_eq!(failure.kind, kind, "{failure:?}");
+        }
+        let exit = tokio::select! {
+            exit = running.wait() => exit,
+            () = async {
+                let _ = invoke(&running, "end", &json!("end")).await;
+                std::future::pending::<()>().await;
+            } => unreachable!("it waits for ever"),
+        };
+        assert_eq!((exit.code, exit.ending), (Some(3), Ending::Exited));
+    }
+}
+
+over!(crun:
+    an_image_is_all_that_its_program_sees a_server_is_given_its_work_where_it_listens);
+over!(runc:
+    an_image_is_all_that_its_program_sees a_server_is_given_its_work_where_it_listens);
+over!(runsc:
+    an_image_is_all_that_its_program_sees a_server_is_given_its_work_where_it_listens);

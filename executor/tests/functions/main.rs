@@ -135,7 +135,7 @@ fn python_function(handler: &str) -> Function {
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
     let said = [("_HANDLER", handler), ("AWS_LAMBDA_FUNCTION_NAME", "f"), ("COLOUR", "blue")];
     let said = said.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Function { program: PYTHON.into(), args, env: BTreeMap::from(said), image: None }
+    Function { program: PYTHON.into(), args, env: BTreeMap::from(said), image: None, serves: false }
 }
 
 async fn invoke(running: &Running, id: &str, payload: &Value) -> Outcome {
@@ -351,8 +351,9 @@ async fn the_client_that_lambda_uses_runs_unchanged() {
                 ("COLOUR", "blue"),
             ];
             let env = said.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-            let running =
-                host.start(Function { program: PYTHON.into(), args, env, image: None }).await;
+            let running = host
+                .start(Function { program: PYTHON.into(), args, env, image: None, serves: false })
+                .await;
             for calls in 1..=3 {
                 match invoke(&running, &format!("r-{calls}"), &json!({ "number": calls })).await {
                     Outcome::Failed(failure) => {

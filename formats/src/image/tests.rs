@@ -138,13 +138,14 @@ fn a_configuration_says_what_to_run_and_how() {
     let image = Layout::new(&[], &said).open().unwrap();
     let env = [("PATH", "/bin"), ("EMPTY", ""), ("A", "b=c")];
     let expected = Config {
-        command: ["/bin/run", "-v", "now"].map(str::to_owned).into(),
+        entrypoint: ["/bin/run", "-v"].map(str::to_owned).into(),
+        arguments: vec!["now".to_owned()],
         env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         folder: "/app".to_owned(),
     };
     assert_eq!(image.config, expected);
     let image = Layout::new(&[], &json!({ "Cmd": ["run"] })).open().unwrap();
-    assert_eq!((image.config.folder.as_str(), image.config.command.len()), ("/", 1));
+    assert_eq!((image.config.folder.as_str(), image.config.arguments.len()), ("/", 1));
     for (said, words) in [
         (json!({}), "neither an entry point nor a command"),
         (json!({ "Cmd": ["a"], "WorkingDir": "app" }), "not absolute"),
@@ -174,6 +175,16 @@ fn an_image_for_another_machine_or_with_other_content_is_refused() {
     let index = json!({ "manifests": [{ "mediaType": "index", "digest": "sha256:../../x" }] });
     layout.index(&index);
     assert!(layout.open().unwrap_err().to_string().contains("64 hexadecimal digits"));
+}
+
+#[test]
+fn too_many_layers_are_refused() {
+    let layer = tar(&[Plain("a", 0o644, "a")]);
+    let layers = |count: usize| Layout::new(&vec![layer.clone(); count], &run()).open();
+    assert!(layers(LAYERS_MAX).is_ok());
+    let refused = layers(LAYERS_MAX + 1).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::TooLarge);
+    assert!(refused.to_string().contains("more than 128 layers"), "{refused}");
 }
 
 #[test]
