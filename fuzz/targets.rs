@@ -13,8 +13,9 @@ pub(crate) type Target = fn(&[u8]) -> bool;
 
 /// Every target, by the name of its folder in `corpus`.
 #[allow(dead_code, reason = "a fuzz target uses one of them")]
-pub(crate) const ALL: [(&str, Target); 8] = [
+pub(crate) const ALL: [(&str, Target); 9] = [
     ("archive", archive),
+    ("layer", layer),
     ("manifest", manifest),
     ("onnx", onnx),
     ("oip_json", oip_json),
@@ -37,6 +38,24 @@ pub(crate) fn archive(data: &[u8]) -> bool {
         let read = formats::archive::read_file(data, &entry.path, 1 << 16);
         let content = read.expect("it was checked").expect("it is there");
         assert_eq!(content.len() as u64, entry.bytes);
+    }
+    true
+}
+
+/// A layer of an image: every path that is handed on stays below its folder.
+pub(crate) fn layer(data: &[u8]) -> bool {
+    use formats::image::Change;
+    let limits =
+        formats::image::Limits { entries_max: 64, total_bytes_max: 1 << 18, ..Default::default() };
+    let Ok(changes) = formats::image::check_layer(data, &limits) else { return false };
+    for change in &changes {
+        let (Change::Folder(path)
+        | Change::File(path, _)
+        | Change::Link(path, _)
+        | Change::HardLink(path, _)
+        | Change::Remove(path)
+        | Change::Empty(path)) = change;
+        assert!(path.split('/').all(|part| !matches!(part, "." | "..")) && !path.starts_with('/'));
     }
     true
 }

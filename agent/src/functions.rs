@@ -8,6 +8,7 @@
 //! Absent on purpose: what a call may cost, who may call (the gateway has looked), what a function
 //! is (control says).
 
+mod call;
 mod deploy;
 mod egress;
 mod http;
@@ -30,8 +31,9 @@ use types::{AccountId, InstanceId, RevisionId};
 
 use crate::Agent;
 use crate::control::ControlError;
+use call::Answered;
 use deploy::Chosen;
-use instance::{Broken, Ran, Warm};
+use instance::{Broken, Warm};
 use pool::{Kept, Pool};
 
 /// Revisions that are remembered, with the gaps between their calls: some kilobytes each.
@@ -116,7 +118,7 @@ impl Agent {
         revision: RevisionId,
         call: Call,
         payload: Bytes,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Answered, Refusal> {
         let began_us = self.shared.clock.now_us();
         let called = Use { revision, payer: call.payer };
         let Chosen { of, stale_ms } = self.choose(called, call.fallback.as_ref());
@@ -125,16 +127,16 @@ impl Agent {
         for _ in 0..UNTOUCHED_MAX {
             let got = self.acquire(&known, &spec).await?;
             let waited_us = self.shared.clock.now_us().saturating_sub(began_us);
-            let mut turn = match got {
+            let turn = match got {
                 Ok(turn) => turn,
-                Err(broken) => return Ok(broken.outcome(call.log_tail, waited_us)),
+                Err(broken) => {
+                    return Ok(Answered::Whole(broken.outcome(call.log_tail, waited_us)));
+                }
             };
-            let ran = turn.run(&spec, (call.clone(), payload.clone()), waited_us).await;
-            let Some(Ran { mut outcome, reusable }) = ran else { continue };
-            outcome.called.stale_ms = stale_ms;
-            known.pool.lock().ran(outcome.called.duration_us, reusable);
-            turn.used = !reusable;
-            return Ok(outcome);
+            let call = (call.clone(), payload.clone());
+            if let Some(answered) = turn.run(&spec, call, (waited_us, stale_ms)).await {
+                return Ok(answered);
+            }
         }
         Err(Refusal::Away("this function's instances end before they take the call".to_owned()))
     }
@@ -256,7 +258,8 @@ impl Agent {
             let Some((_, known)) = idle.min_by_key(|(since_ms, _)| *since_ms) else { return };
             let Some(mut warm) = known.pool.lock().take_longest_idle() else { return };
             warm.give_back_memory();
-            self.shared.tasks.spawn("function end", warm.end());
+            let agent = self.clone();
+            self.shared.tasks.spawn("function end", async move { warm.end(&agent).await });
         }
     }
 
@@ -282,12 +285,6 @@ impl Turn {
     fn new(agent: &Agent, known: &Arc<Known>, warm: Option<Warm>) -> Self {
         Self { agent: agent.clone(), known: Arc::clone(known), warm, used: false }
     }
-
-    async fn run(&mut self, spec: &Revision, call: (Call, Bytes), waited_us: u64) -> Option<Ran> {
-        self.used = true;
-        let warm = self.warm.as_mut().expect("a turn has its instance until it is dropped");
-        warm.run(&self.agent, spec, call, waited_us).await
-    }
 }
 
 impl Drop for Turn {
@@ -300,7 +297,7 @@ impl Drop for Turn {
             self.agent.make_for_waiting(&self.known);
             let (agent, known) = (self.agent.clone(), Arc::clone(&self.known));
             self.agent.shared.tasks.spawn("function end", async move {
-                warm.end().await;
+                warm.end(&agent).await;
                 agent.make_for_waiting(&known);
             });
             return;
@@ -387,9 +384,8 @@ async fn end_idle(agent: &Agent, now_ms: u64) {
         }
         forget(&mut all, now_ms);
     }
-    for warm in ended {
-        warm.end().await;
-    }
+    // At the same time, since each may have a moment to see to its end.
+    futures::future::join_all(ended.into_iter().map(|warm| warm.end(agent))).await;
 }
 
 /// Forgets revisions that were not called for as long as anything is expected, and of those that

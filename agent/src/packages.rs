@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use api::internal::ObjectGrant;
-use formats::archive;
+use formats::{archive, image};
 use objects::{Cache, ChunkId, ChunkSource, ObjectKey, Reader};
 use types::{AccountId, ObjectId};
 use workflow::Clock;
@@ -29,20 +29,35 @@ const AWAY_MS_MAX: u64 = 300_000;
 /// A package that is unpacked here, for as long as this is held.
 #[derive(Debug)]
 pub(crate) struct Unpacked {
+    /// What goes with it.
+    whole: PathBuf,
+    /// Where its files are: the same, or an image's root in it.
     folder: PathBuf,
+    /// Where it is an image, what that says about running it.
+    image: Option<image::Config>,
 }
 
+/// The folder of an image's layout, while it is unpacked, and of its root.
+const LAYOUT: &str = "layout";
+const ROOT: &str = "root";
+/// This machine, as images name it.
+const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+
 impl Unpacked {
-    /// Its folder.
+    /// The folder of its files; an image's root.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// What an image says about running it; none where it is a plain package.
+    pub(crate) fn image(&self) -> Option<&image::Config> {
+        self.image.as_ref()
     }
 }
 
 impl Drop for Unpacked {
     fn drop(&mut self) {
-        let folder = std::mem::take(&mut self.folder);
-        remove(&folder);
+        remove(&self.whole);
     }
 }
 
@@ -57,6 +72,18 @@ pub(crate) enum PackageError {
     Key,
 }
 
+/// What is meant by a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Form {
+    /// Its files.
+    Plain,
+    /// The image in it.
+    Image,
+    /// The image in it where there is one, else its files.
+    Either,
+}
+
+type Wanted = (ObjectId, Form);
 type Slot = Arc<tokio::sync::Mutex<Weak<Unpacked>>>;
 
 /// The packages of this host.
@@ -64,7 +91,7 @@ type Slot = Arc<tokio::sync::Mutex<Weak<Unpacked>>>;
 pub(crate) struct Packages {
     folder: PathBuf,
     source: Arc<dyn ChunkSource>,
-    slots: Mutex<BTreeMap<ObjectId, Slot>>,
+    slots: Mutex<BTreeMap<Wanted, Slot>>,
     counter: std::sync::atomic::AtomicU64,
 }
 
@@ -94,7 +121,16 @@ impl Packages {
 
     /// Fetches and unpacks a package, or shares the folder where it stands already.
     pub(crate) async fn unpack(&self, grant: &ObjectGrant) -> Result<Arc<Unpacked>, PackageError> {
-        let slot = Arc::clone(self.slots.lock().entry(grant.object).or_default());
+        self.unpack_as(grant, Form::Plain).await
+    }
+
+    /// The same in this form: of an image the layout, and then the layers in that.
+    pub(crate) async fn unpack_as(
+        &self,
+        grant: &ObjectGrant,
+        form: Form,
+    ) -> Result<Arc<Unpacked>, PackageError> {
+        let slot = Arc::clone(self.slots.lock().entry((grant.object, form)).or_default());
         let mut weak = slot.lock().await;
         if let Some(unpacked) = weak.upgrade() {
             return Ok(unpacked);
@@ -103,15 +139,21 @@ impl Packages {
         let folder = self.folder.join(format!("{}-{number}", grant.object));
         let reader = self.reader(grant).await?;
         let (into, handle) = (folder.clone(), Handle::current());
-        let unpacked = Unpacked { folder };
+        let mut unpacked = Unpacked { whole: folder.clone(), folder, image: None };
         let work = move || {
-            std::fs::create_dir(&into).map_err(|error| error.to_string())?;
+            let files = if form == Form::Plain { into.clone() } else { into.join(LAYOUT) };
+            std::fs::create_dir_all(&files).map_err(|error| error.to_string())?;
             let stream = std::io::BufReader::with_capacity(256 << 10, reader.blocking(handle));
-            archive::extract_any(stream, &into, &archive::Limits::default())
-                .map_err(|error| error.to_string())
+            archive::extract_any(stream, &files, &archive::Limits::default())
+                .map_err(|error| error.to_string())?;
+            if form == Form::Plain || (form == Form::Either && !image::is_layout(&files)) {
+                return Ok((files, None));
+            }
+            layers(&into, &files).map(|(root, config)| (root, Some(config)))
         };
         let done = tokio::task::spawn_blocking(work).await;
-        done.map_err(|error| PackageError::Unpack(error.to_string()))?
+        (unpacked.folder, unpacked.image) = done
+            .map_err(|error| PackageError::Unpack(error.to_string()))?
             .map_err(PackageError::Unpack)?;
         let unpacked = Arc::new(unpacked);
         *weak = Arc::downgrade(&unpacked);
@@ -126,6 +168,16 @@ impl Packages {
         let reader = Reader::open(source, grant.account, grant.object, &key).await;
         reader.map_err(|error| PackageError::Fetch(error.to_string()))
     }
+}
+
+/// Unpacks the layers of a layout beside it; the layout itself goes.
+fn layers(folder: &Path, layout: &Path) -> Result<(PathBuf, image::Config), String> {
+    let root = folder.join(ROOT);
+    std::fs::create_dir(&root).map_err(|error| error.to_string())?;
+    let image = image::open(layout, ARCHITECTURE).map_err(|error| error.to_string())?;
+    image.unpack(&root, &image::Limits::default()).map_err(|error| error.to_string())?;
+    remove(layout);
+    Ok((root, image.config))
 }
 
 fn remove(folder: &Path) {

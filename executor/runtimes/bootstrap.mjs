@@ -1,12 +1,15 @@
 // Runs a Node.js function: loads its handler, then asks the Runtime API for work for ever.
 //
 // Nothing but Node.js's own modules. One call at a time; what the handler writes goes to the
-// instance's log.
+// instance's log. A handler that went through `awslambda.streamifyResponse` answers in pieces, each
+// sent as it is made.
 
+import { once } from "node:events";
 import http from "node:http";
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { PassThrough } from "node:stream";
 import { pathToFileURL } from "node:url";
 
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
@@ -30,8 +33,8 @@ function call(method, at, body, headers = {}) {
   });
 }
 
-/** Tells an error with its stack. */
-async function fail(at, error) {
+/** The kind of an error, and what is told of it; the log gets it too. */
+function tell(error) {
   const known = error instanceof Error;
   const errorType = known ? error.name : typeof error;
   const errorMessage = known ? error.message : String(error);
@@ -39,8 +42,94 @@ async function fail(at, error) {
   console.error(`[ERROR] ${errorType}: ${errorMessage}`);
   const plain = errorType.replace(/[^A-Za-z]/g, "") || "Error";
   const kind = `Function.${plain[0].toUpperCase()}${plain.slice(1)}`;
-  const body = JSON.stringify({ errorType, errorMessage, trace });
-  await call("POST", at, body, { "Lambda-Runtime-Function-Error-Type": kind });
+  return { kind, told: { errorType, errorMessage, trace } };
+}
+
+/** Tells an error with its stack. */
+async function fail(at, error) {
+  const { kind, told } = tell(error);
+  await call("POST", at, JSON.stringify(told), { "Lambda-Runtime-Function-Error-Type": kind });
+}
+
+const STREAMS = Symbol("answers in pieces");
+// Most bytes of an error that stands behind an answer in pieces, as headers do; one that is longer is
+// told without its stack.
+const TRAILER_BYTES_MAX = 8192;
+
+globalThis.awslambda = {
+  /** Marks a handler of (event, stream, context). */
+  streamifyResponse(handler) {
+    handler[STREAMS] = true;
+    return handler;
+  },
+  HttpResponseStream: {
+    /** Says before all pieces what becomes of an HTTP answer: status, headers, cookies. */
+    from(stream, prelude) {
+      stream.setContentType("application/vnd.awslambda.http-integration-response");
+      stream.write(JSON.stringify(prelude) + "\0".repeat(8));
+      return stream;
+    },
+  },
+};
+
+/** Begins an answer in pieces; gives the request, and a promise of its answer. */
+function begin(id, contentType) {
+  const headers = {
+    "Content-Type": contentType,
+    "Lambda-Runtime-Function-Response-Mode": "streaming",
+    "Transfer-Encoding": "chunked",
+    Trailer: "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body",
+  };
+  const at = `/2018-06-01/runtime/invocation/${id}/response`;
+  const request = http.request({ host, port, agent, method: "POST", path: at, headers });
+  const answered = new Promise((resolve, reject) => {
+    request.on("error", reject);
+    request.on("response", (answer) => answer.resume().on("end", resolve));
+  });
+  return { request, answered };
+}
+
+/** Sends what is written into a stream; then what failed, where something did. */
+async function send(id, stream, failure) {
+  let begun;
+  for await (const piece of stream) {
+    begun ??= begin(id, stream.contentType);
+    if (!begun.request.write(piece)) await once(begun.request, "drain");
+  }
+  const error = failure();
+  if (error !== undefined && begun === undefined) {
+    return fail(`/invocation/${id}/error`, error);
+  }
+  begun ??= begin(id, stream.contentType);
+  if (error !== undefined) {
+    const { kind, told } = tell(error);
+    const whole = Buffer.from(JSON.stringify(told)).toString("base64");
+    const brief = { ...told, errorMessage: told.errorMessage.slice(0, 1024), trace: [] };
+    const body = Buffer.from(JSON.stringify(brief)).toString("base64");
+    begun.request.addTrailers({
+      "Lambda-Runtime-Function-Error-Type": kind,
+      "Lambda-Runtime-Function-Error-Body": whole.length > TRAILER_BYTES_MAX ? body : whole,
+    });
+  }
+  begun.request.end();
+  return begun.answered;
+}
+
+/** Runs a handler that answers in pieces. */
+async function stream(handler, event, headers) {
+  const pieces = new PassThrough();
+  pieces.contentType = "application/octet-stream";
+  pieces.setContentType = (contentType) => (pieces.contentType = contentType);
+  let failure;
+  const id = headers["lambda-runtime-aws-request-id"];
+  const sent = send(id, pieces, () => failure);
+  try {
+    await handler(event, pieces, context(headers, () => {}));
+  } catch (error) {
+    failure = error ?? new Error("failed");
+  }
+  if (!pieces.writableEnded) pieces.end();
+  await sent;
 }
 
 /** The handler, from its name `module.function`; folders may stand before it as in a path. */
@@ -122,7 +211,12 @@ for (;;) {
   const id = headers["lambda-runtime-aws-request-id"];
   process.env._X_AMZN_TRACE_ID = headers["lambda-runtime-trace-id"] ?? "";
   try {
-    const value = await run(handler, body ? JSON.parse(body) : null, headers);
+    const event = body ? JSON.parse(body) : null;
+    if (handler[STREAMS]) {
+      await stream(handler, event, headers);
+      continue;
+    }
+    const value = await run(handler, event, headers);
     const answer = JSON.stringify(value === undefined ? null : value);
     await call("POST", `/invocation/${id}/response`, answer, { "Content-Type": "application/json" });
   } catch (error) {

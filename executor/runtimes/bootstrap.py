@@ -1,10 +1,13 @@
 """Runs a Python function: loads its handler, then asks the Runtime API for work for ever.
 
-Standard library only. One call at a time; what the handler prints goes to the instance's log.
+Standard library only. One call at a time; what the handler prints goes to the instance's log. A
+handler that is a generator answers in pieces, each sent as it is made: text or bytes.
 """
 
+import base64
 import http.client
 import importlib
+import inspect
 import json
 import os
 import sys
@@ -13,6 +16,9 @@ import traceback
 
 API = os.environ["AWS_LAMBDA_RUNTIME_API"]
 PATH = "/2018-06-01/runtime"
+# Most bytes of an error that stands behind an answer in pieces, as headers do; one that is longer is
+# told without its stack.
+TRAILER_BYTES_MAX = 8192
 
 
 class Context:
@@ -50,19 +56,53 @@ class Api:
 
     def fail(self, path, error, request_id=None):
         """Tells an error with its stack."""
-        kind = type(error).__name__
-        told = {
-            "errorMessage": str(error),
-            "errorType": kind,
-            "requestId": request_id or "",
-            "stackTrace": traceback.format_tb(error.__traceback__),
-        }
-        print(f"[ERROR] {kind}: {error}", file=sys.stderr)
-        traceback.print_exception(error)
-        plain = "".join(letter for letter in kind if letter.isascii() and letter.isalpha())
-        kind = f"Function.{plain[:1].upper()}{plain[1:]}"
+        kind, told = tell(error, request_id)
         headers = {"Lambda-Runtime-Function-Error-Type": kind, "Content-Type": "application/json"}
         self.call("POST", path, json.dumps(told).encode(), headers)
+
+    def stream(self, path, pieces, request_id):
+        """Sends pieces as they are made; an error on the way is told behind them."""
+        error_type = "Lambda-Runtime-Function-Error-Type"
+        error_body = "Lambda-Runtime-Function-Error-Body"
+        self.connection.putrequest("POST", PATH + path)
+        for name, value in [
+            ("Content-Type", "application/octet-stream"),
+            ("Lambda-Runtime-Function-Response-Mode", "streaming"),
+            ("Transfer-Encoding", "chunked"),
+            ("Trailer", f"{error_type}, {error_body}"),
+        ]:
+            self.connection.putheader(name, value)
+        self.connection.endheaders()
+        trailers = ""
+        try:
+            for piece in pieces:
+                data = piece.encode() if isinstance(piece, str) else bytes(piece)
+                if data:
+                    self.connection.send(b"%x\r\n%b\r\n" % (len(data), data))
+        except Exception as error:
+            kind, told = tell(error, request_id)
+            body = base64.b64encode(json.dumps(told).encode()).decode()
+            if len(body) > TRAILER_BYTES_MAX:
+                told = {"errorMessage": told["errorMessage"][:1024], "errorType": told["errorType"]}
+                body = base64.b64encode(json.dumps(told).encode()).decode()
+            trailers = f"{error_type}: {kind}\r\n{error_body}: {body}\r\n"
+        self.connection.send(f"0\r\n{trailers}\r\n".encode())
+        self.connection.getresponse().read()
+
+
+def tell(error, request_id=None):
+    """The kind of an error, and what is told of it; the log gets it too."""
+    kind = type(error).__name__
+    told = {
+        "errorMessage": str(error),
+        "errorType": kind,
+        "requestId": request_id or "",
+        "stackTrace": traceback.format_tb(error.__traceback__),
+    }
+    print(f"[ERROR] {kind}: {error}", file=sys.stderr)
+    traceback.print_exception(error)
+    plain = "".join(letter for letter in kind if letter.isascii() and letter.isalpha())
+    return f"Function.{plain[:1].upper()}{plain[1:]}", told
 
 
 def load():
@@ -93,7 +133,11 @@ def main():
         os.environ["_X_AMZN_TRACE_ID"] = call.headers.get("Lambda-Runtime-Trace-Id", "")
         try:
             event = json.loads(payload) if payload else None
-            answer = json.dumps(handler(event, Context(call.headers)), ensure_ascii=False).encode()
+            value = handler(event, Context(call.headers))
+            if inspect.isgenerator(value):
+                api.stream(f"/invocation/{request_id}/response", value, request_id)
+                continue
+            answer = json.dumps(value, ensure_ascii=False).encode()
         except Exception as error:
             api.fail(f"/invocation/{request_id}/error", error, request_id)
         else:

@@ -1,4 +1,5 @@
-//! Changing an instance that runs: stopping it while nobody needs it, and giving it other limits.
+//! Changing an instance that runs: stopping it while nobody needs it, giving it other limits, and
+//! asking it to end.
 //!
 //! Always true: a frozen instance uses no processor time and can be ended; to freeze or thaw twice
 //! is to do it once; a change of limits that was refused has changed nothing.
@@ -41,6 +42,18 @@ impl Running {
         let mut frozen = self.shared.seen.frozen.lock();
         *frozen = false;
         self.shared.stop(false).map_err(Error::io("thaw an instance"))
+    }
+
+    /// Asks every process of it but the sandbox's own to end, by `SIGTERM`. Whether they do, and by
+    /// when, is for the caller to see; one that is frozen goes on for that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the kernel refuses.
+    pub fn terminate(&self) -> Result<(), Error> {
+        self.thaw()?;
+        let processes = || self.shared.seen.processes();
+        signal(processes, Signal::SIGTERM).map_err(Error::io("ask an instance to end"))
     }
 
     /// Gives it other limits of memory, in bytes, and of processor time, in thousandths of one
@@ -120,13 +133,13 @@ impl Instance {
         if self.group.freezes() {
             return self.group.freeze(stop);
         }
-        signal(|| self.seen.processes(), stop)
+        let signalled = if stop { Signal::SIGSTOP } else { Signal::SIGCONT };
+        signal(|| self.seen.processes(), signalled)
     }
 }
 
-/// Stops every process but the first, which only waits, or lets each go on.
-fn signal(processes: impl Fn() -> Vec<i32>, stop: bool) -> io::Result<()> {
-    let signal = if stop { Signal::SIGSTOP } else { Signal::SIGCONT };
+/// Gives this signal once to every process but the first, which only waits.
+fn signal(processes: impl Fn() -> Vec<i32>, signal: Signal) -> io::Result<()> {
     let mut told: Vec<i32> = Vec::new();
     for _ in 0..ROUNDS_MAX {
         let found = processes().into_iter().skip(1);

@@ -339,20 +339,34 @@ impl Shared {
         }
     }
 
-    /// Answers the Runtime API on the listener that was handed out, until the instance has ended.
-    /// Beginning is not held to the function's share of the processors, its calls are.
+    /// Answers the Runtime API on the listener that was handed out, or gives a server its work through
+    /// the socket that was, until the instance has ended. Beginning is not held to the function's
+    /// share of the processors, its calls are.
     fn answer(&self, handed: &UnixStream, instance: &Arc<Instance>) -> Result<Runtime, Error> {
-        let taken = descriptors::receive(handed, MsgFlags::MSG_DONTWAIT).map(TcpListener::from);
-        let listener = taken.and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            Ok(listener)
-        });
-        let listener = listener.map_err(Error::io("take a function's listener"))?;
+        let taken = descriptors::receive(handed, MsgFlags::MSG_DONTWAIT);
+        let taken = taken.map_err(Error::io("take a function's socket"))?;
+        let (about, clock) = (instance.about.clone(), self.clock.clone());
+        if instance.serves {
+            let (runtime, serving) = Runtime::of_server(taken, about, clock);
+            self.serve(&runtime, serving, instance);
+            return Ok(runtime);
+        }
+        let listener = TcpListener::from(taken);
+        listener.set_nonblocking(true).map_err(Error::io("take a function's listener"))?;
         let (way, logs) = (instance.way_out.clone(), instance.logs.clone());
         let outlet = Outlet { way, logs, clock: self.clock.clone() };
-        let served =
-            Runtime::serve(listener, Some(outlet)).map_err(Error::io("answer a function"))?;
-        let (runtime, serving) = served;
+        let served = Runtime::serve(listener, (about, clock), Some(outlet));
+        let (runtime, serving) = served.map_err(Error::io("answer a function"))?;
+        self.serve(&runtime, serving, instance);
+        Ok(runtime)
+    }
+
+    fn serve(
+        &self,
+        runtime: &Runtime,
+        serving: impl Future<Output = ()> + Send + 'static,
+        instance: &Arc<Instance>,
+    ) {
         let mut exit = instance.exit.subscribe();
         let (begins, instance) = (runtime.clone(), Arc::clone(instance));
         self.tasks.spawn("runtime api", async move {
@@ -365,7 +379,6 @@ impl Shared {
                 _ = exit.wait_for(Option::is_some) => {}
             }
         });
-        Ok(runtime)
     }
 
     pub(crate) fn given<'a>(&'a self, folders: &'a Folders, slot: u32, group: &Group) -> Given<'a> {

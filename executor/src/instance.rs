@@ -18,7 +18,7 @@ use crate::exit::{Ending, Exit};
 use crate::folders::Folders;
 use crate::launch::Level;
 use crate::logs::{LogReader, Logs};
-use crate::runtime_api::Runtime;
+use crate::runtime_api::{About, Runtime};
 use crate::start::{Start, Work};
 use crate::watch::Seen;
 
@@ -47,6 +47,10 @@ pub(crate) struct Instance {
     pub(crate) id: InstanceId,
     pub(crate) generation: u64,
     pub(crate) level: Level,
+    /// What extensions are told of it.
+    pub(crate) about: About,
+    /// Whether its program is a server.
+    pub(crate) serves: bool,
     pub(crate) socket: Option<PathBuf>,
     pub(crate) folders: Folders,
     pub(crate) group: Arc<Group>,
@@ -149,6 +153,8 @@ impl Instance {
             id: start.id,
             generation: start.generation,
             level,
+            about: About::of(&start.work),
+            serves: matches!(&start.work, Work::Function(function) if function.serves),
             socket,
             folders,
             group,

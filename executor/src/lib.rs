@@ -7,7 +7,7 @@
 //! Always true: an instance sees its package, its inputs and its scratch folder, and nothing else
 //! of this host; it has no network, or a loopback of its own, from which a proxy may lead out; no process of it outlives it, nor the
 //! executor.
-//! Absent on purpose: what an instance is for, where packages come from, images of containers.
+//! Absent on purpose: what an instance is for, where packages come from.
 
 pub mod attempts;
 pub mod egress;
@@ -47,4 +47,4 @@ pub use oci::Choice;
 pub use onnxruntime::{OrtFound, onnxruntime_search};
 pub use parked::Parked;
 pub use sandbox::sandbox_main;
-pub use start::{Function, Job, Parking, Start, Work};
+pub use start::{Function, Image, Job, Parking, Start, Work};

@@ -117,7 +117,13 @@ impl Shared {
         let cleared = folders.cleared_unless_kept();
         let waits = match (parking.runtime, &self.zygotes) {
             // Node.js is started when it is known what for, as any program.
-            (FunctionRuntime::Provided | FunctionRuntime::Nodejs, _) => Waits::Process,
+            (
+                FunctionRuntime::Provided
+                | FunctionRuntime::Nodejs
+                | FunctionRuntime::Image
+                | FunctionRuntime::Server,
+                _,
+            ) => Waits::Process,
             (FunctionRuntime::Python3, None) => Waits::Interpreter,
             (FunctionRuntime::Python3, Some(_)) => Waits::Fork,
         };

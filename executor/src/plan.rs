@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::machine::{Machine, Users};
 use crate::oci::Runtime;
-use crate::start::{Function, Job, ML, PACKAGE, RUNTIME_DIR, Start, TASK_ROOT, Work};
+use crate::start::{Function, Image, Job, ML, PACKAGE, RUNTIME_DIR, Start, TASK_ROOT, Work};
 
 pub(crate) use parked::{Claim, Waits, claim, park};
 
@@ -76,8 +76,20 @@ pub(crate) enum Channel {
     /// It fetches its work from [`RUNTIME_API`] on a loopback of its own. The keeper opens the
     /// listener inside and hands it out through file descriptor 3.
     RuntimeApi,
+    /// It listens on [`SERVER_PORT`] of a loopback of its own. The keeper makes a socket inside and
+    /// hands it out through file descriptor 3, to be connected.
+    Server,
 }
 
+impl Channel {
+    /// Whether there is a loopback of its own.
+    pub(crate) fn has_loopback(self) -> bool {
+        matches!(self, Self::RuntimeApi | Self::Server)
+    }
+}
+
+/// Where a server listens inside a sandbox. Source: SageMaker's contract.
+pub(crate) const SERVER_PORT: u16 = 8_080;
 /// Where the Runtime API answers inside a sandbox.
 pub(crate) const RUNTIME_API: &str = "127.0.0.1:9001";
 
@@ -230,6 +242,7 @@ fn channel(work: &Work) -> Channel {
     match work {
         Work::Serve => Channel::Socket,
         Work::Job(_) => Channel::None,
+        Work::Function(function) if function.serves => Channel::Server,
         Work::Function(_) => Channel::RuntimeApi,
     }
 }
@@ -268,12 +281,21 @@ fn binds(start: &Start, given: &Given<'_>, machine: &Machine) -> Result<Vec<Bind
         Bind { source, target, kind }
     };
     let mut binds = Vec::new();
-    for folder in &machine.host.folders {
+    let image = image(&start.work);
+    let folders = if image.is_some() { &[][..] } else { &machine.host.folders[..] };
+    for folder in folders {
         binds.push(bind(folder, &folder.to_string_lossy(), BindKind::Read));
     }
     for device in DEVICES {
         let path = format!("/dev/{device}");
         binds.push(bind(Path::new(&path), &path, BindKind::Device));
+    }
+    if let Some(image) = image {
+        for name in &image.entries {
+            let inside = format!("/{name}");
+            binds.push(bind(&start.package.join(name), &inside, BindKind::Read));
+        }
+        return Ok(binds);
     }
     binds.push(bind(&start.package, package_inside(&start.work), BindKind::Read));
     match &start.work {
@@ -298,6 +320,11 @@ fn binds(start: &Start, given: &Given<'_>, machine: &Machine) -> Result<Vec<Bind
         }
     }
     Ok(binds)
+}
+
+/// What the root is made of, where the package is a whole one.
+fn image(work: &Work) -> Option<&Image> {
+    if let Work::Function(function) = work { function.image.as_ref() } else { None }
 }
 
 /// Where the package stands inside.
@@ -328,7 +355,16 @@ fn root(
     binds: Vec<Bind>,
     start: &Start,
 ) -> Root {
-    let mut links = machine.host.links.clone();
+    let image = image(&start.work);
+    let mut links = match image {
+        None => machine.host.links.clone(),
+        // Only at the top, so that whoever lays out the root follows none.
+        Some(image) => image
+            .links
+            .iter()
+            .map(|(name, target)| (Path::new("/").join(name), PathBuf::from(target)))
+            .collect(),
+    };
     for (path, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
     {
         links.push((Path::new("/dev").join(path), Path::new("/proc/self").join(target)));
@@ -336,7 +372,7 @@ fn root(
     Root {
         at: given.folder.join("root"),
         links,
-        files: etc_files(machine, identity),
+        files: if image.is_some() { Vec::new() } else { etc_files(machine, identity) },
         folders: Vec::new(),
         binds,
         scratch_bytes: start.limits.scratch_bytes,
@@ -435,8 +471,12 @@ fn command(start: &Start, given: &Given<'_>, mounted: bool) -> Result<Command, E
         }
         Work::Function(function) => {
             function_env(function, &mut env);
-            let (program, args) = (package.join(&function.program), function.args.clone());
-            Ok(Command { program, args, env, folder: package.to_path_buf() })
+            let args = function.args.clone();
+            let (program, folder) = match &function.image {
+                Some(image) => (function.program.clone(), image.folder.clone()),
+                None => (package.join(&function.program), package.to_path_buf()),
+            };
+            Ok(Command { program, args, env, folder })
         }
     }
 }
@@ -469,8 +509,13 @@ fn worker_task(
 fn function_env(function: &Function, env: &mut BTreeMap<String, String>) {
     let own = function.env.iter().map(|(name, value)| (name.clone(), value.clone()));
     env.extend(own);
+    if function.serves {
+        env.insert("PORT".to_owned(), SERVER_PORT.to_string());
+        env.insert("SAGEMAKER_BIND_TO_PORT".to_owned(), SERVER_PORT.to_string());
+    } else {
+        env.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), RUNTIME_API.to_owned());
+    }
     let said = [
-        ("AWS_LAMBDA_RUNTIME_API", RUNTIME_API),
         ("LAMBDA_TASK_ROOT", TASK_ROOT),
         ("LAMBDA_RUNTIME_DIR", RUNTIME_DIR),
         ("HOME", "/tmp"),

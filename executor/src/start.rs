@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use types::{FunctionRuntime, InstanceId, Limits};
 
@@ -50,7 +51,8 @@ pub enum Work {
 /// A program that fetches invocations from the Runtime API.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Function {
-    /// The program: a path in the package, or an absolute path such as `/usr/bin/python3`.
+    /// The program: a path in the package, or an absolute path such as `/usr/bin/python3`; in an image
+    /// what its command says, looked for where its `PATH` says.
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
@@ -59,6 +61,54 @@ pub struct Function {
     pub env: BTreeMap<String, String>,
     /// Where it may connect to, through the proxy at its Runtime API; nowhere where there is none.
     pub way_out: Option<WayOut>,
+    /// What the root is made of, where the package is a whole one.
+    pub image: Option<Image>,
+    /// Whether the program is a server, which is given its work where it listens: on port 8080 of its
+    /// loopback, under `/invocations`, once `/ping` answers well.
+    pub serves: bool,
+}
+
+/// A package that brings everything a program needs: it is the root, and the host's programs are not
+/// there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    /// Folders and files at its top.
+    pub entries: Vec<String>,
+    /// Symbolic links at its top, and what they say.
+    pub links: Vec<(String, String)>,
+    /// Where the program starts.
+    pub folder: PathBuf,
+}
+
+/// What a sandbox has of its own, whatever an image brings.
+const OWN: [&str; 5] = ["dev", "proc", "scratch", "sys", "tmp"];
+
+impl Image {
+    /// Looks at the top of an unpacked image.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder cannot be read.
+    pub fn of(root: &Path, folder: PathBuf) -> io::Result<Self> {
+        let mut image = Self { folder, ..Self::default() };
+        for entry in fs::read_dir(root)? {
+            let entry = entry?;
+            // A name that is no text cannot be said in a plan.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if OWN.contains(&name.as_str()) {
+                continue;
+            }
+            if entry.file_type()?.is_symlink() {
+                let target = fs::read_link(entry.path())?.to_string_lossy().into_owned();
+                image.links.push((name, target));
+            } else {
+                image.entries.push(name);
+            }
+        }
+        image.entries.sort();
+        image.links.sort();
+        Ok(image)
+    }
 }
 
 /// What a sandbox is made for before it is known which function it will run.
@@ -74,18 +124,20 @@ impl Parking {
     /// Whether a function can run in such a sandbox and notice no difference.
     pub fn fits(&self, function: &Function, limits: &Limits) -> bool {
         let same = Limits { timeout_ms: self.limits.timeout_ms, ..*limits } == self.limits;
-        same && match self.runtime {
-            // Node.js is started when it is known what for, as any program.
-            FunctionRuntime::Provided | FunctionRuntime::Nodejs => true,
-            FunctionRuntime::Python3 => {
-                let first = function.args.first().map(String::as_str);
-                let known = |name: &String| BEFORE_MAIN.iter().any(|at| name.starts_with(at));
-                function.program == Path::new(PYTHON)
+        same && function.image.is_none()
+            && match self.runtime {
+                // Node.js is started when it is known what for, as any program.
+                FunctionRuntime::Provided | FunctionRuntime::Nodejs => true,
+                FunctionRuntime::Image | FunctionRuntime::Server => false,
+                FunctionRuntime::Python3 => {
+                    let first = function.args.first().map(String::as_str);
+                    let known = |name: &String| BEFORE_MAIN.iter().any(|at| name.starts_with(at));
+                    function.program == Path::new(PYTHON)
                     // A script, or a module; any other option is one of the interpreter's start.
                     && first.is_some_and(|first| first == "-m" || !first.starts_with('-'))
                     && !function.env.keys().any(known)
+                }
             }
-        }
     }
 }
 

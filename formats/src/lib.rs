@@ -1,4 +1,4 @@
-//! Parsers and writers of foreign bytes: packages, manifests, ONNX, tensors on the wire, tables.
+//! Parsers and writers of foreign bytes: packages, images, manifests, ONNX, tensors on the wire, tables.
 //!
 //! Always true: no bytes make a parser panic, loop, or take more memory than its limits say; what
 //! is written is read back as it was; an error says what was found and what to do about it.
@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod image;
 pub mod manifest;
 pub mod npy;
 pub mod oip;

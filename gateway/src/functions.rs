@@ -10,14 +10,15 @@ mod events;
 mod hosts;
 mod lambda;
 mod links;
+mod meter;
 pub(crate) mod metrics;
 mod route;
+mod streaming;
 
 use std::sync::Arc;
 
 use api::functions::{AcceptedEvent, ERROR_HEADER, STALE_HEADER, TIMING_HEADER, VERSION_HEADER};
 use api::internal::functions::{Call, Called, NewEvent};
-use api::usage::Consumption;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -30,6 +31,7 @@ use crate::hub::Hub;
 use crate::service::Incoming;
 use crate::usage::FunctionUse;
 use links::Way;
+use meter::{Counted, Meter};
 
 pub(crate) use allowances::{Allowances, Limited, Subject};
 pub(crate) use concurrency::Concurrency;
@@ -37,6 +39,8 @@ pub(crate) use events::run as run_events;
 pub(crate) use hosts::{Calls, Hosts, client};
 pub(crate) use lambda::{answer as answer_lambda, lambda_id, refusal as lambda_refusal};
 pub(crate) use route::Function;
+
+use streaming::{Opened, Payload};
 
 /// Longest trace that is handed on.
 const TRACE_BYTES_MAX: usize = 512;
@@ -47,6 +51,8 @@ struct Said {
     trace_id: Option<String>,
     client_context: Option<String>,
     log_tail: bool,
+    /// Whether it takes an answer in pieces.
+    stream: bool,
     /// The service that it comes through.
     through: Option<Through>,
 }
@@ -75,30 +81,48 @@ struct Outcome {
 async fn call(
     hub: &Hub,
     named: &Arc<Function>,
-    (qualifier, id): (&str, &str),
+    at: (&str, &str),
     said: Said,
     payload: Bytes,
 ) -> Result<Outcome, Error> {
-    let counted = &hub.metrics.functions;
+    let said = Said { stream: false, ..said };
+    let Opened { called, payload, version, .. } = open(hub, named, at, said, payload).await?;
+    match payload {
+        Payload::Whole(payload) => Ok(Outcome { called, payload, version }),
+        // Nobody had asked for them.
+        Payload::Pieces(_) => Err(Error::CallLost),
+    }
+}
+
+/// Runs a call to where it answers.
+///
+/// # Errors
+///
+/// As [`call`].
+async fn open(
+    hub: &Hub,
+    named: &Arc<Function>,
+    (qualifier, id): (&str, &str),
+    said: Said,
+    payload: Bytes,
+) -> Result<Opened, Error> {
     let uuid = id.parse::<RequestId>().map_or_else(|_| hub.clock.uuid(), RequestId::uuid);
+    let began_us = hub.clock.now_us();
     let table = hub.table.load();
     let Way { function, qualifier, link } = Way::of(&table, named, qualifier)?;
     let target = function.target(&qualifier, uuid)?;
+    let metrics = &hub.metrics.functions;
+    let throttled = |error: &Error| {
+        if error.kind() == ErrorKind::Busy {
+            metrics.throttled(&function);
+        }
+    };
     let of_link = link.map(|link| link.limits()).into_iter().flatten();
     let of_key = said.through.and_then(|through| through.key).map(|(_, limited)| limited);
     let limited: Vec<Limited> = of_link.chain(of_key).collect();
-    let throttled = |error: &Error| {
-        if error.kind() == ErrorKind::Busy {
-            counted.throttled(&function);
-        }
-    };
-    let taken = hub.allowances.take(&limited, hub.clock.now_us());
-    let mut taken = taken.inspect_err(throttled)?;
-    let _turn = hub.concurrency.take(&function).inspect_err(throttled)?;
-    let payload = match link {
-        None => payload,
-        Some(link) => link.bind(payload)?,
-    };
+    let taken = hub.allowances.take(&limited, began_us).inspect_err(throttled)?;
+    let turn = hub.concurrency.take(&function).inspect_err(throttled)?;
+    let payload = link.as_ref().map_or(Ok(payload.clone()), |link| link.bind(payload))?;
     let own = link.is_none();
     let call = Call {
         id: id.to_owned(),
@@ -107,14 +131,14 @@ async fn call(
         trace_id: said.trace_id.filter(|_| own),
         client_context: said.client_context.filter(|_| own),
         log_tail: said.log_tail && own,
+        // What others are told of an error is seen to before a word of it is.
+        stream: said.stream && own,
         fallback: target.fallback,
         payer: link.map(|link| link.named.told.account),
     };
-    let _under_way = counted.begin(&function);
+    let under_way = metrics.begin(&function);
     let ran = table.hosts().call(hub, target.revision, &call, payload).await;
     let (called, payload) = ran.inspect_err(throttled)?;
-    taken.ran();
-    counted.called(&function, &called);
     let of = FunctionUse {
         hour_ms: allowances::hour_ms(&hub.clock),
         payer: named.told.account,
@@ -125,18 +149,19 @@ async fn call(
         service: said.through.map(|through| through.service),
         key: said.through.and_then(|through| through.key).map(|(key, _)| key),
     };
-    hub.usage.count_function(of, &consumption(&called, target.memory_mib));
-    let payload = match link {
-        None => payload,
-        Some(link) => {
-            let now_ms = hub.clock.now_ms();
-            hub.usage.log_link(link.named.told.function, now_ms, links::report(id, &called));
-            link.shown_error(&called, payload)
+    let log = of.link.map(|link| (link, id.to_owned()));
+    let counted = Counted { function, of, memory_mib: target.memory_mib, log };
+    let mut meter = Meter::new(hub, counted, began_us, (taken, turn, under_way));
+    let payload = match payload {
+        Payload::Whole(payload) => {
+            meter.ended(&called);
+            Payload::Whole(link.map_or(payload.clone(), |link| link.shown_error(&called, payload)))
         }
+        pieces @ Payload::Pieces(_) => pieces,
     };
     let fell = call.fallback.filter(|_| called.stale_ms.is_some());
     let version = fell.map_or(target.version, |fallback| fallback.version);
-    Ok(Outcome { called, payload, version })
+    Ok(Opened { called, payload, version, meter })
 }
 
 /// Runs a call that comes through a service, whose user is told the answer, or that there is none.
@@ -156,21 +181,6 @@ pub(crate) async fn call_through(
     match called.error {
         None => Ok(payload),
         Some(kind) => Err(Error::FunctionFailed { kind }),
-    }
-}
-
-/// What a call came to.
-fn consumption(called: &Called, memory_mib: u32) -> Consumption {
-    let duration_ms = called.duration_us.div_ceil(1_000);
-    let error = called.error.as_deref();
-    // The function's own errors have its name before them; the rest happened to it.
-    let failed = error.is_some_and(|kind| kind.starts_with("Function."));
-    Consumption {
-        calls: 1,
-        failures: u64::from(failed),
-        faults: u64::from(error.is_some() && !failed),
-        duration_ms,
-        memory_mib_ms: duration_ms.saturating_mul(u64::from(memory_mib)),
     }
 }
 
@@ -212,7 +222,8 @@ fn exists(hub: &Hub, named: &Arc<Function>, qualifier: &str) -> Result<(), Error
     way.function.target(&way.qualifier, Uuid::nil()).map(|_| ())
 }
 
-/// Answers a call of a function of the caller's account: `?mode=event` has it kept and run later.
+/// Answers a call of a function of the caller's account: `?mode=event` has it kept and run later,
+/// `?mode=stream` answered while the answer is made.
 ///
 /// # Errors
 ///
@@ -228,14 +239,16 @@ pub(crate) async fn invoke(
     let asked = parts.uri.query().unwrap_or_default();
     let (qualifier, mode) = (query(asked, "qualifier"), query(asked, "mode"));
     let function = hub.table.load().function(&hub.rights, &caller, (name, &qualifier))?;
-    let _place = hub.place(&caller, from)?;
+    let place = hub.place(&caller, from)?;
     let payload = body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
+    let id = request_id.to_str().unwrap_or_default();
+    let said = Said { trace_id: trace(&parts.headers), ..Said::default() };
     match mode.as_str() {
-        "" => {
-            let id = request_id.to_str().unwrap_or_default();
-            let said = Said { trace_id: trace(&parts.headers), ..Said::default() };
-            let outcome = call(hub, &function, (&qualifier, id), said, payload).await?;
-            Ok(answer(outcome))
+        "" => Ok(answer(call(hub, &function, (&qualifier, id), said, payload).await?)),
+        "stream" => {
+            let said = Said { stream: true, ..said };
+            let opened = open(hub, &function, (&qualifier, id), said, payload).await?;
+            Ok(streaming::answer(opened, place, takes_trailers(&parts.headers)))
         }
         "event" => {
             let id = keep(hub, &function, (&qualifier, hub.clock.uuid()), &payload).await?;
@@ -246,7 +259,9 @@ pub(crate) async fn invoke(
         }
         other => {
             let other: String = other.chars().take(40).collect();
-            Err(Error::bad_request(format!("mode={other}: use event, or leave it out to wait")))
+            Err(Error::bad_request(format!(
+                "mode={other}: use event or stream, or leave it out to wait"
+            )))
         }
     }
 }
@@ -294,6 +309,12 @@ fn query(text: &str, name: &str) -> String {
         text.split('&').filter_map(|part| part.split_once('=')).find(|(key, _)| *key == name);
     let value = found.map(|(_, value)| value).unwrap_or_default();
     percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned()
+}
+
+/// Whether a caller says that it reads what stands behind a body.
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let said = headers.get_all(header::TE).iter().filter_map(|value| value.to_str().ok());
+    said.flat_map(|value| value.split(',')).any(|part| part.trim() == "trailers")
 }
 
 fn trace(headers: &HeaderMap) -> Option<String> {

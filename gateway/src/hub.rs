@@ -40,7 +40,7 @@ pub(crate) struct Hub {
     /// The generation of the routes in use.
     pub(crate) generation: watch::Sender<u64>,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) usage: Usage,
+    pub(crate) usage: Arc<Usage>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -66,7 +66,7 @@ impl Hub {
         let start = hex::encode(clock.random::<8>());
         Ok(Self {
             rights: Authorizer::new()?,
-            usage: Usage::new(format!("{}-{start}", settings.name)),
+            usage: Arc::new(Usage::new(format!("{}-{start}", settings.name))),
             backends: Backends::new(Arc::clone(&settings), clock.clone(), tasks.clone())?,
             calls: functions::client(),
             concurrency: Concurrency::default(),

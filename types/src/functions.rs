@@ -136,6 +136,11 @@ pub enum FunctionRuntime {
     Python3,
     /// A handler `module.function`, by the host's Node.js.
     Nodejs,
+    /// The command of an image of a container, which asks for its work as `provided` does.
+    Image,
+    /// A server that answers `/ping` and `/invocations` on port 8080: the command of an image, or the
+    /// package's own program `bootstrap`.
+    Server,
 }
 
 impl fmt::Display for FunctionRuntime {
@@ -144,6 +149,8 @@ impl fmt::Display for FunctionRuntime {
             Self::Provided => "provided",
             Self::Python3 => "python3",
             Self::Nodejs => "nodejs",
+            Self::Image => "image",
+            Self::Server => "server",
         })
     }
 }

@@ -1,10 +1,12 @@
-//! What the tests need beside Rust: a database server's programs, OCI runtimes, Python packages.
+//! What the tests need beside Rust: a database server's programs, OCI runtimes, Python packages, and
+//! functions with Lambda's other clients.
 //!
 //! Always true: what is there is not installed again; what may not be installed is named with the
 //! tests that will miss it, and is no failure; nothing is installed into the system but Debian's
 //! own packages, and those only as root.
 
 mod debian;
+mod lambda;
 mod python;
 
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ pub(crate) struct Tools {
     /// The OCI runtimes that tests can use, with commas.
     runtimes: Option<String>,
     pub(crate) python: python::Python,
+    pub(crate) lambda: lambda::Lambda,
 }
 
 /// Sets up and says what tests will be told.
@@ -44,10 +47,11 @@ pub(crate) fn everything(places: &Places) -> Result<Tools, Failure> {
     }
     let python = python::install(places, &mut missing);
     let runtimes = debian::runtimes();
+    let lambda = lambda::install(places, &mut missing);
     for what in &missing {
         process::tell(&format!("missing: {what}"));
     }
-    Ok(Tools { postgres, runtimes, python })
+    Ok(Tools { postgres, runtimes, python, lambda })
 }
 
 impl Tools {
@@ -62,6 +66,8 @@ impl Tools {
     /// | `FREEHOLD_TEST_ONNXRUNTIME` | ONNX Runtime's shared library |
     /// | `FREEHOLD_TEST_SKLEARN` | folder of packages for `examples/signin-risk-sklearn/vendor` |
     /// | `FREEHOLD_TEST_LAMBDA` | folder with the package `awslambdaric` and what it needs |
+    /// | `FREEHOLD_TEST_LAMBDA_RUST` | program of `examples/rust-bootstrap` |
+    /// | `FREEHOLD_TEST_LAMBDA_NODE` | folder with the package `aws-lambda-ric` |
     /// | `FREEHOLD_TEST_PERF_ANALYZER` | folder with `bin/perf_analyzer`, Triton's measuring program |
     /// | `FREEHOLD_TEST_EVENTS` | folder of recorded events, where it stands beside the checkout |
     pub(crate) fn variables(&self, places: &Places) -> Vec<(&'static str, PathBuf)> {
@@ -78,6 +84,8 @@ impl Tools {
             ("FREEHOLD_TEST_ONNXRUNTIME", python.onnxruntime.clone()),
             ("FREEHOLD_TEST_SKLEARN", python.sklearn.clone()),
             ("FREEHOLD_TEST_LAMBDA", python.lambda.clone()),
+            ("FREEHOLD_TEST_LAMBDA_RUST", self.lambda.rust.clone()),
+            ("FREEHOLD_TEST_LAMBDA_NODE", self.lambda.node.clone()),
             ("FREEHOLD_TEST_PERF_ANALYZER", python.perf.clone()),
             ("FREEHOLD_TEST_EVENTS", events),
         ];

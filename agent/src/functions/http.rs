@@ -3,18 +3,22 @@
 //! Always true: whoever reaches the socket is a gateway of this cloud: it belongs to the cloud's
 //! user, and the data port lets nobody else through; what was refused was not run.
 
+use std::convert::Infallible;
+
 use api::Problem;
-use api::internal::functions::{CALL_HEADER, CALLED_HEADER, Call, EVENT_BYTES_MAX};
+use api::internal::functions::{CALL_HEADER, CALLED_HEADER, Call, Called, EVENT_BYTES_MAX, pieces};
 use api::problem::{MEDIA_TYPE, status_of};
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, header};
 use types::{ErrorKind, RevisionId};
 
 use super::Refusal;
+use super::call::Answered;
 use crate::Agent;
 
 /// What answers on the functions socket.
@@ -36,20 +40,15 @@ async fn call(
         return problem(ErrorKind::BadRequest, "bad_request", format!("{CALL_HEADER} is no call"));
     };
     match agent.call(revision, call, payload).await {
-        Ok(outcome) => {
-            let told = serde_json::to_string(&outcome.called).unwrap_or_default();
-            let mut response = outcome.payload.into_response();
-            let headers = response.headers_mut();
-            let media_type = outcome.called.media_type.as_deref().unwrap_or("application/json");
-            let values = [
-                (CALLED_HEADER, HeaderValue::try_from(told)),
-                (header::CONTENT_TYPE.as_str(), HeaderValue::try_from(media_type)),
-            ];
-            for (name, value) in values {
-                let Ok(value) = value else { continue };
-                headers.insert(name, value);
-            }
-            response
+        Ok(Answered::Whole(outcome)) => {
+            let media_type = outcome.called.media_type.clone();
+            let media_type = media_type.as_deref().unwrap_or("application/json");
+            told(outcome.payload.into(), &outcome.called, media_type)
+        }
+        Ok(Answered::InPieces(called, mut read)) => {
+            let frames = futures::stream::poll_fn(move |context| read.poll_recv(context));
+            let frames = frames.map(|piece| Ok::<_, Infallible>(pieces::write(&piece)));
+            told(Body::from_stream(frames), &called, pieces::MEDIA_TYPE)
         }
         Err(refusal) => {
             let (kind, code, retry_ms) = match refusal {
@@ -68,6 +67,20 @@ async fn call(
             response
         }
     }
+}
+
+fn told(body: Body, called: &Called, media_type: &str) -> Response {
+    let mut response = Response::new(body);
+    let said = serde_json::to_string(called).unwrap_or_default();
+    let values = [
+        (CALLED_HEADER, HeaderValue::try_from(said)),
+        (header::CONTENT_TYPE.as_str(), HeaderValue::try_from(media_type)),
+    ];
+    for (name, value) in values {
+        let Ok(value) = value else { continue };
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 fn problem(kind: ErrorKind, code: &str, title: String) -> Response {

@@ -1,19 +1,20 @@
-//! One instance of a function: how it starts, runs calls, and ends.
+//! One instance of a function: how it starts, is kept, and ends.
 //!
 //! Always true: what a program does wrong is the function's error, told in Lambda's words; what
-//! this host cannot do is said as it is; after a deadline nothing of the instance is left.
+//! this host cannot do is said as it is.
 //! Source of the words: Lambda's Runtime Interface Emulator.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use api::internal::functions::{Call, Called, Revision, StartTimes};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use api::internal::functions::{Called, Revision, StartTimes};
 use bytes::Bytes;
-use executor::runtime_api::{self, Begun, Failure, Invocation, Runtime};
-use executor::{Ending, Exit, Function, LogReader, Parking, Running, Start, Stream, Work};
+use executor::runtime_api::{Begun, Failure, Runtime, Shutdown};
+use executor::{Ending, Exit, Function, Image, LogReader, Parking, Running, Start, Stream, Work};
 use serde_json::json;
+use types::functions::account_number;
 use types::{AccountId, FunctionRuntime, InstanceId, Limits};
 
 use super::journal::{self, Writer};
@@ -21,10 +22,16 @@ use super::pool::Counted;
 use super::{Memory, Outcome, egress};
 use crate::Agent;
 use crate::life::Trouble;
-use crate::packages::Unpacked;
+use crate::packages::{Form, Unpacked};
 
 /// Longest time until a program asks for work. Source: Lambda's limit.
 const INIT_MS_MAX: u64 = 10_000;
+/// The same of a server, which has models to read before it is well. Source: SageMaker gives 8 min,
+/// while nobody waits; here somebody does.
+const INIT_SERVER_MS_MAX: u64 = 120_000;
+/// For how long extensions, and programs that have one, may see to their end. Source: Lambda's time
+/// for extensions that a function's own program starts.
+const SHUTDOWN_MS: u64 = 500;
 /// The end of the log that a caller may get, in bytes. Source: Lambda's `X-Amz-Log-Result`.
 const TAIL_BYTES_MAX: usize = 4_096;
 /// Lines kept for that.
@@ -46,17 +53,19 @@ const PROXY_URL: &str = "http://127.0.0.1:9001";
 /// An instance that has begun.
 #[derive(Debug)]
 pub(crate) struct Warm {
-    running: Running,
-    runtime: Runtime,
+    pub(super) running: Running,
+    pub(super) runtime: Runtime,
     lines: LogReader,
     writer: Writer,
     /// None once its first call was told.
-    start: Option<StartTimes>,
+    pub(super) start: Option<StartTimes>,
     /// Its code's folder, which stays as long as it lives.
     _package: Arc<Unpacked>,
     memory: Option<Memory>,
     /// Whether its processes are stopped.
     frozen: bool,
+    /// Why it would be ended now.
+    pub(super) ending: Shutdown,
     /// Set once it is one of its pool's.
     pub(super) counted: Option<Counted>,
 }
@@ -67,13 +76,6 @@ pub(crate) struct Broken {
     kind: String,
     payload: Bytes,
     start: StartTimes,
-}
-
-/// A call that was run.
-pub(crate) struct Ran {
-    pub(crate) outcome: Outcome,
-    /// Whether the instance can run another.
-    pub(crate) reusable: bool,
 }
 
 impl Broken {
@@ -110,18 +112,25 @@ impl Warm {
         let mut times = StartTimes::default();
         let since = |began_us: u64| clock.now_us().saturating_sub(began_us);
         let began_us = clock.now_us();
-        let unpacked = agent.shared.packages.unpack(&spec.package).await;
+        let form = match spec.runtime {
+            FunctionRuntime::Image => Form::Image,
+            FunctionRuntime::Server => Form::Either,
+            _ => Form::Plain,
+        };
+        let unpacked = agent.shared.packages.unpack_as(&spec.package, form).await;
         times.code_us = since(began_us);
         let host = |error: &dyn std::error::Error| {
             Broken::new("Sandbox.Failure", &Trouble::of(error).0, times)
         };
         let package = unpacked.map_err(|error| host(&error))?;
         let began_us = clock.now_us();
+        let function = function(agent, spec, (id, payer), &package);
+        let function = function.map_err(|error| host(&error))?;
         let start = Start {
             id,
             generation: 1,
             package: package.folder().to_path_buf(),
-            work: Work::Function(function(agent, spec, payer)),
+            work: Work::Function(function),
             limits: spec.limits,
             task: serde_json::Value::Null,
         };
@@ -132,7 +141,7 @@ impl Warm {
             return Err(Broken::new("Sandbox.Failure", "it has no Runtime API", times));
         };
         let began_us = clock.now_us();
-        let begun = begun(agent, &running, &runtime).await;
+        let begun = begun(agent, spec, &running, &runtime).await;
         times.init_us = since(began_us);
         let lines = running.logs();
         let start = Some(times);
@@ -148,13 +157,15 @@ impl Warm {
             _package: package,
             memory,
             frozen: false,
+            ending: Shutdown::Spindown,
             counted,
         };
         match begun {
             Ok(()) => Ok(warm),
             Err(Failure { kind, payload }) => {
                 warm.log(agent, spec, None);
-                warm.end().await;
+                warm.ending = Shutdown::Failure;
+                warm.end(agent).await;
                 Err(Broken { kind, payload, start: times })
             }
         }
@@ -167,7 +178,7 @@ impl Warm {
 
     /// Whether it still runs.
     pub(crate) fn works(&self) -> bool {
-        self.running.exit().is_none()
+        self.running.exit().is_none() && !self.runtime.is_broken()
     }
 
     /// Lets another have its memory, when it is about to be ended.
@@ -175,9 +186,14 @@ impl Warm {
         self.memory = None;
     }
 
+    /// Whether an extension still sees to the last call.
+    pub(super) fn is_finishing(&self) -> bool {
+        !self.runtime.is_ready()
+    }
+
     /// Stops its processes until its next call, where that is possible.
     pub(super) fn freeze(&mut self) {
-        if self.frozen {
+        if self.frozen || self.is_finishing() {
             return;
         }
         match self.running.freeze() {
@@ -190,7 +206,7 @@ impl Warm {
     }
 
     /// Lets its processes go on, where they are stopped.
-    fn thaw(&mut self) {
+    pub(super) fn thaw(&mut self) {
         if std::mem::take(&mut self.frozen)
             && let Err(error) = self.running.thaw()
         {
@@ -199,73 +215,14 @@ impl Warm {
         }
     }
 
-    /// Runs a call to its end or its deadline; gives nothing where the program has ended before it
-    /// took the call, which another instance can run then.
-    pub(crate) async fn run(
+    /// Takes the lines that were written since into the journal, with a call's own lines around
+    /// them, and gives the end of all.
+    pub(super) fn log(
         &mut self,
         agent: &Agent,
         spec: &Revision,
-        (call, payload): (Call, Bytes),
-        waited_us: u64,
-    ) -> Option<Ran> {
-        self.thaw();
-        let clock = &agent.shared.clock;
-        let (began_us, id, log_tail) = (clock.now_us(), call.id.clone(), call.log_tail);
-        let deadline_ms = clock.now_ms().saturating_add(spec.limits.timeout_ms);
-        let invocation = Invocation {
-            id: call.id,
-            deadline_ms,
-            payload,
-            function_arn: call.function_arn,
-            trace_id: call.trace_id,
-            client_context: context(call.client_context.as_deref()),
-        };
-        let runtime = self.runtime.clone();
-        let ended = async {
-            let exit = self.running.wait().await;
-            (runtime.is_untouched(&id), exit)
-        };
-        let (error, media_type, payload, reusable) = tokio::select! {
-            biased;
-            outcome = runtime.invoke(invocation) => match outcome {
-                runtime_api::Outcome::Answered { payload, media_type } => {
-                    (None, media_type, payload, true)
-                }
-                runtime_api::Outcome::Failed(Failure { kind, payload }) => {
-                    (Some(kind), None, payload, true)
-                }
-            },
-            (untouched, exit) = ended => {
-                if untouched {
-                    return None;
-                }
-                let (kind, told) = exited(&id, &exit);
-                (Some(kind), None, told, false)
-            }
-            () = clock.sleep_ms(spec.limits.timeout_ms) => {
-                let (kind, told) = timed_out(&id, spec.limits.timeout_ms);
-                (Some(kind), None, told, false)
-            }
-        };
-        let mut called = Called {
-            error,
-            media_type,
-            duration_us: clock.now_us().saturating_sub(began_us),
-            waited_us,
-            start: self.start.take(),
-            memory_peak_bytes: self.running.usage().memory_peak_bytes,
-            log_tail: None,
-            stale_ms: None,
-        };
-        let report = journal::report(&id, &called, spec.limits.memory_bytes >> 20);
-        let tail = self.log(agent, spec, Some((&id, began_us / 1_000, report)));
-        called.log_tail = log_tail.then(|| BASE64_STANDARD.encode(tail));
-        Some(Ran { outcome: Outcome { called, payload }, reusable })
-    }
-
-    /// Takes the lines that were written since into the journal, with a call's own lines around
-    /// them, and gives the end of all.
-    fn log(&mut self, agent: &Agent, spec: &Revision, call: Option<(&str, u64, String)>) -> String {
+        call: Option<(&str, u64, String)>,
+    ) -> String {
         let journal = &agent.shared.functions.journal;
         let mut last = VecDeque::new();
         let mut write = |writer: &mut Writer, (at_ms, source): (u64, &str), text: String| {
@@ -301,8 +258,21 @@ impl Warm {
         text.split_off(cut)
     }
 
-    /// Ends it, and waits until nothing of it is left.
-    pub(crate) async fn end(self) {
+    /// Ends it, and waits until nothing of it is left. Where it has extensions they are told, and
+    /// every process is asked to end, a moment before.
+    pub(crate) async fn end(self, agent: &Agent) {
+        let clock = &agent.shared.clock;
+        let until_ms = clock.now_ms().saturating_add(SHUTDOWN_MS);
+        if self.running.exit().is_none() && self.runtime.shut_down(self.ending, until_ms) {
+            let id = self.running.id();
+            if let Err(error) = self.running.terminate() {
+                tracing::debug!(%id, %error, "could not ask an instance to end");
+            }
+            tokio::select! {
+                _ = self.running.wait() => {}
+                () = clock.sleep_ms(SHUTDOWN_MS) => {}
+            }
+        }
         self.running.kill();
         self.running.wait().await;
         if let Err(error) = self.running.clear() {
@@ -342,7 +312,14 @@ async fn run(agent: &Agent, spec: &Revision, start: Start) -> Result<Running, ex
 }
 
 /// Waits until the program asks for work, ends, says that it cannot, or takes too long.
-async fn begun(agent: &Agent, running: &Running, runtime: &Runtime) -> Result<(), Failure> {
+async fn begun(
+    agent: &Agent,
+    spec: &Revision,
+    running: &Running,
+    runtime: &Runtime,
+) -> Result<(), Failure> {
+    let serves = spec.runtime == FunctionRuntime::Server;
+    let init_ms_max = if serves { INIT_SERVER_MS_MAX } else { INIT_MS_MAX };
     let unheard = |kind: &str, message: &str| {
         let payload = json!({ "errorType": kind, "errorMessage": message }).to_string();
         Err(Failure { kind: kind.to_owned(), payload: payload.into() })
@@ -356,55 +333,77 @@ async fn begun(agent: &Agent, running: &Running, runtime: &Runtime) -> Result<()
         exit = running.wait() => {
             unheard("Runtime.ExitError", &format!("Error: Runtime exited {}", how(&exit)))
         }
-        () = agent.shared.clock.sleep_ms(INIT_MS_MAX) => {
-            let s = INIT_MS_MAX / 1_000;
+        () = agent.shared.clock.sleep_ms(init_ms_max) => {
+            let s = init_ms_max / 1_000;
             unheard("Sandbox.Timedout", &format!("Error: initialisation took more than {s} s"))
         }
     }
 }
 
 /// What the executor is to run.
-fn function(agent: &Agent, spec: &Revision, payer: Option<AccountId>) -> Function {
+fn function(
+    agent: &Agent,
+    spec: &Revision,
+    (id, payer): (InstanceId, Option<AccountId>),
+    package: &Unpacked,
+) -> io::Result<Function> {
+    let said = package.image();
+    let mut env = said.map(|image| image.env.clone()).unwrap_or_default();
+    env.extend(variables(spec, id));
+    let image = said.map(|image| Image::of(package.folder(), PathBuf::from(&image.folder)));
+    let image = image.transpose()?;
+    let bootstrap = |file: &str| vec![format!("{}/{file}", executor::start::RUNTIME_DIR)];
+    let (program, args) = match (spec.runtime, said) {
+        (FunctionRuntime::Image | FunctionRuntime::Server, Some(said)) => {
+            let own = vec![spec.handler.clone()];
+            let arguments = if spec.handler.is_empty() { &said.arguments } else { &own };
+            let mut words = said.entrypoint.iter().chain(arguments).cloned();
+            (words.next().unwrap_or_default(), words.collect())
+        }
+        (FunctionRuntime::Provided | FunctionRuntime::Image | FunctionRuntime::Server, _) => {
+            ("bootstrap".to_owned(), Vec::new())
+        }
+        (FunctionRuntime::Nodejs, _) => {
+            (executor::start::NODE.to_owned(), bootstrap("bootstrap.mjs"))
+        }
+        (FunctionRuntime::Python3, _) => {
+            (executor::start::PYTHON.to_owned(), bootstrap("bootstrap.py"))
+        }
+    };
+    let serves = spec.runtime == FunctionRuntime::Server;
+    // What another account calls with is to leave by the answer only.
+    let way_out = if payer.is_some() { None } else { egress::way_out(agent, spec) };
+    if way_out.is_some() {
+        env.extend(PROXY.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+    Ok(Function { program: program.into(), args, env, way_out, image, serves })
+}
+
+/// The owner's variables, and Lambda's above them.
+fn variables(spec: &Revision, id: InstanceId) -> BTreeMap<String, String> {
     let memory_mib = (spec.limits.memory_bytes >> 20).to_string();
+    let (group, stream) = (format!("/aws/lambda/{}", spec.function), id.to_string());
+    let account = account_number(spec.account);
     let said = [
         ("_HANDLER", spec.handler.as_str()),
         ("AWS_LAMBDA_FUNCTION_NAME", spec.function.as_str()),
         ("AWS_LAMBDA_FUNCTION_VERSION", spec.version.as_str()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &memory_mib),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", &group),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", &stream),
+        ("AWS_LAMBDA_LOG_FORMAT", "Text"),
+        ("AWS_ACCOUNT_ID", &account),
         ("AWS_REGION", "local"),
         ("AWS_DEFAULT_REGION", "local"),
         ("TZ", ":UTC"),
     ];
-    let mut env: BTreeMap<String, String> = spec.env.clone();
+    let mut env = spec.env.clone();
     env.extend(said.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    // What another account calls with is to leave by the answer only.
-    let way_out = if payer.is_some() { None } else { egress::way_out(agent, spec) };
-    if way_out.is_some() {
-        env.extend(PROXY.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    }
-    let in_runtime = |name: &str| vec![format!("{}/{name}", executor::start::RUNTIME_DIR)];
-    let (program, args) = match spec.runtime {
-        FunctionRuntime::Provided => ("bootstrap", Vec::new()),
-        FunctionRuntime::Nodejs => (executor::start::NODE, in_runtime("bootstrap.mjs")),
-        FunctionRuntime::Python3 => (executor::start::PYTHON, in_runtime("bootstrap.py")),
-    };
-    Function { program: program.into(), args, env, way_out }
+    env
 }
 
-/// The caller's context as JSON; what is none is left out.
-fn context(base64: Option<&str>) -> Option<String> {
-    let text = BASE64_STANDARD.decode(base64?).ok()?;
-    String::from_utf8(text).ok()
-}
-
-fn exited(id: &str, exit: &Exit) -> (String, Bytes) {
-    let message = format!("RequestId: {id} Error: Runtime exited {}", how(exit));
-    let kind = "Runtime.ExitError";
-    (kind.to_owned(), json!({ "errorType": kind, "errorMessage": message }).to_string().into())
-}
-
-fn how(exit: &Exit) -> String {
+pub(super) fn how(exit: &Exit) -> String {
     match (exit.ending, exit.code, exit.signal) {
         (Ending::OutOfMemory, ..) => "with error: signal: killed".to_owned(),
         (Ending::Exited, Some(0), _) => "without providing a reason".to_owned(),
@@ -412,12 +411,4 @@ fn how(exit: &Exit) -> String {
         (Ending::Exited, None, Some(signal)) => format!("with error: signal: {signal}"),
         _ => format!("with error: {}", exit.reason),
     }
-}
-
-fn timed_out(id: &str, timeout_ms: u64) -> (String, Bytes) {
-    let kind = "Sandbox.Timedout";
-    let (s, hundredths) = (timeout_ms / 1_000, timeout_ms % 1_000 / 10);
-    let message =
-        format!("RequestId: {id} Error: Task timed out after {s}.{hundredths:02} seconds");
-    (kind.to_owned(), json!({ "errorType": kind, "errorMessage": message }).to_string().into())
 }

@@ -189,7 +189,8 @@ impl Pool {
                 idle.warm.freeze();
             }
         }
-        self.freezing = self.idle.iter().any(|idle| idle.since_ms > until_ms);
+        let later = |idle: &Idle| idle.since_ms > until_ms || idle.warm.is_finishing();
+        self.freezing = self.idle.iter().any(later);
         self.freezing
     }
 

@@ -3,7 +3,10 @@
 //! A gateway sends a call to an agent's functions socket: `POST /revisions/{revision}/calls`, the
 //! payload as the body and a [`Call`] as JSON in the header [`CALL_HEADER`]. The answer has the
 //! handler's or the error's payload as its body and a [`Called`] in the header [`CALLED_HEADER`];
-//! a call that was not run is answered by a problem, as everywhere.
+//! a call that was not run is answered by a problem, as everywhere. Where the call says so, the
+//! answer may come in [`pieces`].
+
+pub mod pieces;
 
 use std::collections::BTreeMap;
 
@@ -65,6 +68,9 @@ pub struct Call {
     /// Whether the end of its log is wanted.
     #[serde(default)]
     pub log_tail: bool,
+    /// Whether the answer may come in pieces, while it is made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stream: bool,
     /// What may run in its place, while what was called is being started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,

@@ -148,7 +148,7 @@ pub(crate) async fn create_described(
     foreign: BTreeMap<String, serde_json::Value>,
 ) -> Result<Described, Error> {
     control.authorize(caller, Action::FunctionsWrite, Resource::account(caller.account))?;
-    let code = package(control, caller, request.object).await?;
+    let code = package(control, caller, request.object, request.runtime).await?;
     let spec = Spec {
         runtime: request.runtime,
         handler: request.handler,
@@ -255,10 +255,10 @@ pub(crate) async fn change_described(
     let (row, latest) = own(control, caller, name, Action::FunctionsWrite).await?;
     let Change { wanted, runtime, foreign } = change;
     let mut spec: Spec = from_json(&latest.spec)?;
-    if let Some(object) = wanted.object {
-        spec.code = Some(package(control, caller, object).await?);
-    }
     spec.runtime = runtime.unwrap_or(spec.runtime);
+    if let Some(object) = wanted.object {
+        spec.code = Some(package(control, caller, object, spec.runtime).await?);
+    }
     spec.handler = wanted.handler.unwrap_or(spec.handler);
     spec.memory_mib = wanted.memory_mib.unwrap_or(spec.memory_mib);
     spec.timeout_ms = wanted.timeout_ms.unwrap_or(spec.timeout_ms);
@@ -416,20 +416,35 @@ pub(crate) async fn remove_version(
     }
 }
 
-/// Sees that a package of the account can be unpacked.
-async fn package(control: &Control, caller: &Caller, id: ObjectId) -> Result<Code, Error> {
+/// Sees that a package of the account can be unpacked, and is an image where it is run as one.
+async fn package(
+    control: &Control,
+    caller: &Caller,
+    id: ObjectId,
+    runtime: FunctionRuntime,
+) -> Result<Code, Error> {
     let row = objects::own(control, caller, id).await?;
     let reader = control.open_object(&row).await?;
     let checked = with_package(reader, |open| {
         formats::archive::check_any(open(), &formats::archive::Limits::default())
     });
     match checked.await? {
+        Ok(entries) if runtime == FunctionRuntime::Image && !is_image(&entries) => {
+            let message = "this package is no image: send a folder or an archive with oci-layout \
+                           and index.json, as `skopeo copy` and `docker save` write it";
+            Err(Error::Invalid { code: "invalid_package", message: message.to_owned() })
+        }
         Ok(_) => Ok(Code { bytes: row.bytes, sha256: row.sha256 }),
         Err(error) if error.kind() == types::ErrorKind::Internal => {
             Err(Error::internal("could not read a package", error))
         }
         Err(error) => Err(Error::Invalid { code: error.code(), message: error.to_string() }),
     }
+}
+
+fn is_image(entries: &[formats::archive::Entry]) -> bool {
+    let has = |name: &str| entries.iter().any(|entry| entry.path == name);
+    has(formats::image::LAYOUT_FILE) && has("index.json")
 }
 
 /// What an agent runs for a revision, with the key of its package.
@@ -563,10 +578,9 @@ fn check(spec: &Spec, description: &str) -> Result<(), Error> {
     let handler = &spec.handler;
     let plain =
         handler.len() <= HANDLER_BYTES_MAX && handler.bytes().all(|it| it.is_ascii_graphic());
-    let named = spec.runtime != FunctionRuntime::Provided;
+    let named = matches!(spec.runtime, FunctionRuntime::Python3 | FunctionRuntime::Nodejs);
     if !plain || (named && !handler.contains('.')) {
-        let message =
-            "the handler is at most 128 letters without blanks: module.function, but for provided";
+        let message = "the handler is at most 128 letters without blanks: module.function for python3 and nodejs";
         return Err(Error::invalid(message.to_owned()));
     }
     if description.len() > DESCRIPTION_BYTES_MAX {

@@ -53,7 +53,7 @@ pub(super) fn config(plan: &Plan, root: &Root, places: &Places<'_>) -> Result<Va
     let Identity::Become { id } = plan.identity else {
         return Err(Fault::new("an OCI runtime needs a user of the instance's own"));
     };
-    let loopback = plan.channel == crate::plan::Channel::RuntimeApi;
+    let loopback = plan.channel.has_loopback();
     let command = plan
         .command
         .as_ref()

@@ -103,7 +103,7 @@ fn words(plan: &Plan, runtime: &Runtime, bundle: &Bundle) -> Command {
         // loopback and nothing else.
         Kind::Runsc => command
             .args(["--ignore-cgroups", "--oci-seccomp", "--network"])
-            .arg(if plan.channel == Channel::RuntimeApi { "host" } else { "none" }),
+            .arg(if plan.channel.has_loopback() { "host" } else { "none" }),
     };
     command.env_clear().stdin(Stdio::null());
     command

@@ -86,8 +86,14 @@ pub(crate) fn a_plan_of_a_function() -> Plan {
     let env = [("_HANDLER", "app.handler"), ("HOME", "/root"), ("COLOUR", "blue")];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
-    let function =
-        Work::Function(Function { program: "/usr/bin/python3".into(), args, env, way_out: None });
+    let function = Work::Function(Function {
+        program: "/usr/bin/python3".into(),
+        args,
+        env,
+        way_out: None,
+        image: None,
+        serves: false,
+    });
     make(&start(function), &given(), &machine()).unwrap()
 }
 
@@ -104,7 +110,8 @@ fn the_whole_plan_of_a_parked_sandbox_and_its_claim() {
     let parked = park(&parking, Waits::Interpreter, id, &given(), &machine()).unwrap();
     let env = BTreeMap::from([("_HANDLER".to_owned(), "app.handler".to_owned())]);
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
-    let function = Function { program: PYTHON.into(), args, env, way_out: None };
+    let function =
+        Function { program: PYTHON.into(), args, env, way_out: None, image: None, serves: false };
     assert!(parking.fits(&function, &limits));
     let start = start(Work::Function(function));
     let claim = claim(&start, &given()).unwrap();
@@ -121,6 +128,29 @@ fn the_whole_plan_of_a_parked_sandbox_and_its_claim() {
     assert_eq!(Plan { root: Some(root), command, waits: None, ..parked }, whole);
     let native = park(&parking, Waits::Process, id, &given(), &machine()).unwrap();
     assert_eq!(native, Plan { command: None, waits: Some(Waits::Process), ..parked_again });
+}
+
+#[test]
+fn an_image_is_the_root_and_nothing_of_the_host_but_devices() {
+    let image = Image {
+        entries: vec!["etc".to_owned(), "usr".to_owned()],
+        links: vec![("bin".to_owned(), "usr/bin".to_owned())],
+        folder: "/app".into(),
+    };
+    let (program, args, env) = ("run".into(), vec!["-v".to_owned()], BTreeMap::new());
+    let function = Function { program, args, env, image: Some(image), serves: false };
+    let plan = make(&start(Work::Function(function)), &given(), &machine()).unwrap();
+    let root = plan.root.unwrap();
+    let shown: Vec<_> = root.binds.iter().filter(|bind| bind.kind != BindKind::Device).collect();
+    let of = |name: &str| Bind {
+        source: Path::new("/data/packages/a").join(name),
+        target: Path::new("/").join(name),
+        kind: BindKind::Read,
+    };
+    assert_eq!(shown, [&of("etc"), &of("usr")]);
+    assert_eq!((root.files.len(), &root.links[0]), (0, &("/bin".into(), "usr/bin".into())));
+    let command = plan.command.unwrap();
+    assert_eq!((command.program, command.folder), ("run".into(), "/app".into()));
 }
 
 #[test]
@@ -144,6 +174,8 @@ fn what_an_interpreter_reads_at_its_start_keeps_a_function_from_a_parked_one() {
         args: args.iter().map(|&word| word.to_owned()).collect(),
         env: BTreeMap::from([(name.to_owned(), String::new())]),
         way_out: None,
+        image: None,
+        serves: false,
     };
     for (args, name, fits) in [
         (&["/var/runtime/bootstrap.py"][..], "COLOUR", true),

@@ -1,14 +1,18 @@
 //! The Runtime API over HTTP/1.1.
 //!
 //! Always true: a call for work may wait for ever; every other one is answered at once; what a
-//! program sends is read to its limit and no further.
+//! program sends is read to its limit and no further; refusals are those of Lambda's emulator.
+
+mod extensions;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Collected, Either, Full, Limited};
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,7 +21,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::proxy::{self, Outside};
-use super::{ANSWER_BYTES_MAX, ERROR_BYTES_MAX, Failure, Invocation, Outcome, Runtime};
+use super::streams::{STREAM_BYTES_MAX, Stopped, Writer};
+use super::{
+    ANSWER_BYTES_MAX, ERROR_BYTES_MAX, Failure, Invocation, NotTaken, Outcome, Runtime, too_large,
+};
+
+/// Most bytes of a body that are read though it is refused.
+const DRAINED_BYTES_MAX: usize = 64 << 20;
+/// What a program is told whose body broke off.
+const TRUNCATED: &str = "HTTP request detected as truncated";
+/// The header, or trailer, that says what failed.
+const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 
 type Answer = Response<Full<Bytes>>;
 
@@ -65,42 +79,114 @@ async fn connection(stream: TcpStream, runtime: Runtime) {
 async fn answer(runtime: &Runtime, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     let path: Vec<&str> = head.uri.path().trim_matches('/').split('/').collect();
-    let read = |bytes_max| read(body, bytes_max);
-    match (&head.method, path.as_slice()) {
+    let answered = match (&head.method, path.as_slice()) {
         (&Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => {
-            work(runtime.next().await)
+            Ok(work(runtime.next().await))
         }
         (&Method::POST, ["2018-06-01", "runtime", "invocation", id, "response"]) => {
-            let payload = match read(ANSWER_BYTES_MAX).await {
-                Ok(payload) => payload,
-                Err(refusal) => return refusal,
-            };
-            let media_type = text(&head.headers, "content-type");
-            taken(runtime.over(id, Outcome::Answered { payload, media_type }))
+            response(runtime, id, &head.headers, body).await
         }
         (&Method::POST, ["2018-06-01", "runtime", "invocation", id, "error"]) => {
-            match read(ERROR_BYTES_MAX).await {
-                Ok(payload) => {
-                    let failure = failure(&head.headers, payload);
-                    taken(runtime.over(id, Outcome::Failed(failure)))
-                }
-                Err(refusal) => refusal,
-            }
+            error(runtime, id, &head.headers, body).await
         }
-        (&Method::POST, ["2018-06-01", "runtime", "init", "error"]) => {
-            match read(ERROR_BYTES_MAX).await {
-                Ok(payload) => {
-                    runtime.cannot_begin(failure(&head.headers, payload));
-                    taken(true)
-                }
-                Err(refusal) => refusal,
-            }
+        (&Method::POST, ["2018-06-01", "runtime", "init" | "restore", "error"]) => {
+            cannot_begin(runtime, &head.headers, body).await
+        }
+        // Nothing is ever restored here, so whoever waits for that may go on at once.
+        (&Method::GET, ["2018-06-01", "runtime", "restore", "next"]) => {
+            Ok(Response::new(Full::default()))
         }
         (&Method::GET, ["2018-06-01", "ping"]) => {
-            Response::new(Full::new(Bytes::from_static(b"pong")))
+            Ok(Response::new(Full::new(Bytes::from_static(b"pong"))))
         }
-        _ => refuse(StatusCode::NOT_FOUND, "NotFound", "the Runtime API has no such call"),
+        (method, path) => {
+            match extensions::answer(runtime, (method, path), &head.headers, body).await {
+                Some(answer) => answer,
+                None => Err(refuse(StatusCode::NOT_FOUND, "NotFound", "there is no such call")),
+            }
+        }
+    };
+    answered.unwrap_or_else(Refused::answer)
+}
+
+/// The handler's answer, whole or in pieces. One that is too large is the function's error.
+async fn response(
+    runtime: &Runtime,
+    id: &str,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Answer, Refused> {
+    let media_type = text(headers, "content-type");
+    match headers.get("lambda-runtime-function-response-mode") {
+        Some(mode) if mode == "streaming" => {
+            let writer = Writer::begin(runtime, id, media_type).map_err(not_taken)?;
+            return pieces(writer, body).await;
+        }
+        Some(_) => {
+            read(body, ANSWER_BYTES_MAX).await?;
+            let (kind, message) = ("InvalidFunctionResponseMode", "Invalid function response mode");
+            let failure = Failure::new("Runtime.InvalidResponseModeHeader", message);
+            runtime.over(id, Outcome::Failed(failure)).map_err(not_taken)?;
+            return Err(refuse(StatusCode::BAD_REQUEST, kind, message));
+        }
+        None => {}
     }
+    match read(body, ANSWER_BYTES_MAX).await {
+        Ok(payload) => taken(runtime.over(id, Outcome::Answered { payload, media_type })),
+        Err(refusal) => {
+            if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
+                let outcome = Outcome::Failed(too_large(ANSWER_BYTES_MAX as u64));
+                runtime.over(id, outcome).map_err(not_taken)?;
+            }
+            Err(refusal)
+        }
+    }
+}
+
+/// Hands on an answer as it comes; what failed on the way is said behind it, in trailers.
+async fn pieces(mut writer: Writer, mut body: Incoming) -> Result<Answer, Refused> {
+    let mut trailers = HeaderMap::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            writer.fail(Failure::new("Runtime.TruncatedResponse", TRUNCATED)).await;
+            return Err(refuse(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", TRUNCATED));
+        };
+        match frame.into_data() {
+            Ok(piece) => writer.write(piece).await.map_err(|stopped| match stopped {
+                Stopped::TooLarge => too_many(STREAM_BYTES_MAX),
+                Stopped::Left => not_taken(NotTaken::Unknown),
+            })?,
+            Err(frame) => trailers.extend(frame.into_trailers().unwrap_or_default()),
+        }
+    }
+    match text(&trailers, ERROR_TYPE) {
+        Some(kind) => {
+            let body = text(&trailers, "lambda-runtime-function-error-body").unwrap_or_default();
+            let payload = BASE64_STANDARD.decode(body).unwrap_or_default().into();
+            writer.fail(Failure { kind: known(&kind), payload }).await;
+        }
+        None => writer.end().await,
+    }
+    taken(Ok(()))
+}
+
+async fn error(
+    runtime: &Runtime,
+    id: &str,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Answer, Refused> {
+    let payload = read(body, ERROR_BYTES_MAX).await?;
+    taken(runtime.over(id, Outcome::Failed(failure(headers, payload))))
+}
+
+async fn cannot_begin(
+    runtime: &Runtime,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Answer, Refused> {
+    let payload = read(body, ERROR_BYTES_MAX).await?;
+    taken(runtime.cannot_begin(failure(headers, payload)))
 }
 
 /// An invocation, as the program reads it.
@@ -126,19 +212,32 @@ fn work(invocation: Invocation) -> Answer {
     answer
 }
 
-async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Answer> {
-    let read = Limited::new(body, bytes_max).collect().await;
-    read.map(Collected::to_bytes).map_err(|error| {
-        if error.is::<http_body_util::LengthLimitError>() {
-            let message = format!("Exceeded maximum allowed payload size ({bytes_max} bytes).");
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message);
+/// All that was sent. What is too much is read on for nothing, up to a limit, so that the program
+/// sees the answer and its connection can be used again.
+async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Refused> {
+    let (mut whole, mut bytes) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let truncated = |_| refuse(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", TRUNCATED);
+        let Ok(data) = frame.map_err(truncated)?.into_data() else { continue };
+        bytes = bytes.saturating_add(data.len());
+        if bytes <= bytes_max {
+            whole.extend_from_slice(&data);
+        } else if bytes > DRAINED_BYTES_MAX {
+            break;
+        } else {
+            whole = Vec::new();
         }
-        refuse(StatusCode::BAD_REQUEST, "InvalidRequest", "the body broke off")
-    })
+    }
+    if bytes > bytes_max { Err(too_many(bytes_max as u64)) } else { Ok(whole.into()) }
+}
+
+fn too_many(bytes_max: u64) -> Refused {
+    let message = format!("Exceeded maximum allowed payload size ({bytes_max} bytes).");
+    refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message)
 }
 
 fn failure(headers: &HeaderMap, payload: Bytes) -> Failure {
-    let kind = text(headers, "lambda-runtime-function-error-type").unwrap_or_default();
+    let kind = text(headers, ERROR_TYPE).unwrap_or_default();
     Failure { kind: known(&kind), payload }
 }
 
@@ -152,19 +251,43 @@ fn known(kind: &str) -> String {
     format!("{family}.{}", if well { name } else { "Unknown" })
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-fn taken(awaited: bool) -> Answer {
-    if !awaited {
-        return refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID");
-    }
-    json(StatusCode::ACCEPTED, &serde_json::json!({ "status": "OK" }))
+fn taken(taken: Result<(), NotTaken>) -> Result<Answer, Refused> {
+    taken.map_err(not_taken)?;
+    Ok(json(StatusCode::ACCEPTED, &serde_json::json!({ "status": "OK" })))
 }
 
-fn refuse(status: StatusCode, kind: &str, message: &str) -> Answer {
-    json(status, &serde_json::json!({ "errorMessage": message, "errorType": kind }))
+fn not_taken(why: NotTaken) -> Refused {
+    match why {
+        NotTaken::Unknown => {
+            refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
+        }
+        NotTaken::State(name) => {
+            let message = format!("State transition from {name} is not allowed for the runtime.");
+            refuse(StatusCode::FORBIDDEN, "InvalidStateTransition", &message)
+        }
+    }
+}
+
+/// Why something is not done, as it is told.
+struct Refused {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+}
+
+impl Refused {
+    fn answer(self) -> Answer {
+        let Self { status, kind, message } = self;
+        json(status, &serde_json::json!({ "errorMessage": message, "errorType": kind }))
+    }
+}
+
+fn refuse(status: StatusCode, kind: &'static str, message: &str) -> Refused {
+    Refused { status, kind, message: message.to_owned() }
 }
 
 fn json(status: StatusCode, value: &serde_json::Value) -> Answer {

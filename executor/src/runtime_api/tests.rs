@@ -9,6 +9,9 @@ use tokio::net::TcpStream;
 
 use super::*;
 
+mod extensions;
+mod streams;
+
 fn invocation(id: &str) -> Invocation {
     Invocation {
         id: id.to_owned(),
@@ -24,6 +27,11 @@ fn answered(text: &str) -> Outcome {
     Outcome::Answered { payload: Bytes::from(text.to_owned()), media_type: None }
 }
 
+fn about() -> About {
+    let [name, version, handler, account] = ["f", "7", "app.handler", "1"].map(str::to_owned);
+    About { name, version, handler, account }
+}
+
 /// A runtime, and a program in miniature that speaks to it.
 async fn served() -> (Runtime, Program) {
     served_with(None).await
@@ -34,7 +42,7 @@ async fn served_with(outlet: Option<Outlet>) -> (Runtime, Program) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let (runtime, serving) = Runtime::serve(listener, outlet).unwrap();
+    let (runtime, serving) = Runtime::serve(listener, (about(), Clock::system()), outlet).unwrap();
     tokio::spawn(serving);
     (runtime, Program(TcpStream::connect(address).await.unwrap()))
 }
@@ -70,6 +78,11 @@ impl Program {
         }
     }
 
+    /// Another connection to the same.
+    async fn another(&self) -> Self {
+        Self(TcpStream::connect(self.0.peer_addr().unwrap()).await.unwrap())
+    }
+
     async fn next(&mut self) -> (u16, String, String) {
         self.ask("GET /2018-06-01/runtime/invocation/next", "", b"").await
     }
@@ -99,9 +112,73 @@ async fn a_call_goes_to_the_program_and_its_answer_comes_back() {
     let media_type = Some("text/plain".to_owned());
     let payload = Bytes::from_static(b"42");
     assert_eq!(call.await.unwrap(), Outcome::Answered { payload, media_type });
-    // A second answer is for nobody.
-    let (status, _, body) = program.ask(respond, "", b"43").await;
-    assert_eq!((status, body.contains("InvalidRequestID")), (400, true));
+}
+
+#[tokio::test]
+async fn what_the_program_may_not_say_now_is_refused() {
+    let (runtime, mut program) = served().await;
+    let respond = "POST /2018-06-01/runtime/invocation/r/response";
+    let (status, _, body) = program.ask(respond, "", b"1").await;
+    assert_eq!((status, body.contains("InvalidRequestID")), (400, true), "{body}");
+    let call = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.invoke(invocation("r")).await }
+    });
+    while runtime.shared.state.lock().awaited.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let forbidden = [(respond, "Started")];
+    for (line, from) in forbidden {
+        let (status, _, body) = program.ask(line, "", b"1").await;
+        assert_eq!(status, 403, "{line}");
+        assert!(body.contains("InvalidStateTransition") && body.contains(from), "{body}");
+    }
+    assert_eq!(program.next().await.0, 200);
+    let begin = "POST /2018-06-01/runtime/init/error";
+    let (status, _, body) = program.ask(begin, "", b"{}").await;
+    assert_eq!((status, body.contains("Running")), (403, true), "{body}");
+    assert_eq!(program.ask(respond, "", b"1").await.0, 202);
+    let (status, _, body) = program.ask(respond, "", b"2").await;
+    assert_eq!((status, body.contains("ResponseSent")), (403, true), "{body}");
+    assert_eq!(call.await.unwrap(), answered("1"));
+}
+
+#[tokio::test]
+async fn a_program_that_asks_again_without_an_answer_is_told_the_same() {
+    let (runtime, mut program) = served().await;
+    let call = runtime.invoke(invocation("r"));
+    let program = async {
+        let first = program.next().await;
+        // As where its connection broke before it had read the answer.
+        let mut again = program.another().await;
+        assert_eq!(again.next().await.2, first.2);
+        let respond = "POST /2018-06-01/runtime/invocation/r/response";
+        assert_eq!(again.ask(respond, "", b"1").await.0, 202);
+    };
+    assert_eq!(tokio::join!(call, program).0, answered("1"));
+}
+
+#[tokio::test]
+async fn an_unknown_mode_of_answering_fails_the_call() {
+    let (runtime, mut program) = served().await;
+    let call = runtime.invoke(invocation("r"));
+    let program = async {
+        program.next().await;
+        let respond = "POST /2018-06-01/runtime/invocation/r/response";
+        let mode = "lambda-runtime-function-response-mode: some\r\n";
+        program.ask(respond, mode, b"1").await
+    };
+    let (outcome, (status, _, body)) = tokio::join!(call, program);
+    assert_eq!((status, body.contains("InvalidFunctionResponseMode")), (400, true), "{body}");
+    let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(failure.kind, "Runtime.InvalidResponseModeHeader");
+}
+
+#[tokio::test]
+async fn what_was_never_stored_is_restored_at_once() {
+    let (_runtime, mut program) = served().await;
+    let (status, _, body) = program.ask("GET /2018-06-01/runtime/restore/next", "", b"").await;
+    assert_eq!((status, body.as_str()), (200, ""));
 }
 
 #[tokio::test]
@@ -143,23 +220,29 @@ async fn a_program_begins_or_says_why_not() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_or_unknown_is_refused_and_the_call_goes_on() {
+async fn what_is_too_large_is_the_functions_error_and_what_is_unknown_is_refused() {
     let (runtime, mut program) = served().await;
-    let call = tokio::spawn({
-        let runtime = runtime.clone();
-        async move { runtime.invoke(invocation("r")).await }
-    });
-    program.next().await;
     let respond = "POST /2018-06-01/runtime/invocation/r/response";
-    let large = vec![b'x'; ANSWER_BYTES_MAX + 1];
-    let (status, _, body) = program.ask(respond, "", &large).await;
+    let call = runtime.invoke(invocation("r"));
+    let said = async {
+        program.next().await;
+        program.ask(respond, "", &vec![b'x'; ANSWER_BYTES_MAX + 1]).await
+    };
+    let (outcome, (status, _, body)) = tokio::join!(call, said);
     assert_eq!((status, body.contains("6291556 bytes")), (413, true));
-    let mut program = Program(TcpStream::connect(program.0.peer_addr().unwrap()).await.unwrap());
+    let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(failure.kind, "Function.ResponseSizeTooLarge");
+    let mut program = program.another().await;
     assert_eq!(program.ask("GET /2018-06-01/ping", "", b"").await.2, "pong");
     assert_eq!(program.ask("GET /2099-01-01/else", "", b"").await.0, 404);
-    let fits = vec![b'x'; ANSWER_BYTES_MAX];
-    assert_eq!(program.ask(respond, "", &fits).await.0, 202);
-    let Outcome::Answered { payload, .. } = call.await.unwrap() else { panic!("no answer") };
+    let call = runtime.invoke(invocation("r"));
+    let said = async {
+        program.next().await;
+        program.ask(respond, "", &vec![b'x'; ANSWER_BYTES_MAX]).await
+    };
+    let (outcome, (status, ..)) = tokio::join!(call, said);
+    assert_eq!(status, 202);
+    let Outcome::Answered { payload, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(payload.len(), ANSWER_BYTES_MAX);
 }
 
@@ -175,22 +258,22 @@ enum Event {
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
-    use Event::{Answer, Ask, Call, GiveUp, Leave};
+    use self::Event::{Answer, Ask, Call, GiveUp, Leave};
     vec(prop_oneof![Just(Call), Just(Ask), Just(Leave), Just(GiveUp), Just(Answer)], 0..60)
 }
 
 proptest! {
-    /// Every call is handed out at most once and in order; nothing that was given up is handed out
-    /// later; each outcome goes to its own call; in the end nothing is kept.
+    /// Calls are handed out one at a time and in order, and again only while they are unanswered;
+    /// nothing that was given up is handed out later; each outcome goes to its own call; in the end
+    /// nothing is kept.
     #[test]
-    fn calls_are_handed_out_once_and_in_order(events in events()) {
+    fn calls_are_handed_out_one_at_a_time_and_in_order(events in events()) {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         tokio.block_on(async move {
-            let begun = watch::Sender::new(Begun::Beginning);
-            let shared = Shared { state: Mutex::default(), begun, outlet: None };
-            let runtime = Runtime { shared: Arc::new(shared) };
+            let runtime = Runtime::new((About::default(), Clock::system()), None);
             let (mut calls, mut asks) = (VecDeque::new(), VecDeque::new());
             let (mut handed, mut count) = (Vec::<String>::new(), 0);
+            let mut unanswered: Option<String> = None;
             for event in events {
                 match event {
                     Event::Call => {
@@ -209,8 +292,9 @@ proptest! {
                     Event::Leave => drop(asks.pop_front().map(|ask| ask.abort())),
                     Event::GiveUp => drop(calls.pop_back().map(|(_, call)| call.abort())),
                     Event::Answer => {
-                        if let Some(id) = handed.pop() {
-                            runtime.over(&id, answered(&id));
+                        if let Some(id) = unanswered.take() {
+                            // It may have been given up.
+                            let _ = runtime.over(&id, answered(&id));
                         }
                     }
                 }
@@ -222,7 +306,10 @@ proptest! {
                 for ask in asks.drain(..) {
                     if ask.is_finished() {
                         if let Ok(Invocation { id, .. }) = ask.await {
-                            handed.push(id);
+                            if unanswered.as_ref() != Some(&id) {
+                                handed.push(id.clone());
+                            }
+                            unanswered = Some(id);
                         }
                     } else {
                         open.push_back(ask);
@@ -232,9 +319,7 @@ proptest! {
             }
             let numbers: Vec<u32> = handed.iter().map(|id| id[2..].parse().unwrap()).collect();
             assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
-            for id in handed {
-                runtime.over(&id, answered(&id));
-            }
+            let _ = unanswered.map(|id| runtime.over(&id, answered(&id)));
             for (_, call) in calls {
                 if call.is_finished() {
                     let (outcome, id) = call.await.unwrap();

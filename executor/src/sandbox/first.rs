@@ -65,7 +65,7 @@ fn start(
     // Inside, the program is the same user: it must not be able to change this process.
     prctl::set_dumpable(false).map_err(Fault::at("close this process's memory"))?;
     prctl::set_no_new_privs().map_err(Fault::at("give up new privileges"))?;
-    let loopback = plan.channel == Channel::RuntimeApi;
+    let loopback = plan.channel.has_loopback();
     let rules = lockdown::landlock(&plan.access, loopback)?;
     lockdown::filter(loopback)?;
     if let (Some(Waits::Fork), Some(claims)) = (plan.waits, claims) {

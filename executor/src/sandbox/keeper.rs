@@ -22,7 +22,7 @@ use super::zygote::Forked;
 use super::{Fault, first, loopback};
 use crate::exit::Report;
 use crate::oci;
-use crate::plan::{Channel, Identity, MAPPED_UID, Namespaces, Plan};
+use crate::plan::{Identity, MAPPED_UID, Namespaces, Plan};
 use crate::tree;
 
 /// Runs one sandbox from its plan to its end.
@@ -79,8 +79,8 @@ fn start(channels: &mut Channels) -> Result<(Started, Plan, Option<Ends>), Fault
         fs::write(path, "0").map_err(Fault::at(format!("join {}", path.display())))?;
     }
     make_namespaces(&plan)?;
-    if plan.channel == Channel::RuntimeApi {
-        loopback::hand_out()?;
+    if plan.channel.has_loopback() {
+        loopback::hand_out(plan.channel)?;
     }
     // Making a user namespace takes this back.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(Fault::at("ask to end with the executor"))?;

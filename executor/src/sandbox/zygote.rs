@@ -19,7 +19,7 @@ use super::channel::{self, tell};
 use super::keeper::kinds;
 use super::{Fault, descriptors, lockdown, seccomp};
 use crate::exit::Report;
-use crate::plan::{Channel, Identity, Namespaces, Plan};
+use crate::plan::{Identity, Namespaces, Plan};
 
 /// What the zygote is told of a sandbox.
 #[derive(Debug, Serialize)]
@@ -87,7 +87,7 @@ pub(super) fn fork(
     let Identity::Become { id } = plan.identity else {
         return Err(Fault("an interpreter can be forked for another user only".to_owned()));
     };
-    let loopback = plan.channel == Channel::RuntimeApi;
+    let loopback = plan.channel.has_loopback();
     let filters = seccomp::programs(loopback).map_err(Fault::at("compile the filter"))?;
     let step = |step: &seccompiler::sock_filter| (step.code, step.jt, step.jf, step.k);
     let outside = Namespaces { user: false, process: false, ..plan.namespaces };

@@ -3,6 +3,9 @@
 
 #[path = "../levels/mod.rs"]
 mod levels;
+
+mod clients;
+mod image;
 mod parked;
 
 use std::collections::BTreeMap;
@@ -132,7 +135,8 @@ fn python_function(handler: &str) -> Function {
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
     let said = [("_HANDLER", handler), ("AWS_LAMBDA_FUNCTION_NAME", "f"), ("COLOUR", "blue")];
     let said = said.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Function { program: PYTHON.into(), args, env: BTreeMap::from(said), way_out: None }
+    let env = BTreeMap::from(said);
+    Function { program: PYTHON.into(), args, env, way_out: None, image: None, serves: false }
 }
 
 async fn invoke(running: &Running, id: &str, payload: &Value) -> Outcome {
@@ -151,7 +155,7 @@ async fn invoke(running: &Running, id: &str, payload: &Value) -> Outcome {
 fn read(outcome: Outcome) -> Value {
     match outcome {
         Outcome::Answered { payload, .. } => serde_json::from_slice(&payload).unwrap(),
-        Outcome::Failed(failure) => panic!("{failure:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -348,8 +352,15 @@ async fn the_client_that_lambda_uses_runs_unchanged() {
                 ("COLOUR", "blue"),
             ];
             let env = said.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-            let running =
-                host.start(Function { program: PYTHON.into(), args, env, way_out: None }).await;
+            let function = Function {
+                program: PYTHON.into(),
+                args,
+                env,
+                way_out: None,
+                image: None,
+                serves: false,
+            };
+            let running = host.start(function).await;
             for calls in 1..=3 {
                 match invoke(&running, &format!("r-{calls}"), &json!({ "number": calls })).await {
                     Outcome::Failed(failure) => {
@@ -364,6 +375,7 @@ async fn the_client_that_lambda_uses_runs_unchanged() {
                         );
                         assert!(!fails);
                     }
+                    Outcome::Streamed(pieces) => panic!("{pieces:?}"),
                 }
             }
         }

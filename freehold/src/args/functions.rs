@@ -178,18 +178,25 @@ pub enum RuntimeWord {
     Python3,
     /// A handler `module.function`, by the host's Node.js
     Nodejs,
+    /// A server on port 8080 with /ping and /invocations: an image, or a program `bootstrap`
+    Server,
 }
 
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["code", "image"]))]
 pub struct CreateFunctionArguments {
     /// Its name
     pub name: FunctionName,
     /// The folder with its code
-    #[arg(long, value_name = "FOLDER")]
-    pub code: PathBuf,
-    /// How its code is run
+    #[arg(long, value_name = "FOLDER", requires = "runtime")]
+    pub code: Option<PathBuf>,
+    /// An image of a container in its place: a folder or a tar archive in OCI's layout
+    #[arg(long, value_name = "FOLDER|ARCHIVE")]
+    pub image: Option<PathBuf>,
+    /// How its code is run [default for an image: its command asks for work, as Lambda's images do]
     #[arg(long)]
-    pub runtime: RuntimeWord,
+    pub runtime: Option<RuntimeWord>,
     #[command(flatten)]
     pub settings: FunctionSettings,
 }
@@ -201,6 +208,9 @@ pub struct UpdateFunctionArguments {
     /// The folder with its new code [default: the code stays]
     #[arg(long, value_name = "FOLDER")]
     pub code: Option<PathBuf>,
+    /// Its new image, where it is one
+    #[arg(long, value_name = "FOLDER|ARCHIVE", conflicts_with = "code")]
+    pub image: Option<PathBuf>,
     #[command(flatten)]
     pub settings: FunctionSettings,
 }
@@ -208,7 +218,8 @@ pub struct UpdateFunctionArguments {
 /// What can be told at the beginning and changed later.
 #[derive(Debug, Args)]
 pub struct FunctionSettings {
-    /// What is called in the code: module.function for Python and Node.js
+    /// What is called in the code: module.function for Python and Node.js; for an image what stands
+    /// behind its entry point [default: what the image says]
     #[arg(long)]
     pub handler: Option<String>,
     /// Memory of an instance, in MiB; 1769 come with a whole processor [default: 128]

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use api::client::{Called, Client};
 use api::functions::{CreateFunction, Function, PublishVersion, UpdateFunction};
+use formats::{archive, image};
 use types::{FunctionRuntime, ObjectId};
 
 use super::{every, logs, publish};
@@ -70,17 +71,28 @@ async fn create(
     client: &Client,
     out: &Output,
 ) -> Result<(), Failure> {
-    let CreateFunctionArguments { name, code, runtime, settings } = arguments;
+    let CreateFunctionArguments { name, code, image, runtime, settings } = arguments;
     let environment = environment(&settings)?.unwrap_or_default();
+    if image.is_some() && !matches!(runtime, None | Some(RuntimeWord::Server)) {
+        return Err(Failure::usage(
+            "an image is run as itself: leave --runtime out, or say server",
+        ));
+    }
     let egress = egress(&settings).unwrap_or_default();
-    let object = send_code(&code, client, out).await?;
+    let object = match (&code, &image) {
+        (_, Some(image)) => send_image(image, client, out).await?,
+        (Some(folder), None) => send_code(folder, client, out).await?,
+        (None, None) => return Err(Failure::usage("neither --code nor --image says what to run")),
+    };
     let FunctionSettings { handler, memory, timeout, description, .. } = settings;
     let wanted = CreateFunction {
         name,
         runtime: match runtime {
-            RuntimeWord::Provided => FunctionRuntime::Provided,
-            RuntimeWord::Python3 => FunctionRuntime::Python3,
-            RuntimeWord::Nodejs => FunctionRuntime::Nodejs,
+            Some(RuntimeWord::Provided) => FunctionRuntime::Provided,
+            Some(RuntimeWord::Python3) => FunctionRuntime::Python3,
+            Some(RuntimeWord::Nodejs) => FunctionRuntime::Nodejs,
+            Some(RuntimeWord::Server) => FunctionRuntime::Server,
+            None => FunctionRuntime::Image,
         },
         handler: handler.unwrap_or_default(),
         object,
@@ -100,13 +112,14 @@ async fn update(
     client: &Client,
     out: &Output,
 ) -> Result<(), Failure> {
-    let UpdateFunctionArguments { name, code, settings } = arguments;
+    let UpdateFunctionArguments { name, code, image, settings } = arguments;
     let environment = environment(&settings)?;
     let egress = egress(&settings);
     let generation = client.function_fetch(&name).await?.generation;
-    let object = match &code {
-        Some(folder) => Some(send_code(folder, client, out).await?),
-        None => None,
+    let object = match (&code, &image) {
+        (_, Some(image)) => Some(send_image(image, client, out).await?),
+        (Some(folder), None) => Some(send_code(folder, client, out).await?),
+        (None, None) => None,
     };
     let FunctionSettings { handler, memory, timeout, description, .. } = settings;
     let wanted = UpdateFunction {
@@ -128,6 +141,41 @@ pub async fn send_code(folder: &Path, client: &Client, out: &Output) -> Result<O
     let package = publish::pack_any(folder.to_owned()).await;
     busy.finish_and_clear();
     publish::send(&package?, client, out).await
+}
+
+/// Sends an image: a layout as a folder, or in an archive, which is unpacked first so that equal
+/// images are sent once.
+async fn send_image(path: &Path, client: &Client, out: &Output) -> Result<ObjectId, Failure> {
+    if path.is_dir() {
+        check_image(path)?;
+        return send(path, client, out).await;
+    }
+    let unread = |error: &dyn std::fmt::Display| {
+        Failure::usage(format!("could not read {}: {error}", path.display()))
+    };
+    let file = std::fs::File::open(path).map_err(|error| unread(&error))?;
+    let folder = tempfile::tempdir().map_err(|error| unread(&error))?;
+    let limits = archive::Limits::default();
+    archive::extract_any(std::io::BufReader::new(file), folder.path(), &limits)
+        .map_err(|error| unread(&error))?;
+    check_image(folder.path())?;
+    send(folder.path(), client, out).await
+}
+
+/// Sees that a folder is a layout, with an image for some host.
+fn check_image(folder: &Path) -> Result<(), Failure> {
+    const HINT: &str = "`skopeo copy docker://NAME oci:FOLDER` and `docker save` write one";
+    if !image::is_layout(folder) {
+        let message = format!("{} is no image: it has no oci-layout", folder.display());
+        return Err(Failure::refused(message).hint(HINT).code("invalid_package"));
+    }
+    let opened = ["amd64", "arm64"].map(|architecture| image::open(folder, architecture));
+    match opened {
+        [Err(error), Err(_)] => {
+            Err(Failure::refused(error.to_string()).hint(HINT).code("invalid_package"))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn invoke(

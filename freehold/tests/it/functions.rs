@@ -15,6 +15,7 @@ use crate::world::{PROGRAM, strangers};
 /// Longest time until a gateway knows of a change.
 const KNOWN_S: u64 = 5;
 const WAIT_MS: u64 = 60_000;
+const TOO_LARGE: &str = "Function.ResponseSizeTooLarge";
 
 const GREET: &str = r#"
 import os, time
@@ -184,7 +185,7 @@ async fn what_goes_wrong_in_a_function_is_told_and_the_next_call_works() {
         ("slow", "app.slow", json!({}), "Sandbox.Timedout", "timed out after 2.00 seconds"),
         ("ends", "app.ends", json!({}), "Runtime.ExitError", "exit status 7"),
         ("hog", "app.hog", json!({}), "Runtime.ExitError", "signal: killed"),
-        ("large", "app.large", json!({ "bytes": 7 << 20 }), "Runtime.ExitError", "exit"),
+        ("large", "app.large", json!({ "bytes": 7 << 20 }), TOO_LARGE, "payload size (6291556"),
         ("wrong", "app.handler", json!({}), "Function.KeyError", "name"),
         ("lost", "app.nothing", json!({}), "Function.ValueError", "no function 'nothing'"),
     ] {

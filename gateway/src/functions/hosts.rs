@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use api::Problem;
 use api::internal::functions::{
-    CALL_HEADER, CALLED_HEADER, Call, Called, EVENT_BYTES_MAX, FunctionHost,
+    CALL_HEADER, CALLED_HEADER, Call, Called, EVENT_BYTES_MAX, FunctionHost, pieces,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::UnixStream;
 use types::{ErrorKind, RevisionId};
 
+use super::streaming::{Payload, Pieces};
 use crate::error::Error;
 use crate::hub::Hub;
 
@@ -70,7 +71,7 @@ impl Hosts {
         revision: RevisionId,
         call: &Call,
         payload: Bytes,
-    ) -> Result<(Called, Bytes), Error> {
+    ) -> Result<(Called, Payload), Error> {
         for host in self.0.iter() {
             let request = request(host, revision, call, payload.clone())?;
             match hub.calls.request(request).await {
@@ -105,16 +106,22 @@ fn request(
         .map_err(|error| broken(error.to_string()))
 }
 
-/// What became of a call.
-async fn read(response: Response<Incoming>) -> Result<(Called, Bytes), Error> {
+/// What became of a call, or how it begins to answer.
+async fn read(response: Response<Incoming>) -> Result<(Called, Payload), Error> {
     let (parts, body) = response.into_parts();
+    let said = parts.headers.get(CALLED_HEADER).and_then(|value| value.to_str().ok());
+    let called: Option<Called> = said.and_then(|text| serde_json::from_str(text).ok());
+    let called = called.filter(|_| parts.status == StatusCode::OK);
+    let media_type = parts.headers.get(header::CONTENT_TYPE);
+    if media_type.is_some_and(|value| value == pieces::MEDIA_TYPE)
+        && let Some(called) = called
+    {
+        return Ok((called, Payload::Pieces(Pieces::new(body))));
+    }
     // The agent has limited it.
     let body = body.collect().await.map_err(|_| Error::CallLost)?.to_bytes();
-    let said = parts.headers.get(CALLED_HEADER).and_then(|value| value.to_str().ok());
-    if parts.status == StatusCode::OK
-        && let Some(called) = said.and_then(|text| serde_json::from_str(text).ok())
-    {
-        return Ok((called, body));
+    if let Some(called) = called {
+        return Ok((called, Payload::Whole(body)));
     }
     if parts.status == StatusCode::PAYLOAD_TOO_LARGE {
         return Err(Error::BodyTooLarge { bytes_max: EVENT_BYTES_MAX });

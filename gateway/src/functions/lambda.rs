@@ -3,9 +3,6 @@
 //! Always true: who signed is known before the body is read, and what was signed is checked before
 //! anything runs; an error of the function is a 200 with a header, an error of the call has one of
 //! Lambda's names.
-//! Absent on purpose: answers that are sent while they are made (a streamed call is answered whole,
-//! in the frames that its client expects).
-//!
 //! Source: the service model of Lambda 2015-03-31 as botocore 1.44 has it.
 
 mod stream;
@@ -13,17 +10,21 @@ mod stream;
 use std::sync::Arc;
 
 use access::signature::{Request as Signable, Signed};
+use api::internal::functions::Called;
+use api::internal::functions::pieces::Piece;
 use axum::body::Body;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body::Frame;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use types::functions::account_number;
 use types::{ErrorKind, FunctionReference, RequestId};
 use uuid::Uuid;
 
-use super::{Function, Outcome, Said, call, keep, query, trace};
+use super::streaming::{self, Opened, Payload};
+use super::{Function, Outcome, Said, call, keep, open, query, trace};
 use crate::body;
 use crate::error::Error;
 use crate::hub::Hub;
@@ -55,7 +56,7 @@ pub(crate) async fn answer(
     let caller = who.caller();
     let asked = parts.uri.query().unwrap_or_default();
     let (function, qualifier) = find(hub, &caller, name, &query(asked, "Qualifier"))?;
-    let _place: Place = hub.place(&caller, from)?;
+    let place: Place = hub.place(&caller, from)?;
     let payload = body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
     who.check(hub, &parts, &payload)?;
     let id = request_id.to_str().unwrap_or_default();
@@ -79,11 +80,15 @@ pub(crate) async fn answer(
             let mut said = said(&parts.headers)?;
             // What a function writes is its owner's.
             said.log_tail &= caller.account() == Some(function.told.account);
-            let outcome = call(hub, &function, (&qualifier, id), said, payload).await?;
-            Ok(match verb {
-                LambdaVerb::Stream => streamed(&outcome),
-                _ => whole(outcome),
-            })
+            let at = (qualifier.as_str(), id);
+            match verb {
+                LambdaVerb::Stream => {
+                    let said = Said { stream: true, ..said };
+                    let opened = open(hub, &function, at, said, payload).await?;
+                    Ok(streamed(opened, place))
+                }
+                _ => Ok(whole(call(hub, &function, at, said, payload).await?)),
+            }
         }
         (_, other) => {
             let other: String = other.chars().take(40).collect();
@@ -185,7 +190,8 @@ fn said(headers: &HeaderMap) -> Result<Said, Error> {
         return Err(Error::bad_request(reason));
     }
     let log_tail = word("x-amz-log-type").as_deref() == Some("Tail");
-    Ok(Said { trace_id: trace(headers), client_context, log_tail, through: None })
+    let (trace_id, through) = (trace(headers), None);
+    Ok(Said { trace_id, client_context, log_tail, stream: false, through })
 }
 
 fn empty(status: StatusCode) -> Response<Body> {
@@ -195,10 +201,9 @@ fn empty(status: StatusCode) -> Response<Body> {
 }
 
 /// The headers of every answer.
-fn headers(outcome: &Outcome) -> Vec<(HeaderName, String)> {
-    let called = &outcome.called;
+fn headers(called: &Called, version: &str) -> Vec<(HeaderName, String)> {
     let mut headers = vec![
-        (HeaderName::from_static("x-amz-executed-version"), outcome.version.clone()),
+        (HeaderName::from_static("x-amz-executed-version"), version.to_owned()),
         (HeaderName::from_static(api::functions::TIMING_HEADER), super::timing(called)),
     ];
     if called.error.is_some() {
@@ -226,29 +231,47 @@ fn with(mut response: Response<Body>, headers: Vec<(HeaderName, String)>) -> Res
 }
 
 fn whole(outcome: Outcome) -> Response<Body> {
-    let mut headers = headers(&outcome);
+    let mut headers = headers(&outcome.called, &outcome.version);
     let media_type = outcome.called.media_type.as_deref().unwrap_or("application/json");
     headers.push((header::CONTENT_TYPE, media_type.to_owned()));
     with(Response::new(Body::from(outcome.payload)), headers)
 }
 
-/// The answer as the frames of a stream: the payload, then how it ended.
-fn streamed(outcome: &Outcome) -> Response<Body> {
-    let mut headers = headers(outcome);
+/// The answer as the frames of a stream: the payload, as it comes, then how it ended.
+fn streamed(opened: Opened, place: Place) -> Response<Body> {
+    let Opened { called, payload, version, meter } = opened;
+    let mut headers = headers(&called, &version);
     headers.push((header::CONTENT_TYPE, "application/vnd.amazon.eventstream".to_owned()));
-    let (payload, complete) = match &outcome.called.error {
-        None => (outcome.payload.clone(), json!({})),
-        Some(kind) => {
-            let told = String::from_utf8_lossy(&outcome.payload);
-            (Bytes::new(), json!({ "ErrorCode": kind, "ErrorDetails": told }))
+    let body = match payload {
+        Payload::Whole(payload) => {
+            let (said, error) = if called.error.is_some() {
+                (Bytes::new(), payload)
+            } else {
+                (payload, Bytes::new())
+            };
+            Body::from([stream::chunks(&said), ended(&called, &error)].concat())
         }
+        Payload::Pieces(pieces) => streaming::body(pieces, (meter, place), |piece| {
+            Ok(Frame::data(match piece {
+                Piece::Data(data) => stream::chunks(&data),
+                Piece::Ended(called, error) => ended(&called, &error),
+            }))
+        }),
     };
-    let mut complete = complete;
-    if let Some(tail) = &outcome.called.log_tail {
+    with(Response::new(body), headers)
+}
+
+/// The frame that says how a call ended.
+fn ended(called: &Called, error: &Bytes) -> Bytes {
+    let mut complete = json!({});
+    if let Some(kind) = &called.error {
+        complete["ErrorCode"] = Value::from(kind.as_str());
+        complete["ErrorDetails"] = Value::from(String::from_utf8_lossy(error));
+    }
+    if let Some(tail) = &called.log_tail {
         complete["LogResult"] = Value::from(tail.as_str());
     }
-    let frames = stream::frames(&payload, &complete.to_string());
-    with(Response::new(Body::from(frames)), headers)
+    stream::complete(&complete.to_string())
 }
 
 /// An error in Lambda's words.

@@ -71,7 +71,7 @@ pub(super) fn install(places: &Places, missing: &mut Vec<String>) -> Python {
 }
 
 /// The folder for these lists of packages, made by `make` unless it stands finished.
-fn made(
+pub(super) fn made(
     cache: &Path,
     name: &str,
     lists: &[&str],

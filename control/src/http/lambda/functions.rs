@@ -390,10 +390,11 @@ fn shape(found: &Described, (caller, region): (&Caller, &str), qualifier: &str) 
         "" if !latest => &function.version,
         qualifier => qualifier,
     };
-    let runtime = match function.runtime {
-        FunctionRuntime::Provided => "provided.al2023",
-        FunctionRuntime::Python3 => "python3.12",
-        FunctionRuntime::Nodejs => "nodejs20.x",
+    let (runtime, kind) = match function.runtime {
+        FunctionRuntime::Provided => (Value::from("provided.al2023"), "Zip"),
+        FunctionRuntime::Python3 => ("python3.12".into(), "Zip"),
+        FunctionRuntime::Nodejs => ("nodejs20.x".into(), "Zip"),
+        FunctionRuntime::Image | FunctionRuntime::Server => (Value::Null, "Image"),
     };
     let role =
         format!("arn:aws:iam::{}:role/none", types::functions::account_number(caller.account));
@@ -405,7 +406,7 @@ fn shape(found: &Described, (caller, region): (&Caller, &str), qualifier: &str) 
     let mut shape = some(vec![
         ("FunctionName", function.name.to_string().into()),
         ("FunctionArn", arn(caller, region, (&function.name, qualifier)).into()),
-        ("Runtime", runtime.into()),
+        ("Runtime", runtime),
         ("Role", role.into()),
         ("Handler", function.handler.clone().into()),
         ("CodeSize", found.code.as_ref().map_or(0, |code| code.bytes).into()),
@@ -420,7 +421,7 @@ fn shape(found: &Described, (caller, region): (&Caller, &str), qualifier: &str) 
         ("RevisionId", found.revision.uuid().to_string().into()),
         ("State", "Active".into()),
         ("LastUpdateStatus", "Successful".into()),
-        ("PackageType", "Zip".into()),
+        ("PackageType", kind.into()),
         ("Architectures", json!(["x86_64"])),
         ("EphemeralStorage", json!({ "Size": 512 })),
         ("SnapStart", json!({ "ApplyOn": "None", "OptimizationStatus": "Off" })),

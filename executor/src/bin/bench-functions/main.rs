@@ -205,6 +205,8 @@ impl Host {
             args: args.iter().map(|&word| word.to_owned()).collect(),
             env: env.clone(),
             way_out: None,
+            image: None,
+            serves: false,
         };
         let kind = |name, runtime, package, function| {
             let package = self.folder.join(package);
@@ -253,7 +255,7 @@ impl Host {
         let outcome = tokio::time::timeout(limit, runtime.invoke(invocation)).await?;
         let took = began.elapsed();
         match outcome {
-            Outcome::Answered { .. } => Ok((took, running)),
+            Outcome::Answered { .. } | Outcome::Streamed(_) => Ok((took, running)),
             Outcome::Failed(failure) => Err(format!("the function failed: {failure:?}").into()),
         }
     }

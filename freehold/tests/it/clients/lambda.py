@@ -129,6 +129,40 @@ streamed = b"".join(it["PayloadChunk"]["Payload"] for it in frames if "PayloadCh
 assert json.loads(streamed)["event"] == [1], frames
 assert "InvokeComplete" in frames[-1], frames
 
+# Answered in pieces, which come while the next is not made yet.
+PIECES = """
+import time
+def handler(event, context):
+    yield "first "
+    if event == "fail":
+        raise ValueError("told to")
+    if event == "wait":
+        time.sleep(60)
+    yield "second"
+"""
+owner.create_function(
+    FunctionName="pieces", Role=ROLE, Runtime="python3.12", Handler="app.handler",
+    Code={"ZipFile": zipped("app.py", PIECES)}, Timeout=2,
+)
+
+
+def pieces(event):
+    """What a call says in pieces, and how it ended."""
+    payload = json.dumps(event).encode()
+    frames = owner.invoke_with_response_stream(FunctionName="pieces", Payload=payload)
+    frames = list(frames["EventStream"])
+    said = b"".join(it["PayloadChunk"]["Payload"] for it in frames if "PayloadChunk" in it)
+    return said, frames[-1]["InvokeComplete"]
+
+
+assert pieces(None) == (b"first second", {})
+said, complete = pieces("fail")
+assert said == b"first " and complete["ErrorCode"] == "Function.ValueError", (said, complete)
+assert json.loads(complete["ErrorDetails"])["errorMessage"] == "told to", complete
+said, complete = pieces("wait")
+assert said == b"first " and complete["ErrorCode"] == "Sandbox.Timedout", (said, complete)
+owner.delete_function(FunctionName="pieces")
+
 # Changed, versioned, named.
 version = owner.publish_version(FunctionName="greet")
 assert version["Version"] == "1" and version["FunctionArn"].endswith(":greet:1"), version

@@ -12,13 +12,19 @@ const FRAME_BYTES: usize = 16;
 /// The type of a header's value that is text.
 const TEXT: u8 = 7;
 
-/// A payload in as many frames as it needs, and one that says how it ended, as JSON.
-pub(super) fn frames(payload: &Bytes, complete: &str) -> Bytes {
+/// A payload, or a part of one, in as many frames as it needs.
+pub(super) fn chunks(payload: &Bytes) -> Bytes {
     let mut out = BytesMut::new();
     for piece in payload.chunks(PIECE_BYTES_MAX) {
         frame(&mut out, ("PayloadChunk", "application/octet-stream"), piece);
     }
-    frame(&mut out, ("InvokeComplete", "application/json"), complete.as_bytes());
+    out.freeze()
+}
+
+/// The frame that says how it ended, as JSON.
+pub(super) fn complete(how: &str) -> Bytes {
+    let mut out = BytesMut::new();
+    frame(&mut out, ("InvokeComplete", "application/json"), how.as_bytes());
     out.freeze()
 }
 
@@ -49,7 +55,7 @@ mod tests {
     #[test]
     fn a_frame_is_as_long_as_it_says_and_its_checksums_hold() {
         let payload = Bytes::from(vec![7; PIECE_BYTES_MAX + 1]);
-        let out = frames(&payload, "{}");
+        let out = [chunks(&payload), complete("{}")].concat();
         let mut rest = &out[..];
         let mut payloads = Vec::new();
         while !rest.is_empty() {

@@ -1,0 +1,267 @@
+//! One call on an instance: given to its program, and seen to its end.
+//!
+//! States of a call: running → answering in pieces → over, or running → over.
+//! Always true: after a deadline nothing of the instance is left; an instance whose answer is read
+//! slowly is held no longer than the call may take; whoever gives up a call ends its instance.
+//! Source of the words: Lambda's Runtime Interface Emulator.
+
+use std::sync::Arc;
+
+use api::internal::functions::pieces::Piece;
+use api::internal::functions::{Call, Called, Revision};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use executor::Exit;
+use executor::runtime_api::{self, Failure, Invocation, Shutdown, Streamed};
+use tokio::sync::mpsc;
+
+use super::instance::{Warm, how};
+use super::{Outcome, Turn, journal};
+use crate::Agent;
+
+/// Pieces that are held for a slow gateway, beside those that the program's side holds.
+const PIECES_HELD: usize = 1;
+
+/// What became of a call.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    /// It is over.
+    Whole(Outcome),
+    /// It answers in pieces; with what is known so far.
+    InPieces(Box<Called>, mpsc::Receiver<Piece>),
+}
+
+/// A call under way.
+struct Course {
+    id: String,
+    began_us: u64,
+    waited_us: u64,
+    log_tail: bool,
+    stale_ms: Option<u64>,
+    timeout_ms: u64,
+}
+
+/// Why a call cannot go on.
+enum Broke {
+    /// The program has ended, and has seen nothing of it.
+    Untouched,
+    Failed(Failure),
+}
+
+/// How a call ended.
+struct End {
+    error: Option<String>,
+    media_type: Option<String>,
+    payload: Bytes,
+    /// Whether the instance can run another.
+    reusable: bool,
+}
+
+impl End {
+    fn answered(payload: Bytes, media_type: Option<String>) -> Self {
+        Self { error: None, media_type, payload, reusable: true }
+    }
+
+    fn failed(failure: Failure, reusable: bool) -> Self {
+        let Failure { kind, payload } = failure;
+        Self { error: Some(kind), media_type: None, payload, reusable }
+    }
+}
+
+impl Turn {
+    /// Runs a call: to its end, or to where it begins to answer in pieces and its caller takes such.
+    /// Gives nothing where the program has ended before it took the call, which another instance can
+    /// run then.
+    pub(super) async fn run(
+        mut self,
+        spec: &Arc<Revision>,
+        (call, payload): (Call, Bytes),
+        (waited_us, stale_ms): (u64, Option<u64>),
+    ) -> Option<Answered> {
+        self.used = true;
+        let clock = &self.agent.shared.clock;
+        let (timeout_ms, stream) = (spec.limits.timeout_ms, call.stream);
+        let course = Course {
+            id: call.id.clone(),
+            began_us: clock.now_us(),
+            waited_us,
+            log_tail: call.log_tail,
+            stale_ms,
+            timeout_ms,
+        };
+        let invocation = Invocation {
+            id: call.id,
+            deadline_ms: clock.now_ms().saturating_add(timeout_ms),
+            payload,
+            function_arn: call.function_arn,
+            trace_id: call.trace_id,
+            client_context: context(call.client_context.as_deref()),
+        };
+        let agent = self.agent.clone();
+        let warm = self.warm();
+        warm.thaw();
+        let runtime = warm.runtime.clone();
+        // Extensions see to one call before they are told of the next, within this one's time.
+        let invoke = async {
+            runtime.ready().await;
+            match runtime.invoke(invocation).await {
+                runtime_api::Outcome::Streamed(pieces) if !stream => {
+                    let media_type = pieces.media_type.clone();
+                    match pieces.whole().await {
+                        Ok(payload) => runtime_api::Outcome::Answered { payload, media_type },
+                        Err(failure) => runtime_api::Outcome::Failed(failure),
+                    }
+                }
+                outcome => outcome,
+            }
+        };
+        let end = tokio::select! {
+            biased;
+            outcome = invoke => match outcome {
+                runtime_api::Outcome::Answered { payload, media_type } => {
+                    End::answered(payload, media_type)
+                }
+                runtime_api::Outcome::Failed(failure) => End::failed(failure, true),
+                runtime_api::Outcome::Streamed(pieces) => {
+                    return Some(self.stream(Arc::clone(spec), course, pieces));
+                }
+            },
+            broke = course.breaks(warm, &agent) => match broke {
+                Broke::Untouched => return None,
+                Broke::Failed(failure) => End::failed(failure, false),
+            },
+        };
+        Some(Answered::Whole(self.over(spec, &course, end)))
+    }
+
+    /// Hands on the pieces of an answer, in a task of their own, which has the instance.
+    fn stream(self, spec: Arc<Revision>, course: Course, pieces: Streamed) -> Answered {
+        let agent = self.agent.clone();
+        let mut turn = self;
+        let media_type = pieces.media_type.clone();
+        let warm = turn.warm();
+        let called = Called {
+            error: None,
+            media_type: media_type.clone(),
+            duration_us: agent.shared.clock.now_us().saturating_sub(course.began_us),
+            waited_us: course.waited_us,
+            start: warm.start,
+            memory_peak_bytes: warm.running.usage().memory_peak_bytes,
+            log_tail: None,
+            stale_ms: course.stale_ms,
+        };
+        let (hand_on, read) = mpsc::channel(PIECES_HELD);
+        agent.shared.tasks.clone().spawn("function stream", async move {
+            let warm = turn.warm();
+            let end = tokio::select! {
+                biased;
+                end = pump(pieces, &hand_on) => end,
+                broke = course.breaks(warm, &agent) => match broke {
+                    Broke::Untouched => None,
+                    Broke::Failed(failure) => Some(End::failed(failure, false)),
+                },
+            };
+            // Where its reader has gone, so has the call: the instance is ended with the turn.
+            let Some(end) = end else { return };
+            let Outcome { mut called, payload } = turn.over(&spec, &course, end);
+            called.media_type = media_type;
+            let error = if called.error.is_some() { payload } else { Bytes::new() };
+            // Nobody has to be there to hear it.
+            let _ = hand_on.send(Piece::Ended(Box::new(called), error)).await;
+        });
+        Answered::InPieces(Box::new(called), read)
+    }
+
+    /// Notes the end of a call, and lets the instance go to the next.
+    fn over(mut self, spec: &Revision, course: &Course, end: End) -> Outcome {
+        let agent = self.agent.clone();
+        let clock = &agent.shared.clock;
+        let warm = self.warm();
+        let mut called = Called {
+            error: end.error,
+            media_type: end.media_type,
+            duration_us: clock.now_us().saturating_sub(course.began_us),
+            waited_us: course.waited_us,
+            start: warm.start.take(),
+            memory_peak_bytes: warm.running.usage().memory_peak_bytes,
+            log_tail: None,
+            stale_ms: course.stale_ms,
+        };
+        let report = journal::report(&course.id, &called, spec.limits.memory_bytes >> 20);
+        let tail = warm.log(&agent, spec, Some((&course.id, course.began_us / 1_000, report)));
+        called.log_tail = course.log_tail.then(|| BASE64_STANDARD.encode(tail));
+        self.known.pool.lock().ran(called.duration_us, end.reusable);
+        self.used = !end.reusable;
+        Outcome { called, payload: end.payload }
+    }
+
+    fn warm(&mut self) -> &mut Warm {
+        self.warm.as_mut().expect("a turn has its instance until it is dropped")
+    }
+}
+
+/// Hands on every piece; none where nobody reads them any more.
+async fn pump(mut pieces: Streamed, hand_on: &mpsc::Sender<Piece>) -> Option<End> {
+    let media_type = pieces.media_type.clone();
+    loop {
+        let piece = tokio::select! {
+            piece = pieces.next() => piece,
+            () = hand_on.closed() => return None,
+        };
+        match piece {
+            Ok(Some(data)) => hand_on.send(Piece::Data(data)).await.ok()?,
+            Ok(None) => return Some(End::answered(Bytes::new(), media_type)),
+            Err(failure) => return Some(End::failed(failure, true)),
+        }
+    }
+}
+
+impl Course {
+    /// Waits until the call cannot go on, and says why.
+    async fn breaks(&self, warm: &mut Warm, agent: &Agent) -> Broke {
+        let clock = &agent.shared.clock;
+        let spent_ms = clock.now_us().saturating_sub(self.began_us) / 1_000;
+        let runtime = warm.runtime.clone();
+        let ended = async {
+            let exit = warm.running.wait().await;
+            (runtime.is_untouched(&self.id), exit)
+        };
+        let failure = tokio::select! {
+            biased;
+            (untouched, exit) = ended => {
+                if untouched {
+                    return Broke::Untouched;
+                }
+                exited(&self.id, &exit)
+            }
+            failure = warm.runtime.broken() => {
+                warm.ending = Shutdown::Failure;
+                failure
+            }
+            () = clock.sleep_ms(self.timeout_ms.saturating_sub(spent_ms)) => {
+                warm.ending = Shutdown::Timeout;
+                timed_out(&self.id, self.timeout_ms)
+            }
+        };
+        Broke::Failed(failure)
+    }
+}
+
+/// The caller's context as JSON; what is none is left out.
+fn context(base64: Option<&str>) -> Option<String> {
+    let text = BASE64_STANDARD.decode(base64?).ok()?;
+    String::from_utf8(text).ok()
+}
+
+fn exited(id: &str, exit: &Exit) -> Failure {
+    let message = format!("RequestId: {id} Error: Runtime exited {}", how(exit));
+    Failure::new("Runtime.ExitError", &message)
+}
+
+fn timed_out(id: &str, timeout_ms: u64) -> Failure {
+    let (s, hundredths) = (timeout_ms / 1_000, timeout_ms % 1_000 / 10);
+    let message =
+        format!("RequestId: {id} Error: Task timed out after {s}.{hundredths:02} seconds");
+    Failure::new("Sandbox.Timedout", &message)
+}
