@@ -153,6 +153,7 @@ async fn function(
         memory_mib: None,
         timeout_ms: None,
         environment: [("WEIGHT".to_owned(), "0.5".to_owned())].into(),
+        egress: Vec::new(),
         description: String::new(),
     };
     client.function_create(&wanted).await?;

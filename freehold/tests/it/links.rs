@@ -60,6 +60,7 @@ pub(crate) async fn make_of(owner: &Account, name: &str, code: &str) {
         memory_mib: Some(128),
         timeout_ms: Some(5_000),
         environment: BTreeMap::from([("SECRET".to_owned(), "hunter2".to_owned())]),
+        egress: Vec::new(),
         description: "what it is".to_owned(),
     };
     owner.client.function_create(&wanted).await.unwrap();

@@ -48,6 +48,7 @@ async fn make(account: &Account, name: &str, runtime: FunctionRuntime, file: &st
         memory_mib: Some(256),
         timeout_ms: Some(3_000),
         environment: [].into(),
+        egress: Vec::new(),
         description: String::new(),
     };
     account.client.function_create(&wanted).await.unwrap();

@@ -31,8 +31,7 @@ pub(super) struct Meter {
     log: Option<(FunctionId, String)>,
     began_us: u64,
     counted: bool,
-    taken: Taken,
-    _held: (Option<Turn>, UnderWay),
+    _held: (Taken, Option<Turn>, UnderWay),
 }
 
 /// What a call is counted by.
@@ -63,8 +62,7 @@ impl Meter {
             log,
             began_us,
             counted: false,
-            taken,
-            _held: (turn, under_way),
+            _held: (taken, turn, under_way),
         }
     }
 
