@@ -28,7 +28,7 @@ const KINDS: [(&str, f64, f64, f64); 3] =
 
 /// Runs the program that measures.
 pub(super) fn run(places: &Places, tools: &Tools) -> Result<Vec<Row>, Failure> {
-    let mut rows = starts(tools)?;
+    let mut rows = starts(places, tools)?;
     let world = warm::World::start(places, tools)?;
     rows.extend(world.rows(places)?);
     rows.extend(switch::rows(&world)?);
@@ -36,13 +36,12 @@ pub(super) fn run(places: &Places, tools: &Tools) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-fn starts(tools: &Tools) -> Result<Vec<Row>, Failure> {
+fn starts(places: &Places, tools: &Tools) -> Result<Vec<Row>, Failure> {
     let mut command = std::process::Command::new(tools.program("bench-functions"));
     command.args([STARTS, SECONDS, PARKED]).args(&tools.setup.python.lambda);
     let told = result(&mut command)?;
     let mut rows = Vec::new();
-    let native = &told["cold_ms"]["native made"];
-    rows.extend(containers::rows(tools, STARTS, native)?);
+    rows.extend(containers::rows(places, tools, (STARTS, &told["cold_ms"]))?);
     for (kind, p50_ms_max, p99_ms_max, per_s_min) in KINDS {
         let (parked, made) = (format!("{kind} parked"), format!("{kind} made"));
         let (parked, made) = (&told["cold_ms"][parked], &told["cold_ms"][made]);

@@ -3,11 +3,8 @@
 //!
 //! Usage: `bench-functions [STARTS [SECONDS [PARKED [LAMBDA]]]]`: how many cold starts of each kind
 //! are timed, for how long they are repeated, how many sandboxes are parked at once, and a folder
-//! with Lambda's own client for Python. It prints one JSON object. Started as `sandbox`, it is the
-//! program that makes sandboxes; where there is a Runtime API, it is the native function.
-//! `bench-functions serve KIND INSTANCES` answers over HTTP as [`serve`] says, and `bench-functions
-//! containers PROGRAM STARTS` times containers as [`containers`] says.
-//!
+//! with Lambda's own client. It prints one JSON object. `serve KIND INSTANCES` is [`serve`], `containers
+//! PROGRAM STARTS` [`containers`]; with a Runtime API it is the native function.
 //! Always true: a start is timed from the claim, or from the start, to the answer of its first call;
 //! parking, ending and clearing away are in what goes on, and in no single time.
 #![expect(clippy::print_stdout, reason = "the result goes to standard output")]
