@@ -91,9 +91,12 @@ impl Drop for Memory {
 }
 
 impl Agent {
-    /// Where gateways on this host send calls of functions.
+    /// Where gateways on this host send calls of functions. It is named after the host, so that one
+    /// of another machine is never taken for it where folders have the same names.
     pub fn functions_socket(&self) -> PathBuf {
-        self.shared.settings.folder.join("functions")
+        let (_, end) = self.shared.settings.host.uuid().as_u64_pair();
+        // Short, since the kernel takes only short paths; by chance equal for one in 2^32.
+        self.shared.settings.folder.join(format!("functions-{:08x}", end & 0xFFFF_FFFF))
     }
 
     /// Runs a call on an instance of this revision.

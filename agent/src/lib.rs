@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use api::status::Feature;
 use executor::Executor;
-use types::{HostId, Name};
+use types::{Fleet, HostId, Name};
 use workflow::{Clock, Tasks};
 
 pub use control::{Control, ControlError, Remote};
@@ -55,6 +55,8 @@ pub struct Settings {
     pub memory_bytes: u64,
     /// Memory for functions, besides that, in bytes.
     pub functions_memory_bytes: u64,
+    /// What this host is there for, among those that run functions.
+    pub fleet: Fleet,
     /// Grows with every start.
     pub generation: u64,
 }

@@ -1,10 +1,11 @@
 //! Functions: a call is given to an agent that runs it, and the answer is passed on.
 //!
-//! Always true: a call is given to one host; what it was not told to do is not done again. An
-//! unknown function and a forbidden one look the same.
-//! Absent on purpose: instances (the agent makes and keeps them), hosts that are not this one.
+//! Always true: a call is run by one host at most, once; what it was not told to do is not done
+//! again. An unknown function and a forbidden one look the same.
+//! Absent on purpose: instances (the agent makes and keeps them).
 
 mod concurrency;
+mod dial;
 mod events;
 mod hosts;
 mod lambda;
@@ -26,8 +27,9 @@ use crate::hub::Hub;
 use crate::service::Incoming;
 
 pub(crate) use concurrency::Concurrency;
+pub(crate) use dial::{Calls, client};
 pub(crate) use events::run as run_events;
-pub(crate) use hosts::{Calls, Hosts, client};
+pub(crate) use hosts::Hosts;
 pub(crate) use lambda::{answer as answer_lambda, lambda_id, refusal as lambda_refusal};
 pub(crate) use route::Function;
 

@@ -112,7 +112,7 @@ impl Table {
             let names = table.functions.entry(function.account_name().to_string()).or_default();
             names.insert(function.told.name.to_string(), function);
         }
-        table.hosts = Hosts::new(routes.hosts);
+        table.hosts = Hosts::new(routes.hosts, &before.hosts);
         table
     }
 

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use types::{
-    AccountId, AliasName, EventId, FunctionId, FunctionName, FunctionRuntime, HostId, Limits, Name,
-    RevisionId,
+    AccountId, AliasName, EventId, Fleet, FunctionId, FunctionName, FunctionRuntime, HostId,
+    Limits, Name, RevisionId,
 };
 
 use super::ObjectGrant;
@@ -77,7 +77,7 @@ pub struct Fallback {
 }
 
 /// How a call went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Called {
     /// What failed, such as `Function.ValueError`; absent where the handler answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -258,4 +258,8 @@ pub struct FunctionHost {
     /// Its data address, for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_address: Option<String>,
+    pub name: Name,
+    /// What it is there for.
+    #[serde(default)]
+    pub fleet: Fleet,
 }

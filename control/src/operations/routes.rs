@@ -136,10 +136,11 @@ fn alias_route(row: AliasRow) -> (AliasName, AliasRoute) {
     (row.name, route)
 }
 
-/// A host, where it has said how it is asked to run functions.
+/// A host, where it has said how it is asked to run functions, and is not lost.
 fn function_host(host: HostRow) -> Option<FunctionHost> {
-    let socket = host.functions_socket?;
-    Some(FunctionHost { host: host.id, socket, data_address: host.data_address })
+    let HostRow { id, name, data_address, fleet, .. } = host;
+    let socket = host.functions_socket.filter(|_| !host.lost)?;
+    Some(FunctionHost { host: id, socket, data_address, name, fleet })
 }
 
 fn route(

@@ -1,0 +1,214 @@
+//! Calls of functions: given to hosts over their sockets, or through their data ports from another
+//! host; and to the next where one does not take them.
+
+use std::path::PathBuf;
+
+use api::identity::{Process, Shown};
+use api::internal::Routes;
+use api::internal::functions::{CALLED_HEADER, Called, FunctionHost, FunctionRoute, VersionRoute};
+use api::listen::{self, Address, Listener};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use gateway::{Proof, Settings};
+use http::header;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use types::{Fleet, FunctionId, HostId, RevisionId};
+use uuid::Uuid;
+
+use crate::remote::{agent, identity, new_authority};
+use crate::world::{Answered, Ask, World};
+
+/// What a fake agent does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    /// Answers with its name.
+    Runs,
+    /// Says that it has no room.
+    Full,
+    /// Closes the connection after it was told.
+    Dies,
+    /// Answers never.
+    Waits,
+}
+
+/// A host that can be asked, by a name that it answers with.
+fn host(number: u128, name: &str, socket: PathBuf) -> FunctionHost {
+    FunctionHost {
+        host: HostId::new(Uuid::from_u128(number)),
+        socket: socket.display().to_string(),
+        data_address: None,
+        name: name.parse().unwrap(),
+        fleet: Fleet::Cold,
+    }
+}
+
+/// A fake agent's functions socket, and how many calls came.
+async fn functions(
+    world: &World,
+    name: &'static str,
+    does: Does,
+) -> (PathBuf, watch::Receiver<u64>) {
+    let socket = world.path(name);
+    let (came, seen) = watch::channel(0);
+    let stopping = world.tasks.stopping();
+    if does == Does::Dies {
+        let listener = UnixListener::bind(&socket).unwrap();
+        let dies = async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read_u8().await;
+                came.send_modify(|came| *came += 1);
+            }
+        };
+        world.tasks.spawn("fake functions", async move {
+            tokio::select! { () = dies => {}, () = stopping.cancelled() => {} }
+        });
+        return (socket, seen);
+    }
+    let answer = move || {
+        came.send_modify(|came| *came += 1);
+        async move {
+            match does {
+                Does::Runs => answered(name),
+                Does::Full => refused(),
+                Does::Dies | Does::Waits => std::future::pending().await,
+            }
+        }
+    };
+    let router = Router::new().route("/revisions/{revision}/calls", post(answer));
+    let listener = Listener::bind(&Address::Unix(socket.clone())).await.unwrap();
+    world.tasks.spawn("fake functions", listen::serve(listener, router, None, stopping));
+    (socket, seen)
+}
+
+fn answered(name: &str) -> Response {
+    let called = Called { duration_us: 1, ..Called::default() };
+    let told = serde_json::to_string(&called).unwrap();
+    ([(CALLED_HEADER, told)], format!("\"{name}\"")).into_response()
+}
+
+fn refused() -> Response {
+    let problem = api::Problem {
+        page: "/v1/errors/no_capacity".to_owned(),
+        status: 503,
+        code: "no_capacity".to_owned(),
+        title: "this host has no room".to_owned(),
+        hint: None,
+        request_id: None,
+    };
+    let body = serde_json::to_vec(&problem).unwrap();
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "application/json")], body)
+        .into_response()
+}
+
+/// Routes with one function of `acme`, on these hosts.
+fn routes(world: &World, generation: u64, hosts: Vec<FunctionHost>) -> Routes {
+    let routes = world.routes(generation);
+    let (account, account_name) = {
+        let owner = &routes.endpoints[0];
+        (owner.account, owner.account_name.clone())
+    };
+    let version = VersionRoute { revision: RevisionId::new(Uuid::from_u128(5)), timeout_ms: 1_000 };
+    let function = FunctionRoute {
+        function: FunctionId::new(Uuid::from_u128(4)),
+        account,
+        account_name,
+        name: "f".parse().unwrap(),
+        versions: [("$LATEST".to_owned(), version)].into(),
+        aliases: [].into(),
+        concurrency_max: None,
+        permissions: vec![],
+    };
+    Routes { functions: vec![function], hosts, ..routes }
+}
+
+/// Calls the function once.
+async fn call(world: &World) -> Answered {
+    world.ask(Ask::post("/v1/functions/f/invocations", b"{}")).await
+}
+
+/// Whether a call may have run, and nobody knows.
+fn is_lost(answer: &Answered) -> bool {
+    answer.status == 503 && answer.text().contains("went away")
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_take_a_call_is_followed_by_the_next() {
+    let world = World::start().await;
+    let gone = host(1, "gone", "/not/here".into());
+    let full = host(2, "full", functions(&world, "full", Does::Full).await.0);
+    let runs = host(3, "runs", functions(&world, "runs", Does::Runs).await.0);
+    world.tell(routes(&world, 2, vec![gone.clone(), full.clone(), runs])).await;
+    for _ in 0..3 {
+        let answer = call(&world).await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "\"runs\""));
+    }
+    world.tell(routes(&world, 3, vec![gone.clone(), full])).await;
+    let answer = call(&world).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    world.tell(routes(&world, 4, vec![gone])).await;
+    assert_eq!(call(&world).await.status, 503);
+}
+
+#[tokio::test]
+async fn a_call_that_may_have_run_is_not_given_to_another_host() {
+    let world = World::start().await;
+    let (dies, died) = functions(&world, "dies", Does::Dies).await;
+    let dies = host(1, "dies", dies);
+    world.tell(routes(&world, 2, vec![dies.clone()])).await;
+    assert!(is_lost(&call(&world).await));
+    let (runs, came) = functions(&world, "runs", Does::Runs).await;
+    let runs = host(2, "runs", runs);
+    world.tell(routes(&world, 3, vec![dies, runs])).await;
+    for _ in 0..3 {
+        assert!(is_lost(&call(&world).await));
+    }
+    assert_eq!((*died.borrow(), *came.borrow()), (4, 0));
+}
+
+#[tokio::test]
+async fn functions_on_another_host_are_called_through_its_data_port() {
+    let authority = new_authority();
+    let shown = Shown::new(&identity(&authority, Process::Gateway)).unwrap();
+    let proof = Proof { authority_pem: authority.certificate_pem().to_owned(), identity: shown };
+    let world = World::start_with(Settings { proof: Some(proof), ..Settings::default() }).await;
+    let (there, _) = functions(&world, "there", Does::Runs).await;
+    let address = agent(&world.tasks, &authority, Process::Agent, there).await;
+    let mut far = host(1, "far", "/not/here".into());
+    far.data_address = Some(address.to_string());
+    world.tell(routes(&world, 2, vec![far.clone()])).await;
+    for _ in 0..3 {
+        let answer = call(&world).await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "\"there\""));
+    }
+
+    // Nobody else is spoken to, whatever address was told.
+    let (there, _) = functions(&world, "false", Does::Runs).await;
+    let address = agent(&world.tasks, &authority, Process::Gateway, there).await;
+    far.data_address = Some(address.to_string());
+    world.tell(routes(&world, 3, vec![far])).await;
+    assert_eq!(call(&world).await.status, 503);
+}
+
+#[tokio::test]
+async fn what_is_under_way_on_a_far_host_that_is_lost_is_lost_with_it() {
+    let authority = new_authority();
+    let shown = Shown::new(&identity(&authority, Process::Gateway)).unwrap();
+    let proof = Proof { authority_pem: authority.certificate_pem().to_owned(), identity: shown };
+    let world = World::start_with(Settings { proof: Some(proof), ..Settings::default() }).await;
+    let (there, mut came) = functions(&world, "there", Does::Waits).await;
+    let address = agent(&world.tasks, &authority, Process::Agent, there).await;
+    let mut far = host(1, "far", "/not/here".into());
+    far.data_address = Some(address.to_string());
+    world.tell(routes(&world, 2, vec![far])).await;
+    let lost = async {
+        came.wait_for(|came| *came == 1).await.unwrap();
+        world.tell(routes(&world, 3, vec![])).await;
+    };
+    let (answer, ()) = tokio::join!(call(&world), lost);
+    assert!(is_lost(&answer), "{}", answer.text());
+}
