@@ -14,12 +14,14 @@ pub(crate) mod journal;
 mod keeping;
 mod parked;
 mod pool;
+mod sizes;
+mod sizing;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use api::internal::functions::{Call, Called, Revision};
+use api::internal::functions::{Call, Called, HostLeft, Revision};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use policy::dispatch::Dispatch;
@@ -31,6 +33,8 @@ use crate::control::ControlError;
 use deploy::Chosen;
 use instance::{Broken, Ran, Warm};
 use pool::{Kept, Pool};
+use sizes::Sizes;
+use sizing::{Sized, asked_kib};
 
 /// Revisions that are remembered, with the gaps between their calls: some kilobytes each.
 const KNOWN_MAX: usize = 10_000;
@@ -75,6 +79,7 @@ pub(crate) struct Functions {
 struct Known {
     spec: OnceCell<Arc<Revision>>,
     pool: Mutex<Pool>,
+    sizes: Sizes,
 }
 
 /// The memory of one instance, given back when this is dropped.
@@ -82,6 +87,15 @@ struct Known {
 pub(crate) struct Memory {
     agent: Agent,
     bytes: u64,
+}
+
+impl Memory {
+    /// Makes it so much, whether or not there is room.
+    fn set(&mut self, bytes: u64) {
+        let mut all = self.agent.shared.functions.memory_bytes.lock();
+        *all = (*all).saturating_sub(self.bytes).saturating_add(bytes);
+        self.bytes = bytes;
+    }
 }
 
 impl Drop for Memory {
@@ -110,22 +124,43 @@ impl Agent {
         let Chosen { revision, stale_ms } = self.choose(revision, call.fallback.as_ref());
         let known = self.known(revision);
         let spec = self.spec(&known, revision).await?;
-        let got = self.acquire(&known, &spec).await?;
+        known.sizes.follow(call.sizing.as_ref());
+        let got = self.acquire(&known, &spec, call.burst).await?;
         let waited_us = self.shared.clock.now_us().saturating_sub(began_us);
         let mut turn = match got {
             Ok(turn) => turn,
             Err(broken) => return Ok(broken.outcome(call.log_tail, waited_us)),
         };
-        let Ran { mut outcome, reusable } = turn.run(&spec, (call, payload), waited_us).await;
+        let kib = turn.fit(&spec);
+        let mut ran = turn.run(&spec, (call.clone(), payload.clone()), waited_us).await;
+        known.pool.lock().ran(ran.outcome.called.duration_us, ran.reusable);
+        turn.used = !ran.reusable;
+        let sized = Sized { known: &known, spec: &spec, call: &call, payload: &payload };
+        self.learn(&sized, &mut turn, &ran);
+        drop(turn);
+        if ran.killed
+            && let Some(second) = self.run_again(&sized, kib, waited_us).await
+        {
+            ran = second;
+        }
+        let mut outcome = ran.outcome;
         outcome.called.stale_ms = stale_ms;
-        known.pool.lock().ran(outcome.called.duration_us, reusable);
-        turn.used = !reusable;
+        outcome.called.left = Some(self.left(&known));
         Ok(outcome)
+    }
+
+    /// What a gateway is told of this host after a call.
+    fn left(&self, known: &Known) -> HostLeft {
+        let (idle, kept_ms) = known.pool.lock().idle_told(self.shared.clock.now_ms());
+        HostLeft { free_kib: self.free_bytes() >> 10, idle, kept_ms }
     }
 
     fn known(&self, revision: RevisionId) -> Arc<Known> {
         let mut known = self.shared.functions.known.lock();
-        let new = || Arc::new(Known { spec: OnceCell::new(), pool: Mutex::default() });
+        let new = || {
+            let (spec, pool, sizes) = (OnceCell::new(), Mutex::default(), Sizes::default());
+            Arc::new(Known { spec, pool, sizes })
+        };
         Arc::clone(known.entry(revision).or_insert_with(new))
     }
 
@@ -144,13 +179,14 @@ impl Agent {
         &self,
         known: &Arc<Known>,
         spec: &Arc<Revision>,
+        burst: bool,
     ) -> Result<Result<Turn, Broken>, Refusal> {
-        if self.room(spec) == 0 {
-            self.make_room(spec);
+        if self.room(known, spec) == 0 {
+            self.make_room(known, spec);
         }
         let waiting = {
             let mut pool = known.pool.lock();
-            let dispatched = pool.dispatch(self.room(spec));
+            let dispatched = pool.dispatch(self.room(known, spec));
             if matches!(dispatched, Dispatch::Use | Dispatch::Make) {
                 pool.called(self.shared.clock.now_ms());
             }
@@ -160,7 +196,7 @@ impl Agent {
                     return Ok(Ok(Turn::new(self, known, warm)));
                 }
                 Dispatch::Make => {
-                    self.begin(&mut pool, known, spec);
+                    self.begin(&mut pool, (known, burst), spec);
                     pool.wait()
                 }
                 Dispatch::Wait => pool.wait(),
@@ -172,17 +208,22 @@ impl Agent {
     }
 
     /// Has an instance made, whatever becomes of the call that it is made for.
-    fn begin(&self, pool: &mut Pool, known: &Arc<Known>, spec: &Arc<Revision>) {
+    fn begin(&self, pool: &mut Pool, (known, burst): (&Arc<Known>, bool), spec: &Arc<Revision>) {
         pool.starting += 1;
-        let memory = self.reserve(spec.limits.memory_bytes);
+        let memory = self.reserve(known.sizes.kib(asked_kib(spec)) << 10);
         let (agent, known, spec) = (self.clone(), Arc::clone(known), Arc::clone(spec));
-        self.shared
-            .tasks
-            .spawn("function start", async move { agent.make(&known, &spec, memory).await });
+        self.shared.tasks.spawn("function start", async move {
+            agent.make((&known, burst), &spec, memory).await;
+        });
     }
 
     /// Makes an instance, for whoever has waited the longest.
-    async fn make(&self, known: &Arc<Known>, spec: &Arc<Revision>, memory: Memory) {
+    async fn make(
+        &self,
+        (known, burst): (&Arc<Known>, bool),
+        spec: &Arc<Revision>,
+        memory: Memory,
+    ) {
         let began_us = self.shared.clock.now_us();
         let id = InstanceId::new(self.shared.clock.uuid());
         let made = Warm::start(self, spec, id, memory).await;
@@ -191,6 +232,7 @@ impl Agent {
         pool.starting -= 1;
         let made = made.map(|mut warm| {
             warm.counted = Some(pool.count());
+            warm.burst = burst;
             Turn::new(self, known, Some(warm))
         });
         let failed = made.is_err();
@@ -214,23 +256,28 @@ impl Agent {
     fn make_for_waiting(&self, known: &Arc<Known>) {
         let Some(spec) = known.spec.get() else { return };
         let mut pool = known.pool.lock();
-        if pool.lacks() && self.room(spec) > 0 {
-            self.begin(&mut pool, known, spec);
+        if pool.lacks() && self.room(known, spec) > 0 {
+            self.begin(&mut pool, (known, false), spec);
         }
     }
 
     /// How many more instances of this size fit.
-    fn room(&self, spec: &Revision) -> u32 {
+    fn room(&self, known: &Known, spec: &Revision) -> u32 {
+        let bytes = known.sizes.kib(asked_kib(spec)) << 10;
+        u32::try_from(self.free_bytes() / bytes.max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Memory for more instances, in bytes.
+    fn free_bytes(&self) -> u64 {
         let used = *self.shared.functions.memory_bytes.lock();
-        let left = self.shared.settings.functions_memory_bytes.saturating_sub(used);
-        u32::try_from(left / spec.limits.memory_bytes.max(1)).unwrap_or(u32::MAX)
+        self.shared.settings.functions_memory_bytes.saturating_sub(used)
     }
 
     /// Ends the instances of other revisions that have been idle the longest, until one of this size
     /// fits. What they had is given to the next before they are wholly gone, some milliseconds later.
-    fn make_room(&self, spec: &Revision) {
+    fn make_room(&self, known: &Known, spec: &Revision) {
         let all = self.shared.functions.known.lock();
-        while self.room(spec) == 0 {
+        while self.room(known, spec) == 0 {
             let others = all.iter().filter(|(id, _)| **id != spec.id);
             let idle =
                 others.filter_map(|(_, known)| Some((known.pool.lock().idle_since_ms()?, known)));
@@ -264,10 +311,18 @@ impl Turn {
         Self { agent: agent.clone(), known: Arc::clone(known), warm, used: false }
     }
 
+    /// Gives the instance the size that it is to have, and says which it has, in KiB.
+    fn fit(&mut self, spec: &Revision) -> u64 {
+        let warm = self.warm.as_mut().expect("a turn has its instance until it is dropped");
+        self.agent.fit(&self.known, spec, warm);
+        warm.kib
+    }
+
     async fn run(&mut self, spec: &Revision, call: (Call, Bytes), waited_us: u64) -> Ran {
         self.used = true;
         let warm = self.warm.as_mut().expect("a turn has its instance until it is dropped");
-        warm.run(&self.agent, spec, call, waited_us).await
+        let measured = self.known.sizes.measures(call.0.sizing.is_some());
+        warm.run(&self.agent, (spec, measured), call, waited_us).await
     }
 }
 
@@ -319,8 +374,8 @@ async fn make_ahead(agent: &Agent, known: &Arc<Known>, at_ms: u64) {
     let mut pool = known.pool.lock();
     // A call that came meanwhile has its own expectation.
     let expected = pool.called_ms() < at_ms && !pool.is_live() && pool.starting == 0;
-    if expected && agent.room(spec) > 0 {
-        agent.begin(&mut pool, known, spec);
+    if expected && agent.room(known, spec) > 0 {
+        agent.begin(&mut pool, (known, false), spec);
     }
 }
 
@@ -386,3 +441,4 @@ fn forget(all: &mut BTreeMap<RevisionId, Arc<Known>>, now_ms: u64) {
 type Waiter = oneshot::Sender<Result<Turn, Broken>>;
 
 pub(crate) use http::router;
+pub(crate) use sizing::tell_usage;

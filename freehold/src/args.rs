@@ -32,7 +32,7 @@ pub use endpoints::{DeployArguments, EndpointCommand, InvokeArguments, UpdateArg
 pub use functions::{
     AliasArguments, AliasCommand, CreateFunctionArguments, DeadCommand, FunctionCommand,
     FunctionSettings, InvokeFunctionArguments, RuntimeWord, ScheduleArguments, ScheduleCommand,
-    UpdateFunctionArguments,
+    SizingArguments, UpdateFunctionArguments,
 };
 pub use items::{InitArguments, ItemCommand, PipelineArguments, PublishArguments, ShareArguments};
 pub use search::{SearchArguments, SuggestArguments};

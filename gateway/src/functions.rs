@@ -9,11 +9,14 @@ mod dial;
 mod events;
 mod hosts;
 mod lambda;
+mod placing;
 mod route;
 
 use std::sync::Arc;
 
-use api::functions::{AcceptedEvent, ERROR_HEADER, STALE_HEADER, TIMING_HEADER, VERSION_HEADER};
+use api::functions::{
+    AcceptedEvent, ERROR_HEADER, IDEMPOTENCY_HEADER, STALE_HEADER, TIMING_HEADER, VERSION_HEADER,
+};
 use api::internal::functions::{Call, Called, NewEvent};
 use axum::body::Body;
 use bytes::Bytes;
@@ -31,6 +34,7 @@ pub(crate) use dial::{Calls, client};
 pub(crate) use events::run as run_events;
 pub(crate) use hosts::Hosts;
 pub(crate) use lambda::{answer as answer_lambda, lambda_id, refusal as lambda_refusal};
+use placing::Placing;
 pub(crate) use route::Function;
 
 /// Longest trace that is handed on.
@@ -42,6 +46,8 @@ struct Said {
     trace_id: Option<String>,
     client_context: Option<String>,
     log_tail: bool,
+    /// It may be run twice without harm.
+    idempotent: bool,
 }
 
 /// What became of a call.
@@ -67,17 +73,27 @@ async fn call(
     let uuid = id.parse::<RequestId>().map_or_else(|_| hub.clock.uuid(), RequestId::uuid);
     let _turn = hub.concurrency.take(function)?;
     let target = function.target(qualifier, uuid)?;
+    let (sizing, idempotent) = function.sizing(&target);
     let call = Call {
         id: id.to_owned(),
         function_arn: function.arn(qualifier),
         trace_id: said.trace_id,
         client_context: said.client_context,
         log_tail: said.log_tail,
-        fallback: target.fallback,
+        fallback: target.fallback.clone(),
+        burst: false,
+        idempotent: idempotent || said.idempotent,
+        sizing,
+    };
+    let placing = Placing {
+        revision: target.revision,
+        memory_kib: target.memory_kib,
+        seed: placing::folded(uuid),
+        now_ms: hub.clock.now_ms(),
     };
     let hosts = hub.table.load().hosts();
-    let (called, payload) = hosts.call(hub, target.revision, &call, payload).await?;
-    let fell = call.fallback.filter(|_| called.stale_ms.is_some());
+    let (called, payload) = hosts.call(hub, function, (placing, call), payload).await?;
+    let fell = target.fallback.filter(|_| called.stale_ms.is_some());
     let version = fell.map_or(target.version, |fallback| fallback.version);
     Ok(Outcome { called, payload, version })
 }
@@ -135,7 +151,9 @@ pub(crate) async fn invoke(
     match mode.as_str() {
         "" => {
             let id = request_id.to_str().unwrap_or_default();
-            let said = Said { trace_id: trace(&parts.headers), ..Said::default() };
+            let trace_id = trace(&parts.headers);
+            let idempotent = parts.headers.contains_key(IDEMPOTENCY_HEADER);
+            let said = Said { trace_id, idempotent, ..Said::default() };
             let outcome = call(hub, &function, (&qualifier, id), said, payload).await?;
             Ok(answer(outcome))
         }
@@ -210,16 +228,7 @@ mod tests {
 
     #[test]
     fn times_are_told_in_milliseconds() {
-        let mut called = Called {
-            error: None,
-            media_type: None,
-            duration_us: 1_234,
-            waited_us: 56,
-            start: None,
-            memory_peak_bytes: 0,
-            log_tail: None,
-            stale_ms: None,
-        };
+        let mut called = Called { duration_us: 1_234, waited_us: 56, ..Called::default() };
         assert_eq!(timing(&called), "handler;dur=1.234, wait;dur=0.056");
         called.start = Some(api::internal::functions::StartTimes {
             code_us: 1,

@@ -22,6 +22,16 @@ pub enum Fleet {
     Dedicated(Name),
 }
 
+impl Fleet {
+    /// Whether its hosts may run functions of this account.
+    pub fn takes(&self, account: &Name) -> bool {
+        match self {
+            Self::Hot | Self::Cold => true,
+            Self::Dedicated(own) => own == account,
+        }
+    }
+}
+
 /// Text that names no fleet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no fleet: use hot, cold or dedicated=ACCOUNT")]

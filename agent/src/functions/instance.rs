@@ -18,6 +18,7 @@ use types::{FunctionRuntime, InstanceId, Limits};
 
 use super::journal::{self, Writer};
 use super::pool::Counted;
+use super::sizes::Token;
 use super::{Memory, Outcome};
 use crate::Agent;
 use crate::life::Trouble;
@@ -42,6 +43,14 @@ pub(crate) struct Warm {
     /// Its code's folder, which stays as long as it lives.
     _package: Arc<Unpacked>,
     memory: Option<Memory>,
+    /// What it has, in KiB.
+    pub(super) kib: u64,
+    /// What it was given because it was full, in KiB; 0 where it was not.
+    pub(super) grown_kib: u64,
+    /// What it is known by, as long as it lives.
+    pub(super) token: Token,
+    /// Whether it was made for a burst, and ends with it.
+    pub(super) burst: bool,
     /// Whether its processes are stopped.
     frozen: bool,
     /// Set once it is one of its pool's.
@@ -61,6 +70,10 @@ pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
     /// Whether the instance can run another.
     pub(crate) reusable: bool,
+    /// Whether it was killed for memory.
+    pub(crate) killed: bool,
+    /// Processor time that the call used, in microseconds, where it was measured.
+    pub(crate) cpu_us: Option<u64>,
 }
 
 impl Broken {
@@ -73,13 +86,10 @@ impl Broken {
     pub(crate) fn outcome(self, log_tail: bool, waited_us: u64) -> Outcome {
         let called = Called {
             error: Some(self.kind),
-            media_type: None,
-            duration_us: 0,
             waited_us,
             start: Some(self.start),
-            memory_peak_bytes: 0,
             log_tail: log_tail.then(String::new),
-            stale_ms: None,
+            ..Called::default()
         };
         Outcome { called, payload: self.payload }
     }
@@ -133,6 +143,10 @@ impl Warm {
             start,
             _package: package,
             memory,
+            kib: spec.limits.memory_bytes >> 10,
+            grown_kib: 0,
+            token: Token::default(),
+            burst: false,
             frozen: false,
             counted,
         };
@@ -154,6 +168,18 @@ impl Warm {
     /// Whether it still runs.
     pub(crate) fn works(&self) -> bool {
         self.running.exit().is_none()
+    }
+
+    /// Gives it other limits.
+    pub(super) fn resize(&self, memory_bytes: u64, cpu_milli: u32) -> Result<(), executor::Error> {
+        self.running.resize(memory_bytes, cpu_milli)
+    }
+
+    /// Counts its memory as so much.
+    pub(super) fn reserve(&mut self, bytes: u64) {
+        if let Some(memory) = &mut self.memory {
+            memory.set(bytes);
+        }
     }
 
     /// Lets another have its memory, when it is about to be ended.
@@ -189,11 +215,12 @@ impl Warm {
     pub(crate) async fn run(
         &mut self,
         agent: &Agent,
-        spec: &Revision,
+        (spec, measured): (&Revision, bool),
         (call, payload): (Call, Bytes),
         waited_us: u64,
     ) -> Ran {
         self.thaw();
+        let cpu_before_us = measured.then(|| self.running.measure().cpu_us);
         let clock = &agent.shared.clock;
         let (began_us, id, log_tail) = (clock.now_us(), call.id.clone(), call.log_tail);
         let deadline_ms = clock.now_ms().saturating_add(spec.limits.timeout_ms);
@@ -206,6 +233,7 @@ impl Warm {
             client_context: context(call.client_context.as_deref()),
         };
         let runtime = self.runtime.clone();
+        let mut killed = false;
         let (error, media_type, payload, reusable) = tokio::select! {
             biased;
             outcome = runtime.invoke(invocation) => match outcome {
@@ -217,6 +245,7 @@ impl Warm {
                 }
             },
             exit = self.running.wait() => {
+                killed = exit.ending == Ending::OutOfMemory;
                 let (kind, told) = exited(&id, &exit);
                 (Some(kind), None, told, false)
             }
@@ -225,20 +254,21 @@ impl Warm {
                 (Some(kind), None, told, false)
             }
         };
+        let duration_us = clock.now_us().saturating_sub(began_us);
+        let cpu_us = cpu_before_us.map(|us| self.running.measure().cpu_us.saturating_sub(us));
         let mut called = Called {
             error,
             media_type,
-            duration_us: clock.now_us().saturating_sub(began_us),
+            duration_us,
             waited_us,
             start: self.start.take(),
             memory_peak_bytes: self.running.usage().memory_peak_bytes,
-            log_tail: None,
-            stale_ms: None,
+            ..Called::default()
         };
-        let report = journal::report(&id, &called, spec.limits.memory_bytes >> 20);
+        let report = journal::report(&id, &called, self.kib >> 10);
         let tail = self.log(agent, spec, Some((&id, began_us / 1_000, report)));
         called.log_tail = log_tail.then(|| BASE64_STANDARD.encode(tail));
-        Ran { outcome: Outcome { called, payload }, reusable }
+        Ran { outcome: Outcome { called, payload }, reusable, killed, cpu_us }
     }
 
     /// Takes the lines that were written since into the journal, with a call's own lines around

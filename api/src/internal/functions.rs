@@ -5,6 +5,8 @@
 //! handler's or the error's payload as its body and a [`Called`] in the header [`CALLED_HEADER`];
 //! a call that was not run is answered by a problem, as everywhere.
 
+pub mod sizes;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,8 @@ use types::{
 };
 
 use super::ObjectGrant;
+use crate::functions::sizes::Sizing;
+use sizes::{CallSizing, SettledSize};
 
 /// Largest event. Source: Lambda's limit of a synchronous call, 6 MiB, and a little.
 pub const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
@@ -61,6 +65,15 @@ pub struct Call {
     /// What may run in its place, while what was called is being started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
+    /// Whether its instance is to end with the burst that it is one of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub burst: bool,
+    /// Whether it may be run twice without harm.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idempotent: bool,
+    /// How the size of its instance is chosen, where that is not what the revision asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizing: Option<CallSizing>,
 }
 
 /// What an alias named before its last change.
@@ -100,6 +113,23 @@ pub struct Called {
     /// For how long what ran had been replaced, where it was the call's fallback, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_ms: Option<u64>,
+    /// Whether its first run was killed for memory, and this is what came of the second.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
+    /// What its host has after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<HostLeft>,
+}
+
+/// What a host has after a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostLeft {
+    /// Memory for more instances, in KiB.
+    pub free_kib: u64,
+    /// Idle instances of what was called.
+    pub idle: u32,
+    /// For how long the one that stays the longest is kept, in milliseconds.
+    pub kept_ms: u64,
 }
 
 /// Where the time of a start went, in microseconds.
@@ -130,6 +160,9 @@ pub struct FunctionRoute {
     /// Which other accounts may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub permissions: Vec<Permission>,
+    /// How the size of its instances is chosen, where its owner has set that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizing: Option<Sizing>,
 }
 
 /// An alias as a gateway sees it.
@@ -247,6 +280,12 @@ pub enum EventEnded {
 pub struct VersionRoute {
     pub revision: RevisionId,
     pub timeout_ms: u64,
+    /// What the revision asks for.
+    #[serde(default)]
+    pub memory_bytes: u64,
+    /// Where the size of its instances stands.
+    #[serde(default)]
+    pub size: SettledSize,
 }
 
 /// A host that runs functions.

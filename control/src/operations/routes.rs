@@ -11,14 +11,16 @@ use store::accounts::accounts_names;
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
 use store::functions::aliases::{AliasRow, aliases_list_all};
 use store::functions::settings::{SettingRow, settings_list_all};
+use store::functions::sizes::{SizeRow, sizes_list_all};
 use store::functions::{FunctionRow, RevisionRow, functions_list_callable};
 use store::hosts::{HostRow, hosts_list};
 use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
 use store::tokens::{AccessKeyRow, tokens_list_live};
-use types::{AccountId, AliasName};
+use types::{AccountId, AliasName, RevisionId};
 
 use crate::caller::role_of;
 use crate::operations::functions::settings::{concurrency_of, permissions_of};
+use crate::operations::functions::sizes::{settled, sizing_of};
 use crate::operations::functions::{Spec, version_of};
 use crate::operations::items::from_json;
 use crate::operations::stages::ResolvedStage;
@@ -41,12 +43,20 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
                 let hosts = hosts_list(tx).await?;
                 let functions = functions_list_callable(tx).await?;
                 let around = (aliases_list_all(tx).await?, settings_list_all(tx).await?);
+                let sizes = sizes_list_all(tx).await?;
                 let owners = endpoints.iter().map(|endpoint| endpoint.account_id);
                 let owners: Vec<AccountId> =
                     owners.chain(functions.iter().map(|(row, _)| row.account_id)).collect();
                 let names = accounts_names(tx, &owners).await?;
                 Ok::<_, store::Error>((
-                    generation, tokens, endpoints, instances, hosts, functions, around, names,
+                    generation,
+                    tokens,
+                    endpoints,
+                    instances,
+                    hosts,
+                    (functions, sizes),
+                    around,
+                    names,
                 ))
             })
         })
@@ -72,13 +82,14 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         }
         routes.push(route);
     }
+    let (functions, sizes) = functions;
     let (mut aliases, settings) = around;
     let mut called = Vec::new();
     for (function, revisions) in functions {
         let Some(name) = names.get(&function.account_id) else { continue };
         let around = (aliases.remove(&function.id), settings.get(&function.id));
         let around = (around.0.unwrap_or_default(), around.1.map_or(&[][..], Vec::as_slice));
-        called.push(function_route(function, name.clone(), &revisions, around)?);
+        called.push(function_route(function, name.clone(), (&revisions, &sizes), around)?);
     }
     let hosts = hosts.into_iter().filter_map(function_host).collect();
     let principals = principals.collect();
@@ -105,13 +116,18 @@ fn access_key(control: &Control, key: &AccessKeyRow) -> Option<AccessKey> {
 fn function_route(
     function: FunctionRow,
     account_name: types::Name,
-    revisions: &[RevisionRow],
+    (revisions, sizes): (&[RevisionRow], &BTreeMap<RevisionId, SizeRow>),
     (aliases, settings): (Vec<AliasRow>, &[SettingRow]),
 ) -> Result<FunctionRoute, Error> {
     let mut versions = BTreeMap::new();
     for revision in revisions {
         let spec: Spec = from_json(&revision.spec)?;
-        let route = VersionRoute { revision: revision.id, timeout_ms: spec.timeout_ms };
+        let route = VersionRoute {
+            revision: revision.id,
+            timeout_ms: spec.timeout_ms,
+            memory_bytes: u64::from(spec.memory_mib) << 20,
+            size: sizes.get(&revision.id).map(settled).unwrap_or_default(),
+        };
         versions.insert(version_of(revision), route);
     }
     Ok(FunctionRoute {
@@ -123,6 +139,7 @@ fn function_route(
         aliases: aliases.into_iter().map(alias_route).collect(),
         concurrency_max: concurrency_of(settings)?,
         permissions: permissions_of(settings)?,
+        sizing: sizing_of(settings)?,
     })
 }
 

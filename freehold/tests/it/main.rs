@@ -10,6 +10,7 @@ mod demo;
 mod deploys;
 mod functions;
 mod grpc;
+mod hosts;
 mod killed;
 mod renewal;
 mod routes;

@@ -16,10 +16,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use types::{ErrorKind, RevisionId};
 use workflow::CancellationToken;
 
+use super::Function;
 use super::dial::authority;
+use super::placing::{Chosen, Placing, TOLD_MS};
 use crate::error::Error;
 use crate::hub::Hub;
 
@@ -32,12 +35,14 @@ pub(crate) struct Hosts(Arc<Vec<Arc<Host>>>);
 
 /// A host that runs functions.
 #[derive(Debug)]
-struct Host {
-    told: FunctionHost,
+pub(super) struct Host {
+    pub(super) told: FunctionHost,
     /// What stands for it in the URI of a call.
     authority: String,
     /// Calls from this gateway that are under way there.
-    calls: AtomicU64,
+    pub(super) calls: AtomicU64,
+    /// Memory for more instances that it told of last, in KiB, and when.
+    free: Mutex<Option<(u64, u64)>>,
     /// Until then it is asked last, since it could not be reached.
     rests_until_ms: AtomicU64,
     /// Once control no longer counts it in.
@@ -72,32 +77,43 @@ impl Hosts {
         Self(Arc::new(hosts))
     }
 
-    /// Gives a call to a host that takes it, and waits for what became of it.
-    pub(crate) async fn call(
+    /// Gives a call to a host that takes it, and waits for what became of it. Where there are
+    /// several, `call.burst` is set for each by how it was chosen.
+    pub(super) async fn call(
         &self,
         hub: &Hub,
-        revision: RevisionId,
-        call: &Call,
+        function: &Function,
+        (placing, mut call): (Placing, Call),
         payload: Bytes,
     ) -> Result<(Called, Bytes), Error> {
-        let message = "no host that runs functions can be reached: try again".to_owned();
-        let mut missed = Error::NotRun { kind: ErrorKind::Unavailable, message };
-        for host in self.order(hub.clock.now_ms()) {
-            match host.call(hub, revision, call, payload.clone()).await? {
-                Given::Run(called, payload) => return Ok((called, payload)),
+        let revision = placing.revision;
+        if let [only] = self.0.as_slice()
+            && only.told.fleet.takes(function.account_name())
+        {
+            return match only.call(hub, revision, &call, payload).await? {
+                Given::Run(called, payload) => Ok((called, payload)),
+                Given::NotRun(error) => Err(error),
+            };
+        }
+        let seen = &function.seen;
+        let mut choice = seen.begin(function, &self.0, placing.now_ms);
+        let mut missed = unreached();
+        while let Some(Chosen { host, burst, how }) = choice.next(seen, &placing) {
+            call.burst = burst;
+            hub.metrics.function_placed(&host.told.name, how);
+            let id = host.told.host;
+            seen.given(id, revision);
+            match host.call(hub, revision, &call, payload.clone()).await? {
+                Given::Run(called, payload) => {
+                    let now_ms = hub.clock.now_ms();
+                    host.told_free(&called, now_ms);
+                    seen.answered(id, revision, &called, now_ms);
+                    return Ok((called, payload));
+                }
                 Given::NotRun(error) => missed = error,
             }
         }
         Err(missed)
-    }
-
-    /// In which order they are asked: those with fewest calls first, those that rest last.
-    fn order(&self, now_ms: u64) -> Vec<Arc<Host>> {
-        let mut order = self.0.to_vec();
-        if order.len() > 1 {
-            order.sort_by_key(|host| (host.rests(now_ms), host.calls.load(Ordering::Relaxed)));
-        }
-        order
     }
 }
 
@@ -107,13 +123,27 @@ impl Host {
             authority: authority(&told),
             told,
             calls: AtomicU64::new(0),
+            free: Mutex::default(),
             rests_until_ms: AtomicU64::new(0),
             gone: gone.unwrap_or_default(),
         }
     }
 
-    fn rests(&self, now_ms: u64) -> bool {
+    /// Whether it is asked last now.
+    pub(super) fn rests(&self, now_ms: u64) -> bool {
         now_ms < self.rests_until_ms.load(Ordering::Relaxed)
+    }
+
+    /// Memory for more instances, in KiB: what it told lately, or else as much as any.
+    pub(super) fn free_kib(&self, now_ms: u64) -> u64 {
+        let told = self.free.lock().filter(|(_, at_ms)| now_ms.saturating_sub(*at_ms) < TOLD_MS);
+        told.map_or(u64::MAX, |(kib, _)| kib)
+    }
+
+    fn told_free(&self, called: &Called, now_ms: u64) {
+        if let Some(left) = called.left {
+            *self.free.lock() = Some((left.free_kib, now_ms));
+        }
     }
 
     /// Whether its end would not be noticed by a connection to it.
@@ -142,9 +172,7 @@ impl Host {
                     let until_ms = hub.clock.now_ms().saturating_add(REST_MS);
                     self.rests_until_ms.store(until_ms, Ordering::Relaxed);
                     tracing::debug!(host = %self.told.host, %cause, "a host could not be reached");
-                    let message = "no host that runs functions can be reached: try again";
-                    let message = message.to_owned();
-                    Ok(Given::NotRun(Error::NotRun { kind: ErrorKind::Unavailable, message }))
+                    Ok(Given::NotRun(unreached()))
                 }
                 Err(cause) => {
                     tracing::warn!(host = %self.told.host, %cause, "a call was lost");
@@ -177,6 +205,11 @@ impl Host {
             .body(Full::new(payload))
             .map_err(|error| broken(error.to_string()))
     }
+}
+
+fn unreached() -> Error {
+    let message = "no host that runs functions can be reached: try again".to_owned();
+    Error::NotRun { kind: ErrorKind::Unavailable, message }
 }
 
 /// A call under way, counted until this is dropped.

@@ -183,7 +183,8 @@ fn said(headers: &HeaderMap) -> Result<Said, Error> {
         return Err(Error::bad_request(reason));
     }
     let log_tail = word("x-amz-log-type").as_deref() == Some("Tail");
-    Ok(Said { trace_id: trace(headers), client_context, log_tail })
+    let idempotent = headers.contains_key(api::functions::IDEMPOTENCY_HEADER);
+    Ok(Said { trace_id: trace(headers), client_context, log_tail, idempotent })
 }
 
 fn empty(status: StatusCode) -> Response<Body> {

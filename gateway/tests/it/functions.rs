@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use api::identity::{Process, Shown};
 use api::internal::Routes;
-use api::internal::functions::{CALLED_HEADER, Called, FunctionHost, FunctionRoute, VersionRoute};
+use api::internal::functions::sizes::SettledSize;
+use api::internal::functions::{
+    CALLED_HEADER, Called, FunctionHost, FunctionRoute, StartTimes, VersionRoute,
+};
 use api::listen::{self, Address, Listener};
 use axum::Router;
 use axum::http::StatusCode;
@@ -86,7 +89,9 @@ async fn functions(
 }
 
 fn answered(name: &str) -> Response {
-    let called = Called { duration_us: 1, ..Called::default() };
+    // As if each call were the first of an instance that takes a second to start.
+    let start = Some(StartTimes { init_us: 1_000_000, ..StartTimes::default() });
+    let called = Called { duration_us: 1, start, ..Called::default() };
     let told = serde_json::to_string(&called).unwrap();
     ([(CALLED_HEADER, told)], format!("\"{name}\"")).into_response()
 }
@@ -112,7 +117,12 @@ fn routes(world: &World, generation: u64, hosts: Vec<FunctionHost>) -> Routes {
         let owner = &routes.endpoints[0];
         (owner.account, owner.account_name.clone())
     };
-    let version = VersionRoute { revision: RevisionId::new(Uuid::from_u128(5)), timeout_ms: 1_000 };
+    let version = VersionRoute {
+        revision: RevisionId::new(Uuid::from_u128(5)),
+        timeout_ms: 1_000,
+        memory_bytes: 128 << 20,
+        size: SettledSize::default(),
+    };
     let function = FunctionRoute {
         function: FunctionId::new(Uuid::from_u128(4)),
         account,
@@ -122,6 +132,7 @@ fn routes(world: &World, generation: u64, hosts: Vec<FunctionHost>) -> Routes {
         aliases: [].into(),
         concurrency_max: None,
         permissions: vec![],
+        sizing: None,
     };
     Routes { functions: vec![function], hosts, ..routes }
 }
@@ -211,4 +222,86 @@ async fn what_is_under_way_on_a_far_host_that_is_lost_is_lost_with_it() {
     };
     let (answer, ()) = tokio::join!(call(&world), lost);
     assert!(is_lost(&answer), "{}", answer.text());
+}
+
+/// Hosts of these fleets, each with its name and how many calls came.
+async fn fleets(
+    world: &World,
+    fleets: &[(&'static str, Fleet)],
+) -> (Vec<FunctionHost>, Vec<watch::Receiver<u64>>) {
+    let (mut hosts, mut came) = (Vec::new(), Vec::new());
+    for (number, (name, fleet)) in (1..).zip(fleets) {
+        let (socket, seen) = functions(world, name, Does::Runs).await;
+        hosts.push(FunctionHost { fleet: fleet.clone(), ..host(number, name, socket) });
+        came.push(seen);
+    }
+    (hosts, came)
+}
+
+#[tokio::test]
+async fn a_function_that_is_called_often_stays_with_one_hot_host() {
+    let world = World::start().await;
+    let wanted = [
+        ("hot-1", Fleet::Hot),
+        ("hot-2", Fleet::Hot),
+        ("hot-3", Fleet::Hot),
+        ("cold-1", Fleet::Cold),
+        ("cold-2", Fleet::Cold),
+    ];
+    let (hosts, came) = fleets(&world, &wanted).await;
+    world.tell(routes(&world, 2, hosts.clone())).await;
+    let first = call(&world).await.text();
+    assert!(first.contains("cold"), "it is called seldom until it is called often: {first}");
+    // Eight calls make sixty an hour.
+    for _ in 0..8 {
+        call(&world).await;
+    }
+    let hot = call(&world).await.text();
+    assert!(hot.contains("hot"), "{hot}");
+    for _ in 0..20 {
+        assert_eq!(call(&world).await.text(), hot, "it stays there");
+    }
+    let calls: u64 = came[..3].iter().map(|came| *came.borrow()).sum();
+    assert!(calls >= 21 && came[..3].iter().filter(|came| *came.borrow() > 0).count() == 1);
+
+    // Its host goes: another one has it, and keeps it.
+    let left: Vec<_> = hosts.into_iter().filter(|host| !hot.contains(host.name.as_str())).collect();
+    world.tell(routes(&world, 3, left)).await;
+    let next = call(&world).await.text();
+    assert!(next.contains("hot") && next != hot, "{next}");
+    assert_eq!(call(&world).await.text(), next);
+}
+
+#[tokio::test]
+async fn an_account_with_hosts_of_its_own_runs_nowhere_else() {
+    let world = World::start().await;
+    let own = |name: &str| Fleet::Dedicated(name.parse().unwrap());
+    let wanted = [("shared", Fleet::Cold), ("acmes", own("acme")), ("others", own("other"))];
+    let (hosts, _) = fleets(&world, &wanted).await;
+    world.tell(routes(&world, 2, hosts.clone())).await;
+    for _ in 0..5 {
+        assert_eq!(call(&world).await.text(), "\"acmes\"");
+    }
+    world.tell(routes(&world, 3, vec![hosts[0].clone(), hosts[2].clone()])).await;
+    for _ in 0..5 {
+        assert_eq!(call(&world).await.text(), "\"shared\"");
+    }
+    world.tell(routes(&world, 4, vec![hosts[2].clone()])).await;
+    let answer = call(&world).await;
+    assert_eq!(answer.status, 503, "a host of another account is none: {}", answer.text());
+}
+
+#[tokio::test]
+async fn a_fleet_without_hosts_is_served_by_the_other() {
+    for fleet in [Fleet::Hot, Fleet::Cold] {
+        let world = World::start().await;
+        let wanted = [("one", fleet.clone()), ("two", fleet)];
+        let (hosts, came) = fleets(&world, &wanted).await;
+        world.tell(routes(&world, 2, hosts)).await;
+        for _ in 0..30 {
+            assert_eq!(call(&world).await.status, 200);
+        }
+        let calls: u64 = came.iter().map(|came| *came.borrow()).sum();
+        assert_eq!(calls, 30);
+    }
 }
