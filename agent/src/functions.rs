@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use api::internal::functions::sizes::SettledSize;
 use api::internal::functions::{Call, Called, HostLeft, Revision};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -122,6 +123,13 @@ impl Agent {
     ) -> Result<Outcome, Refusal> {
         let began_us = self.shared.clock.now_us();
         let Chosen { revision, stale_ms } = self.choose(revision, call.fallback.as_ref());
+        let mut call = call;
+        if stale_ms.is_some()
+            && let Some(sizing) = &mut call.sizing
+        {
+            // What was settled is of what was called, and not of what runs in its place.
+            sizing.size = SettledSize::default();
+        }
         let known = self.known(revision);
         let spec = self.spec(&known, revision).await?;
         known.sizes.follow(call.sizing.as_ref());

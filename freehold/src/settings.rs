@@ -321,7 +321,7 @@ mod tests {
     fn every_host_has_a_fleet() {
         let resolve = |hosts, fleet: Option<&str>| {
             let fleet = fleet.map(ToOwned::to_owned);
-            let given = ServerArguments { hosts, fleet, ..ServerArguments::default() };
+            let given = ServerArguments { fleet, hosts, ..ServerArguments::default() };
             Settings::resolve(given).map(|settings| settings.fleets)
         };
         assert_eq!(resolve(None, None).unwrap(), [Fleet::Cold], "alone it serves everybody");

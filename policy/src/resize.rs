@@ -17,7 +17,7 @@ pub const CALLS_MIN: u64 = 20;
 /// A trial is rolled back where calls take longer than before by more than so many thousandths.
 pub const SLOWER_MILLI_MAX: u64 = 50;
 
-/// Least processor time, in thousandths of a processor: with less, a program does not begin in time.
+/// Least processor time, in thousandths of a processor, however little memory.
 const CPU_MILLI_MIN: u32 = 100;
 /// The part of calls, in hundredths, whose memory a size holds, before the margin.
 pub const PERCENT: u64 = 98;

@@ -83,9 +83,11 @@ impl Sizes {
     /// chosen any more.
     pub(super) fn follow(&self, told: Option<&CallSizing>) {
         let mut state = self.0.lock();
-        match told {
-            Some(sizing) => state.adopt(&sizing.size),
-            None => (state.settled_kib, state.trial) = (None, None),
+        if let Some(sizing) = told {
+            state.adopt(&sizing.size);
+        } else {
+            // The number goes too: what was settled holds again where that is told again.
+            (state.settled_kib, state.trial, state.number) = (None, None, 0);
         }
     }
 
@@ -225,9 +227,9 @@ impl State {
                 Some(SizeChange::Tried { from_kib: kib, to_kib, used_kib, calls })
             }
             Step::Settle { kib: to_kib } => {
-                let calls_us = self.trial.take().map(|it| it.calls_us).unwrap_or_default();
+                let tried = self.trial.take().map(|it| it.calls_us).unwrap_or_default();
                 (self.settled_kib, self.refused_kib) = (Some(to_kib), None);
-                let (calls, call_us) = (calls_us.len() as u64, median(calls_us.iter().copied()));
+                let (calls, call_us) = (tried.len() as u64, median(tried.iter().copied()));
                 Some(SizeChange::Settled { from_kib: kib, to_kib, calls, call_us, before_us })
             }
             Step::RollBack { kib: to_kib, reason } => {

@@ -174,7 +174,9 @@ pub(crate) async fn tell_usage(agent: Agent) {
         let (host, usage) = (agent.shared.settings.host, FunctionsUsage { revisions });
         if let Err(error) = agent.shared.control.functions_usage(host, &usage).await {
             tracing::debug!(%error, "what calls took could not be told of yet");
-            told.iter().for_each(|known| known.sizes.tell_again());
+            for known in told {
+                known.sizes.tell_again();
+            }
         }
     }
 }

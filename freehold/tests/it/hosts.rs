@@ -210,28 +210,42 @@ async fn calls_reach_another_host_and_go_elsewhere_once_it_is_lost() {
     cloud.close().await;
 }
 
+/// Whether this machine can change the size of what runs.
+async fn changes_sizes(cloud: &Cloud) -> bool {
+    let status = cloud.operator().status().await.unwrap();
+    let held = |name: &str| {
+        let mut features = status.hosts.iter().flat_map(|host| &host.features);
+        features.any(|it| it.name == name && it.held && it.detail.starts_with("by cgroup"))
+    };
+    let can = held("memory limit") && held("cpu limit");
+    if !can {
+        eprintln!("SKIPPED: without control groups sizes cannot be changed");
+    }
+    can
+}
+
+const AUTO: Sizing = Sizing {
+    mode: SizingMode::Auto,
+    memory_mib_min: None,
+    memory_mib_max: None,
+    idempotent: false,
+};
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sizes_follow_what_calls_use_and_every_step_has_its_reason() {
     if !has_python() {
         return;
     }
     let cloud = Cloud::one(PROGRAM).await;
-    let (owner, _) = strangers(&cloud).await;
-    let status = cloud.operator().status().await.unwrap();
-    let held = |name: &str| {
-        let mut features = status.hosts.iter().flat_map(|host| &host.features);
-        features.any(|it| it.name == name && it.held && it.detail.starts_with("by cgroup"))
-    };
-    if !held("memory limit") || !held("cpu limit") {
-        eprintln!("SKIPPED: without control groups sizes cannot be changed");
+    if !changes_sizes(&cloud).await {
         return;
     }
+    let (owner, _) = strangers(&cloud).await;
     let client = &owner.client;
     let name = make(&owner, "modest", 512).await.name;
     assert_eq!(client.function_sizing(&name).await.unwrap(), Sizing::default());
-    let auto = Sizing { mode: SizingMode::Auto, ..Sizing::default() };
-    assert_eq!(client.function_sizing_put(&name, &auto).await.unwrap(), auto);
-    let wrong = Sizing { memory_mib_min: Some(8), ..auto };
+    assert_eq!(client.function_sizing_put(&name, &AUTO).await.unwrap(), AUTO);
+    let wrong = Sizing { memory_mib_min: Some(8), ..AUTO };
     assert_eq!(client.function_sizing_put(&name, &wrong).await.unwrap_err().status(), Some(400));
     let steps = until(NOTICED_S, "a trial to end", || async {
         assert_eq!(call(&owner, &name, json!({ "s": 0.02 })).await.error, None);
@@ -264,22 +278,30 @@ async fn sizes_follow_what_calls_use_and_every_step_has_its_reason() {
     assert!(advice.measured.calls > 0 && advice.measured.call_us >= 40_000, "{advice:?}");
     assert_eq!(advice.sizes.iter().filter(|size| size.advised).count(), 1, "{advice:?}");
     assert!(advice.sizes.is_sorted_by(|one, next| one.call_us >= next.call_us), "{advice:?}");
+    cloud.close().await;
+}
 
-    // What needs more than it asked for is run once more, where that does no harm.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_was_killed_for_memory_is_run_once_more_where_that_does_no_harm() {
+    if !has_python() {
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    if !changes_sizes(&cloud).await {
+        return;
+    }
+    let (owner, _) = strangers(&cloud).await;
+    let client = &owner.client;
     let name = make(&owner, "greedy", 64).await.name;
-    let wanted = Sizing { memory_mib_max: Some(512), ..auto };
+    let wanted = Sizing { memory_mib_max: Some(512), ..AUTO };
     client.function_sizing_put(&name, &wanted).await.unwrap();
-    let killed = until(KNOWN_S, "the gateway to know of the sizing", || async {
-        let killed = call(&owner, &name, json!({ "mib": 90, "s": 0.8 })).await;
-        (killed.error.is_some()).then_some(killed)
-    })
-    .await;
+    let greedy = json!({ "mib": 90, "s": 0.8 });
+    let killed = call(&owner, &name, greedy.clone()).await;
     assert_eq!(killed.error.as_deref(), Some("Runtime.ExitError"), "it may not be run twice");
     let wanted = Sizing { idempotent: true, ..wanted };
     client.function_sizing_put(&name, &wanted).await.unwrap();
     until(NOTICED_S, "a call that is run again", || async {
-        let called = call(&owner, &name, json!({ "mib": 90, "s": 0.8 })).await;
-        called.error.is_none().then_some(())
+        call(&owner, &name, greedy.clone()).await.error.is_none().then_some(())
     })
     .await;
     let again = until(KNOWN_S, "the second run to be told of", || async {

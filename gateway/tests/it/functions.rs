@@ -7,7 +7,8 @@ use api::identity::{Process, Shown};
 use api::internal::Routes;
 use api::internal::functions::sizes::SettledSize;
 use api::internal::functions::{
-    CALLED_HEADER, Called, FunctionHost, FunctionRoute, StartTimes, VersionRoute,
+    CALL_HEADER, CALLED_HEADER, Call, Called, FunctionHost, FunctionRoute, HostLeft, StartTimes,
+    VersionRoute,
 };
 use api::listen::{self, Address, Listener};
 use axum::Router;
@@ -15,7 +16,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use gateway::{Proof, Settings};
-use http::header;
+use http::{HeaderMap, header};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
@@ -30,6 +31,8 @@ use crate::world::{Answered, Ask, World};
 enum Does {
     /// Answers with its name.
     Runs,
+    /// The same, and tells that it has no room for more.
+    RunsLast,
     /// Says that it has no room.
     Full,
     /// Closes the connection after it was told.
@@ -72,11 +75,13 @@ async fn functions(
         });
         return (socket, seen);
     }
-    let answer = move || {
+    let answer = move |headers: HeaderMap| {
         came.send_modify(|came| *came += 1);
         async move {
+            let call: Call = serde_json::from_str(headers[CALL_HEADER].to_str().unwrap()).unwrap();
             match does {
-                Does::Runs => answered(name),
+                Does::Runs => answered(name, &call, None),
+                Does::RunsLast => answered(name, &call, Some(HostLeft::default())),
                 Does::Full => refused(),
                 Does::Dies | Does::Waits => std::future::pending().await,
             }
@@ -88,12 +93,15 @@ async fn functions(
     (socket, seen)
 }
 
-fn answered(name: &str) -> Response {
+/// An answer with the name, and what was said of the call.
+fn answered(name: &str, call: &Call, left: Option<HostLeft>) -> Response {
     // As if each call were the first of an instance that takes a second to start.
     let start = Some(StartTimes { init_us: 1_000_000, ..StartTimes::default() });
-    let called = Called { duration_us: 1, start, ..Called::default() };
+    let called = Called { duration_us: 1, start, left, ..Called::default() };
     let told = serde_json::to_string(&called).unwrap();
-    ([(CALLED_HEADER, told)], format!("\"{name}\"")).into_response()
+    let burst = if call.burst { " of a burst" } else { "" };
+    let twice = if call.idempotent { " or twice" } else { "" };
+    ([(CALLED_HEADER, told)], format!("\"{name}{burst}{twice}\"")).into_response()
 }
 
 fn refused() -> Response {
@@ -304,4 +312,33 @@ async fn a_fleet_without_hosts_is_served_by_the_other() {
         let calls: u64 = came.iter().map(|came| *came.borrow()).sum();
         assert_eq!(calls, 30);
     }
+}
+
+#[tokio::test]
+async fn what_hot_hosts_have_no_room_for_runs_on_cold_ones_for_a_while() {
+    let world = World::start().await;
+    let (hot, _) = functions(&world, "hot", Does::RunsLast).await;
+    let (cold, _) = functions(&world, "cold", Does::Runs).await;
+    let hot = FunctionHost { fleet: Fleet::Hot, ..host(1, "hot", hot) };
+    world.tell(routes(&world, 2, vec![hot, host(2, "cold", cold)])).await;
+    let mut answers = Vec::new();
+    for _ in 0..12 {
+        answers.push(call(&world).await.text());
+    }
+    // Seldom, then often, and then its host tells that it is full.
+    let cold = answers.iter().take_while(|answer| *answer == "\"cold\"").count();
+    assert!((5..=9).contains(&cold), "{answers:?}");
+    assert_eq!(answers[cold], "\"hot\"");
+    assert!(answers[cold + 1..].iter().all(|it| it == "\"cold of a burst\""), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_caller_may_say_that_a_call_may_be_run_twice() {
+    let world = World::start().await;
+    let (socket, _) = functions(&world, "runs", Does::Runs).await;
+    world.tell(routes(&world, 2, vec![host(1, "runs", socket)])).await;
+    assert_eq!(call(&world).await.text(), "\"runs\"");
+    let key = [("idempotency-key", "\"8e03978e\"")];
+    let ask = Ask::post("/v1/functions/f/invocations", b"{}").with(&key);
+    assert_eq!(world.ask(ask).await.text(), "\"runs or twice\"");
 }

@@ -195,9 +195,10 @@ pub async fn advice(
     }
     let version = described.function.version;
     let Some((usage, measured_at_ms)) = best else {
-        return Err(Error::NotFound {
-            what: format!("a measured call of {name}:{version}; call it, and ask again in a while"),
-        });
+        let message = format!(
+            "no call of {name}:{version} has been measured yet: call it, and ask again in some seconds"
+        );
+        return Err(Error::Conflict { code: "conflict", message });
     };
     Ok(shaped(version, &usage, measured_at_ms))
 }

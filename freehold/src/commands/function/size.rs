@@ -18,7 +18,7 @@ pub(super) async fn sizing(
     let SizingArguments { name, mode, min, max, idempotent } = arguments;
     let now = client.function_sizing(&name).await?;
     if mode.is_none() && min.is_none() && max.is_none() && idempotent.is_none() {
-        return out.one(&now, |sizing| rows(sizing));
+        return out.one(&now, rows);
     }
     let wanted = Sizing {
         mode: mode.map_or(now.mode, Into::into),
@@ -26,7 +26,7 @@ pub(super) async fn sizing(
         memory_mib_max: max.or(now.memory_mib_max),
         idempotent: idempotent.unwrap_or(now.idempotent),
     };
-    out.one(&client.function_sizing_put(&name, &wanted).await?, |sizing| rows(sizing))
+    out.one(&client.function_sizing_put(&name, &wanted).await?, rows)
 }
 
 fn rows(sizing: &Sizing) -> Vec<(String, String)> {
