@@ -9,6 +9,7 @@ use tokio_util::io::ReaderStream;
 
 use api::client::Client;
 use api::internal::functions::Revision;
+use api::internal::functions::sizes::{FunctionsUsage, SizeAnswer, SizeReport};
 use api::internal::{Assignments, HostReport, InstanceLogs, InstanceReport, Output, Watch};
 use types::{AccountId, HostId, InstanceId, RevisionId};
 
@@ -53,6 +54,14 @@ pub trait Control: Send + Sync + std::fmt::Debug + 'static {
     fn output<'a>(&'a self, id: InstanceId, tar: &'a Path) -> Answer<'a, Output>;
     /// What a function's revision is.
     fn revision(&self, id: RevisionId) -> Answer<'_, Revision>;
+    /// Tells of a step about the size of a revision's instances, or asks whether a trial may begin.
+    fn revision_size<'a>(
+        &'a self,
+        id: RevisionId,
+        report: &'a SizeReport,
+    ) -> Answer<'a, SizeAnswer>;
+    /// Tells what calls of functions took.
+    fn functions_usage<'a>(&'a self, host: HostId, usage: &'a FunctionsUsage) -> Answer<'a, ()>;
     /// A sealed blob of an account: `chunks/ID` or `manifests/ID`.
     fn blob<'a>(&'a self, account: AccountId, key: &'a str) -> Answer<'a, Bytes>;
 }
@@ -115,6 +124,18 @@ impl Control for Remote {
 
     fn revision(&self, id: RevisionId) -> Answer<'_, Revision> {
         async move { self.client.revision_fetch(id).await.map_err(refine) }.boxed()
+    }
+
+    fn revision_size<'a>(
+        &'a self,
+        id: RevisionId,
+        report: &'a SizeReport,
+    ) -> Answer<'a, SizeAnswer> {
+        async move { self.client.revision_size(id, report).await.map_err(refine) }.boxed()
+    }
+
+    fn functions_usage<'a>(&'a self, host: HostId, usage: &'a FunctionsUsage) -> Answer<'a, ()> {
+        async move { self.client.functions_usage(host, usage).await.map_err(refine) }.boxed()
     }
 
     fn blob<'a>(&'a self, account: AccountId, key: &'a str) -> Answer<'a, Bytes> {

@@ -17,12 +17,15 @@ pub(crate) mod journal;
 mod keeping;
 mod parked;
 mod pool;
+mod sizes;
+mod sizing;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use api::internal::functions::{Call, Called, Revision};
+use api::internal::functions::sizes::SettledSize;
+use api::internal::functions::{Call, Called, HostLeft, Revision};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use policy::dispatch::Dispatch;
@@ -31,10 +34,12 @@ use types::{AccountId, InstanceId, RevisionId};
 
 use crate::Agent;
 use crate::control::ControlError;
-use call::Answered;
+use call::{Answered, Ran};
 use deploy::Chosen;
 use instance::{Broken, Warm};
 use pool::{Kept, Pool};
+use sizes::Sizes;
+use sizing::{Sized, asked_kib};
 
 /// Revisions that are remembered, with the gaps between their calls: some kilobytes each.
 const KNOWN_MAX: usize = 10_000;
@@ -91,6 +96,7 @@ struct Known {
     of: Use,
     spec: OnceCell<Arc<Revision>>,
     pool: Mutex<Pool>,
+    sizes: Sizes,
 }
 
 /// The memory of one instance, given back when this is dropped.
@@ -100,6 +106,15 @@ pub(crate) struct Memory {
     bytes: u64,
 }
 
+impl Memory {
+    /// Makes it so much, whether or not there is room.
+    fn set(&mut self, bytes: u64) {
+        let mut all = self.agent.shared.functions.memory_bytes.lock();
+        *all = (*all).saturating_sub(self.bytes).saturating_add(bytes);
+        self.bytes = bytes;
+    }
+}
+
 impl Drop for Memory {
     fn drop(&mut self) {
         *self.agent.shared.functions.memory_bytes.lock() -= self.bytes;
@@ -107,9 +122,12 @@ impl Drop for Memory {
 }
 
 impl Agent {
-    /// Where gateways on this host send calls of functions.
+    /// Where gateways on this host send calls of functions. It is named after the host, so that one
+    /// of another machine is never taken for it where folders have the same names.
     pub fn functions_socket(&self) -> PathBuf {
-        self.shared.settings.folder.join("functions")
+        let (_, end) = self.shared.settings.host.uuid().as_u64_pair();
+        // Short, since the kernel takes only short paths; by chance equal for one in 2^32.
+        self.shared.settings.folder.join(format!("functions-{:08x}", end & 0xFFFF_FFFF))
     }
 
     /// Runs a call on an instance of this revision.
@@ -122,28 +140,55 @@ impl Agent {
         let began_us = self.shared.clock.now_us();
         let called = Use { revision, payer: call.payer };
         let Chosen { of, stale_ms } = self.choose(called, call.fallback.as_ref());
+        let mut call = call;
+        if stale_ms.is_some()
+            && let Some(sizing) = &mut call.sizing
+        {
+            // What was settled is of what was called, and not of what runs in its place.
+            sizing.size = SettledSize::default();
+        }
         let known = self.known(of);
         let spec = self.spec(&known).await?;
+        known.sizes.follow(call.sizing.as_ref());
         for _ in 0..UNTOUCHED_MAX {
-            let got = self.acquire(&known, &spec).await?;
+            let got = self.acquire(&known, &spec, call.burst).await?;
             let waited_us = self.shared.clock.now_us().saturating_sub(began_us);
-            let turn = match got {
+            let mut turn = match got {
                 Ok(turn) => turn,
                 Err(broken) => {
                     return Ok(Answered::Whole(broken.outcome(call.log_tail, waited_us)));
                 }
             };
-            let call = (call.clone(), payload.clone());
-            if let Some(answered) = turn.run(&spec, call, (waited_us, stale_ms)).await {
-                return Ok(answered);
-            }
+            turn.fit(&spec);
+            let times = (waited_us, stale_ms);
+            let ran = turn.run(&spec, (call.clone(), payload.clone()), times).await;
+            let mut answered = match ran {
+                Ran::Untouched => continue,
+                Ran::Answered(answered) => answered,
+                Ran::Killed(outcome, kib) => {
+                    let sized = Sized { known: &known, spec: &spec, call: &call, payload: &payload };
+                    let again = self.run_again(&sized, kib, times).await;
+                    again.unwrap_or(Answered::Whole(outcome))
+                }
+            };
+            answered.called_mut().left = Some(self.left(&known));
+            return Ok(answered);
         }
         Err(Refusal::Away("this function's instances end before they take the call".to_owned()))
     }
 
+    /// What a gateway is told of this host after a call.
+    fn left(&self, known: &Known) -> HostLeft {
+        let (idle, kept_ms) = known.pool.lock().idle_told(self.shared.clock.now_ms());
+        HostLeft { free_kib: self.free_bytes() >> 10, idle, kept_ms }
+    }
+
     fn known(&self, of: Use) -> Arc<Known> {
         let mut known = self.shared.functions.known.lock();
-        let new = || Arc::new(Known { of, spec: OnceCell::new(), pool: Mutex::default() });
+        let new = || {
+            let (spec, pool, sizes) = (OnceCell::new(), Mutex::default(), Sizes::default());
+            Arc::new(Known { of, spec, pool, sizes })
+        };
         Arc::clone(known.entry(of).or_insert_with(new))
     }
 
@@ -162,13 +207,14 @@ impl Agent {
         &self,
         known: &Arc<Known>,
         spec: &Arc<Revision>,
+        burst: bool,
     ) -> Result<Result<Turn, Broken>, Refusal> {
-        if self.room(spec) == 0 {
-            self.make_room(spec, known.of);
+        if self.room(known, spec) == 0 {
+            self.make_room(known, spec);
         }
         let waiting = {
             let mut pool = known.pool.lock();
-            let dispatched = pool.dispatch(self.room(spec));
+            let dispatched = pool.dispatch(self.room(known, spec));
             if matches!(dispatched, Dispatch::Use | Dispatch::Make) {
                 pool.called(self.shared.clock.now_ms());
             }
@@ -178,7 +224,7 @@ impl Agent {
                     return Ok(Ok(Turn::new(self, known, warm)));
                 }
                 Dispatch::Make => {
-                    self.begin(&mut pool, known, spec);
+                    self.begin(&mut pool, (known, burst), spec);
                     pool.wait()
                 }
                 Dispatch::Wait => pool.wait(),
@@ -192,17 +238,22 @@ impl Agent {
     }
 
     /// Has an instance made, whatever becomes of the call that it is made for.
-    fn begin(&self, pool: &mut Pool, known: &Arc<Known>, spec: &Arc<Revision>) {
+    fn begin(&self, pool: &mut Pool, (known, burst): (&Arc<Known>, bool), spec: &Arc<Revision>) {
         pool.starting += 1;
-        let memory = self.reserve(spec.limits.memory_bytes);
+        let memory = self.reserve(known.sizes.kib(asked_kib(spec)) << 10);
         let (agent, known, spec) = (self.clone(), Arc::clone(known), Arc::clone(spec));
-        self.shared
-            .tasks
-            .spawn("function start", async move { agent.make(&known, &spec, memory).await });
+        self.shared.tasks.spawn("function start", async move {
+            agent.make((&known, burst), &spec, memory).await;
+        });
     }
 
     /// Makes an instance, for whoever has waited the longest.
-    async fn make(&self, known: &Arc<Known>, spec: &Arc<Revision>, memory: Memory) {
+    async fn make(
+        &self,
+        (known, burst): (&Arc<Known>, bool),
+        spec: &Arc<Revision>,
+        memory: Memory,
+    ) {
         let began_us = self.shared.clock.now_us();
         let id = InstanceId::new(self.shared.clock.uuid());
         let told = (id, known.of.payer);
@@ -212,6 +263,7 @@ impl Agent {
         pool.starting -= 1;
         let made = made.map(|mut warm| {
             warm.counted = Some(pool.count());
+            warm.burst = burst;
             Turn::new(self, known, Some(warm))
         });
         let failed = made.is_err();
@@ -235,24 +287,29 @@ impl Agent {
     fn make_for_waiting(&self, known: &Arc<Known>) {
         let Some(spec) = known.spec.get() else { return };
         let mut pool = known.pool.lock();
-        if pool.lacks() && self.room(spec) > 0 {
-            self.begin(&mut pool, known, spec);
+        if pool.lacks() && self.room(known, spec) > 0 {
+            self.begin(&mut pool, (known, false), spec);
         }
     }
 
     /// How many more instances of this size fit.
-    fn room(&self, spec: &Revision) -> u32 {
+    fn room(&self, known: &Known, spec: &Revision) -> u32 {
+        let bytes = known.sizes.kib(asked_kib(spec)) << 10;
+        u32::try_from(self.free_bytes() / bytes.max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Memory for more instances, in bytes.
+    fn free_bytes(&self) -> u64 {
         let used = *self.shared.functions.memory_bytes.lock();
-        let left = self.shared.settings.functions_memory_bytes.saturating_sub(used);
-        u32::try_from(left / spec.limits.memory_bytes.max(1)).unwrap_or(u32::MAX)
+        self.shared.settings.functions_memory_bytes.saturating_sub(used)
     }
 
     /// Ends the instances of other revisions that have been idle the longest, until one of this size
     /// fits. What they had is given to the next before they are wholly gone, some milliseconds later.
-    fn make_room(&self, spec: &Revision, of: Use) {
+    fn make_room(&self, known: &Known, spec: &Revision) {
         let all = self.shared.functions.known.lock();
-        while self.room(spec) == 0 {
-            let others = all.iter().filter(|(other, _)| **other != of);
+        while self.room(known, spec) == 0 {
+            let others = all.iter().filter(|(other, _)| **other != known.of);
             let idle =
                 others.filter_map(|(_, known)| Some((known.pool.lock().idle_since_ms()?, known)));
             let Some((_, known)) = idle.min_by_key(|(since_ms, _)| *since_ms) else { return };
@@ -279,11 +336,19 @@ struct Turn {
     warm: Option<Warm>,
     /// Whether it works on something, or broke, and so is of no use to another call.
     used: bool,
+    /// Whether it was made for this call alone.
+    once: bool,
 }
 
 impl Turn {
     fn new(agent: &Agent, known: &Arc<Known>, warm: Option<Warm>) -> Self {
-        Self { agent: agent.clone(), known: Arc::clone(known), warm, used: false }
+        Self { agent: agent.clone(), known: Arc::clone(known), warm, used: false, once: false }
+    }
+
+    /// Gives the instance the size that it is to have.
+    fn fit(&mut self, spec: &Revision) {
+        let warm = self.warm.as_mut().expect("a turn has its instance until it is dropped");
+        self.agent.fit(&self.known, spec, warm);
     }
 }
 
@@ -342,8 +407,8 @@ async fn make_ahead(agent: &Agent, known: &Arc<Known>, at_ms: u64) {
     let mut pool = known.pool.lock();
     // A call that came meanwhile has its own expectation.
     let expected = pool.called_ms() < at_ms && !pool.is_live() && pool.starting == 0;
-    if expected && agent.room(spec) > 0 {
-        agent.begin(&mut pool, known, spec);
+    if expected && agent.room(known, spec) > 0 {
+        agent.begin(&mut pool, (known, false), spec);
     }
 }
 
@@ -408,3 +473,4 @@ fn forget(all: &mut BTreeMap<Use, Arc<Known>>, now_ms: u64) {
 type Waiter = oneshot::Sender<Result<Turn, Broken>>;
 
 pub(crate) use http::router;
+pub(crate) use sizing::tell_usage;

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use api::status::Feature;
 use executor::Executor;
-use types::{HostId, Name};
+use types::{Fleet, HostId, Name};
 use workflow::{Clock, Tasks};
 
 pub use control::{Control, ControlError, Remote};
@@ -59,6 +59,8 @@ pub struct Settings {
     pub egress_networks: Vec<policy::egress::Network>,
     /// Hosts of the cloud's own processes on other machines, which no function may connect to.
     pub cloud_hosts: Vec<String>,
+    /// What this host is there for, among those that run functions.
+    pub fleet: Fleet,
     /// Grows with every start.
     pub generation: u64,
 }
@@ -135,6 +137,7 @@ impl Agent {
         tasks.spawn("host report", watch::report(self.clone()));
         tasks.spawn("assignments", watch::assignments(self.clone()));
         tasks.spawn("functions", functions::sweep(self.clone()));
+        tasks.spawn("function usage", functions::tell_usage(self.clone()));
         tasks.spawn("function logs", functions::journal::forward(self.clone()));
     }
 

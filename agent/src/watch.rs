@@ -22,6 +22,7 @@ pub(crate) async fn report(agent: Agent) {
         memory_bytes: settings.memory_bytes,
         data_address: settings.data_address.map(|address| address.to_string()),
         functions_socket: Some(agent.functions_socket().display().to_string()),
+        fleet: settings.fleet.clone(),
         features: shared.features.clone(),
     };
     let mut pauses = Pauses::new();

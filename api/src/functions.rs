@@ -4,8 +4,11 @@
 //! `GET|POST /v1/functions/{name}/versions`, `GET|POST /v1/functions/{name}/aliases`,
 //! `PUT|DELETE /v1/functions/{name}/aliases/{alias}`, `GET /v1/functions/{name}/dead-events`,
 //! `POST|DELETE /v1/functions/{name}/dead-events/{event}`, `GET /v1/functions/{name}/log`,
+//! `GET|PUT /v1/functions/{name}/sizing` and others of [`sizes`],
 //! `GET|POST /v1/functions/{name}/schedules`, `DELETE /v1/functions/{name}/schedules/{schedule}`, and,
 //! answered by the gateway, `POST /v1/functions/{name}/invocations?qualifier=&mode=`.
+
+pub mod sizes;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +24,9 @@ pub const VERSION_HEADER: &str = "freehold-version";
 pub const STALE_HEADER: &str = "freehold-stale-ms";
 /// Says what failed; absent where the function answered.
 pub const ERROR_HEADER: &str = "freehold-function-error";
+/// Sent with a call, says that it may be run twice without harm. Source: the Idempotency-Key header
+/// of the IETF's HTTPAPI working group. Its value is not looked at: nothing is remembered by it.
+pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 /// Says where the time went, as `Server-Timing` does: `name;dur=MILLISECONDS`.
 pub const TIMING_HEADER: &str = "server-timing";
 

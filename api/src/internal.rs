@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use types::{
-    AccountId, EndpointId, Format, HostId, InstanceId, Limits, Name, ObjectId, Reference, Runtime,
-    TensorSpec, TokenId,
+    AccountId, EndpointId, Fleet, Format, HostId, InstanceId, Limits, Name, ObjectId, Reference,
+    Runtime, TensorSpec, TokenId,
 };
 
 use crate::accounts::Role;
@@ -90,6 +90,9 @@ pub struct HostReport {
     /// Where gateways on the same host call functions: a path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub functions_socket: Option<String>,
+    /// What it is there for, among those that run functions.
+    #[serde(default)]
+    pub fleet: Fleet,
     pub features: Vec<Feature>,
 }
 

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -199,6 +200,22 @@ where
         tracing::warn!(cut = connections.len(), "requests outlived the grace of the stop");
         connections.shutdown().await;
     }
+}
+
+/// Serves HTTP on one connection that was accepted and proved elsewhere, until it ends.
+///
+/// After the stop the request in flight is finished, and no other is taken.
+pub async fn serve_one<I, S, B>(stream: I, peer: Peer, service: S, stop: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: tower::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    connection::Server::new(Limits::default(), None, stop).requests(stream, peer, service).await;
 }
 
 /// One connection, and its place among those allowed; none when the connection broke at once.

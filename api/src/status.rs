@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use types::{HostId, Name};
+use types::{Fleet, HostId, Name};
 
 /// That the control plane answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -35,6 +35,9 @@ pub struct Status {
 pub struct HostStatus {
     pub id: HostId,
     pub name: Name,
+    /// What it is there for, among those that run functions: `hot`, `cold` or `dedicated=ACCOUNT`.
+    #[serde(default)]
+    pub fleet: Fleet,
     /// Whether it reported within the last 15 seconds.
     pub alive: bool,
     pub cpu_milli: u32,

@@ -130,6 +130,20 @@ impl Running {
         }
     }
 
+    /// What it uses, asked of the kernel now where its control groups count that; else as it was
+    /// looked at last.
+    pub fn measure(&self) -> Usage {
+        let (group, seen) = (&self.shared.group, &self.shared.seen);
+        if let Some(cpu_us) = group.cpu_us() {
+            seen.cpu_us.fetch_max(cpu_us, Ordering::Relaxed);
+        }
+        if let Some(bytes) = group.memory_bytes() {
+            seen.memory_bytes.store(bytes, Ordering::Relaxed);
+            seen.memory_peak_bytes.fetch_max(bytes, Ordering::Relaxed);
+        }
+        self.usage()
+    }
+
     /// Removes its folder on the host, the model included. For when it has ended.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ pub use endpoints::{DeployArguments, EndpointCommand, InvokeArguments, UpdateArg
 pub use functions::{
     AliasArguments, AliasCommand, CreateFunctionArguments, DeadCommand, FunctionCommand,
     FunctionSettings, InvokeFunctionArguments, RuntimeWord, ScheduleArguments, ScheduleCommand,
-    UpdateFunctionArguments,
+    SizingArguments, UpdateFunctionArguments,
 };
 pub use grants::{
     GrantCommand, GrantSettings, LimitArguments, LinkCommand, LinkSettings, UsageArguments,

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 
 use api::identity::PROCESS_LIFETIME_MS;
+use types::Fleet;
 
 use crate::exit::Failure;
 
@@ -86,6 +87,10 @@ settings! {
     sandbox: String, "FREEHOLD_SANDBOX", value_name = "LEVEL";
     /// Private networks that functions may connect to where they name a place in them, as 10.1.0.0/16, with commas [default: none]
     egress_networks: String, "FREEHOLD_EGRESS_NETWORKS", value_name = "NETWORKS";
+    /// What an agent's host is there for: hot, cold or dedicated=ACCOUNT; for `up` with several hosts one for each, parted by commas [default: cold; every second of several is hot]
+    fleet: String, "FREEHOLD_FLEET", value_name = "FLEET";
+    /// Hosts that `up` runs, with equal shares of this machine [default: 1]
+    hosts: u32, "FREEHOLD_HOSTS", value_name = "NUMBER";
     /// Requests per second that one token may make; 0 for no limit [default: 0]
     rate_limit: u32, "FREEHOLD_RATE_LIMIT", value_name = "NUMBER";
     /// Largest request body of an inference, in MiB [default: 64]
@@ -119,6 +124,8 @@ pub struct Settings {
     pub onnxruntime: Option<PathBuf>,
     pub sandbox: executor::Choice,
     pub egress_networks: Vec<policy::egress::Network>,
+    /// What each host is there for; one in a process of its own, or as many as `up` runs.
+    pub fleets: Vec<Fleet>,
     /// Requests per second; 0 for no limit.
     pub rate_limit: u32,
     pub body_bytes_max: u64,
@@ -130,6 +137,9 @@ pub struct Settings {
 }
 
 const MIB: u64 = 1 << 20;
+/// Most hosts of one process: each has its own sandboxes, and a share of the machine that has to be
+/// of use to something.
+const HOSTS_MAX: u32 = 64;
 /// The shortest lifetime of a certificate: the last third of it has to do for the next one.
 const CERTIFICATE_MS_MIN: u64 = 10_000;
 /// The longest one: a year. Revoking one that was stolen needs its process to enrol again.
@@ -160,6 +170,7 @@ impl Settings {
         let networks = networks.map(str::parse).collect::<Result<_, _>>();
         let egress_networks = networks
             .map_err(|error: String| Failure::usage(format!("--egress-networks: {error}")))?;
+        let fleets = fleets(given.hosts.unwrap_or(1), given.fleet.as_deref())?;
         let certificate_ms = given.certificate_lifetime.map(certificate_ms).transpose()?;
         Ok(Self {
             listen,
@@ -179,6 +190,7 @@ impl Settings {
             onnxruntime: given.onnxruntime,
             sandbox: sandbox.unwrap_or_default(),
             egress_networks,
+            fleets,
             rate_limit: given.rate_limit.unwrap_or(0),
             body_bytes_max: given.body_limit.unwrap_or(64).saturating_mul(MIB),
             stop_grace_ms: given.stop_grace.unwrap_or(20).saturating_mul(1_000),
@@ -189,6 +201,24 @@ impl Settings {
             data,
         })
     }
+}
+
+/// What each of so many hosts is there for: as given, or else every second one is hot.
+fn fleets(hosts: u32, given: Option<&str>) -> Result<Vec<Fleet>, Failure> {
+    if !(1..=HOSTS_MAX).contains(&hosts) {
+        return Err(Failure::usage(format!("--hosts {hosts}: use 1 to {HOSTS_MAX}")));
+    }
+    let Some(given) = given else {
+        let fleet = |host| if host % 2 == 0 { Fleet::Cold } else { Fleet::Hot };
+        return Ok((0..hosts).map(fleet).collect());
+    };
+    let fleets: Result<Vec<Fleet>, _> = given.split(',').map(str::parse).collect();
+    let fleets = fleets.map_err(|error| Failure::usage(format!("--fleet {error}")))?;
+    if u32::try_from(fleets.len()) == Ok(hosts) {
+        return Ok(fleets);
+    }
+    let told = format!("--fleet {given:?} is {} for {hosts} of --hosts", fleets.len());
+    Err(Failure::usage(told).hint("name one for each, such as --hosts 3 --fleet cold,hot,hot"))
 }
 
 /// A lifetime of certificates in milliseconds, from seconds.
@@ -293,6 +323,28 @@ mod tests {
         assert_eq!(resolve(31_536_000).unwrap(), CERTIFICATE_MS_MAX);
         for wrong in [0, 9, 31_536_001, u64::MAX] {
             assert_eq!(resolve(wrong).unwrap_err().exit, 2);
+        }
+    }
+
+    #[test]
+    fn every_host_has_a_fleet() {
+        let resolve = |hosts, fleet: Option<&str>| {
+            let fleet = fleet.map(ToOwned::to_owned);
+            let given = ServerArguments { fleet, hosts, ..ServerArguments::default() };
+            Settings::resolve(given).map(|settings| settings.fleets)
+        };
+        assert_eq!(resolve(None, None).unwrap(), [Fleet::Cold], "alone it serves everybody");
+        assert_eq!(resolve(Some(3), None).unwrap(), [Fleet::Cold, Fleet::Hot, Fleet::Cold]);
+        let own = Fleet::Dedicated("acme".parse().unwrap());
+        assert_eq!(resolve(Some(2), Some("hot,dedicated=acme")).unwrap(), [Fleet::Hot, own]);
+        for (hosts, fleet) in [
+            (Some(0), None),
+            (Some(65), None),
+            (None, Some("warm")),
+            (None, Some("hot,cold")),
+            (Some(2), Some("hot")),
+        ] {
+            assert_eq!(resolve(hosts, fleet).unwrap_err().exit, 2, "{hosts:?} {fleet:?}");
         }
     }
 

@@ -31,7 +31,7 @@ use crate::trust;
 
 use connection::{Connection, Refusal};
 
-pub(crate) use dial::Duplex;
+pub(crate) use dial::{Duplex, Empty, Preamble, through_agent};
 
 /// How long an instance that could not be reached is asked last, in microseconds.
 const REST_US: u64 = 1_000_000;
@@ -89,6 +89,11 @@ impl Backends {
         let tls = tls.map(TlsConnector::from);
         let tools = Arc::new(Tools { settings, tls, clock, tasks });
         Ok(Self { tools, known: Mutex::default() })
+    }
+
+    /// How agents on other hosts are reached; none where only this host is.
+    pub(crate) fn tls(&self) -> Option<TlsConnector> {
+        self.tools.tls.clone()
     }
 
     /// Begins to build a new table.

@@ -185,7 +185,7 @@ pub enum Error {
         model: String,
     },
     /// The instance cannot be reached, or went away before it answered.
-    #[error("the model's instance went away: try again")]
+    #[error("the instance went away before it answered: try again")]
     Lost,
     /// The time allowed has passed; the model was told to stop.
     #[error("the model did not answer within {limit_us} microseconds and was stopped")]

@@ -1,23 +1,27 @@
 //! Functions: a call is given to an agent that runs it, and the answer is passed on.
 //!
-//! Always true: a call is given to one host; what it was not told to do is not done again. An
-//! unknown function and a forbidden one look the same.
-//! Absent on purpose: instances (the agent makes and keeps them), hosts that are not this one.
+//! Always true: a call is run by one host at most, once; what it was not told to do is not done
+//! again. An unknown function and a forbidden one look the same.
+//! Absent on purpose: instances (the agent makes and keeps them).
 
 mod allowances;
 mod concurrency;
+mod dial;
 mod events;
 mod hosts;
 mod lambda;
 mod links;
 mod meter;
 pub(crate) mod metrics;
+mod placing;
 mod route;
 mod streaming;
 
 use std::sync::Arc;
 
-use api::functions::{AcceptedEvent, ERROR_HEADER, STALE_HEADER, TIMING_HEADER, VERSION_HEADER};
+use api::functions::{
+    AcceptedEvent, ERROR_HEADER, IDEMPOTENCY_HEADER, STALE_HEADER, TIMING_HEADER, VERSION_HEADER,
+};
 use api::internal::functions::{Call, Called, NewEvent};
 use axum::body::Body;
 use bytes::Bytes;
@@ -35,9 +39,11 @@ use meter::{Counted, Meter};
 
 pub(crate) use allowances::{Allowances, Limited, Subject};
 pub(crate) use concurrency::Concurrency;
+pub(crate) use dial::{Calls, client};
 pub(crate) use events::run as run_events;
-pub(crate) use hosts::{Calls, Hosts, client};
+pub(crate) use hosts::Hosts;
 pub(crate) use lambda::{answer as answer_lambda, lambda_id, refusal as lambda_refusal};
+use placing::Placing;
 pub(crate) use route::Function;
 
 use streaming::{Opened, Payload};
@@ -53,6 +59,8 @@ struct Said {
     log_tail: bool,
     /// Whether it takes an answer in pieces.
     stream: bool,
+    /// It may be run twice without harm.
+    idempotent: bool,
     /// The service that it comes through.
     through: Option<Through>,
 }
@@ -124,6 +132,7 @@ async fn open(
     let turn = hub.concurrency.take(&function).inspect_err(throttled)?;
     let payload = link.as_ref().map_or(Ok(payload.clone()), |link| link.bind(payload))?;
     let own = link.is_none();
+    let (sizing, idempotent) = function.sizing(&target);
     let call = Call {
         id: id.to_owned(),
         function_arn: function.arn(&qualifier),
@@ -133,11 +142,20 @@ async fn open(
         log_tail: said.log_tail && own,
         // What others are told of an error is seen to before a word of it is.
         stream: said.stream && own,
-        fallback: target.fallback,
+        fallback: target.fallback.clone(),
         payer: link.map(|link| link.named.told.account),
+        burst: false,
+        idempotent: idempotent || said.idempotent,
+        sizing,
+    };
+    let placing = Placing {
+        revision: target.revision,
+        memory_kib: target.memory_kib,
+        seed: placing::folded(uuid),
+        now_ms: hub.clock.now_ms(),
     };
     let under_way = metrics.begin(&function);
-    let ran = table.hosts().call(hub, target.revision, &call, payload).await;
+    let ran = table.hosts().call(hub, &function, (placing, call), payload).await;
     let (called, payload) = ran.inspect_err(throttled)?;
     let of = FunctionUse {
         hour_ms: allowances::hour_ms(&hub.clock),
@@ -150,7 +168,8 @@ async fn open(
         key: said.through.and_then(|through| through.key).map(|(key, _)| key),
     };
     let log = of.link.map(|link| (link, id.to_owned()));
-    let counted = Counted { function, of, memory_mib: target.memory_mib, log };
+    let memory_mib = u32::try_from(target.memory_kib.div_ceil(1_024)).unwrap_or(u32::MAX);
+    let counted = Counted { function, of, memory_mib, log };
     let mut meter = Meter::new(hub, counted, began_us, (taken, turn, under_way));
     let payload = match payload {
         Payload::Whole(payload) => {
@@ -159,7 +178,7 @@ async fn open(
         }
         pieces @ Payload::Pieces(_) => pieces,
     };
-    let fell = call.fallback.filter(|_| called.stale_ms.is_some());
+    let fell = target.fallback.filter(|_| called.stale_ms.is_some());
     let version = fell.map_or(target.version, |fallback| fallback.version);
     Ok(Opened { called, payload, version, meter })
 }
@@ -242,7 +261,8 @@ pub(crate) async fn invoke(
     let place = hub.place(&caller, from)?;
     let payload = body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
     let id = request_id.to_str().unwrap_or_default();
-    let said = Said { trace_id: trace(&parts.headers), ..Said::default() };
+    let idempotent = parts.headers.contains_key(IDEMPOTENCY_HEADER);
+    let said = Said { trace_id: trace(&parts.headers), idempotent, ..Said::default() };
     match mode.as_str() {
         "" => Ok(answer(call(hub, &function, (&qualifier, id), said, payload).await?)),
         "stream" => {
@@ -328,16 +348,7 @@ mod tests {
 
     #[test]
     fn times_are_told_in_milliseconds() {
-        let mut called = Called {
-            error: None,
-            media_type: None,
-            duration_us: 1_234,
-            waited_us: 56,
-            start: None,
-            memory_peak_bytes: 0,
-            log_tail: None,
-            stale_ms: None,
-        };
+        let mut called = Called { duration_us: 1_234, waited_us: 56, ..Called::default() };
         assert_eq!(timing(&called), "handler;dur=1.234, wait;dur=0.056");
         called.start = Some(api::internal::functions::StartTimes {
             code_us: 1,

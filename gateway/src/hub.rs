@@ -64,11 +64,12 @@ impl Hub {
     ) -> Result<Self, StartError> {
         let settings = Arc::new(settings);
         let start = hex::encode(clock.random::<8>());
+        let backends = Backends::new(Arc::clone(&settings), clock.clone(), tasks.clone())?;
         Ok(Self {
             rights: Authorizer::new()?,
             usage: Arc::new(Usage::new(format!("{}-{start}", settings.name))),
-            backends: Backends::new(Arc::clone(&settings), clock.clone(), tasks.clone())?,
-            calls: functions::client(),
+            calls: functions::client(backends.tls(), settings.connect_ms_max),
+            backends,
             concurrency: Concurrency::default(),
             allowances: Allowances::default(),
             generation: watch::Sender::default(),

@@ -27,6 +27,7 @@ mod paths;
 mod proxy;
 mod routes;
 mod statistics;
+mod stream;
 pub mod trust;
 mod usage;
 

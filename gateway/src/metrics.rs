@@ -1,7 +1,7 @@
 //! Metrics: what an operator watches, in Prometheus' text form under OpenTelemetry's names.
 //!
-//! Always true: label values come from fixed lists and from the endpoints in the routes, so no
-//! caller can make new series. Absent on purpose: names of callers, contents of requests.
+//! Always true: label values come from fixed lists and from the endpoints and hosts in the routes,
+//! so no caller can make new series. Absent on purpose: names of callers, contents of requests.
 
 use std::fmt;
 
@@ -53,6 +53,13 @@ struct Model {
     outcome: &'static str,
 }
 
+/// Labels of a call that one of several hosts was given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Placed {
+    host: String,
+    place: &'static str,
+}
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Every metric of a gateway.
@@ -61,6 +68,7 @@ pub(crate) struct Metrics {
     http: Histograms<Http>,
     rpc: Histograms<Rpc>,
     requests: Family<Model, Counter>,
+    placed: Family<Placed, Counter>,
     active: Gauge,
     generation: Gauge,
     watch_failures: Counter,
@@ -84,6 +92,7 @@ impl Metrics {
             http: Family::new_with_constructor(histogram),
             rpc: Family::new_with_constructor(histogram),
             requests: Family::default(),
+            placed: Family::default(),
             active: Gauge::default(),
             generation: Gauge::default(),
             watch_failures: Counter::default(),
@@ -104,6 +113,8 @@ impl Metrics {
         registry.register_with_unit("rpc_server_call_duration", help, Unit::Seconds, rpc);
         let help = "Inferences of an endpoint by outcome";
         registry.register("freehold_inference_requests", help, self.requests.clone());
+        let help = "Calls of functions by the host that was asked and how it was chosen";
+        registry.register("freehold_function_calls_placed", help, self.placed.clone());
         let help = "Requests being answered";
         registry.register("http_server_active_requests", help, self.active.clone());
         let help = "Generation of the routes in use";
@@ -140,6 +151,11 @@ impl Metrics {
         let account = endpoint.account_name.to_string();
         let labels = Model { account, endpoint: endpoint.name.to_string(), outcome };
         self.requests.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn function_placed(&self, host: &types::Name, place: &'static str) {
+        let labels = Placed { host: host.to_string(), place };
+        self.placed.get_or_create(&labels).inc();
     }
 
     pub(crate) fn begin(&self) -> Active {

@@ -123,7 +123,7 @@ impl Table {
             let service = Arc::new(Service::build(told, known));
             table.services.entry(account).or_default().insert(name, service);
         }
-        table.hosts = Hosts::new(routes.hosts);
+        table.hosts = Hosts::new(routes.hosts, &before.hosts);
         table
     }
 

@@ -141,6 +141,15 @@ pub fn place(fleet: Fleet, call: &Call, own: &[Host], cold: &[Host]) -> Place {
     }
 }
 
+/// The hosts that stand for the hot and for the cold fleet: the other's, where one has none.
+pub fn standing<T: Clone>(hot: Vec<T>, cold: Vec<T>) -> (Vec<T>, Vec<T>) {
+    match (hot.is_empty(), cold.is_empty()) {
+        (true, false) => (cold.clone(), cold),
+        (false, true) => (hot.clone(), hot),
+        _ => (hot, cold),
+    }
+}
+
 /// The first host in the key's own order that is within the bound and has room.
 ///
 /// The order is that of a hash of key and host, so that a host that comes or goes moves only the

@@ -9,6 +9,7 @@
 
 pub mod usage;
 
+use crate::advise::PROCESSOR_KIB;
 use usage::Usage;
 
 /// Calls before a size is judged, that of a function as well as that of a trial.
@@ -16,8 +17,10 @@ pub const CALLS_MIN: u64 = 20;
 /// A trial is rolled back where calls take longer than before by more than so many thousandths.
 pub const SLOWER_MILLI_MAX: u64 = 50;
 
+/// Least processor time, in thousandths of a processor, however little memory.
+const CPU_MILLI_MIN: u32 = 100;
 /// The part of calls, in hundredths, whose memory a size holds, before the margin.
-const PERCENT: u64 = 98;
+pub const PERCENT: u64 = 98;
 /// What is put on top of that, in hundredths: what was not seen yet may be larger.
 const MARGIN_PERCENT: u64 = 115;
 /// A size that differs by less than this part is left as it is.
@@ -66,6 +69,19 @@ pub struct Size {
     pub trial: Option<Trial>,
     /// The size that was rolled back last, in KiB.
     pub refused_kib: Option<u64>,
+}
+
+/// Processor time that comes with so much memory, in thousandths of a processor: a whole one with
+/// [`PROCESSOR_KIB`], and a tenth at least.
+pub fn cpu_milli(kib: u64) -> u32 {
+    let milli = kib.saturating_mul(1_000) / PROCESSOR_KIB;
+    u32::try_from(milli).unwrap_or(u32::MAX).max(CPU_MILLI_MIN)
+}
+
+/// Memory that instances need whose calls take so much, in KiB: that, and a margin for what was not
+/// seen yet.
+pub fn needs_kib(used_kib: u64) -> u64 {
+    used_kib.saturating_mul(MARGIN_PERCENT) / 100
 }
 
 /// What to do about a size, and why.
@@ -135,7 +151,7 @@ pub fn decide(size: &Size, usage: &Usage, input_bytes: u64, bounds: &Bounds) -> 
     else {
         return Step::Keep(Kept::FewCalls { calls });
     };
-    let kib = bounds.hold(used_kib.saturating_mul(MARGIN_PERCENT) / 100);
+    let kib = bounds.hold(needs_kib(used_kib));
     if is_about(kib, size.kib) && size.kib == bounds.hold(size.kib) {
         return Step::Keep(Kept::Fits);
     }

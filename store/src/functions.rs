@@ -10,6 +10,7 @@ pub mod grants;
 pub mod links;
 pub mod schedules;
 pub mod settings;
+pub mod sizes;
 pub mod usage;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use crate::error::Error;
 use crate::feeds::{Topic, feed_bump};
 use crate::objects::{object_hold, objects_release};
 use crate::statement::Row;
+use sizes::sizes_forget;
 
 /// A function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,6 +221,7 @@ pub async fn revision_fetch_numbered(
 /// Removes a numbered version of a function; its number is not given out again.
 pub async fn revision_delete(tx: &mut Tx<'_>, row: &RevisionRow) -> Result<(), Error> {
     objects_release(tx, &row.id.to_string()).await?;
+    sizes_forget(tx, row.id).await?;
     let text = "DELETE FROM function_revisions WHERE id = $1";
     tx.sql("delete a version of a function", text).bind(&row.id).run().await?;
     feed_bump(tx, Topic::Routes);
@@ -295,10 +298,12 @@ pub async fn function_delete(tx: &mut Tx<'_>, id: FunctionId) -> Result<(), Erro
     for row in tx.sql("list revisions", text).bind(&id).every().await? {
         let revision: RevisionId = row.get("id")?;
         objects_release(tx, &revision.to_string()).await?;
+        sizes_forget(tx, revision).await?;
     }
     for text in [
         "DELETE FROM function_schedules WHERE function_id = $1",
         "DELETE FROM function_events WHERE function_id = $1",
+        "DELETE FROM function_size_steps WHERE function_id = $1",
         "DELETE FROM function_settings WHERE function_id = $1",
         "DELETE FROM function_aliases WHERE function_id = $1",
         "DELETE FROM function_grants WHERE function_id = $1",
@@ -319,6 +324,7 @@ pub async fn revisions_trim(tx: &mut Tx<'_>, before_ms: u64) -> Result<u64, Erro
     for row in &rows {
         let id: RevisionId = row.get("id")?;
         objects_release(tx, &id.to_string()).await?;
+        sizes_forget(tx, id).await?;
         let text = "DELETE FROM function_revisions WHERE id = $1";
         tx.sql("forget a revision", text).bind(&id).run().await?;
     }

@@ -1,9 +1,10 @@
 //! Hosts: the machines that run instances.
 //!
 //! Always true: a host's generation never goes down; a report of an earlier start of its agent is
-//! refused; gateways hear when a host's data address changes.
+//! refused; gateways hear when a host's data address or fleet changes, when it is lost and when it
+//! comes back.
 
-use types::{HostId, Name};
+use types::{Fleet, HostId, Name};
 
 use crate::Tx;
 use crate::error::Error;
@@ -23,6 +24,10 @@ pub struct HostRow {
     pub data_address: Option<String>,
     /// Where gateways on the same host call functions: a path.
     pub functions_socket: Option<String>,
+    /// What it is there for.
+    pub fleet: Fleet,
+    /// It has not reported for long, and gateways do not ask it.
+    pub lost: bool,
     /// What the machine gives, as it reported.
     pub features: serde_json::Value,
     /// When it last reported; 0 until it did.
@@ -39,6 +44,7 @@ pub struct HostSays {
     pub memory_bytes: u64,
     pub data_address: Option<String>,
     pub functions_socket: Option<String>,
+    pub fleet: Fleet,
     pub features: serde_json::Value,
 }
 
@@ -51,6 +57,8 @@ fn host(row: &Row) -> Result<HostRow, Error> {
         memory_bytes: row.get("memory_bytes")?,
         data_address: row.get("data_address")?,
         functions_socket: row.get("functions_socket")?,
+        fleet: row.get("fleet")?,
+        lost: row.get("lost")?,
         features: row.get("features")?,
         seen_at_ms: row.get("seen_at_ms")?,
         local: row.get("local")?,
@@ -70,6 +78,7 @@ pub async fn host_insert(tx: &mut Tx<'_>, row: &HostRow) -> Result<(), Error> {
         .bind(&row.seen_at_ms)
         .bind(&row.local)
         .bind(&row.functions_socket)
+        .bind(&row.fleet)
         .run()
         .await?;
     Ok(())
@@ -116,14 +125,27 @@ pub async fn host_report(
         .bind(&says.features)
         .bind(&now_ms)
         .bind(&says.functions_socket)
+        .bind(&says.fleet)
         .run()
         .await?;
     if changed == 0 {
         let stored = before.generation;
         return Err(Error::Stale { what: "host", id: id.to_string(), stored });
     }
-    let moved = before.functions_socket != says.functions_socket;
-    if before.data_address != says.data_address || moved {
+    let moved = before.functions_socket != says.functions_socket
+        || before.data_address != says.data_address
+        || before.fleet != says.fleet;
+    if moved || before.lost {
+        feed_bump(tx, Topic::Routes);
+    }
+    Ok(())
+}
+
+/// Has gateways no longer ask a host that has last reported at this time; nothing, where it has
+/// reported since or is lost already.
+pub async fn host_lose(tx: &mut Tx<'_>, id: HostId, seen_at_ms: u64) -> Result<(), Error> {
+    let lose = tx.sql("lose a host", include_str!("hosts/lose.sql"));
+    if lose.bind(&id).bind(&seen_at_ms).run().await? > 0 {
         feed_bump(tx, Topic::Routes);
     }
     Ok(())

@@ -13,7 +13,7 @@ use sqlx::Row as _;
 use sqlx::any::{AnyArguments, AnyRow};
 
 use types::{
-    AccountId, AliasName, Digest, EndpointId, EventId, FunctionId, FunctionName, GrantId, HostId,
+    AccountId, AliasName, Digest, EndpointId, EventId, Fleet, FunctionId, FunctionName, GrantId, HostId,
     InstanceId, ItemId, ItemKind, Name, ObjectId, PublishId, Reference, RevisionId, SagaId,
     ServiceId, ServiceKeyId, TokenId, TrainingId,
 };
@@ -88,6 +88,7 @@ macro_rules! stored_as_text {
 pub(crate) use stored_as_text;
 
 stored_as_text!(
+    Fleet,
     AccountId,
     AliasName,
     Digest,

@@ -8,6 +8,7 @@
 
 pub mod digest;
 pub mod figure;
+pub mod fleet;
 pub mod format;
 pub mod frame;
 pub mod functions;
@@ -19,6 +20,7 @@ pub mod tensor;
 
 pub use digest::Digest;
 pub use figure::{Figure, FigureName, Grade};
+pub use fleet::{Fleet, FleetError};
 pub use format::{Column, ColumnType, Format};
 pub use functions::{
     AliasName, AliasNameError, CallLimits, FunctionName, FunctionNameError, FunctionReference,

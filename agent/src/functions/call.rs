@@ -8,15 +8,17 @@
 use std::sync::Arc;
 
 use api::internal::functions::pieces::Piece;
+use api::internal::functions::sizes::CallSizing;
 use api::internal::functions::{Call, Called, Revision};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use executor::Exit;
+use executor::{Ending, Exit};
 use executor::runtime_api::{self, Failure, Invocation, Shutdown, Streamed};
 use tokio::sync::mpsc;
 
 use super::instance::{Warm, how};
+use super::sizes::Measured;
 use super::{Outcome, Turn, journal};
 use crate::Agent;
 
@@ -32,8 +34,32 @@ pub(crate) enum Answered {
     InPieces(Box<Called>, mpsc::Receiver<Piece>),
 }
 
+impl Answered {
+    /// What is known of the call by now.
+    pub(super) fn called_mut(&mut self) -> &mut Called {
+        match self {
+            Self::Whole(outcome) => &mut outcome.called,
+            Self::InPieces(called, _) => called,
+        }
+    }
+}
+
+/// What came of giving a call to an instance.
+pub(super) enum Ran {
+    Answered(Answered),
+    /// Its program has ended before it took the call, which another instance can run then.
+    Untouched,
+    /// It was killed for memory, of which it had so much, in KiB; with what its caller is told.
+    Killed(Outcome, u64),
+}
+
 /// A call under way.
 struct Course {
+    /// What is learned from.
+    input_bytes: u64,
+    sizing: Option<CallSizing>,
+    /// Processor time that its instance had used before, where that is measured.
+    cpu_before_us: Option<u64>,
     id: String,
     began_us: u64,
     waited_us: u64,
@@ -46,7 +72,8 @@ struct Course {
 enum Broke {
     /// The program has ended, and has seen nothing of it.
     Untouched,
-    Failed(Failure),
+    /// With whether it was killed for memory.
+    Failed(Failure, bool),
 }
 
 /// How a call ended.
@@ -56,33 +83,39 @@ struct End {
     payload: Bytes,
     /// Whether the instance can run another.
     reusable: bool,
+    /// Whether it was killed for memory.
+    killed: bool,
 }
 
 impl End {
     fn answered(payload: Bytes, media_type: Option<String>) -> Self {
-        Self { error: None, media_type, payload, reusable: true }
+        Self { error: None, media_type, payload, reusable: true, killed: false }
     }
 
     fn failed(failure: Failure, reusable: bool) -> Self {
         let Failure { kind, payload } = failure;
-        Self { error: Some(kind), media_type: None, payload, reusable }
+        Self { error: Some(kind), media_type: None, payload, reusable, killed: false }
     }
 }
 
 impl Turn {
     /// Runs a call: to its end, or to where it begins to answer in pieces and its caller takes such.
-    /// Gives nothing where the program has ended before it took the call, which another instance can
-    /// run then.
     pub(super) async fn run(
         mut self,
         spec: &Arc<Revision>,
         (call, payload): (Call, Bytes),
         (waited_us, stale_ms): (u64, Option<u64>),
-    ) -> Option<Answered> {
+    ) -> Ran {
         self.used = true;
         let clock = &self.agent.shared.clock;
         let (timeout_ms, stream) = (spec.limits.timeout_ms, call.stream);
+        let measured = self.known.sizes.measures(call.sizing.is_some());
+        let cpu_before_us = self.warm.as_ref().filter(|_| measured);
+        let cpu_before_us = cpu_before_us.map(|warm| warm.running.measure().cpu_us);
         let course = Course {
+            input_bytes: payload.len() as u64,
+            sizing: call.sizing,
+            cpu_before_us,
             id: call.id.clone(),
             began_us: clock.now_us(),
             waited_us,
@@ -124,15 +157,20 @@ impl Turn {
                 }
                 runtime_api::Outcome::Failed(failure) => End::failed(failure, true),
                 runtime_api::Outcome::Streamed(pieces) => {
-                    return Some(self.stream(Arc::clone(spec), course, pieces));
+                    return Ran::Answered(self.stream(Arc::clone(spec), course, pieces));
                 }
             },
             broke = course.breaks(warm, &agent) => match broke {
-                Broke::Untouched => return None,
-                Broke::Failed(failure) => End::failed(failure, false),
+                Broke::Untouched => return Ran::Untouched,
+                Broke::Failed(failure, killed) => End { killed, ..End::failed(failure, false) },
             },
         };
-        Some(Answered::Whole(self.over(spec, &course, end)))
+        let killed = end.killed.then(|| self.warm().kib);
+        let outcome = self.over(spec, &course, end);
+        match killed {
+            Some(kib) => Ran::Killed(outcome, kib),
+            None => Ran::Answered(Answered::Whole(outcome)),
+        }
     }
 
     /// Hands on the pieces of an answer, in a task of their own, which has the instance.
@@ -148,8 +186,8 @@ impl Turn {
             waited_us: course.waited_us,
             start: warm.start,
             memory_peak_bytes: warm.running.usage().memory_peak_bytes,
-            log_tail: None,
             stale_ms: course.stale_ms,
+            ..Called::default()
         };
         let (hand_on, read) = mpsc::channel(PIECES_HELD);
         agent.shared.tasks.clone().spawn("function stream", async move {
@@ -159,7 +197,9 @@ impl Turn {
                 end = pump(pieces, &hand_on) => end,
                 broke = course.breaks(warm, &agent) => match broke {
                     Broke::Untouched => None,
-                    Broke::Failed(failure) => Some(End::failed(failure, false)),
+                    Broke::Failed(failure, killed) => {
+                        Some(End { killed, ..End::failed(failure, false) })
+                    }
                 },
             };
             // Where its reader has gone, so has the call: the instance is ended with the turn.
@@ -185,14 +225,28 @@ impl Turn {
             waited_us: course.waited_us,
             start: warm.start.take(),
             memory_peak_bytes: warm.running.usage().memory_peak_bytes,
-            log_tail: None,
             stale_ms: course.stale_ms,
+            ..Called::default()
         };
-        let report = journal::report(&course.id, &called, spec.limits.memory_bytes >> 20);
+        let cpu_us = warm.running.measure().cpu_us;
+        let cpu_us = course.cpu_before_us.map(|before_us| cpu_us.saturating_sub(before_us));
+        let report = journal::report(&course.id, &called, warm.kib >> 10);
         let tail = warm.log(&agent, spec, Some((&course.id, course.began_us / 1_000, report)));
         called.log_tail = course.log_tail.then(|| BASE64_STANDARD.encode(tail));
         self.known.pool.lock().ran(called.duration_us, end.reusable);
-        self.used = !end.reusable;
+        if let Some(cpu_us) = cpu_us {
+            let measured = Measured {
+                kib: warm.kib,
+                input_bytes: course.input_bytes,
+                call_us: called.duration_us,
+                cpu_us,
+                peak_kib: called.memory_peak_bytes >> 10,
+                killed: end.killed,
+            };
+            let known = Arc::clone(&self.known);
+            agent.learn((&known, spec), self.warm(), (&measured, course.sizing.as_ref()));
+        }
+        self.used = self.once || !end.reusable;
         Outcome { called, payload: end.payload }
     }
 
@@ -233,7 +287,8 @@ impl Course {
                 if untouched {
                     return Broke::Untouched;
                 }
-                exited(&self.id, &exit)
+                let killed = exit.ending == Ending::OutOfMemory;
+                return Broke::Failed(exited(&self.id, &exit), killed);
             }
             failure = warm.runtime.broken() => {
                 warm.ending = Shutdown::Failure;
@@ -244,7 +299,7 @@ impl Course {
                 timed_out(&self.id, self.timeout_ms)
             }
         };
-        Broke::Failed(failure)
+        Broke::Failed(failure, false)
     }
 }
 

@@ -63,8 +63,10 @@ impl Agent {
             let mut pool = known.pool.lock();
             pool.end_preparing();
             match spec {
-                Ok(spec) if !pool.is_live() && pool.starting == 0 && agent.room(&spec) > 0 => {
-                    agent.begin(&mut pool, &known, &spec);
+                Ok(spec)
+                    if !pool.is_live() && pool.starting == 0 && agent.room(&known, &spec) > 0 =>
+                {
+                    agent.begin(&mut pool, (&known, false), &spec);
                 }
                 Ok(_) => {}
                 Err(error) => {

@@ -19,6 +19,7 @@ use types::{AccountId, FunctionRuntime, InstanceId, Limits};
 
 use super::journal::{self, Writer};
 use super::pool::Counted;
+use super::sizes::Token;
 use super::{Memory, Outcome, egress};
 use crate::Agent;
 use crate::life::Trouble;
@@ -62,6 +63,14 @@ pub(crate) struct Warm {
     /// Its code's folder, which stays as long as it lives.
     _package: Arc<Unpacked>,
     memory: Option<Memory>,
+    /// What it has, in KiB.
+    pub(super) kib: u64,
+    /// What it was given because it was full, in KiB; 0 where it was not.
+    pub(super) grown_kib: u64,
+    /// What it is known by, as long as it lives.
+    pub(super) token: Token,
+    /// Whether it was made for a burst, and ends with it.
+    pub(super) burst: bool,
     /// Whether its processes are stopped.
     frozen: bool,
     /// Why it would be ended now.
@@ -88,13 +97,10 @@ impl Broken {
     pub(crate) fn outcome(self, log_tail: bool, waited_us: u64) -> Outcome {
         let called = Called {
             error: Some(self.kind),
-            media_type: None,
-            duration_us: 0,
             waited_us,
             start: Some(self.start),
-            memory_peak_bytes: 0,
             log_tail: log_tail.then(String::new),
-            stale_ms: None,
+            ..Called::default()
         };
         Outcome { called, payload: self.payload }
     }
@@ -156,6 +162,10 @@ impl Warm {
             start,
             _package: package,
             memory,
+            kib: spec.limits.memory_bytes >> 10,
+            grown_kib: 0,
+            token: Token::default(),
+            burst: false,
             frozen: false,
             ending: Shutdown::Spindown,
             counted,
@@ -179,6 +189,18 @@ impl Warm {
     /// Whether it still runs.
     pub(crate) fn works(&self) -> bool {
         self.running.exit().is_none() && !self.runtime.is_broken()
+    }
+
+    /// Gives it other limits.
+    pub(super) fn resize(&self, memory_bytes: u64, cpu_milli: u32) -> Result<(), executor::Error> {
+        self.running.resize(memory_bytes, cpu_milli)
+    }
+
+    /// Counts its memory as so much.
+    pub(super) fn reserve(&mut self, bytes: u64) {
+        if let Some(memory) = &mut self.memory {
+            memory.set(bytes);
+        }
     }
 
     /// Lets another have its memory, when it is about to be ended.

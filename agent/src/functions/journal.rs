@@ -227,14 +227,11 @@ mod tests {
 
     fn called(start: Option<StartTimes>) -> Called {
         Called {
-            error: None,
-            media_type: None,
             duration_us: 1_234,
             waited_us: 20_000,
             start,
             memory_peak_bytes: 40 << 20,
-            log_tail: None,
-            stale_ms: None,
+            ..Called::default()
         }
     }
 

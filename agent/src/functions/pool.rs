@@ -21,6 +21,8 @@ use super::{Turn, Waiter};
 const INSTANCES_MAX: u32 = 1_000;
 /// Most calls that wait for one.
 const WAITING_MAX: u32 = 1_000;
+/// How long an instance that was made for a burst is kept: as long as a burst may pause.
+const BURST_KEEP_MS: u64 = 5_000;
 /// Of how many measurements the usual time is the mean, later ones counting more.
 const USUAL_OF: u64 = 8;
 
@@ -146,7 +148,9 @@ impl Pool {
 
     /// Keeps an instance as idle; says what the caller has to see to.
     pub(super) fn keep(&mut self, warm: Warm, now_ms: u64) -> Kept {
-        let (until_ms, ahead_ms) = if warm.is_fresh() {
+        let (until_ms, ahead_ms) = if warm.burst {
+            (now_ms.saturating_add(BURST_KEEP_MS), None)
+        } else if warm.is_fresh() {
             // It was made ahead of a call, and none has come yet.
             (now_ms.saturating_add(self.ahead_keep_ms.take().unwrap_or(FIXED_MS)), None)
         } else {
@@ -158,6 +162,13 @@ impl Pool {
         };
         self.idle.push_back(Idle { since_ms: now_ms, until_ms, warm });
         Kept { freeze: !std::mem::replace(&mut self.freezing, true), ahead_ms }
+    }
+
+    /// How many instances are idle, and for how long the one that stays the longest is kept.
+    pub(super) fn idle_told(&self, now_ms: u64) -> (u32, u64) {
+        let until_ms = self.idle.iter().map(|idle| idle.until_ms).max().unwrap_or(now_ms);
+        let count = u32::try_from(self.idle.len()).unwrap_or(u32::MAX);
+        (count, until_ms.saturating_sub(now_ms))
     }
 
     /// Whether nobody else sees to it that an instance is made; then the caller does.

@@ -5,6 +5,7 @@ use http::{HeaderValue, Method, header};
 
 use super::call::{Answer, Call};
 use super::{Client, Error, segment};
+use crate::functions::sizes::{Advice, AdviceQuery, SizeStep, Sizing};
 use crate::functions::{
     AcceptedEvent, Alias, CreateAlias, CreateFunction, CreateSchedule, DeadEvent, ERROR_HEADER,
     Function, PublishVersion, STALE_HEADER, Schedule, TIMING_HEADER, UpdateAlias, UpdateFunction,
@@ -59,6 +60,37 @@ impl Client {
         page: &PageQuery,
     ) -> Result<Page<Function>, Error> {
         self.ask(Call::get(format!("{}/versions", path(name))).query(page)).await
+    }
+}
+
+impl Client {
+    /// How the memory of a function's instances is chosen. `GET /v1/functions/{name}/sizing`
+    pub async fn function_sizing(&self, name: &FunctionName) -> Result<Sizing, Error> {
+        self.ask(Call::get(format!("{}/sizing", path(name)))).await
+    }
+
+    /// Changes that, as a whole. `PUT /v1/functions/{name}/sizing`
+    pub async fn function_sizing_put(
+        &self,
+        name: &FunctionName,
+        wanted: &Sizing,
+    ) -> Result<Sizing, Error> {
+        self.ask(Call::put(format!("{}/sizing", path(name))).json(wanted)).await
+    }
+
+    /// What was done about it, the last first. `GET /v1/functions/{name}/sizes`
+    pub async fn function_sizes(&self, name: &FunctionName) -> Result<Vec<SizeStep>, Error> {
+        self.ask(Call::get(format!("{}/sizes", path(name)))).await
+    }
+
+    /// What it would cost, and how long calls would take, at other sizes.
+    /// `GET /v1/functions/{name}/advice?qualifier=`
+    pub async fn function_advice(
+        &self,
+        name: &FunctionName,
+        of: &AdviceQuery,
+    ) -> Result<Advice, Error> {
+        self.ask(Call::get(format!("{}/advice", path(name))).query(of)).await
     }
 }
 

@@ -8,6 +8,7 @@ use types::{AccountId, EventId, HostId, InstanceId, RevisionId};
 
 use super::call::Call;
 use super::{Client, Error};
+use crate::internal::functions::sizes::{FunctionsUsage, SizeAnswer, SizeReport};
 use crate::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents, UsageTaken,
 };
@@ -113,6 +114,23 @@ impl Client {
     /// What a function's revision is. `GET /internal/v1/revisions/{revision}`
     pub async fn revision_fetch(&self, id: RevisionId) -> Result<Revision, Error> {
         self.ask(Call::get(format!("/internal/v1/revisions/{id}"))).await
+    }
+
+    /// Tells of a step about the size of a revision's instances, or asks whether a trial may begin.
+    /// `POST /internal/v1/revisions/{revision}/sizes`
+    pub async fn revision_size(
+        &self,
+        id: RevisionId,
+        report: &SizeReport,
+    ) -> Result<SizeAnswer, Error> {
+        self.ask(Call::post(format!("/internal/v1/revisions/{id}/sizes")).json(report)).await
+    }
+
+    /// Tells what calls of functions on a host took; repeating it replaces the same.
+    /// `POST /internal/v1/hosts/{host}/functions-usage`
+    pub async fn functions_usage(&self, host: HostId, usage: &FunctionsUsage) -> Result<(), Error> {
+        let call = Call::post(format!("/internal/v1/hosts/{host}/functions-usage"));
+        self.tell(call.json(usage).repeatable()).await
     }
 
     /// A sealed blob of an account: `chunks/ID` or `manifests/ID`.

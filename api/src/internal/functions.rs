@@ -8,20 +8,24 @@
 
 pub mod pieces;
 
+pub mod sizes;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use types::{
-    AccountId, AliasName, CallLimits, Digest, EventId, FunctionId, FunctionName, FunctionRuntime,
-    GrantId, HostId, Limits, Name, RevisionId, ServiceId, ServiceKeyId, TokenId,
+    AccountId, AliasName, CallLimits, Digest, EventId, Fleet, FunctionId, FunctionName,
+    FunctionRuntime, GrantId, HostId, Limits, Name, RevisionId, ServiceId, ServiceKeyId, TokenId,
 };
 
 use super::ObjectGrant;
+use crate::functions::sizes::Sizing;
 use crate::grants::ErrorDetail;
 use crate::pages::LogLine;
 use crate::services::ServiceSpec;
 use crate::usage::Consumption;
+use sizes::{CallSizing, SettledSize};
 
 /// Largest event. Source: Lambda's limit of a synchronous call, 6 MiB, and a little.
 pub const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
@@ -78,6 +82,15 @@ pub struct Call {
     /// instance, and what it writes is kept nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payer: Option<AccountId>,
+    /// Whether its instance is to end with the burst that it is one of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub burst: bool,
+    /// Whether it may be run twice without harm.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idempotent: bool,
+    /// How the size of its instance is chosen, where that is not what the revision asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizing: Option<CallSizing>,
 }
 
 /// What an alias named before its last change.
@@ -94,7 +107,7 @@ pub struct Fallback {
 }
 
 /// How a call went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Called {
     /// What failed, such as `Function.ValueError`; absent where the handler answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,6 +130,23 @@ pub struct Called {
     /// For how long what ran had been replaced, where it was the call's fallback, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_ms: Option<u64>,
+    /// Whether its first run was killed for memory, and this is what came of the second.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
+    /// What its host has after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<HostLeft>,
+}
+
+/// What a host has after a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostLeft {
+    /// Memory for more instances, in KiB.
+    pub free_kib: u64,
+    /// Idle instances of what was called.
+    pub idle: u32,
+    /// For how long the one that stays the longest is kept, in milliseconds.
+    pub kept_ms: u64,
 }
 
 /// Where the time of a start went, in microseconds.
@@ -170,6 +200,9 @@ pub struct FunctionRoute {
     /// What it is a link to; then it has no versions of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkRoute>,
+    /// How the size of its instances is chosen, where its owner has set that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizing: Option<Sizing>,
 }
 
 /// A link as a gateway sees it.
@@ -389,7 +422,12 @@ pub enum EventEnded {
 pub struct VersionRoute {
     pub revision: RevisionId,
     pub timeout_ms: u64,
-    pub memory_mib: u32,
+    /// What the revision asks for.
+    #[serde(default)]
+    pub memory_bytes: u64,
+    /// Where the size of its instances stands.
+    #[serde(default)]
+    pub size: SettledSize,
 }
 
 /// A host that runs functions.
@@ -401,4 +439,8 @@ pub struct FunctionHost {
     /// Its data address, for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_address: Option<String>,
+    pub name: Name,
+    /// What it is there for.
+    #[serde(default)]
+    pub fleet: Fleet,
 }

@@ -85,7 +85,8 @@ impl Server {
         }
     }
 
-    async fn requests<I, S, B>(&self, stream: I, peer: Peer, service: S)
+    /// Serves requests over a connection whose other end is known.
+    pub(super) async fn requests<I, S, B>(&self, stream: I, peer: Peer, service: S)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: tower::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,

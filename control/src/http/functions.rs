@@ -5,6 +5,7 @@ use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use api::functions::sizes::{Advice, AdviceQuery, SizeStep, Sizing};
 use api::functions::{
     Alias, CreateAlias, CreateFunction, CreateSchedule, DeadEvent, Function, PublishVersion,
     Schedule, UpdateAlias, UpdateFunction,
@@ -30,6 +31,9 @@ pub fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(log))
         .routes(routes!(schedules, create_schedule))
         .routes(routes!(remove_schedule))
+        .routes(routes!(sizing, put_sizing))
+        .routes(routes!(sizes))
+        .routes(routes!(advice))
 }
 
 /// Lists the account's functions.
@@ -259,4 +263,52 @@ async fn forget(
 ) -> Result<StatusCode, ApiError> {
     operations::events::forget(&control, &caller, (&name, event)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Says how the memory of a function's instances is chosen.
+#[utoipa::path(get, path = "/v1/functions/{name}/sizing", tag = "functions",
+    params(("name" = FunctionName, Path)), responses((status = 200, body = Sizing)))]
+async fn sizing(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+) -> Result<Json<Sizing>, ApiError> {
+    Ok(Json(operations::sizes::sizing(&control, &caller, &name).await?))
+}
+
+/// Changes how the memory of a function's instances is chosen, as a whole.
+#[utoipa::path(put, path = "/v1/functions/{name}/sizing", tag = "functions",
+    params(("name" = FunctionName, Path)), request_body = Sizing,
+    responses((status = 200, body = Sizing)))]
+async fn put_sizing(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Json(wanted): Json<Sizing>,
+) -> Result<Json<Sizing>, ApiError> {
+    Ok(Json(operations::sizes::put_sizing(&control, &caller, &name, wanted).await?))
+}
+
+/// Lists what was done about the sizes of a function's instances, the last first.
+#[utoipa::path(get, path = "/v1/functions/{name}/sizes", tag = "functions",
+    params(("name" = FunctionName, Path)), responses((status = 200, body = Vec<SizeStep>)))]
+async fn sizes(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+) -> Result<Json<Vec<SizeStep>>, ApiError> {
+    Ok(Json(operations::sizes::steps(&control, &caller, &name).await?))
+}
+
+/// Says what a function would cost, and how long its calls would take, at other sizes.
+#[utoipa::path(get, path = "/v1/functions/{name}/advice", tag = "functions",
+    params(("name" = FunctionName, Path), AdviceQuery),
+    responses((status = 200, body = Advice)))]
+async fn advice(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Query(query): Query<AdviceQuery>,
+) -> Result<Json<Advice>, ApiError> {
+    Ok(Json(operations::sizes::advice(&control, &caller, &name, &query).await?))
 }

@@ -12,6 +12,7 @@ use futures::TryStreamExt as _;
 use http::StatusCode;
 
 use api::identity::{Process, Subject};
+use api::internal::functions::sizes::{FunctionsUsage, SizeAnswer, SizeReport};
 use api::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents, UsageTaken,
 };
@@ -42,6 +43,8 @@ pub fn routes() -> Router<Control> {
         .route("/internal/v1/accounts/{account}/blobs/{kind}/{id}", get(blob))
         .route("/internal/v1/revisions/{revision}", get(revision))
         .route("/internal/v1/revisions/{revision}/logs/{instance}", post(function_logs))
+        .route("/internal/v1/revisions/{revision}/sizes", post(revision_size))
+        .route("/internal/v1/hosts/{host}/functions-usage", post(functions_usage))
         .route("/internal/v1/routes", get(watch_routes))
         .route("/internal/v1/usage", post(report_usage))
         .route("/internal/v1/events", post(accept_event))
@@ -200,6 +203,27 @@ async fn function_logs(
     let host = agent(&control, &peer, None).await?;
     control.authorize_agent(host, host)?;
     functions::take_logs(&control, (revision, instance), lines).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn revision_size(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<RevisionId>,
+    Json(report): Json<SizeReport>,
+) -> Result<Json<SizeAnswer>, ApiError> {
+    only_agent(&control, &peer, report.host).await?;
+    Ok(Json(functions::sizes::report(&control, id, report).await?))
+}
+
+async fn functions_usage(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(host): Path<HostId>,
+    Json(usage): Json<FunctionsUsage>,
+) -> Result<StatusCode, ApiError> {
+    only_agent(&control, &peer, host).await?;
+    functions::sizes::take_usage(&control, host, usage).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

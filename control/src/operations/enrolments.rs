@@ -10,7 +10,7 @@ use api::status::{CreateEnrolment, Enrolment};
 use store::certificates::{certificate_counts, certificate_renew, certificate_store};
 use store::enrolments::{self as rows, EnrolmentRow, enrolment_insert, enrolment_take};
 use store::hosts::{HostRow, host_fetch_by_name, host_insert};
-use types::{Digest, ErrorKind, HostId, Name};
+use types::{Digest, ErrorKind, Fleet, HostId, Name};
 
 use crate::caller::Caller;
 use crate::{Control, Error};
@@ -150,6 +150,8 @@ async fn settle(
         memory_bytes: 0,
         data_address: None,
         functions_socket: None,
+        fleet: Fleet::default(),
+        lost: false,
         features: serde_json::Value::Array(Vec::new()),
         seen_at_ms: 0,
         local: false,

@@ -4,6 +4,7 @@ pub mod aliases;
 pub mod events;
 pub mod schedules;
 pub mod settings;
+pub mod sizes;
 
 use std::collections::BTreeMap;
 
@@ -43,10 +44,6 @@ const TIMEOUT_MS_MAX: u64 = 900_000;
 const ENVIRONMENT_BYTES_MAX: usize = 4_096;
 const HANDLER_BYTES_MAX: usize = 128;
 pub(crate) const DESCRIPTION_BYTES_MAX: usize = 256;
-/// Memory that comes with one whole processor. Source: Lambda's proportion.
-const MEMORY_MIB_PER_PROCESSOR: u32 = 1_769;
-/// Smallest share of a processor, in thousandths.
-const CPU_MILLI_MIN: u32 = 100;
 const PROCESSES: u32 = 1_024;
 const SCRATCH_BYTES: u64 = 512 << 20;
 
@@ -475,7 +472,7 @@ pub async fn revision(control: &Control, id: RevisionId) -> Result<Revision, Err
         limits: Limits {
             timeout_ms: spec.timeout_ms,
             memory_bytes: u64::from(spec.memory_mib) << 20,
-            cpu_milli: (spec.memory_mib * 1_000 / MEMORY_MIB_PER_PROCESSOR).max(CPU_MILLI_MIN),
+            cpu_milli: policy::resize::cpu_milli(u64::from(spec.memory_mib) << 10),
             processes: PROCESSES,
             scratch_bytes: SCRATCH_BYTES,
         },

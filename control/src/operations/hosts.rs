@@ -7,7 +7,7 @@ use api::internal::HostReport;
 use store::Tx;
 use store::hosts::{HostRow, HostSays, host_fetch, host_insert, host_report};
 use store::instances::{InstanceState, Wanted, instance_end, instances_list_live};
-use types::{ErrorKind, HostId};
+use types::{ErrorKind, Fleet, HostId};
 
 use crate::{Control, Error};
 
@@ -24,6 +24,7 @@ pub async fn report(
         memory_bytes: report.memory_bytes,
         data_address: report.data_address,
         functions_socket: report.functions_socket,
+        fleet: report.fleet,
         features: serde_json::to_value(&report.features)
             .map_err(|error| Error::internal("could not write features", error))?,
     };
@@ -35,6 +36,8 @@ pub async fn report(
         memory_bytes: 0,
         data_address: None,
         functions_socket: None,
+        fleet: Fleet::default(),
+        lost: false,
         features: serde_json::Value::Array(Vec::new()),
         seen_at_ms: 0,
         local,

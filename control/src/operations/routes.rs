@@ -13,14 +13,16 @@ use store::accounts::accounts_names;
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
 use store::functions::aliases::{AliasRow, aliases_list_all};
 use store::functions::settings::{SettingRow, settings_list_all};
+use store::functions::sizes::{SizeRow, sizes_list_all};
 use store::functions::{FunctionRow, RevisionRow, functions_list_callable};
 use store::hosts::{HostRow, hosts_list};
 use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
 use store::tokens::{AccessKeyRow, tokens_list_live};
-use types::{AccountId, AliasName, Name};
+use types::{AccountId, AliasName, Name, RevisionId};
 
 use crate::caller::role_of;
 use crate::operations::functions::settings::{concurrency_of, permissions_of};
+use crate::operations::functions::sizes::{settled, sizing_of};
 use crate::operations::functions::{Spec, version_of};
 use crate::operations::items::from_json;
 use crate::operations::stages::ResolvedStage;
@@ -45,13 +47,21 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
                 let functions = functions_list_callable(tx).await?;
                 let around = (aliases_list_all(tx).await?, settings_list_all(tx).await?);
                 let across = Across::read(tx, now_ms).await?;
+                let sizes = sizes_list_all(tx).await?;
                 let owners = endpoints.iter().map(|endpoint| endpoint.account_id);
                 let owners = owners.chain(functions.iter().map(|(row, _)| row.account_id));
                 let of_services = across.owners_of_services();
                 let owners: Vec<AccountId> = owners.chain(of_services).collect();
                 let names = accounts_names(tx, &owners).await?;
                 Ok::<_, store::Error>((
-                    generation, tokens, endpoints, instances, hosts, functions, around, across,
+                    generation,
+                    tokens,
+                    endpoints,
+                    instances,
+                    hosts,
+                    (functions, sizes),
+                    around,
+                    across,
                     names,
                 ))
             })
@@ -78,6 +88,7 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         }
         routes.push(route);
     }
+    let (functions, sizes) = functions;
     let (mut aliases, settings) = around;
     let mut called = Vec::new();
     for (function, revisions) in functions {
@@ -85,7 +96,8 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         let around = (aliases.remove(&function.id), settings.get(&function.id));
         let around = (around.0.unwrap_or_default(), around.1.map_or(&[][..], Vec::as_slice));
         let link = across.link(&function)?;
-        called.push(function_route(function, name.clone(), &revisions, (around, link))?);
+        let around = (around, link);
+        called.push(function_route(function, name.clone(), (&revisions, &sizes), around)?);
     }
     let hosts = hosts.into_iter().filter_map(function_host).collect();
     let principals = principals.collect();
@@ -113,14 +125,18 @@ fn access_key(control: &Control, key: &AccessKeyRow) -> Option<AccessKey> {
 fn function_route(
     function: FunctionRow,
     account_name: Name,
-    revisions: &[RevisionRow],
+    (revisions, sizes): (&[RevisionRow], &BTreeMap<RevisionId, SizeRow>),
     ((aliases, settings), link): ((Vec<AliasRow>, &[SettingRow]), Option<LinkRoute>),
 ) -> Result<FunctionRoute, Error> {
     let mut versions = BTreeMap::new();
     for revision in revisions {
         let spec: Spec = from_json(&revision.spec)?;
-        let (timeout_ms, memory_mib) = (spec.timeout_ms, spec.memory_mib);
-        let route = VersionRoute { revision: revision.id, timeout_ms, memory_mib };
+        let route = VersionRoute {
+            revision: revision.id,
+            timeout_ms: spec.timeout_ms,
+            memory_bytes: u64::from(spec.memory_mib) << 20,
+            size: sizes.get(&revision.id).map(settled).unwrap_or_default(),
+        };
         versions.insert(version_of(revision), route);
     }
     Ok(FunctionRoute {
@@ -133,6 +149,7 @@ fn function_route(
         concurrency_max: concurrency_of(settings)?,
         permissions: permissions_of(settings)?,
         link,
+        sizing: sizing_of(settings)?,
     })
 }
 
@@ -146,10 +163,11 @@ fn alias_route(row: AliasRow) -> (AliasName, AliasRoute) {
     (row.name, route)
 }
 
-/// A host, where it has said how it is asked to run functions.
+/// A host, where it has said how it is asked to run functions, and is not lost.
 fn function_host(host: HostRow) -> Option<FunctionHost> {
-    let socket = host.functions_socket?;
-    Some(FunctionHost { host: host.id, socket, data_address: host.data_address })
+    let HostRow { id, name, data_address, fleet, .. } = host;
+    let socket = host.functions_socket.filter(|_| !host.lost)?;
+    Some(FunctionHost { host: id, socket, data_address, name, fleet })
 }
 
 fn route(

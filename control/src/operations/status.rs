@@ -47,6 +47,7 @@ pub async fn status(control: &Control, caller: &Caller) -> Result<Status, Error>
             id: host.id,
             alive: alive(&host, now_ms),
             name: host.name,
+            fleet: host.fleet,
             cpu_milli: host.cpu_milli,
             cpu_milli_free: u32::try_from(cpu_milli_free).unwrap_or(u32::MAX),
             memory_bytes: host.memory_bytes,

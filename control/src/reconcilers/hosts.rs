@@ -1,5 +1,6 @@
-//! Ends the instances of hosts that no longer report, so that others take their place; and what was
-//! let go so long ago that its agent must have forgotten it.
+//! Ends the instances of hosts that no longer report, so that others take their place, and has
+//! gateways ask them no more; and ends what was let go so long ago that its agent must have
+//! forgotten it.
 //!
 //! A host that comes back finds them unassigned and stops what still runs.
 //!
@@ -11,9 +12,9 @@ use std::sync::atomic::Ordering;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use store::hosts::hosts_list;
+use store::hosts::{host_lose, hosts_list};
 use store::instances::{InstanceState, Owner, Wanted, instance_end, instances_list_live};
-use types::InstanceId;
+use types::{HostId, InstanceId};
 use workflow::reconciler::{Reconciler, Status};
 
 use crate::operations::instances::{HOST_LOST_MS, alive, nudge};
@@ -57,8 +58,13 @@ impl LostHosts {
         if now_ms.saturating_sub(hears_since_ms) <= HOST_LOST_MS {
             return Ok(Status::default());
         }
-        let lost = |id| !hosts.iter().any(|host| host.id == id && alive(host, now_ms));
+        let silent = hosts.iter().filter(|host| host.seen_at_ms > 0 && !alive(host, now_ms));
         let mut status = Status::default();
+        for host in silent.filter(|host| !host.lost) {
+            tracing::info!(host = %host.name, "a host no longer reports; calls go to others");
+            status.note(self.lose(host.id, host.seen_at_ms).await);
+        }
+        let lost = |id| !hosts.iter().any(|host| host.id == id && alive(host, now_ms));
         for row in instances {
             // A new instance is given the time that a host has for its report.
             let young = now_ms.saturating_sub(row.created_at_ms) <= HOST_LOST_MS;
@@ -69,6 +75,12 @@ impl LostHosts {
             }
         }
         Ok(status)
+    }
+
+    async fn lose(&self, id: HostId, seen_at_ms: u64) -> Result<(), Error> {
+        let store = &self.control.shared.store;
+        store.transact("lose a host", |tx| Box::pin(host_lose(tx, id, seen_at_ms))).await?;
+        Ok(())
     }
 
     async fn end(&self, id: InstanceId, owner: Owner) -> Result<(), Error> {

@@ -15,7 +15,7 @@ use api::pages::LogLine;
 use control::operations::{hosts, instances};
 use control::{Control, Error};
 use testkit::Package;
-use types::{HostId, InstanceId};
+use types::{Fleet, HostId, InstanceId};
 use uuid::Uuid;
 
 use crate::harness::{name, packed};
@@ -91,6 +91,7 @@ impl Agent {
             memory_bytes: 1 << 40,
             data_address: None,
             functions_socket: None,
+            fleet: Fleet::default(),
             features: vec![],
         }
     }

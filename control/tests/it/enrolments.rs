@@ -188,6 +188,11 @@ fn body(path: &str) -> Value {
             "function": "fn-00000000000000000000000000000001",
             "qualifier": "", "payload": "{}",
         }),
+        "sizes" => json!({
+            "host": "host-00000000000000000000000000000001",
+            "change": { "what": "grown", "from_kib": 1, "to_kib": 2, "used_kib": 1 },
+        }),
+        "functions-usage" => json!({ "revisions": [] }),
         "take" => json!({ "limit": 1, "wait_ms": 0 }),
         "keep" => json!({ "events": [] }),
         "outcome" => json!({

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use api::endpoints::EndpointState;
+use api::internal::{HostReport, Watch};
 use control::Error;
-use control::operations::{endpoints as operations, hosts};
+use control::operations::{endpoints as operations, hosts, routes as routing};
 use store::endpoints::endpoints_list_all;
 use store::instances::{InstanceState, instances_list_live, instances_reserved};
+use types::Fleet;
 
 use crate::agent::Agent;
 use crate::harness::{House, Member, name, read};
@@ -116,4 +118,40 @@ async fn a_report_of_an_earlier_start_is_refused() {
     let refused = hosts::report(&house.control, agent.host, true, before).await;
     assert!(matches!(refused, Err(Error::Stale { stored: 2 })), "{refused:?}");
     agent.report_host(&house.control).await;
+}
+
+#[tokio::test]
+async fn gateways_are_told_of_hosts_that_report() {
+    let house = House::open().await;
+    let (one, other) = (Agent::on(&house.control, 1).await, Agent::on(&house.control, 2).await);
+    let report = async |agent: &Agent, fleet: Fleet| {
+        let socket = Some("/somewhere".to_owned());
+        let says = HostReport { functions_socket: socket, fleet, ..agent.says() };
+        hosts::report(&house.control, agent.host, true, says).await.unwrap();
+    };
+    let told = async || {
+        let routes = routing::watch(&house.control, Watch { after: 0, wait_ms: 0 }).await.unwrap();
+        let hosts: Vec<_> = routes.hosts.into_iter().map(|host| (host.host, host.fleet)).collect();
+        (routes.generation, hosts)
+    };
+    report(&one, Fleet::Hot).await;
+    report(&other, Fleet::Cold).await;
+    let (first, hosts) = told().await;
+    assert_eq!(hosts, [(one.host, Fleet::Hot), (other.host, Fleet::Cold)]);
+
+    // One is silent for longer than hosts may be.
+    house.time.advance_ms(20_000);
+    report(&other, Fleet::Cold).await;
+    house.control.settle().await.unwrap();
+    let (second, hosts) = told().await;
+    assert_eq!(hosts, [(other.host, Fleet::Cold)]);
+    assert!(second > first, "gateways hear of it");
+    house.control.settle().await.unwrap();
+    report(&other, Fleet::Cold).await;
+    assert_eq!(told().await.0, second, "and once");
+
+    report(&one, Fleet::Hot).await;
+    let (third, hosts) = told().await;
+    assert_eq!(hosts, [(one.host, Fleet::Hot), (other.host, Fleet::Cold)]);
+    assert!(third > second);
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use api::functions::sizes::SizingMode;
 use types::{AliasName, EventId, FunctionName};
 
 use super::examples;
@@ -51,6 +52,21 @@ pub enum FunctionCommand {
     /// Have it run at times
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Show how the memory of its instances is chosen, or change it
+    Sizing(SizingArguments),
+    /// List what was done about the memory of its instances, and why
+    Sizes {
+        /// The function
+        name: FunctionName,
+    },
+    /// Tell what it would cost, and how long calls would take, with other memory
+    Advise {
+        /// The function
+        name: FunctionName,
+        /// A version or an alias [default: the latest]
+        #[arg(long, value_name = "NAME")]
+        qualifier: Option<String>,
+    },
     /// Look at events that were given up, and run them again
     #[command(subcommand)]
     Dead(DeadCommand),
@@ -237,6 +253,42 @@ pub struct FunctionSettings {
     /// What it does
     #[arg(long)]
     pub description: Option<String>,
+}
+
+/// Who chooses the memory of instances.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SizingWord {
+    /// The owner: instances have what the function asks for
+    Off,
+    /// The cloud, by what calls use
+    Auto,
+}
+
+impl From<SizingWord> for SizingMode {
+    fn from(word: SizingWord) -> Self {
+        match word {
+            SizingWord::Off => Self::Off,
+            SizingWord::Auto => Self::Auto,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct SizingArguments {
+    /// The function
+    pub name: FunctionName,
+    /// Who chooses
+    pub mode: Option<SizingWord>,
+    /// Never less than this, in MiB [default: 32]
+    #[arg(long, value_name = "MIB")]
+    pub min: Option<u32>,
+    /// Never more than this, in MiB [default: twice what the function asks for]
+    #[arg(long, value_name = "MIB")]
+    pub max: Option<u32>,
+    /// Whether a call may be run twice without harm: then one that was killed for memory is run once
+    /// more, at twice the size
+    #[arg(long, value_name = "true|false")]
+    pub idempotent: Option<bool>,
 }
 
 #[derive(Debug, Args)]

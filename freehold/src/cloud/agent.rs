@@ -1,4 +1,6 @@
-//! An agent in this process: its executor, what it says of this machine, and its data port.
+//! Agents in this process: their executors, what they say of this machine, and the data port.
+//!
+//! Always true: several share the machine equally, and none sees another's folders.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +10,7 @@ use agent::{Agent, Control, Remote, Settings as AgentSettings};
 use api::client::{self, Client};
 use api::listen::{Address, Clients, Listener, Tls};
 use executor::Executor;
-use types::{HostId, Name};
+use types::{Fleet, HostId, Name};
 use workflow::{Clock, Tasks};
 
 use super::enrolment::Enrolled;
@@ -18,7 +20,7 @@ use crate::exit::Failure;
 use crate::features;
 use crate::settings::Settings;
 
-/// Most bytes of fetched chunks that a host keeps.
+/// Most bytes of fetched chunks that a machine keeps.
 const CACHE_BYTES_MAX: u64 = 10 << 30;
 /// Memory that is not given to instances: for the processes of the cloud itself.
 const MEMORY_KEPT_BYTES: u64 = 512 << 20;
@@ -26,22 +28,58 @@ const MEMORY_KEPT_BYTES: u64 = 512 << 20;
 /// The part of the rest that is kept for functions, which nobody places.
 const FUNCTIONS_PART: u64 = 4;
 
-/// Runs the agent beside control, over its socket.
+/// Runs an agent for each host beside control, over its socket.
 pub(super) async fn run_local(
     settings: &Settings,
     files: &Files,
     socket: &Path,
+    wiring: (&Clock, &Tasks),
+) -> Result<(), Failure> {
+    for (number, fleet) in (1..).zip(&settings.fleets) {
+        let place = Place { number, of: settings.fleets.len() };
+        run_beside(settings, files, socket, (place, fleet.clone()), wiring).await?;
+    }
+    Ok(())
+}
+
+/// Which one of this machine's hosts it is.
+#[derive(Clone, Copy)]
+struct Place {
+    /// From 1.
+    number: usize,
+    of: usize,
+}
+
+impl Place {
+    /// What a file or name becomes that each host has: the first one's is as if it were alone.
+    fn own(self, name: &str) -> String {
+        if self.number == 1 { name.to_owned() } else { format!("{name}-{}", self.number) }
+    }
+
+    /// Its share of something.
+    fn share(self, whole: u64) -> u64 {
+        whole / u64::try_from(self.of).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+async fn run_beside(
+    settings: &Settings,
+    files: &Files,
+    socket: &Path,
+    (place, fleet): (Place, Fleet),
     (clock, tasks): (&Clock, &Tasks),
 ) -> Result<(), Failure> {
     let client = Client::new(client::Settings::new(client::Address::Unix(socket.to_owned())))
         .map_err(|error| Failure::internal("could not make a client", &error))?;
-    let kept = files.read("host")?.and_then(|text| text.trim().parse::<HostId>().ok());
+    let file = place.own("host");
+    let kept = files.read(&file)?.and_then(|text| text.trim().parse::<HostId>().ok());
     let host = kept.unwrap_or_else(|| HostId::new(clock.uuid()));
     if kept.is_none() {
-        files.write("host", host.to_string().as_bytes(), 0o600)?;
+        files.write(&file, host.to_string().as_bytes(), 0o600)?;
     }
-    let name: Name = "local".parse().expect("a plain word is a name");
-    let machine = Machine { host, name, data_address: None, cloud_hosts: Vec::new() };
+    let name: Name = place.own("local").parse().expect("a plain word and a number are a name");
+    let cloud_hosts = Vec::new();
+    let machine = Machine { host, name, data_address: None, cloud_hosts, place, fleet };
     let control = Arc::new(Remote::new(client));
     let agent = make(settings, files, control, machine, (clock, tasks)).await?;
     run(&agent, tasks).await
@@ -64,11 +102,16 @@ pub(super) async fn run_remote(
     let url: http::Uri = control.parse().map_err(|error| failed(&error))?;
     let cloud_hosts = url.host().map(|host| host.trim_matches(['[', ']']).to_owned());
     let control = Arc::new(Remote::new(enrolled.client(control)?));
+    let [fleet] = settings.fleets.as_slice() else {
+        return Err(Failure::usage("an agent runs one host: leave --hosts to `freehold up`"));
+    };
     let machine = Machine {
         host,
         name: enrolled.name().clone(),
         data_address: Some(address),
         cloud_hosts: cloud_hosts.into_iter().collect(),
+        place: Place { number: 1, of: 1 },
+        fleet: fleet.clone(),
     };
     let agent = make(settings, files, control, machine, (clock, tasks)).await?;
     run(&agent, tasks).await?;
@@ -87,13 +130,15 @@ async fn run(agent: &Agent, tasks: &Tasks) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Who this machine is to control.
+/// Who this machine, or its share, is to control.
 struct Machine {
     host: HostId,
     name: Name,
     data_address: Option<SocketAddr>,
     /// Other machines of the cloud, by their hosts.
     cloud_hosts: Vec<String>,
+    place: Place,
+    fleet: Fleet,
 }
 
 async fn make(
@@ -104,30 +149,32 @@ async fn make(
     (clock, tasks): (&Clock, &Tasks),
 ) -> Result<Agent, Failure> {
     let failed = |error: &dyn std::error::Error| Failure::refused(crate::exit::chain(error));
+    let place = machine.place;
     let program = std::env::current_exe()
         .map_err(|error| Failure::internal("could not find ourselves", &error))?;
     let found = executor::onnxruntime_search(settings.onnxruntime.as_deref());
     let wanted = executor::Settings {
         onnxruntime: found.path.clone(),
         sandbox: settings.sandbox.clone(),
-        ..executor::Settings::new(program, files.path("run"))
+        ..executor::Settings::new(program, files.path(&place.own("run")))
     };
     let executor =
         Executor::new(wanted, clock.clone(), tasks.clone()).map_err(|error| failed(&error))?;
     let features = features::of_host(executor.level(), executor.features(), &found);
-    let instances_bytes = memory_bytes().saturating_sub(MEMORY_KEPT_BYTES);
+    let instances_bytes = place.share(memory_bytes().saturating_sub(MEMORY_KEPT_BYTES));
     let functions_bytes = instances_bytes / FUNCTIONS_PART;
     let wanted = AgentSettings {
         host: machine.host,
         name: machine.name,
-        folder: files.path("agent"),
-        cache_bytes_max: CACHE_BYTES_MAX,
+        folder: files.path(&place.own("agent")),
+        cache_bytes_max: place.share(CACHE_BYTES_MAX),
         data_address: machine.data_address,
-        cpu_milli: cpu_milli(),
+        cpu_milli: u32::try_from(place.share(cpu_milli().into())).unwrap_or(u32::MAX),
         memory_bytes: instances_bytes - functions_bytes,
         functions_memory_bytes: functions_bytes,
         egress_networks: settings.egress_networks.clone(),
         cloud_hosts: machine.cloud_hosts,
+        fleet: machine.fleet,
         generation: clock.now_ms(),
     };
     let wiring = (clock.clone(), tasks.clone());

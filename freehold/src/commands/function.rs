@@ -3,6 +3,7 @@
 mod alias;
 mod dead;
 mod schedule;
+mod size;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -58,6 +59,11 @@ pub(super) async fn run(
         }
         FunctionCommand::Alias(command) => alias::run(command, client, out).await,
         FunctionCommand::Schedule(command) => schedule::run(command, client, out).await,
+        FunctionCommand::Sizing(wanted) => size::sizing(wanted, client, out).await,
+        FunctionCommand::Sizes { name } => size::sizes(&name, client, out).await,
+        FunctionCommand::Advise { name, qualifier } => {
+            size::advise(&name, qualifier, client, out).await
+        }
         FunctionCommand::Dead(command) => dead::run(command, client, out).await,
         FunctionCommand::Delete { name } => {
             client.function_delete(&name).await?;

@@ -85,7 +85,7 @@ fn text(address: &str, status: &Status) -> String {
         text += "\nno host: nothing can be tested, trained or deployed; run `freehold agent`\n";
         return text;
     }
-    let heads = ["host", "state", "processor free", "memory free", "instances"];
+    let heads = ["host", "fleet", "state", "processor free", "memory free", "instances"];
     text.push('\n');
     text += &table(&heads, status.hosts.iter().map(host));
     for host in &status.hosts {
@@ -98,6 +98,7 @@ fn text(address: &str, status: &Status) -> String {
 fn host(host: &HostStatus) -> Vec<String> {
     vec![
         host.name.to_string(),
+        host.fleet.to_string(),
         if host.alive { "alive" } else { "SILENT" }.to_owned(),
         format!("{} m of {} m", host.cpu_milli_free, host.cpu_milli),
         format!("{} of {}", bytes(host.memory_bytes_free), bytes(host.memory_bytes)),

@@ -11,6 +11,7 @@ mod deploys;
 mod egress;
 mod functions;
 mod grpc;
+mod hosts;
 mod images;
 mod killed;
 mod killed_agents;

@@ -43,10 +43,17 @@ pub(super) enum Failure {
 
 /// What an agent is told first: two little-endian bytes of length, then this as JSON.
 #[derive(Serialize)]
-struct Preamble<'a> {
-    instance: &'a types::InstanceId,
-    generation: u64,
+#[serde(untagged)]
+pub(crate) enum Preamble<'a> {
+    /// An instance is wanted.
+    Instance { instance: &'a types::InstanceId, generation: u64 },
+    /// Its functions are.
+    Functions { functions: Empty },
 }
+
+/// Nothing more is said.
+#[derive(Serialize)]
+pub(crate) struct Empty {}
 
 /// Connects to an instance.
 pub(super) async fn connect(
@@ -65,21 +72,26 @@ pub(super) async fn connect(
     let address = backend.data_address.as_deref().ok_or(Failure::NoWay(missing))?;
     let missing = "this gateway has no certificate";
     let tls = tls.ok_or(Failure::NoWay(missing))?;
+    let Backend { instance, generation, .. } = backend;
+    let told = Preamble::Instance { instance, generation: *generation };
+    let (read, write) = tokio::io::split(through_agent(address, tls, &told).await?);
+    Ok(Wire::Remote(read, write))
+}
+
+/// Connects to an agent's data port, and says what is wanted.
+pub(crate) async fn through_agent(
+    address: &str,
+    tls: &TlsConnector,
+    wanted: &Preamble<'_>,
+) -> io::Result<Box<dyn Duplex>> {
+    let json = serde_json::to_vec(wanted)?;
+    let length = u16::try_from(json.len()).map_err(io::Error::other)?;
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     // Agents prove themselves by the cloud's own authority, not by where they are.
     let name = ServerName::try_from("agent.freehold.internal").map_err(io::Error::other)?;
     let mut stream = tls.connect(name, stream).await?;
-    stream.write_all(&preamble(backend)?).await?;
+    stream.write_all(&[&length.to_le_bytes(), json.as_slice()].concat()).await?;
     stream.flush().await?;
-    let boxed: Box<dyn Duplex> = Box::new(stream);
-    let (read, write) = tokio::io::split(boxed);
-    Ok(Wire::Remote(read, write))
-}
-
-fn preamble(backend: &Backend) -> io::Result<Vec<u8>> {
-    let told = Preamble { instance: &backend.instance, generation: backend.generation };
-    let json = serde_json::to_vec(&told)?;
-    let length = u16::try_from(json.len()).map_err(io::Error::other)?;
-    Ok([&length.to_le_bytes(), json.as_slice()].concat())
+    Ok(Box::new(stream))
 }

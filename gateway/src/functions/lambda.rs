@@ -191,7 +191,8 @@ fn said(headers: &HeaderMap) -> Result<Said, Error> {
     }
     let log_tail = word("x-amz-log-type").as_deref() == Some("Tail");
     let (trace_id, through) = (trace(headers), None);
-    Ok(Said { trace_id, client_context, log_tail, stream: false, through })
+    let idempotent = headers.contains_key(api::functions::IDEMPOTENCY_HEADER);
+    Ok(Said { trace_id, client_context, log_tail, stream: false, idempotent, through })
 }
 
 fn empty(status: StatusCode) -> Response<Body> {

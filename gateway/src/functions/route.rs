@@ -8,15 +8,20 @@ use std::sync::Arc;
 
 use access::Action;
 use api::functions::LATEST;
+use api::functions::sizes::SizingMode;
+use api::internal::functions::sizes::CallSizing;
 use api::internal::functions::{AliasRoute, Fallback, FunctionRoute, LinkRoute};
 use policy::alias::{Additional, Routing, Version};
 use types::functions::{account_number, function_arn};
 use types::{Name, RevisionId};
 use uuid::Uuid;
 
+use super::placing::Seen;
 use crate::error::Error;
 use crate::routes::{Caller, principal};
 
+/// Least memory of an instance, where its owner has set no bound, in KiB: that of any function.
+const KIB_MIN: u64 = 32 << 10;
 /// What a function's ARN says where no client has told a region.
 const REGION: &str = "local";
 
@@ -25,6 +30,8 @@ const REGION: &str = "local";
 pub(crate) struct Function {
     pub(crate) told: FunctionRoute,
     aliases: HashMap<String, Alias>,
+    /// What was seen of its calls.
+    pub(super) seen: Arc<Seen>,
 }
 
 /// An alias, and what it named before.
@@ -41,7 +48,8 @@ pub(crate) struct Target {
     /// `$LATEST`, or a number.
     pub(crate) version: String,
     pub(crate) revision: RevisionId,
-    pub(crate) memory_mib: u32,
+    /// Memory of an instance, in KiB: what has been settled, or what the revision asks for.
+    pub(crate) memory_kib: u64,
     /// What may run in its place for a while.
     pub(crate) fallback: Option<Fallback>,
 }
@@ -64,7 +72,8 @@ impl Function {
             let routing = routing(route);
             aliases.insert(name.to_string(), Alias { told: route.clone(), routing, before });
         }
-        Self { told, aliases }
+        let seen = before.map(|before| Arc::clone(&before.seen)).unwrap_or_default();
+        Self { told, aliases, seen }
     }
 
     pub(crate) fn account_name(&self) -> &Name {
@@ -107,10 +116,10 @@ impl Function {
         let route = |version: &str| self.told.versions.get(version).ok_or_else(missing);
         let version = if qualifier.is_empty() { LATEST } else { qualifier };
         let Some(alias) = self.aliases.get(version) else {
-            let route = route(version)?;
-            let (revision, memory_mib) = (route.revision, route.memory_mib);
+            let revision = route(version)?.revision;
             let version = version.to_owned();
-            return Ok(Target { version, revision, memory_mib, fallback: None });
+            let memory_kib = self.memory_kib(&version);
+            return Ok(Target { version, revision, memory_kib, fallback: None });
         };
         let seed = call.as_u64_pair();
         let version = match alias.routing.choose(seed.0 ^ seed.1) {
@@ -126,8 +135,34 @@ impl Function {
             changed_at_ms: alias.told.changed_at_ms,
             max_stale_ms: alias.told.max_stale_ms,
         });
-        let (revision, memory_mib) = (route.revision, route.memory_mib);
-        Ok(Target { version, revision, memory_mib, fallback })
+        let (revision, memory_kib) = (route.revision, self.memory_kib(&version));
+        Ok(Target { version, revision, memory_kib, fallback })
+    }
+
+    /// How the size of what a call runs is chosen, where it is; and whether all calls may be run
+    /// twice.
+    pub(crate) fn sizing(&self, target: &Target) -> (Option<CallSizing>, bool) {
+        let Some(sizing) = self.told.sizing else { return (None, false) };
+        let route = self.told.versions.get(&target.version);
+        let route = route.filter(|_| sizing.mode == SizingMode::Auto);
+        let chosen = route.map(|route| {
+            let kib = |mib: u32| u64::from(mib) << 10;
+            let twice_kib = (route.memory_bytes >> 10).saturating_mul(2);
+            CallSizing {
+                kib_min: sizing.memory_mib_min.map_or(KIB_MIN, kib),
+                kib_max: sizing.memory_mib_max.map_or(twice_kib, kib),
+                size: route.size,
+            }
+        });
+        (chosen, sizing.idempotent)
+    }
+
+    fn memory_kib(&self, version: &str) -> u64 {
+        let route = self.told.versions.get(version);
+        let asked = route.map_or(0, |route| route.memory_bytes >> 10);
+        let settled = route.and_then(|route| route.size.kib);
+        let auto = self.told.sizing.is_some_and(|sizing| sizing.mode == SizingMode::Auto);
+        settled.filter(|_| auto).unwrap_or(asked)
     }
 
     /// What the function is called in Lambda's words.
@@ -152,6 +187,8 @@ fn routing(alias: &AliasRoute) -> Routing {
 mod tests {
     use std::collections::BTreeMap;
 
+    use api::functions::sizes::Sizing;
+    use api::internal::functions::sizes::SettledSize;
     use api::internal::functions::{Permission, VersionRoute};
     use types::{AccountId, FunctionId};
 
@@ -161,7 +198,15 @@ mod tests {
         let versions = ["$LATEST", "1", "2"].iter().zip(1_u128..);
         let versions = versions.map(|(version, number)| {
             let revision = RevisionId::new(Uuid::from_u128(number));
-            ((*version).to_owned(), VersionRoute { revision, timeout_ms: 1_000, memory_mib: 128 })
+            (
+                (*version).to_owned(),
+                VersionRoute {
+                    revision,
+                    timeout_ms: 1_000,
+                    memory_bytes: 128 << 20,
+                    size: SettledSize::default(),
+                },
+            )
         });
         let alias = AliasRoute {
             version: version.to_owned(),
@@ -178,6 +223,7 @@ mod tests {
             aliases: BTreeMap::from([("live".parse().unwrap(), alias)]),
             concurrency_max: None,
             link: None,
+            sizing: None,
             permissions: vec![Permission {
                 qualifier: "live".to_owned(),
                 account: account_number(AccountId::new(Uuid::from_u128(8))),
@@ -198,6 +244,32 @@ mod tests {
         for qualifier in ["3", "dead", "LATEST"] {
             assert!(function.target(qualifier, call).is_err(), "{qualifier}");
         }
+    }
+
+    #[test]
+    fn a_size_is_chosen_where_the_owner_has_it_chosen() {
+        let call = Uuid::from_u128(3);
+        let told = |sizing: Option<Sizing>, kib: Option<u64>| {
+            let mut told = route("1", None, 0);
+            told.sizing = sizing;
+            let size = SettledSize { number: 4, kib, refused_kib: None };
+            told.versions.get_mut("1").unwrap().size = size;
+            let function = Function::build(told, None);
+            let target = function.target("live", call).unwrap();
+            (target.memory_kib >> 10, function.sizing(&target))
+        };
+        assert_eq!(told(None, Some(64 << 10)), (128, (None, false)));
+        let off = Sizing { idempotent: true, ..Sizing::default() };
+        assert_eq!(told(Some(off), Some(64 << 10)), (128, (None, true)), "it was auto before");
+        let auto = Sizing { mode: SizingMode::Auto, ..Sizing::default() };
+        let (mib, (sizing, idempotent)) = told(Some(auto), Some(64 << 10));
+        let sizing = sizing.unwrap();
+        assert_eq!((mib, idempotent, sizing.size.number), (64, false, 4));
+        assert_eq!((sizing.kib_min >> 10, sizing.kib_max >> 10), (32, 256), "twice what it asks");
+        let bounded = Sizing { memory_mib_min: Some(100), memory_mib_max: Some(1_000), ..auto };
+        let (mib, (sizing, _)) = told(Some(bounded), None);
+        let sizing = sizing.unwrap();
+        assert_eq!((mib, sizing.kib_min >> 10, sizing.kib_max >> 10), (128, 100, 1_000));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod access;
 mod accidents;
+mod functions;
 mod grpc;
 mod invocations;
 mod management;

@@ -180,6 +180,11 @@ impl World {
         routes
     }
 
+    /// A file in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.socket"))
+    }
+
     /// Sends one HTTP request on a connection of its own.
     pub(crate) async fn ask(&self, request: Ask<'_>) -> Answered {
         let mut stream = TcpStream::connect(self.http).await.unwrap();

@@ -116,6 +116,15 @@ proptest! {
 }
 
 #[test]
+fn a_fleet_without_hosts_is_served_by_the_other() {
+    let (some, none) = (vec![1, 2], Vec::<u8>::new());
+    assert_eq!(standing(some.clone(), none.clone()), (some.clone(), some.clone()));
+    assert_eq!(standing(none.clone(), some.clone()), (some.clone(), some.clone()));
+    assert_eq!(standing(some.clone(), vec![3]), (some, vec![3]));
+    assert_eq!(standing(none.clone(), none.clone()), (none.clone(), none));
+}
+
+#[test]
 fn hot_is_often_and_slow_to_start() {
     let told = |per_hour, cold_ms, now| {
         let (code, now_ms) = steady(per_hour, cold_ms);

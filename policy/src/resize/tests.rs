@@ -101,6 +101,12 @@ fn a_function_that_asked_for_too_much_gets_less() {
 }
 
 #[test]
+fn processor_time_comes_with_memory() {
+    let milli: Vec<u32> = [32, 128, 512, 1_769, 3_538].map(|mib| cpu_milli(mib << 10)).into();
+    assert_eq!(milli, [100, 100, 289, 1_000, 2_000]);
+}
+
+#[test]
 fn a_full_instance_grows_by_half() {
     assert_eq!(grown_kib(57_000, 64 * 1024, &BOUNDS), None);
     assert_eq!(grown_kib(60_000, 64 * 1024, &BOUNDS), Some(96 * 1024));

@@ -22,6 +22,8 @@ words! {
         Events = "events",
         /// Which other accounts may call.
         Permissions = "permissions",
+        /// How the memory of its instances is chosen.
+        Sizing = "sizing",
         /// An address of its own.
         Url = "url",
         /// Words of its owner.

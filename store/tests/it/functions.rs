@@ -12,6 +12,10 @@ use store::functions::events::{
 use store::functions::settings::{
     SettingKind, SettingRow, setting_delete, setting_put, settings_list, settings_list_all,
 };
+use store::functions::sizes::{
+    MeasureRow, STEPS_KEPT, SizeRow, SizeStepRow, measure_put, measures_list, size_fetch, size_put,
+    size_step_insert, size_steps_list, sizes_list_all,
+};
 use store::functions::{
     FunctionRow, RevisionRow, function_change, function_delete, function_fetch_by_name,
     function_insert, function_publish, functions_list, functions_list_callable, revision_fetch,
@@ -21,7 +25,7 @@ use store::objects::object_holders;
 use store::{Error, Topic};
 use types::{AccountId, EventId, FunctionId, FunctionName, ObjectId, RevisionId};
 
-use crate::harness::{House, make_account, make_object, uuid};
+use crate::harness::{House, make_account, make_host, make_object, uuid};
 
 both! {
     /// A function is changed only by who knows its generation, and gateways hear of each change.
@@ -36,6 +40,9 @@ both! {
     an_alias_is_guarded;
     /// There is one setting of a kind for a qualifier.
     settings_are_replaced;
+    /// Steps about a function's sizes are numbered, the latest of them are kept, and they outlive
+    /// their revision; what is settled is told to gateways.
+    steps_about_sizes_are_numbered_and_the_latest_are_kept;
     /// An event is taken by one, as long as that keeps it, and ends where it says so.
     an_event_is_run_by_one_at_a_time;
     /// A dead event is kept, can be driven again, and is forgotten in the end.
@@ -290,4 +297,55 @@ async fn a_dead_event_is_kept_until_it_is_forgotten(house: House) {
     assert!(write!(house.store, event_forget((row.id, page[1].id))).unwrap());
     assert_eq!(write!(house.store, events_trim(50)).unwrap(), 0);
     assert_eq!(write!(house.store, events_trim(51)).unwrap(), 1);
+}
+
+async fn steps_about_sizes_are_numbered_and_the_latest_are_kept(house: House) {
+    let (row, first) = made(&house).await;
+    let host = make_host(&house.store, 1).await;
+    assert_eq!(read!(house.store, size_fetch(first.id)).unwrap(), SizeRow::new(first.id));
+    let step = SizeStepRow {
+        number: 0,
+        at_ms: 7,
+        version: "$LATEST".to_owned(),
+        host_id: host,
+        spec: json!({ "what": "tried" }),
+    };
+    for number in 1..=STEPS_KEPT + 5 {
+        assert_eq!(write!(house.store, size_step_insert(row.id, &step)).unwrap(), number);
+    }
+    let steps = read!(house.store, size_steps_list(row.id, 1_000)).unwrap();
+    assert_eq!(steps.len() as u64, STEPS_KEPT);
+    assert_eq!((steps[0].number, steps.last().unwrap().number), (STEPS_KEPT + 5, 6));
+    assert_eq!(steps[0], SizeStepRow { number: STEPS_KEPT + 5, ..step });
+
+    // A trial is nobody's but control's; what is settled is told.
+    let before = generation(&house).await;
+    let trial = SizeRow { number: 1, trial: Some((host, 9)), ..SizeRow::new(first.id) };
+    write!(house.store, size_put(&trial)).unwrap();
+    assert_eq!(generation(&house).await, before);
+    let settled = SizeRow { number: 2, settled_kib: Some(64), trial: None, ..trial };
+    write!(house.store, size_put(&settled)).unwrap();
+    assert!(generation(&house).await > before);
+    assert_eq!(read!(house.store, size_fetch(first.id)).unwrap(), settled);
+    assert_eq!(read!(house.store, sizes_list_all()).unwrap()[&first.id], settled);
+
+    let measure =
+        |calls: u64| MeasureRow { spec: json!({ "calls": calls }), measured_at_ms: calls };
+    for calls in [1, 2] {
+        write!(house.store, measure_put((first.id, host), &measure(calls))).unwrap();
+    }
+    let gone = RevisionId::new(uuid(999));
+    write!(house.store, measure_put((gone, host), &measure(3))).unwrap();
+    assert_eq!(read!(house.store, measures_list(first.id)).unwrap(), [measure(2)]);
+    assert_eq!(read!(house.store, measures_list(gone)).unwrap(), []);
+
+    // The revision is replaced and forgotten; what was done stays with the function.
+    let object = make_object(&house.store, row.account_id, 2).await;
+    let next = revision(&row, 101, object);
+    write!(house.store, function_change(row.id, 1, &next)).unwrap();
+    assert_eq!(write!(house.store, revisions_trim(u64::MAX >> 1)).unwrap(), 1);
+    assert_eq!(read!(house.store, measures_list(first.id)).unwrap(), []);
+    assert_eq!(read!(house.store, size_steps_list(row.id, 1)).unwrap().len(), 1);
+    write!(house.store, function_delete(row.id)).unwrap();
+    assert_eq!(read!(house.store, size_steps_list(row.id, 1)).unwrap(), []);
 }

@@ -15,7 +15,7 @@ use store::objects::{ObjectChunks, ObjectRow, object_insert};
 use store::versions::VersionRow;
 use store::{Error, Sharing, Store, Tx};
 use testkit::postgres::Postgres;
-use types::{AccountId, Digest, HostId, ItemId, ItemKind, Name, ObjectId};
+use types::{AccountId, Digest, Fleet, HostId, ItemId, ItemKind, Name, ObjectId};
 
 /// An open store, and where it is.
 pub(crate) struct House {
@@ -200,6 +200,8 @@ pub(crate) fn host(number: u128) -> HostRow {
         memory_bytes: 0,
         data_address: None,
         functions_socket: None,
+        fleet: Fleet::default(),
+        lost: false,
         features: json!([]),
         seen_at_ms: 0,
         local: true,

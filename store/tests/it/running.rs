@@ -26,7 +26,7 @@ use store::trainings::{
     training_progress, training_update, trainings_list,
 };
 use store::{Error, Sharing, Store, Topic};
-use types::{AccountId, EndpointId, HostId, InstanceId, ItemId, PublishId, TrainingId};
+use types::{AccountId, EndpointId, Fleet, HostId, InstanceId, ItemId, PublishId, TrainingId};
 
 use crate::harness::{
     House, host, make_account, make_host, make_object, name, property, uuid, wait,
@@ -287,6 +287,7 @@ fn says(generation: u64, address: Option<&str>) -> HostSays {
         memory_bytes: 1 << 33,
         data_address: address.map(ToOwned::to_owned),
         functions_socket: None,
+        fleet: Fleet::default(),
         features: json!([{"name": "user namespaces", "held": true}]),
     }
 }

@@ -143,7 +143,8 @@ fn status() -> Value {
     json!({
         "version": "0.1.0", "database": "sqlite", "objects": "folder", "items": 4, "endpoints": 1,
         "instances": 1, "hosts": [{
-            "id": id("host", 1), "name": "local", "alive": true, "cpu_milli": 2_000,
+            "id": id("host", 1), "name": "local", "fleet": "cold", "alive": true,
+            "cpu_milli": 2_000,
             "cpu_milli_free": 1_750, "memory_bytes": 4_u64 << 30, "memory_bytes_free": 3_u64 << 30,
             "instances": 1,
             "features": [feature("landlock", true), feature("onnxruntime", false)],

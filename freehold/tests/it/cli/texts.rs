@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 60] = [
+const COMMANDS: [&[&str]; 62] = [
     &[],
     &["up"],
     &["demo"],
@@ -37,6 +37,8 @@ const COMMANDS: [&[&str]; 60] = [
     &["function", "create"],
     &["function", "update"],
     &["function", "invoke"],
+    &["function", "sizing"],
+    &["function", "advise"],
     &["function", "alias"],
     &["function", "alias", "create"],
     &["function", "alias", "update"],
