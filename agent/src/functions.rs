@@ -156,7 +156,7 @@ impl Agent {
             let mut turn = match got {
                 Ok(turn) => turn,
                 Err(broken) => {
-                    return Ok(Answered::Whole(broken.outcome(call.log_tail, waited_us)));
+                    return Ok(Answered::Whole(Box::new(broken.outcome(call.log_tail, waited_us))));
                 }
             };
             turn.fit(&spec);
@@ -166,9 +166,10 @@ impl Agent {
                 Ran::Untouched => continue,
                 Ran::Answered(answered) => answered,
                 Ran::Killed(outcome, kib) => {
-                    let sized = Sized { known: &known, spec: &spec, call: &call, payload: &payload };
+                    let sized =
+                        Sized { known: &known, spec: &spec, call: &call, payload: &payload };
                     let again = self.run_again(&sized, kib, times).await;
-                    again.unwrap_or(Answered::Whole(outcome))
+                    again.unwrap_or_else(|| Answered::Whole(Box::new(outcome)))
                 }
             };
             answered.called_mut().left = Some(self.left(&known));

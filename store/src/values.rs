@@ -13,8 +13,8 @@ use sqlx::Row as _;
 use sqlx::any::{AnyArguments, AnyRow};
 
 use types::{
-    AccountId, AliasName, Digest, EndpointId, EventId, Fleet, FunctionId, FunctionName, GrantId, HostId,
-    InstanceId, ItemId, ItemKind, Name, ObjectId, PublishId, Reference, RevisionId, SagaId,
+    AccountId, AliasName, Digest, EndpointId, EventId, Fleet, FunctionId, FunctionName, GrantId,
+    HostId, InstanceId, ItemId, ItemKind, Name, ObjectId, PublishId, Reference, RevisionId, SagaId,
     ServiceId, ServiceKeyId, TokenId, TrainingId,
 };
 use workflow::saga::Phase;

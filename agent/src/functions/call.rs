@@ -13,8 +13,8 @@ use api::internal::functions::{Call, Called, Revision};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use executor::{Ending, Exit};
 use executor::runtime_api::{self, Failure, Invocation, Shutdown, Streamed};
+use executor::{Ending, Exit};
 use tokio::sync::mpsc;
 
 use super::instance::{Warm, how};
@@ -29,7 +29,7 @@ const PIECES_HELD: usize = 1;
 #[derive(Debug)]
 pub(crate) enum Answered {
     /// It is over.
-    Whole(Outcome),
+    Whole(Box<Outcome>),
     /// It answers in pieces; with what is known so far.
     InPieces(Box<Called>, mpsc::Receiver<Piece>),
 }
@@ -169,7 +169,7 @@ impl Turn {
         let outcome = self.over(spec, &course, end);
         match killed {
             Some(kib) => Ran::Killed(outcome, kib),
-            None => Ran::Answered(Answered::Whole(outcome)),
+            None => Ran::Answered(Answered::Whole(Box::new(outcome))),
         }
     }
 
@@ -233,10 +233,11 @@ impl Turn {
         let report = journal::report(&course.id, &called, warm.kib >> 10);
         let tail = warm.log(&agent, spec, Some((&course.id, course.began_us / 1_000, report)));
         called.log_tail = course.log_tail.then(|| BASE64_STANDARD.encode(tail));
+        let kib = warm.kib;
         self.known.pool.lock().ran(called.duration_us, end.reusable);
         if let Some(cpu_us) = cpu_us {
             let measured = Measured {
-                kib: warm.kib,
+                kib,
                 input_bytes: course.input_bytes,
                 call_us: called.duration_us,
                 cpu_us,

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use api::functions::sizes::SizeChange;
-use api::internal::functions::sizes::{CallSizing, FunctionsUsage, SizeReport, USAGE_REVISIONS_MAX};
+use api::internal::functions::sizes::{
+    CallSizing, FunctionsUsage, SizeReport, USAGE_REVISIONS_MAX,
+};
 use api::internal::functions::{Call, Revision};
 use bytes::Bytes;
 use policy::resize::cpu_milli;
@@ -136,7 +138,7 @@ impl Agent {
         let ran = turn.run(spec, (call.clone(), payload.clone()), times).await;
         let mut again = match ran {
             Ran::Answered(answered) => answered,
-            Ran::Killed(outcome, _) => Answered::Whole(outcome),
+            Ran::Killed(outcome, _) => Answered::Whole(Box::new(outcome)),
             Ran::Untouched => return None,
         };
         let called = again.called_mut();
@@ -164,7 +166,9 @@ pub(crate) async fn tell_usage(agent: Agent) {
                     break;
                 }
                 let Some(spec) = known.spec.get() else { continue };
-                let Some(usage) = known.sizes.untold(id.revision, asked_kib(spec)) else { continue };
+                let Some(usage) = known.sizes.untold(id.revision, asked_kib(spec)) else {
+                    continue;
+                };
                 revisions.push(usage);
                 told.push(Arc::clone(known));
             }

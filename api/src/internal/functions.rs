@@ -57,6 +57,7 @@ pub struct Revision {
 }
 
 /// One call.
+#[expect(clippy::struct_excessive_bools, reason = "each is said by another, and none excludes one")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {

@@ -44,24 +44,16 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
                 let endpoints = endpoints_list_all(tx).await?;
                 let instances = instances_list_live(tx).await?;
                 let hosts = hosts_list(tx).await?;
-                let functions = functions_list_callable(tx).await?;
+                let functions = (functions_list_callable(tx).await?, sizes_list_all(tx).await?);
                 let around = (aliases_list_all(tx).await?, settings_list_all(tx).await?);
                 let across = Across::read(tx, now_ms).await?;
-                let sizes = sizes_list_all(tx).await?;
                 let owners = endpoints.iter().map(|endpoint| endpoint.account_id);
-                let owners = owners.chain(functions.iter().map(|(row, _)| row.account_id));
+                let owners = owners.chain(functions.0.iter().map(|(row, _)| row.account_id));
                 let of_services = across.owners_of_services();
                 let owners: Vec<AccountId> = owners.chain(of_services).collect();
                 let names = accounts_names(tx, &owners).await?;
                 Ok::<_, store::Error>((
-                    generation,
-                    tokens,
-                    endpoints,
-                    instances,
-                    hosts,
-                    (functions, sizes),
-                    around,
-                    across,
+                    generation, tokens, endpoints, instances, hosts, functions, around, across,
                     names,
                 ))
             })

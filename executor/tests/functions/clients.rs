@@ -46,8 +46,14 @@ async fn lambdas_client_for_rust_runs_unchanged_and_is_asked_to_end() {
     for host in Host::each_way("") {
         copy(&program, &host.folder.path().join("package/bootstrap"));
         let program = "bootstrap".into();
-        let function =
-            Function { program, args: Vec::new(), env: said("any"), image: None, serves: false };
+        let function = Function {
+            program,
+            args: Vec::new(),
+            env: said("any"),
+            way_out: None,
+            image: None,
+            serves: false,
+        };
         let running = host.start(function).await;
         assert_eq!(begun(&running).await, Begun::Yes);
         for calls in 1..=2 {
@@ -94,7 +100,14 @@ async fn lambdas_client_for_nodejs_runs_unchanged() {
         let args = vec![client, "app.handler".to_owned()];
         let program = executor::start::NODE.into();
         let running = host
-            .start(Function { program, args, env: said("app.handler"), image: None, serves: false })
+            .start(Function {
+                program,
+                args,
+                env: said("app.handler"),
+                way_out: None,
+                image: None,
+                serves: false,
+            })
             .await;
         for calls in 1..=2 {
             let (event, id) = (json!({ "number": calls }), format!("r-{calls}"));

@@ -76,8 +76,14 @@ async fn an_image_is_all_that_its_program_sees() {
     let image = Image::of(&root, "/app".into()).unwrap();
     assert_eq!(image.entries, ["app", "etc", "usr"]);
     let args = vec!["main.py".to_owned()];
-    let function =
-        Function { program: "python".into(), args, env, image: Some(image), serves: false };
+    let function = Function {
+        program: "python".into(),
+        args,
+        env,
+        way_out: None,
+        image: Some(image),
+        serves: false,
+    };
     let running = host.start(function).await;
     let event = json!({
         "paths": ["/app/main.py", "/var/runtime", "/var/task", "/root", "/work", "/etc/passwd",
@@ -148,7 +154,14 @@ async fn a_server_is_given_its_work_where_it_listens() {
         host.put("main.py", SERVER);
         let env = BTreeMap::from([("PROTOCOL".to_owned(), protocol.to_owned())]);
         let args = vec!["main.py".to_owned()];
-        let function = Function { program: PYTHON.into(), args, env, image: None, serves: true };
+        let function = Function {
+            program: PYTHON.into(),
+            args,
+            env,
+            way_out: None,
+            image: None,
+            serves: true,
+        };
         let running = host.start(function).await;
         assert_eq!(begun(&running).await, Begun::Yes);
         let mut calls = 0;

@@ -154,7 +154,7 @@ pub async fn send_code(folder: &Path, client: &Client, out: &Output) -> Result<O
 async fn send_image(path: &Path, client: &Client, out: &Output) -> Result<ObjectId, Failure> {
     if path.is_dir() {
         check_image(path)?;
-        return send(path, client, out).await;
+        return send_code(path, client, out).await;
     }
     let unread = |error: &dyn std::fmt::Display| {
         Failure::usage(format!("could not read {}: {error}", path.display()))
@@ -165,7 +165,7 @@ async fn send_image(path: &Path, client: &Client, out: &Output) -> Result<Object
     archive::extract_any(std::io::BufReader::new(file), folder.path(), &limits)
         .map_err(|error| unread(&error))?;
     check_image(folder.path())?;
-    send(folder.path(), client, out).await
+    send_code(folder.path(), client, out).await
 }
 
 /// Sees that a folder is a layout, with an image for some host.

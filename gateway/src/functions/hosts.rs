@@ -53,7 +53,7 @@ pub(super) struct Host {
 /// What came of giving a call to a host.
 enum Given {
     /// It was run, or answers.
-    Run(Called, Payload),
+    Run(Box<Called>, Payload),
     /// It was not, and another host may be asked.
     NotRun(Error),
 }
@@ -93,7 +93,7 @@ impl Hosts {
             && only.told.fleet.takes(function.account_name())
         {
             return match only.call(hub, revision, &call, payload).await? {
-                Given::Run(called, payload) => Ok((called, payload)),
+                Given::Run(called, payload) => Ok((*called, payload)),
                 Given::NotRun(error) => Err(error),
             };
         }
@@ -110,7 +110,7 @@ impl Hosts {
                     let now_ms = hub.clock.now_ms();
                     host.told_free(&called, now_ms);
                     seen.answered(id, revision, &called, now_ms);
-                    return Ok((called, payload));
+                    return Ok((*called, payload));
                 }
                 Given::NotRun(error) => missed = error,
             }
@@ -240,12 +240,12 @@ async fn read(response: Response<Incoming>) -> Result<Given, Error> {
     if media_type.is_some_and(|value| value == pieces::MEDIA_TYPE)
         && let Some(called) = called
     {
-        return Ok(Given::Run(called, Payload::Pieces(Pieces::new(body))));
+        return Ok(Given::Run(Box::new(called), Payload::Pieces(Pieces::new(body))));
     }
     // The agent has limited it.
     let body = body.collect().await.map_err(|_| Error::CallLost)?.to_bytes();
     if let Some(called) = called {
-        return Ok(Given::Run(called, Payload::Whole(body)));
+        return Ok(Given::Run(Box::new(called), Payload::Whole(body)));
     }
     if parts.status == StatusCode::PAYLOAD_TOO_LARGE {
         return Err(Error::BodyTooLarge { bytes_max: EVENT_BYTES_MAX });

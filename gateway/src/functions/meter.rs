@@ -87,13 +87,8 @@ impl Drop for Meter {
         let duration_us = self.clock.now_us().saturating_sub(self.began_us);
         self.ended(&Called {
             error: Some("Sandbox.Abandoned".to_owned()),
-            media_type: None,
             duration_us,
-            waited_us: 0,
-            start: None,
-            memory_peak_bytes: 0,
-            log_tail: None,
-            stale_ms: None,
+            ..Called::default()
         });
     }
 }

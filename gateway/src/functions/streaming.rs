@@ -48,7 +48,8 @@ impl Pieces {
             if let Some(piece) = self.reader.piece().map_err(|_| Error::CallLost)? {
                 return Ok(piece);
             }
-            let frame = self.body.frame().await.ok_or(Error::CallLost)?.map_err(|_| Error::CallLost)?;
+            let frame =
+                self.body.frame().await.ok_or(Error::CallLost)?.map_err(|_| Error::CallLost)?;
             if let Ok(part) = frame.into_data() {
                 self.reader.push(&part);
             }
