@@ -1,6 +1,7 @@
 //! The long fault runs, for a closing note rather than for every change.
 //!
-//! Kills: the story that kills the cloud at random points, 1,000 times instead of CI's 100.
+//! Kills: the stories that kill the cloud, and agents with calls under way, at random points, 1,000
+//! times instead of CI's 100.
 //! Contract: `schemathesis` asks every operation 300 times instead of 20.
 //! Guest: the executor's tests on another kernel, where QEMU is found.
 //! Fuzzing: every target of `fuzz/`, for a while each, where `cargo fuzz` is found.
