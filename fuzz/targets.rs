@@ -13,9 +13,10 @@ pub(crate) type Target = fn(&[u8]) -> bool;
 
 /// Every target, by the name of its folder in `corpus`.
 #[allow(dead_code, reason = "a fuzz target uses one of them")]
-pub(crate) const ALL: [(&str, Target); 9] = [
+pub(crate) const ALL: [(&str, Target); 10] = [
     ("archive", archive),
     ("layer", layer),
+    ("cloudevents", cloudevents),
     ("manifest", manifest),
     ("onnx", onnx),
     ("oip_json", oip_json),
@@ -57,6 +58,19 @@ pub(crate) fn layer(data: &[u8]) -> bool {
         | Change::Empty(path)) = change;
         assert!(path.split('/').all(|part| !matches!(part, "." | "..")) && !path.starts_with('/'));
     }
+    true
+}
+
+/// An event as one document: it is handed on as it came; the same bytes as data are in one.
+pub(crate) fn cloudevents(data: &[u8]) -> bool {
+    let body = Bytes::copy_from_slice(data);
+    let needed = ["ce-specversion", "ce-id", "ce-source", "ce-type"];
+    let headers = needed.map(|name| (name, &b"1.0"[..])).into_iter();
+    let binary = formats::cloudevents::read(headers.chain([("content-type", &b"a/b"[..])]), &body);
+    assert!(binary.is_ok_and(|event| event.is_some()), "any bytes can be data");
+    let structured = [("content-type", &b"application/cloudevents+json"[..])];
+    let Ok(event) = formats::cloudevents::read(structured.into_iter(), &body) else { return false };
+    assert_eq!(event.as_ref(), Some(&body));
     true
 }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod cloudevents;
 pub mod image;
 pub mod manifest;
 pub mod npy;

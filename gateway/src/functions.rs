@@ -260,6 +260,7 @@ pub(crate) async fn invoke(
     let function = hub.table.load().function(&hub.rights, &caller, (name, &qualifier))?;
     let place = hub.place(&caller, from)?;
     let payload = body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
+    let payload = event(&parts.headers, payload)?;
     let id = request_id.to_str().unwrap_or_default();
     let idempotent = parts.headers.contains_key(IDEMPOTENCY_HEADER);
     let said = Said { trace_id: trace(&parts.headers), idempotent, ..Said::default() };
@@ -284,6 +285,14 @@ pub(crate) async fn invoke(
             )))
         }
     }
+}
+
+/// The payload; where the request carries an event of `CloudEvents`, that as one document.
+fn event(headers: &HeaderMap, payload: Bytes) -> Result<Bytes, Error> {
+    let said = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let event = formats::cloudevents::read(said, &payload);
+    let event = event.map_err(|refused| Error::bad_request(refused.to_string()))?;
+    Ok(event.unwrap_or(payload))
 }
 
 /// The function's answer or error. Also an error is a 200: the call was carried out, and a header

@@ -10,7 +10,7 @@ use testkit::wait::until;
 use testkit::{Account, Cloud, Package};
 use types::{FunctionName, FunctionRuntime};
 
-use crate::world::{PROGRAM, strangers};
+use crate::world::{PROGRAM, http, strangers};
 
 /// Longest time until a gateway knows of a change.
 const KNOWN_S: u64 = 5;
@@ -261,6 +261,45 @@ async fn calls_at_the_same_time_get_instances_of_their_own() {
     assert!(tokio::time::timeout(Duration::from_millis(100), given_up).await.is_err());
     let (error, _) = call(&owner, "sleepy", json!({})).await;
     assert_eq!(error, None);
+    cloud.close().await;
+}
+
+/// Whether its attributes are headers or all of it is one document, a function sees the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_event_is_handed_on_as_one_document() {
+    if !has_python() {
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    make(&owner, "same", "app.handler", "def handler(event, context):\n    return event\n").await;
+    call(&owner, "same", json!({})).await;
+    let event = json!({
+        "specversion": "1.0", "id": "7", "source": "/a", "type": "made", "subject": "a b",
+        "datacontenttype": "application/json", "data": { "a": [1] },
+    });
+    let url = format!("{}/v1/functions/same/invocations", cloud.http());
+    let post = |media_type: &str, body: String| {
+        let request = http().post(&url).bearer_auth(&owner.token).body(body);
+        request.header("content-type", media_type)
+    };
+    let binary = post("application/json", event["data"].to_string())
+        .header("ce-specversion", "1.0")
+        .header("ce-id", "7")
+        .header("ce-source", "/a")
+        .header("ce-type", "made")
+        .header("ce-subject", "a%20b");
+    for request in [binary, post("application/cloudevents+json", event.to_string())] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        assert_eq!(told, event);
+    }
+    let batch = post("application/cloudevents-batch+json", format!("[{event}]"));
+    let answer = batch.send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    let told = answer.text().await.unwrap();
+    assert!(told.contains("each as a request of its own"), "{told}");
     cloud.close().await;
 }
 
