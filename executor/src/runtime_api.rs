@@ -241,7 +241,8 @@ impl Runtime {
         self.shared.state.lock().queued.iter().any(|queued| queued.id == id)
     }
 
-    /// Waits until every extension that is told of calls has seen to the last one.
+    /// Waits until every extension that is told of calls has seen to the last one; after
+    /// [`Runtime::shut_down`], until every one that wanted to know has seen to the end.
     pub async fn ready(&self) {
         // The sender lives as long as `self`.
         let _ = self.shared.ready.subscribe().wait_for(|ready| *ready).await;
@@ -272,6 +273,7 @@ impl Runtime {
     pub fn shut_down(&self, reason: Shutdown, deadline_ms: u64) -> bool {
         let mut state = self.shared.state.lock();
         state.extensions.tell(&Event::Shutdown { reason, deadline_ms });
+        self.note_ready(&state);
         !state.extensions.is_empty()
     }
 

@@ -260,12 +260,7 @@ impl Warm {
             write(&mut self.writer, (*began_ms, "platform"), start);
         }
         while let Some(line) = self.lines.ready() {
-            let source = match line.stream {
-                Stream::Platform => "platform",
-                Stream::Out => "stdout",
-                Stream::Err => "stderr",
-            };
-            write(&mut self.writer, (line.at_ms, source), line.line);
+            write(&mut self.writer, (line.at_ms, source(line.stream)), line.line);
         }
         if let Some((id, (.., report))) = shown.zip(call) {
             let now_ms = agent.shared.clock.now_ms();
@@ -282,25 +277,46 @@ impl Warm {
 
     /// Ends it, and waits until nothing of it is left. Where it has extensions they are told, and
     /// every process is asked to end, a moment before.
-    pub(crate) async fn end(self, agent: &Agent) {
+    pub(crate) async fn end(mut self, agent: &Agent) {
         let clock = &agent.shared.clock;
         let until_ms = clock.now_ms().saturating_add(SHUTDOWN_MS);
         if self.running.exit().is_none() && self.runtime.shut_down(self.ending, until_ms) {
+            self.thaw();
+            // A program without a handler for the signal would end before its extension was told.
+            tokio::select! {
+                _ = self.running.wait() => {}
+                () = self.runtime.ready() => {}
+                () = clock.sleep_ms(SHUTDOWN_MS / 2) => {}
+            }
             let id = self.running.id();
             if let Err(error) = self.running.terminate() {
                 tracing::debug!(%id, %error, "could not ask an instance to end");
             }
             tokio::select! {
                 _ = self.running.wait() => {}
-                () = clock.sleep_ms(SHUTDOWN_MS) => {}
+                () = clock.sleep_ms(SHUTDOWN_MS / 2) => {}
             }
         }
         self.running.kill();
         self.running.wait().await;
+        // What was written on the way out belongs to the log too.
+        while let Some(line) = self.lines.ready() {
+            let at = (line.at_ms, source(line.stream));
+            self.writer.write(&agent.shared.functions.journal, at, line.line);
+        }
         if let Err(error) = self.running.clear() {
             let id = self.running.id();
             tracing::warn!(%id, %error, "could not remove an instance's folder");
         }
+    }
+}
+
+/// Where a line of the log comes from.
+fn source(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Platform => "platform",
+        Stream::Out => "stdout",
+        Stream::Err => "stderr",
     }
 }
 

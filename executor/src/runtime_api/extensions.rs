@@ -79,6 +79,8 @@ pub(super) struct Extensions {
     all: BTreeMap<String, Extension>,
     /// Whether the instance has begun, after which nobody registers.
     closed: bool,
+    /// Whether they were told of the end.
+    ending: bool,
 }
 
 #[derive(Debug)]
@@ -138,9 +140,11 @@ impl Extensions {
         self.all.values().all(|extension| extension.asked)
     }
 
-    /// Whether each that is told of calls has seen to the ones before.
+    /// Whether each that is told of calls has seen to the ones before; once they were told of the end,
+    /// whether each that wanted to know has seen to that.
     pub(super) fn are_ready(&self) -> bool {
-        let told = |extension: &&Extension| extension.events.contains(&Kind::Invoke);
+        let kind = if self.ending { Kind::Shutdown } else { Kind::Invoke };
+        let told = |extension: &&Extension| extension.events.contains(&kind);
         let ready = |extension: &Extension| {
             let waits = extension.waiting.as_ref().is_some_and(|waiting| !waiting.is_closed());
             waits && extension.queued.is_empty()
@@ -165,6 +169,7 @@ impl Extensions {
             Event::Invoke(_) => Kind::Invoke,
             Event::Shutdown { .. } => Kind::Shutdown,
         };
+        self.ending |= kind == Kind::Shutdown;
         for extension in self.all.values_mut().filter(|known| known.events.contains(&kind)) {
             extension.queued.push_back(event.clone());
             extension.hand_out();

@@ -264,6 +264,52 @@ async fn calls_at_the_same_time_get_instances_of_their_own() {
     cloud.close().await;
 }
 
+const WATCHED: &str = r#"
+import json, os, threading, time, urllib.request as http
+
+AT = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2020-01-01/extension"
+body = json.dumps({"events": ["INVOKE", "SHUTDOWN"]}).encode()
+asked = http.Request(AT + "/register", body, {"Lambda-Extension-Name": "watcher"})
+own = http.urlopen(asked).headers["Lambda-Extension-Identifier"]
+
+def watch():
+    while True:
+        asked = http.Request(AT + "/event/next", headers={"Lambda-Extension-Identifier": own})
+        event = json.loads(http.urlopen(asked).read())
+        print("told of", event["eventType"], event.get("shutdownReason"), flush=True)
+
+threading.Thread(target=watch, daemon=True).start()
+
+def handler(event, context):
+    time.sleep(60 if event.get("wait") else 0)
+"#;
+
+/// An extension that a function starts is told of its calls, and of the end before it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extension_is_told_of_calls_and_of_the_end() {
+    if !has_python() {
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    make(&owner, "watched", "app.handler", WATCHED).await;
+    for _ in 0..2 {
+        let (error, told) = call(&owner, "watched", json!({})).await;
+        assert_eq!(error, None, "{told}");
+    }
+    let (error, _) = call(&owner, "watched", json!({ "wait": true })).await;
+    assert_eq!(error.as_deref(), Some("Sandbox.Timedout"));
+    until(KNOWN_S, "the log to tell of the end", || async {
+        let (name, query) = (function("watched"), LogQuery::default());
+        let lines = owner.client.function_log(&name, &query).await.unwrap().lines;
+        let count = |text: &str| lines.iter().filter(|line| line.text.starts_with(text)).count();
+        let told = (count("told of INVOKE"), count("told of SHUTDOWN timeout"));
+        (told == (3, 1)).then_some(())
+    })
+    .await;
+    cloud.close().await;
+}
+
 /// Whether its attributes are headers or all of it is one document, a function sees the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cloud_event_is_handed_on_as_one_document() {

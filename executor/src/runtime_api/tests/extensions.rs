@@ -57,6 +57,8 @@ async fn an_extension_is_told_of_calls_and_of_the_end() {
     // It has seen to the call when it asks for the next event.
     runtime.ready().await;
     assert!(runtime.shut_down(Shutdown::Spindown, 9));
+    // It has not asked again since.
+    assert!(!runtime.is_ready());
     let told = events.await.unwrap();
     let invoke = json!({
         "eventType": "INVOKE", "deadlineMs": 1_700_000_000_000_u64, "requestId": "r-1",
