@@ -61,7 +61,7 @@ pub(crate) async fn agent(
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let stopping = tasks.stopping();
+    let (stopping, tasks_too) = (tasks.stopping(), tasks.clone());
     tasks.spawn("fake agent", async move {
         let splice = async {
             loop {
@@ -79,7 +79,7 @@ pub(crate) async fn agent(
                 let splice = async move {
                     let _ = tokio::io::copy_bidirectional(&mut stream, &mut to).await;
                 };
-                tokio::spawn(splice);
+                tasks_too.spawn("fake agent connection", splice);
             }
         };
         tokio::select! { () = splice => {}, () = stopping.cancelled() => {} }
