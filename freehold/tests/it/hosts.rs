@@ -185,6 +185,12 @@ async fn calls_reach_another_host_and_go_elsewhere_once_it_is_lost() {
     .await;
 
     other.kill();
+    until(KNOWN_S, "the end of its connections to be seen", || async {
+        let payload = || (Bytes::from("{}"), WAIT_MS);
+        let calls = (0..6).map(|_| owner.client.function_call(&name, None, payload()));
+        futures::future::join_all(calls).await.iter().all(Result::is_ok).then_some(())
+    })
+    .await;
     // What comes from now on is run: a host that cannot be reached has not been told anything.
     for _ in 0..6 {
         let calls = (0..4).map(|_| call(&owner, &name, json!({})));

@@ -183,10 +183,14 @@ async fn a_call_that_may_have_run_is_not_given_to_another_host() {
     let (runs, came) = functions(&world, "runs", Does::Runs).await;
     let runs = host(2, "runs", &runs);
     world.tell(routes(&world, 3, vec![dies, runs])).await;
-    for _ in 0..3 {
-        assert!(is_lost(&call(&world).await));
+    let (mut lost, mut ran) = (1, 0);
+    for _ in 0..12 {
+        let answer = call(&world).await;
+        assert!(is_lost(&answer) || answer.status == 200, "{}", answer.text());
+        lost += u64::from(is_lost(&answer));
+        ran += u64::from(answer.status == 200);
     }
-    assert_eq!((*seen.borrow(), *came.borrow()), (4, 0));
+    assert_eq!((*seen.borrow(), *came.borrow()), (lost, ran), "each call came to one of them");
 }
 
 #[tokio::test]

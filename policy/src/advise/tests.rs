@@ -51,10 +51,23 @@ fn what_computes_is_advised_a_processor_and_what_waits_little_memory() {
         let kib = 512 * 1024;
         advise(&Measured { kib, call_us, cpu_us, needs_kib }).map(|advice| advice.best.kib / 1024)
     };
-    // A second of computing at 512 of 1,769 MiB.
-    let cpu_us = 1_000_000 * 512 / 1_769;
-    assert_eq!(best(1_000_000, cpu_us, 1), Some(1_769));
+    // Ten seconds of computing at 512 of 1,769 MiB.
+    let cpu_us = 10_000_000 * 512 / 1_769;
+    assert_eq!(best(10_000_000, cpu_us, 1), Some(1_769));
     assert_eq!(best(1_000_000, 0, 1), Some(64));
     assert_eq!(best(1_000_000, 0, 100 * 1024), Some(128));
     assert_eq!(best(1_000_000, 0, u64::MAX), None);
+}
+
+#[test]
+fn what_computes_little_is_as_fast_at_any_size() {
+    for kib in [32 * 1024, 512 * 1024] {
+        let measured = Measured { kib, call_us: 23_000, cpu_us: 750, needs_kib: 1 };
+        let advice = advise(&measured).unwrap();
+        assert!(advice.sizes.iter().all(|size| size.call_us == 23_000), "{advice:?}");
+        assert_eq!(advice.best.kib, 64 * 1024);
+    }
+    // It had more than its share: nothing is known of other sizes.
+    let fast = Measured { kib: 32 * 1024, call_us: 60_000, cpu_us: 50_000, needs_kib: 1 };
+    assert_eq!(expected(&fast, 1_024 * 1_024).call_us, 60_000);
 }
