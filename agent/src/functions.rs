@@ -169,7 +169,7 @@ impl Agent {
                     let sized =
                         Sized { known: &known, spec: &spec, call: &call, payload: &payload };
                     let again = self.run_again(&sized, kib, times).await;
-                    again.unwrap_or_else(|| Answered::Whole(Box::new(outcome)))
+                    again.unwrap_or(Answered::Whole(outcome))
                 }
             };
             answered.called_mut().left = Some(self.left(&known));

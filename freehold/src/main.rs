@@ -74,7 +74,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::MasterKey(command) => cloud::master_key(command).await,
             Command::Backup(backup) => commands::backup::backup(backup).await,
             Command::Restore(restore) => commands::backup::restore(restore).await,
-            Command::Demo(demo) => demo::run(demo, &out).await,
+            Command::Demo(demo) => Box::pin(demo::run(demo, &out)).await,
             Command::Init(init) => commands::init::run(&init, &out),
             Command::Simulate(simulate) => commands::simulate::run(&simulate, &out),
             Command::Explain { code } => commands::explain::run(&code, &out),

@@ -50,7 +50,7 @@ pub(super) enum Ran {
     /// Its program has ended before it took the call, which another instance can run then.
     Untouched,
     /// It was killed for memory, of which it had so much, in KiB; with what its caller is told.
-    Killed(Outcome, u64),
+    Killed(Box<Outcome>, u64),
 }
 
 /// A call under way.
@@ -166,10 +166,10 @@ impl Turn {
             },
         };
         let killed = end.killed.then(|| self.warm().kib);
-        let outcome = self.over(spec, &course, end);
+        let outcome = Box::new(self.over(spec, &course, end));
         match killed {
             Some(kib) => Ran::Killed(outcome, kib),
-            None => Ran::Answered(Answered::Whole(Box::new(outcome))),
+            None => Ran::Answered(Answered::Whole(outcome)),
         }
     }
 

@@ -138,7 +138,7 @@ impl Agent {
         let ran = turn.run(spec, (call.clone(), payload.clone()), times).await;
         let mut again = match ran {
             Ran::Answered(answered) => answered,
-            Ran::Killed(outcome, _) => Answered::Whole(Box::new(outcome)),
+            Ran::Killed(outcome, _) => Answered::Whole(outcome),
             Ran::Untouched => return None,
         };
         let called = again.called_mut();

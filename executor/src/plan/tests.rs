@@ -138,7 +138,8 @@ fn an_image_is_the_root_and_nothing_of_the_host_but_devices() {
         folder: "/app".into(),
     };
     let (program, args, env) = ("run".into(), vec!["-v".to_owned()], BTreeMap::new());
-    let function = Function { program, args, env, image: Some(image), serves: false };
+    let function =
+        Function { program, args, env, way_out: None, image: Some(image), serves: false };
     let plan = make(&start(Work::Function(function)), &given(), &machine()).unwrap();
     let root = plan.root.unwrap();
     let shown: Vec<_> = root.binds.iter().filter(|bind| bind.kind != BindKind::Device).collect();

@@ -54,6 +54,7 @@ async fn make(account: &Account, name: &str, memory_mib: u32) -> Function {
         memory_mib: Some(memory_mib),
         timeout_ms: Some(20_000),
         environment: [].into(),
+        egress: Vec::new(),
         description: String::new(),
     };
     let made = account.client.function_create(&wanted).await.unwrap();

@@ -226,6 +226,8 @@ mod tests {
             aliases: [].into(),
             concurrency_max: None,
             permissions: Vec::new(),
+            link: None,
+            sizing: None,
         };
         Function::build(told, None)
     }
@@ -240,6 +242,7 @@ mod tests {
             memory_peak_bytes: 40 << 20,
             log_tail: None,
             stale_ms: None,
+            ..Called::default()
         }
     }
 

@@ -121,6 +121,7 @@ mod tests {
             memory_peak_bytes: 7,
             log_tail: None,
             stale_ms: None,
+            ..Called::default()
         };
         Piece::Ended(Box::new(called), Bytes::from_static(error.as_bytes()))
     }

@@ -81,5 +81,6 @@ async fn call(pool: &Pool, request: Request<Incoming>) -> Result<Bytes, Trouble>
     match outcome {
         Outcome::Answered { payload, .. } => Ok(payload),
         Outcome::Failed(failure) => Err(format!("the function failed: {failure:?}").into()),
+        Outcome::Streamed(_) => Err("the function answered in pieces".into()),
     }
 }
