@@ -40,7 +40,7 @@ pub struct Consumption {
 
 /// What the account's calls came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Usage {
+pub struct FunctionUsage {
     pub from_ms: u64,
     pub to_ms: u64,
     pub lines: Vec<UsageLine>,

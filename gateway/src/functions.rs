@@ -132,7 +132,9 @@ async fn open(
     let turn = hub.concurrency.take(&function).inspect_err(throttled)?;
     let payload = link.as_ref().map_or(Ok(payload.clone()), |link| link.bind(payload))?;
     let own = link.is_none();
-    let (sizing, idempotent) = function.sizing(&target);
+    // Sizes are learned from the owner's own calls: those of others would tell of their events.
+    let (sizing, idempotent) = if own { function.sizing(&target) } else { (None, false) };
+    let memory_kib = if own { target.memory_kib } else { function.asked_kib(&target.version) };
     let call = Call {
         id: id.to_owned(),
         function_arn: function.arn(&qualifier),
@@ -150,7 +152,7 @@ async fn open(
     };
     let placing = Placing {
         revision: target.revision,
-        memory_kib: target.memory_kib,
+        memory_kib,
         seed: placing::folded(uuid),
         now_ms: hub.clock.now_ms(),
     };
@@ -168,7 +170,7 @@ async fn open(
         key: said.through.and_then(|through| through.key).map(|(key, _)| key),
     };
     let log = of.link.map(|link| (link, id.to_owned()));
-    let memory_mib = u32::try_from(target.memory_kib.div_ceil(1_024)).unwrap_or(u32::MAX);
+    let memory_mib = u32::try_from(memory_kib.div_ceil(1_024)).unwrap_or(u32::MAX);
     let counted = Counted { function, of, memory_mib, log };
     let mut meter = Meter::new(hub, counted, began_us, (taken, turn, under_way));
     let payload = match payload {

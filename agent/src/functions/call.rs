@@ -109,7 +109,9 @@ impl Turn {
         self.used = true;
         let clock = &self.agent.shared.clock;
         let (timeout_ms, stream) = (spec.limits.timeout_ms, call.stream);
-        let measured = self.known.sizes.measures(call.sizing.is_some());
+        // What is learned from is told to the owner: so nothing is of another's calls.
+        let own = self.known.of.payer.is_none();
+        let measured = own && self.known.sizes.measures(call.sizing.is_some());
         let cpu_before_us = self.warm.as_ref().filter(|_| measured);
         let cpu_before_us = cpu_before_us.map(|warm| warm.running.measure().cpu_us);
         let course = Course {

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::{Client, Error, segment};
 use crate::grants::{CreateGrant, CreateLink, Grant, Link, ReceivedGrant, UpdateGrant, UpdateLink};
 use crate::pages::{Page, PageQuery};
-use crate::usage::{SoldUsage, Usage, UsageQuery};
+use crate::usage::{FunctionUsage, SoldUsage, UsageQuery};
 use types::{FunctionName, Name};
 
 impl Client {
@@ -70,7 +70,7 @@ impl Client {
     }
 
     /// What the account's calls came to. `GET /v1/usage`
-    pub async fn usage(&self, query: &UsageQuery) -> Result<Usage, Error> {
+    pub async fn usage(&self, query: &UsageQuery) -> Result<FunctionUsage, Error> {
         self.ask(Call::get("/v1/usage").query(query)).await
     }
 

@@ -4,7 +4,7 @@ use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use api::usage::{SoldUsage, Usage, UsageQuery};
+use api::usage::{FunctionUsage, SoldUsage, UsageQuery};
 
 use crate::Control;
 use crate::caller::Caller;
@@ -18,12 +18,12 @@ pub fn routes() -> OpenApiRouter<Control> {
 
 /// Sums up what the account's calls of functions came to.
 #[utoipa::path(get, path = "/v1/usage", tag = "usage", params(UsageQuery),
-    responses((status = 200, body = Usage)))]
+    responses((status = 200, body = FunctionUsage)))]
 async fn used(
     State(control): State<Control>,
     caller: Caller,
     Query(query): Query<UsageQuery>,
-) -> Result<Json<Usage>, ApiError> {
+) -> Result<Json<FunctionUsage>, ApiError> {
     Ok(Json(operations::used(&control, &caller, query).await?))
 }
 

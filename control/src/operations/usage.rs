@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use access::{Action, Resource};
 use api::internal::functions::{DayCalls, FunctionCount, LinkLog, UsageTaken};
 use api::internal::{InstanceLogs, UsageReport};
-use api::usage::{Consumption, SoldLine, SoldUsage, Usage, UsageLine, UsageQuery};
+use api::usage::{Consumption, FunctionUsage, SoldLine, SoldUsage, UsageLine, UsageQuery};
 use store::Tx;
 use store::accounts::accounts_names;
 use store::endpoints::endpoint_fetch;
@@ -159,7 +159,11 @@ pub(crate) async fn calls_of(
 }
 
 /// What the account's calls came to.
-pub async fn used(control: &Control, caller: &Caller, query: UsageQuery) -> Result<Usage, Error> {
+pub async fn used(
+    control: &Control,
+    caller: &Caller,
+    query: UsageQuery,
+) -> Result<FunctionUsage, Error> {
     control.authorize(caller, Action::UsageRead, Resource::account(caller.account))?;
     let (from_ms, to_ms) = period(control, query)?;
     let account = caller.account;
@@ -175,7 +179,7 @@ pub async fn used(control: &Control, caller: &Caller, query: UsageQuery) -> Resu
         })
     });
     let (rows, accounts, functions, grants, services) = read.await?;
-    let mut usage = Usage { from_ms, to_ms, ..Usage::default() };
+    let mut usage = FunctionUsage { from_ms, to_ms, ..FunctionUsage::default() };
     for row in rows {
         let Some(owner) = accounts.get(&row.owner).cloned() else { continue };
         let service = row.service.map(|id| {

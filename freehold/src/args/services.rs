@@ -33,7 +33,8 @@ pub enum ServiceCommand {
         /// The service
         name: Name,
         /// The version
-        version: u32,
+        #[arg(value_name = "VERSION")]
+        number: u32,
     },
     /// Make, list and end the keys of its users
     #[command(subcommand)]

@@ -58,9 +58,9 @@ pub(super) async fn run(
                 ]
             })
         }
-        ServiceCommand::DeleteVersion { name, version } => {
-            client.service_version_delete(&name, version).await?;
-            note(&format!("{name} has no version {version} any more"))
+        ServiceCommand::DeleteVersion { name, number } => {
+            client.service_version_delete(&name, number).await?;
+            note(&format!("{name} has no version {number} any more"))
         }
         ServiceCommand::Key(command) => key(command, client, out).await,
         ServiceCommand::Delete { name } => {

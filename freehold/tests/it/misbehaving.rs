@@ -153,7 +153,7 @@ const CASES: [Case; 14] = [
     fails("memory", "Runtime.ExitError", "signal: killed"),
     fails("forks", "Sandbox.Timedout", "timed out after 2.00 seconds"),
     fails("children", "Runtime.ExitError", "exit status 6"),
-    answers("answer-twice", "[202,400]"),
+    answers("answer-twice", "[202,403]"),
     answers("wrong-id", "[400,404]"),
     answers("nonsense", "[\"HTTP/1.1 400\",\"HTTP/1.1 400\",\"HTTP/1.1 4"),
     answers("disk", "28"),

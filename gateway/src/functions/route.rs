@@ -157,10 +157,14 @@ impl Function {
         (chosen, sizing.idempotent)
     }
 
+    /// What a version asks for, in KiB.
+    pub(crate) fn asked_kib(&self, version: &str) -> u64 {
+        self.told.versions.get(version).map_or(0, |route| route.memory_bytes >> 10)
+    }
+
     fn memory_kib(&self, version: &str) -> u64 {
-        let route = self.told.versions.get(version);
-        let asked = route.map_or(0, |route| route.memory_bytes >> 10);
-        let settled = route.and_then(|route| route.size.kib);
+        let asked = self.asked_kib(version);
+        let settled = self.told.versions.get(version).and_then(|route| route.size.kib);
         let auto = self.told.sizing.is_some_and(|sizing| sizing.mode == SizingMode::Auto);
         settled.filter(|_| auto).unwrap_or(asked)
     }

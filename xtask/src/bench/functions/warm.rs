@@ -24,10 +24,10 @@ const MEMORY_MIB: &str = "1769";
 const INSTANCES: &str = CALLERS;
 
 /// What the gateway and the agent may add to a call of one client.
-const ADDED_P50_US_MAX: f64 = 300.0;
-const ADDED_P99_US_MAX: f64 = 1_500.0;
-/// Part of the bare server's throughput that is to be left.
-const THROUGHPUT_MIN: f64 = 0.4;
+const ADDED_P50_US_MAX: f64 = 150.0;
+const ADDED_P99_US_MAX: f64 = 1_000.0;
+/// Calls a second of the native function; Python's own work sets those of the other.
+const PER_S_MIN: f64 = 10_000.0;
 
 /// A cloud with functions that echo.
 pub(super) struct World<'a> {
@@ -161,6 +161,7 @@ impl Seen {
                 reached: added <= max,
             }
         };
+        let native = kind == KINDS[0].0;
         let [our, bare, other] = self.per_s.map(median);
         let told = if isolates { format!(", {name} {other:.0} /s") } else { String::new() };
         vec![
@@ -170,8 +171,8 @@ impl Seen {
                 work: format!("{kind}: calls a second, {CALLERS} callers, all on this machine"),
                 measured: format!("{our:.0} /s"),
                 beside: format!("a bare server of the same instances {bare:.0} /s{told}"),
-                must: format!("≥ {THROUGHPUT_MIN}× the bare server's"),
-                reached: our >= THROUGHPUT_MIN * bare,
+                must: if native { format!("≥ {PER_S_MIN} /s") } else { String::new() },
+                reached: !native || our >= PER_S_MIN,
             },
         ]
     }
