@@ -170,8 +170,8 @@ async fn open(
         key: said.through.and_then(|through| through.key).map(|(key, _)| key),
     };
     let log = of.link.map(|link| (link, id.to_owned()));
-    let memory_mib = u32::try_from(memory_kib.div_ceil(1_024)).unwrap_or(u32::MAX);
-    let counted = Counted { function, of, memory_mib, log };
+    let mib = u32::try_from(memory_kib.div_ceil(1_024)).unwrap_or(u32::MAX);
+    let counted = Counted { function, of, memory_mib: mib, log };
     let mut meter = Meter::new(hub, counted, began_us, (taken, turn, under_way));
     let payload = match payload {
         Payload::Whole(payload) => {
