@@ -230,8 +230,8 @@ impl Turn {
             stale_ms: course.stale_ms,
             ..Called::default()
         };
-        let cpu_us = warm.running.measure().cpu_us;
-        let cpu_us = course.cpu_before_us.map(|before_us| cpu_us.saturating_sub(before_us));
+        let since = |before_us| warm.running.measure().cpu_us.saturating_sub(before_us);
+        let cpu_us = course.cpu_before_us.map(since);
         let report = journal::report(&course.id, &called, warm.kib >> 10);
         let tail = warm.log(&agent, spec, Some((&course.id, course.began_us / 1_000, report)));
         called.log_tail = course.log_tail.then(|| BASE64_STANDARD.encode(tail));
