@@ -34,7 +34,7 @@ use crate::error::Error;
 use crate::hub::Hub;
 use crate::service::Incoming;
 use crate::usage::FunctionUse;
-use links::Way;
+use links::{Linked, Way};
 use meter::{Counted, Meter};
 
 pub(crate) use allowances::{Allowances, Limited, Subject};
@@ -116,8 +116,12 @@ async fn open(
 ) -> Result<Opened, Error> {
     let uuid = id.parse::<RequestId>().map_or_else(|_| hub.clock.uuid(), RequestId::uuid);
     let began_us = hub.clock.now_us();
-    let table = hub.table.load();
-    let Way { function, qualifier, link } = Way::of(&table, named, qualifier)?;
+    // A table that is replaced meanwhile is not held on to.
+    let (way, hosts) = {
+        let table = hub.table.load();
+        (Way::of(&table, named, qualifier)?, table.hosts())
+    };
+    let Way { function, qualifier, link } = way;
     let target = function.target(&qualifier, uuid)?;
     let metrics = &hub.metrics.functions;
     let throttled = |error: &Error| {
@@ -130,7 +134,10 @@ async fn open(
     let limited: Vec<Limited> = of_link.chain(of_key).collect();
     let taken = hub.allowances.take(&limited, began_us).inspect_err(throttled)?;
     let turn = hub.concurrency.take(&function).inspect_err(throttled)?;
-    let payload = link.as_ref().map_or(Ok(payload.clone()), |link| link.bind(payload))?;
+    let payload = match link {
+        None => payload,
+        Some(link) => link.bind(payload)?,
+    };
     let own = link.is_none();
     // Sizes are learned from the owner's own calls: those of others would tell of their events.
     let (sizing, idempotent) = if own { function.sizing(&target) } else { (None, false) };
@@ -157,32 +164,47 @@ async fn open(
         now_ms: hub.clock.now_ms(),
     };
     let under_way = metrics.begin(&function);
-    let ran = table.hosts().call(hub, &function, (placing, call), payload).await;
+    let ran = hosts.call(hub, &function, (placing, call), payload).await;
     let (called, payload) = ran.inspect_err(throttled)?;
-    let of = FunctionUse {
-        hour_ms: allowances::hour_ms(&hub.clock),
-        payer: named.told.account,
-        owner: function.told.account,
-        function: function.told.function,
-        link: link.map(|link| link.named.told.function),
-        grant: link.map(|link| link.to.grant),
-        service: said.through.map(|through| through.service),
-        key: said.through.and_then(|through| through.key).map(|(key, _)| key),
+    let counted = Counted {
+        of: counted_as(hub, (named, &function), link, said.through),
+        function,
+        memory_mib: u32::try_from(memory_kib.div_ceil(1_024)).unwrap_or(u32::MAX),
+        log: link.map(|link| (link.named.told.function, id.to_owned())),
     };
-    let log = of.link.map(|link| (link, id.to_owned()));
-    let mib = u32::try_from(memory_kib.div_ceil(1_024)).unwrap_or(u32::MAX);
-    let counted = Counted { function, of, memory_mib: mib, log };
     let mut meter = Meter::new(hub, counted, began_us, (taken, turn, under_way));
     let payload = match payload {
         Payload::Whole(payload) => {
             meter.ended(&called);
-            Payload::Whole(link.map_or(payload.clone(), |link| link.shown_error(&called, payload)))
+            Payload::Whole(match link {
+                None => payload,
+                Some(link) => link.shown_error(&called, payload),
+            })
         }
         pieces @ Payload::Pieces(_) => pieces,
     };
     let fell = target.fallback.filter(|_| called.stale_ms.is_some());
     let version = fell.map_or(target.version, |fallback| fallback.version);
     Ok(Opened { called, payload, version, meter })
+}
+
+/// What a call is counted as: whose it is, what runs, and by which ways it came there.
+fn counted_as(
+    hub: &Hub,
+    (named, function): (&Function, &Function),
+    link: Option<Linked<'_>>,
+    through: Option<Through>,
+) -> FunctionUse {
+    FunctionUse {
+        hour_ms: allowances::hour_ms(&hub.clock),
+        payer: named.told.account,
+        owner: function.told.account,
+        function: function.told.function,
+        link: link.map(|link| link.named.told.function),
+        grant: link.map(|link| link.to.grant),
+        service: through.map(|through| through.service),
+        key: through.and_then(|through| through.key).map(|(key, _)| key),
+    }
 }
 
 /// Runs a call that comes through a service, whose user is told the answer, or that there is none.

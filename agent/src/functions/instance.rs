@@ -17,7 +17,7 @@ use serde_json::json;
 use types::functions::account_number;
 use types::{AccountId, FunctionRuntime, InstanceId, Limits};
 
-use super::journal::{self, Writer};
+use super::journal::Writer;
 use super::pool::Counted;
 use super::sizes::Token;
 use super::{Memory, Outcome, egress};
@@ -254,7 +254,7 @@ impl Warm {
             last.push_back(text.clone());
             writer.write(journal, (at_ms, source), text);
         };
-        let shown = call.as_ref().map(|(id, ..)| journal::shown(id));
+        let shown = call.as_ref().map(|(id, ..)| api::internal::functions::shown(id));
         if let Some((id, (_, began_ms, _))) = shown.as_ref().zip(call.as_ref()) {
             let start = format!("START RequestId: {id} Version: {}", spec.version);
             write(&mut self.writer, (*began_ms, "platform"), start);

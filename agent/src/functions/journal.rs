@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::internal::InstanceLogs;
-use api::internal::functions::Called;
+use api::internal::functions::{Called, milliseconds};
 use api::pages::LogLine;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use types::{InstanceId, RequestId, RevisionId};
+use types::{InstanceId, RevisionId};
 
 use crate::Agent;
 use crate::retry::Pauses;
@@ -146,22 +146,12 @@ impl Journal {
     }
 }
 
-/// A call's id as Lambda's users look for it in logs.
-pub(super) fn shown(id: &str) -> String {
-    id.parse::<RequestId>().map_or_else(|_| id.to_owned(), |id| id.uuid().to_string())
-}
-
-/// The line behind a call. Source of its beginning: Lambda's `REPORT` line.
+/// The line behind a call.
 pub(super) fn report(id: &str, called: &Called, memory_mib: u64) -> String {
-    let ms = |us: u64| format!("{}.{:02} ms", us / 1_000, us % 1_000 / 10);
-    let billed_ms = called.duration_us.div_ceil(1_000);
+    let ms = milliseconds;
     let used_mib = called.memory_peak_bytes.div_ceil(1 << 20);
-    let mut line = format!(
-        "REPORT RequestId: {}\tDuration: {}\tBilled Duration: {billed_ms} ms\t\
-         Memory Size: {memory_mib} MB\tMax Memory Used: {used_mib} MB",
-        shown(id),
-        ms(called.duration_us),
-    );
+    let mut line = called.report(id);
+    line += &format!("\tMemory Size: {memory_mib} MB\tMax Memory Used: {used_mib} MB");
     if let Some(start) = called.start {
         line += &format!("\tInit Duration: {}\tWait: {}", ms(start.init_us), ms(called.waited_us));
         for (name, us) in start.explained(called.waited_us) {

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use types::{
     AccountId, AliasName, CallLimits, Digest, EventId, Fleet, FunctionId, FunctionName,
-    FunctionRuntime, GrantId, HostId, Limits, Name, RevisionId, ServiceId, ServiceKeyId, TokenId,
+    FunctionRuntime, GrantId, HostId, Limits, Name, RequestId, RevisionId, ServiceId, ServiceKeyId,
+    TokenId,
 };
 
 use super::ObjectGrant;
@@ -162,6 +163,29 @@ pub struct StartTimes {
     /// Fetching what it shares with others, apart from its code; 0 where its code brings all of it.
     #[serde(default)]
     pub dependencies_us: u64,
+}
+
+impl Called {
+    /// How the line about a call begins, in a function's log as in a link's. Source: Lambda's
+    /// `REPORT` line.
+    pub fn report(&self, id: &str) -> String {
+        let billed_ms = self.duration_us.div_ceil(1_000);
+        format!(
+            "REPORT RequestId: {}\tDuration: {}\tBilled Duration: {billed_ms} ms",
+            shown(id),
+            milliseconds(self.duration_us),
+        )
+    }
+}
+
+/// A call's id as Lambda's users look for it in logs.
+pub fn shown(id: &str) -> String {
+    id.parse::<RequestId>().map_or_else(|_| id.to_owned(), |id| id.uuid().to_string())
+}
+
+/// Microseconds as logs tell them.
+pub fn milliseconds(us: u64) -> String {
+    format!("{}.{:02} ms", us / 1_000, us % 1_000 / 10)
 }
 
 impl StartTimes {

@@ -17,7 +17,7 @@ use crate::error::Error;
 
 /// Subjects that are remembered; beyond it those that rest are forgotten first.
 const KNOWN_MAX: usize = 100_000;
-const HOURS_A_DAY_MS: u64 = 24 * 3_600_000;
+const DAY_MS: u64 = 24 * 3_600_000;
 
 /// What has limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,7 +122,7 @@ impl Allowances {
             let Some(subject) = known.get(&day.of) else { continue };
             let of_it = reported
                 .iter()
-                .filter(|count| subject.is_of(count) && count.hour_ms / HOURS_A_DAY_MS == day.day);
+                .filter(|count| subject.is_of(count) && count.hour_ms / DAY_MS == day.day);
             let own = of_it.map(|count| count.consumption.calls).sum();
             if let Some(allowance) = used.get_mut(subject) {
                 *allowance = allowance.hear(day.day, day.calls, own);

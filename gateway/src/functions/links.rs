@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use api::grants::ErrorDetail;
-use api::internal::functions::{Called, LinkRoute, LinkedFunction};
+use api::internal::functions::{Called, LinkRoute, LinkedFunction, milliseconds};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -115,15 +115,7 @@ impl Linked<'_> {
 
 /// The line of a link's log about a call.
 pub(crate) fn report(id: &str, called: &Called) -> String {
-    let shown =
-        id.parse::<types::RequestId>().map_or_else(|_| id.to_owned(), |id| id.uuid().to_string());
-    let ms = |us: u64| format!("{}.{:02} ms", us / 1_000, us % 1_000 / 10);
-    let billed_ms = called.duration_us.div_ceil(1_000);
-    let mut line = format!(
-        "REPORT RequestId: {shown}\tDuration: {}\tBilled Duration: {billed_ms} ms\tWait: {}",
-        ms(called.duration_us),
-        ms(called.waited_us),
-    );
+    let mut line = format!("{}\tWait: {}", called.report(id), milliseconds(called.waited_us));
     if let Some(error) = &called.error {
         line += &format!("\tError Type: {error}");
     }
