@@ -31,6 +31,28 @@ use api::pages::{LogQuery, PAGE_LENGTH, PAGE_LENGTH_MAX, Page, PageQuery};
 
 use crate::Error;
 
+/// What was stored under a name, or that the name is taken.
+pub(crate) fn made<T>(
+    stored: Result<T, store::Error>,
+    name: &impl std::fmt::Display,
+) -> Result<T, Error> {
+    stored.map_err(|error| match error {
+        store::Error::Unique { .. } => Error::NameTaken { name: name.to_string() },
+        other => other.into(),
+    })
+}
+
+/// What was changed for a generation, or that it was changed since, or is gone.
+pub(crate) fn changed<T>(
+    stored: Result<T, store::Error>,
+    what: impl FnOnce() -> String,
+) -> Result<T, Error> {
+    match stored {
+        Err(store::Error::Stale { stored, .. }) => Err(Error::Stale { stored }),
+        other => instances::found(other, what),
+    }
+}
+
 /// Entries of a page, and after which id it starts.
 pub(crate) struct Slice<I> {
     pub(crate) after: Option<I>,

@@ -31,7 +31,7 @@ use types::{
 use crate::caller::Caller;
 use crate::operations::instances::{self, found, grant_of};
 use crate::operations::items::from_json;
-use crate::operations::{objects, page, slice};
+use crate::operations::{changed, made, objects, page, slice};
 use crate::packages::with_package;
 use crate::{Control, Error};
 
@@ -186,11 +186,8 @@ pub(crate) async fn create_described(
             Box::pin(async move { function_insert(tx, &row, &first).await })
         })
         .await;
-    match inserted {
-        Ok(()) => shape(caller, &row, first),
-        Err(store::Error::Unique { .. }) => Err(Error::NameTaken { name: row.name.to_string() }),
-        Err(error) => Err(error.into()),
-    }
+    made(inserted, &row.name)?;
+    shape(caller, &row, first)
 }
 
 /// One function.
@@ -274,7 +271,7 @@ pub(crate) async fn change_described(
         created_at_ms: control.now_ms(),
     };
     let (id, generation) = (row.id, wanted.generation);
-    let changed = control
+    let stored = control
         .shared
         .store
         .transact("change a function", |tx| {
@@ -282,7 +279,7 @@ pub(crate) async fn change_described(
             Box::pin(async move { function_change(tx, id, generation, &next).await })
         })
         .await;
-    let generation = guard(changed, name)?;
+    let generation = changed(stored, || format!("the function {name}"))?;
     shape(caller, &FunctionRow { latest: next.id, generation, ..row }, next)
 }
 
@@ -336,7 +333,7 @@ pub(crate) async fn publish_described(
             Box::pin(async move { function_publish(tx, id, generation, &version).await })
         })
         .await;
-    let number = guard(published, name)?;
+    let number = changed(published, || format!("the function {name}"))?;
     let row = FunctionRow { generation: generation + 1, ..row };
     shape(caller, &row, RevisionRow { number: Some(number), ..version })
 }
@@ -548,13 +545,6 @@ pub(crate) async fn own(
     let (row, latest) = found(read, || format!("the function {name}"))?;
     control.authorize(caller, action, Resource::of(Kind::Function, row.account_id))?;
     Ok((row, latest))
-}
-
-fn guard<T>(changed: Result<T, store::Error>, name: &FunctionName) -> Result<T, Error> {
-    match changed {
-        Err(store::Error::Stale { stored, .. }) => Err(Error::Stale { stored }),
-        other => found(other, || format!("the function {name}")),
-    }
 }
 
 fn stored(spec: &Spec) -> Result<serde_json::Value, Error> {

@@ -20,7 +20,7 @@ use crate::caller::Caller;
 use crate::operations::functions::{DESCRIPTION_BYTES_MAX, fetch_described, own};
 use crate::operations::instances::found;
 use crate::operations::items::{from_json, shown_sharing, stored_sharing};
-use crate::operations::{page, slice};
+use crate::operations::{changed, made, page, slice};
 use crate::{Control, Error};
 
 /// What a grant says, as it is stored.
@@ -105,11 +105,8 @@ pub async fn create(
         let row = row.clone();
         Box::pin(async move { grant_insert(tx, &row).await })
     });
-    match inserted.await {
-        Ok(()) => shape(control, row, function).await,
-        Err(store::Error::Unique { .. }) => Err(Error::NameTaken { name: row.name.to_string() }),
-        Err(error) => Err(error.into()),
-    }
+    made(inserted.await, &row.name)?;
+    shape(control, row, function).await
 }
 
 /// The grants that the account gave.
@@ -164,15 +161,12 @@ pub async fn update(
     check(control, caller, &function, &spec).await?;
     let generation = request.generation;
     let row = GrantRow { spec: stored(&spec)?, generation: generation.saturating_add(1), ..row };
-    let changed = control.shared.store.transact("change a grant", |tx| {
+    let stored = control.shared.store.transact("change a grant", |tx| {
         let row = row.clone();
         Box::pin(async move { grant_change(tx, &row, generation).await })
     });
-    match changed.await {
-        Ok(()) => shape(control, row, function).await,
-        Err(store::Error::Stale { stored, .. }) => Err(Error::Stale { stored }),
-        Err(error) => found(Err(error), || format!("the grant {name}")),
-    }
+    changed(stored.await, || format!("the grant {name}"))?;
+    shape(control, row, function).await
 }
 
 /// Takes a grant back.

@@ -19,7 +19,7 @@ use crate::caller::Caller;
 use crate::operations::grants::{self, check_description, check_limits};
 use crate::operations::instances::found;
 use crate::operations::items::from_json;
-use crate::operations::{page, slice};
+use crate::operations::{changed, made, page, slice};
 use crate::{Control, Error};
 
 /// Parameters of a link, as JSON.
@@ -69,11 +69,8 @@ pub async fn create(
         let (named, row) = (named.clone(), row.clone());
         Box::pin(async move { link_insert(tx, &named, &row).await })
     });
-    match inserted.await {
-        Ok(()) => shape(control, named, row, request.owner).await,
-        Err(store::Error::Unique { .. }) => Err(Error::NameTaken { name: named.name.to_string() }),
-        Err(error) => Err(error.into()),
-    }
+    made(inserted.await, &named.name)?;
+    shape(control, named, row, request.owner).await
 }
 
 /// The account's links.
@@ -128,18 +125,13 @@ pub async fn update(
     check(&spec, &grant)?;
     let row = LinkRow { spec: stored(&spec)?, ..row };
     let times = (request.generation, control.now_ms());
-    let changed = control.shared.store.transact("change a link", |tx| {
+    let stored = control.shared.store.transact("change a link", |tx| {
         let row = row.clone();
         Box::pin(async move { link_change(tx, &row, times).await })
     });
-    match changed.await {
-        Ok(()) => {
-            let generation = request.generation.saturating_add(1);
-            shape(control, FunctionRow { generation, ..named }, row, owner).await
-        }
-        Err(store::Error::Stale { stored, .. }) => Err(Error::Stale { stored }),
-        Err(error) => found(Err(error), || format!("the link {name}")),
-    }
+    changed(stored.await, || format!("the link {name}"))?;
+    let generation = request.generation.saturating_add(1);
+    shape(control, FunctionRow { generation, ..named }, row, owner).await
 }
 
 /// Removes a link, and what surrounds it.

@@ -23,7 +23,7 @@ use crate::caller::Caller;
 use crate::operations::functions::called;
 use crate::operations::instances::found;
 use crate::operations::items::from_json;
-use crate::operations::{page, slice};
+use crate::operations::{changed, made, page, slice};
 use crate::{Control, Error};
 
 const DESCRIPTION_BYTES_MAX: usize = 1_024;
@@ -59,11 +59,8 @@ pub async fn create(
         let (row, first) = (row.clone(), first.clone());
         Box::pin(async move { service_insert(tx, &row, &first).await })
     });
-    match inserted.await {
-        Ok(()) => Ok(shape(caller, row, request.spec)),
-        Err(store::Error::Unique { .. }) => Err(Error::NameTaken { name: row.name.to_string() }),
-        Err(error) => Err(error.into()),
-    }
+    made(inserted.await, &row.name)?;
+    Ok(shape(caller, row, request.spec))
 }
 
 /// The account's services.
@@ -107,7 +104,7 @@ pub async fn update(
         spec: stored(&request.spec)?,
         created_at_ms: control.now_ms(),
     };
-    let changed = control.shared.store.transact("change a service", |tx| {
+    let stored = control.shared.store.transact("change a service", |tx| {
         let (row, next) = (row.clone(), next.clone());
         Box::pin(async move {
             if service_versions_list(tx, row.id, 0, VERSIONS_MAX).await?.len()
@@ -118,15 +115,11 @@ pub async fn update(
             service_change(tx, &row, request.generation, &next).await.map(Some)
         })
     });
-    match changed.await {
-        Ok(Some(row)) => Ok(shape(caller, row, request.spec)),
-        Ok(None) => {
-            let limit = VERSIONS_MAX.to_string();
-            Err(Error::TooLarge { what: "the service's versions: remove one first, they", limit })
-        }
-        Err(store::Error::Stale { stored, .. }) => Err(Error::Stale { stored }),
-        Err(error) => found(Err(error), || format!("the service {name}")),
-    }
+    let row = changed(stored.await, || format!("the service {name}"))?.ok_or_else(|| {
+        let limit = VERSIONS_MAX.to_string();
+        Error::TooLarge { what: "the service's versions: remove one first, they", limit }
+    })?;
+    Ok(shape(caller, row, request.spec))
 }
 
 /// Removes a service, its versions and its keys.

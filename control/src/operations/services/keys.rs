@@ -11,7 +11,7 @@ use super::own;
 use crate::caller::Caller;
 use crate::operations::grants::check_limits;
 use crate::operations::items::from_json;
-use crate::operations::{page, slice};
+use crate::operations::{made, page, slice};
 use crate::{Control, Error};
 
 /// Makes a key, and tells its secret this once.
@@ -37,11 +37,8 @@ pub(crate) async fn create(
         let row = row.clone();
         Box::pin(async move { service_key_insert(tx, &row).await })
     });
-    match inserted.await {
-        Ok(()) => Ok(CreatedServiceKey { key: shape(row)?, secret: secret.reveal().to_owned() }),
-        Err(store::Error::Unique { .. }) => Err(Error::NameTaken { name: row.name.to_string() }),
-        Err(error) => Err(error.into()),
-    }
+    made(inserted.await, &row.name)?;
+    Ok(CreatedServiceKey { key: shape(row)?, secret: secret.reveal().to_owned() })
 }
 
 /// A service's keys, without secrets.
