@@ -169,8 +169,8 @@ impl Account {
     pub async fn deploy(&self, name: &str, source: &Reference) -> Endpoint {
         let begun = self.begin_deploy(name, source).await.expect("it can be begun");
         let endpoint = self.ready(&begun.name).await;
-        until(STEP_S, "the gateway to know the endpoint", || async {
-            self.client.model_metadata(None, &endpoint.name).await.ok()
+        until(STEP_S, "the gateway to have an instance to ask", || async {
+            self.client.model_ready(None, &endpoint.name).await.ok()?.then_some(())
         })
         .await;
         endpoint

@@ -168,13 +168,7 @@ impl Program {
 
     /// Reads the last lines and looks for surprises.
     fn close(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            // A process that was left behind may hold the pipe; it is found by other means.
-            let begun = Instant::now();
-            while !reader.is_finished() && begun.elapsed() < Duration::from_secs(2) {
-                std::thread::sleep(PAUSE);
-            }
-        }
+        self.read_out();
         let surprises = self.surprises();
         assert!(
             surprises.is_empty() || std::thread::panicking(),
@@ -189,6 +183,17 @@ all of it:
 "
             )
         );
+    }
+
+    /// Waits until all that an ended process wrote was read.
+    fn read_out(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            // A process that was left behind may hold the pipe; it is found by other means.
+            let begun = Instant::now();
+            while !reader.is_finished() && begun.elapsed() < Duration::from_secs(2) {
+                std::thread::sleep(PAUSE);
+            }
+        }
     }
 
     fn surprises(&self) -> Vec<String> {
@@ -215,6 +220,7 @@ impl Drop for Program {
         if self.reader.is_some() {
             let _ = self.child.kill();
             let _ = self.child.wait();
+            self.read_out();
             if std::thread::panicking() {
                 eprintln!("---- {} wrote:\n{self}\n----", self.name);
             }

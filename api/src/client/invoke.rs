@@ -73,6 +73,18 @@ impl Client {
         self.ask(Call::get(format!("/v2/models/{}", model(account, name)))).await
     }
 
+    /// Whether the gateway has an instance to ask; not so where it does not know the endpoint
+    /// (yet). `GET /v2/models/{name}/ready`
+    pub async fn model_ready(&self, account: Option<&Name>, name: &Name) -> Result<bool, Error> {
+        let asked =
+            self.tell(Call::get(format!("/v2/models/{}/ready", model(account, name)))).await;
+        match asked {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.status(), Some(400 | 404)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn invoke(&self, path: String, invocation: Invocation) -> Result<Invoked, Error> {
         let text = |text: &str| {
             let what = format!("{text:?} is no media type");

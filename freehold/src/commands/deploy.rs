@@ -62,18 +62,19 @@ pub async fn wait_until_ready(client: &Client, name: &Name) -> Result<Endpoint, 
         let endpoint = client.endpoint_fetch(name).await?;
         let log = format!("its log: freehold logs {name}");
         match endpoint.state {
-            EndpointState::Ready => return Ok(endpoint),
+            // The gateway hears of instances a moment after the control plane.
+            EndpointState::Ready if client.model_ready(None, name).await? => return Ok(endpoint),
             EndpointState::Failed | EndpointState::Deleting => {
                 let why = endpoint.error.as_deref().unwrap_or("it is being removed");
                 let message = format!("{name} did not become ready: {why}");
                 return Err(Failure::refused(message).hint(log).code("instance_failed"));
             }
-            EndpointState::Starting if begun.elapsed() > WAIT => {
+            EndpointState::Starting | EndpointState::Ready if begun.elapsed() > WAIT => {
                 let message =
                     format!("{name} is still starting after {} minutes", WAIT.as_secs() / 60);
                 return Err(Failure::unavailable(message).hint(log));
             }
-            EndpointState::Starting => tokio::time::sleep(PAUSE).await,
+            EndpointState::Starting | EndpointState::Ready => tokio::time::sleep(PAUSE).await,
         }
     }
 }

@@ -151,8 +151,8 @@ async fn infer(cloud: &mut Cloud, requester: &Account) {
     let client = &requester.client;
     let (risk, chain) = (name("risk"), name("chain"));
     until(30, "both endpoints to answer", || async {
-        client.model_metadata(None, &risk).await.ok()?;
-        client.model_metadata(None, &chain).await.ok()
+        let ready = client.model_ready(None, &risk).await.ok()?;
+        (ready && client.model_ready(None, &chain).await.ok()?).then_some(())
     })
     .await;
     let answer = client.model_infer(None, &risk, json_request("x", [1.0, 2.0])).await.unwrap();

@@ -208,6 +208,7 @@ pub(super) fn world() -> Answers {
         ("GET /v1/endpoints".into(), page(&[endpoint()])),
         ("POST /v1/endpoints".into(), endpoint()),
         ("GET /v1/endpoints/risk".into(), endpoint()),
+        ("GET /v2/models/risk/ready".into(), json!({ "name": "risk", "ready": true })),
         ("PUT /v1/endpoints/risk".into(), endpoint()),
         ("PUT /v1/endpoints/risk/sharing".into(), endpoint()),
         ("DELETE /v1/endpoints/risk".into(), Value::Null),
