@@ -11,6 +11,7 @@ pub mod decide;
 pub mod request;
 pub mod signature;
 pub mod tokens;
+pub mod webhooks;
 
 pub use credentials::Credentials;
 pub use decide::{Authorizer, Decision, Error};

@@ -270,7 +270,7 @@ fn decode(text: &str) -> Vec<u8> {
     decoded
 }
 
-fn sign(key: &[u8], text: &[u8]) -> [u8; 32] {
+pub(crate) fn sign(key: &[u8], text: &[u8]) -> [u8; 32] {
     let mut signature = [0; 32];
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
     signature.copy_from_slice(hmac::sign(&key, text).as_ref());

@@ -55,10 +55,8 @@ pub struct Settings {
     pub memory_bytes: u64,
     /// Memory for functions, besides that, in bytes.
     pub functions_memory_bytes: u64,
-    /// Private networks that functions may connect to where they name a place in them.
-    pub egress_networks: Vec<policy::egress::Network>,
-    /// Hosts of the cloud's own processes on other machines, which no function may connect to.
-    pub cloud_hosts: Vec<String>,
+    /// Where functions may connect to, of the places that they name.
+    pub door: egress::Door,
     /// What this host is there for, among those that run functions.
     pub fleet: Fleet,
     /// Grows with every start.

@@ -17,6 +17,7 @@ mod internal;
 mod invoke;
 mod items;
 mod objects;
+mod pieces;
 mod publishes;
 mod services;
 mod status;
@@ -41,6 +42,7 @@ pub use download::Content;
 pub use failure::Error;
 pub use functions::Called;
 pub use invoke::{Invocation, Invoked};
+pub use pieces::Pieces;
 pub use trust::Trust;
 pub use upload::Progress;
 

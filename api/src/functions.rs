@@ -8,6 +8,7 @@
 //! `GET|POST /v1/functions/{name}/schedules`, `DELETE /v1/functions/{name}/schedules/{schedule}`, and,
 //! answered by the gateway, `POST /v1/functions/{name}/invocations?qualifier=&mode=`.
 
+pub mod events;
 pub mod sizes;
 
 use std::collections::BTreeMap;
@@ -237,7 +238,10 @@ pub struct DeadEvent {
     pub id: EventId,
     /// A version or alias; empty for the latest.
     pub qualifier: String,
-    /// What the function would have been given.
+    /// The webhook that could not be told; absent where the function was to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+    /// What the function, or the webhook, would have been given.
     pub payload: serde_json::Value,
     /// How each of its runs failed, in order.
     pub failures: Vec<EventFailure>,

@@ -49,6 +49,8 @@ struct Shared {
     authorizer: access::Authorizer,
     authority: Authority,
     signer: Signer,
+    /// What the secrets of webhooks are made of.
+    webhooks: Vec<u8>,
     intake: operations::functions::events::Intake,
     clock: Clock,
     activator: reconciler::Activator,

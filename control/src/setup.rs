@@ -60,8 +60,9 @@ pub enum SetupError {
 
 const SIGNING_KEY: &str = "signing-key";
 const AUTHORITY: &str = "authority";
+const WEBHOOKS: &str = "webhooks";
 /// The cloud's own secrets, by the names they are stored under.
-pub(crate) const SECRETS: [&str; 2] = [SIGNING_KEY, AUTHORITY];
+pub(crate) const SECRETS: [&str; 3] = [SIGNING_KEY, AUTHORITY, WEBHOOKS];
 
 impl Control {
     /// Opens database and objects, and makes what a new cloud needs.
@@ -90,6 +91,8 @@ impl Control {
         let objects = objects::Store::new(blobs);
         let signer = signer(&store, &vault).await?;
         let authority = authority(&store, &vault, clock.now_ms()).await?;
+        let fresh = access::tokens::Secret::generate();
+        let webhooks = settle(&store, &vault, WEBHOOKS, fresh.reveal().as_bytes()).await?;
         let activator = reconciler::Activator::new();
         let shared = Shared {
             store: store.clone(),
@@ -100,6 +103,7 @@ impl Control {
             authorizer: access::Authorizer::new().map_err(SetupError::Access)?,
             authority,
             signer,
+            webhooks,
             intake: operations::functions::events::Intake::default(),
             clock: clock.clone(),
             activator: activator.clone(),

@@ -9,6 +9,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use egress::Refused;
 use tokio::net::TcpStream;
 use workflow::{BoxFuture, Clock};
 
@@ -22,17 +23,6 @@ pub trait Dial: Send + Sync + fmt::Debug {
     ///
     /// [`Refused`], with what the program is told.
     fn dial<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<TcpStream, Refused>>;
-}
-
-/// Why a program is not connected.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// It may not.
-    #[error("not allowed: {0}")]
-    Forbidden(String),
-    /// The place cannot be reached.
-    #[error("not reached: {0}")]
-    Unreachable(String),
 }
 
 /// A function's way out. Two are equal where they are the same.

@@ -32,9 +32,9 @@ pub use cloud::{
 };
 pub use endpoints::{DeployArguments, EndpointCommand, InvokeArguments, UpdateArguments};
 pub use functions::{
-    AliasArguments, AliasCommand, CreateFunctionArguments, DeadCommand, FunctionCommand,
-    FunctionSettings, InvokeFunctionArguments, RuntimeWord, ScheduleArguments, ScheduleCommand,
-    SizingArguments, UpdateFunctionArguments,
+    AliasArguments, AliasCommand, CreateFunctionArguments, DeadCommand, EventsArguments,
+    FunctionCommand, FunctionSettings, InvokeFunctionArguments, RuntimeWord, ScheduleArguments,
+    ScheduleCommand, SizingArguments, UpdateFunctionArguments,
 };
 pub use grants::{
     GrantCommand, GrantSettings, LimitArguments, LinkCommand, LinkSettings, UsageArguments,

@@ -85,7 +85,7 @@ settings! {
     onnxruntime: PathBuf, "FREEHOLD_ONNXRUNTIME", value_name = "FILE";
     /// What makes the sandboxes of instances: process, crun, runc, runsc, auto, or the path of an OCI runtime [default: process]
     sandbox: String, "FREEHOLD_SANDBOX", value_name = "LEVEL";
-    /// Private networks that functions may connect to where they name a place in them, as 10.1.0.0/16, with commas [default: none]
+    /// Private networks that functions and webhooks may reach where they name a place in them, as 10.1.0.0/16, with commas [default: none]
     egress_networks: String, "FREEHOLD_EGRESS_NETWORKS", value_name = "NETWORKS";
     /// What an agent's host is there for: hot, cold or dedicated=ACCOUNT; for `up` with several hosts one for each, parted by commas [default: cold; every second of several is hot]
     fleet: String, "FREEHOLD_FLEET", value_name = "FLEET";
@@ -200,6 +200,15 @@ impl Settings {
             otlp: given.otlp,
             data,
         })
+    }
+
+    /// The way out of this machine to what users name: not to the control plane at that URL, where
+    /// it is on another.
+    pub fn door(&self, control: Option<&str>) -> egress::Door {
+        let host = control
+            .and_then(|url| url.parse::<http::Uri>().ok())
+            .and_then(|url| url.host().map(|host| host.trim_matches(['[', ']']).to_owned()));
+        egress::Door::new(self.egress_networks.clone(), host.into_iter().collect())
     }
 }
 

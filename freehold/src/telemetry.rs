@@ -37,6 +37,10 @@ pub fn start(settings: &Settings, process: &'static str) -> Result<Telemetry, Fa
     let spans = traces
         .as_ref()
         .map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("freehold")));
+    if let Some(traces) = &traces {
+        // Of calls of functions, whose spans are made when they are over.
+        opentelemetry::global::set_tracer_provider(traces.clone());
+    }
     // A second cloud in one process keeps the first one's subscriber.
     let _ = tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init();
     Ok(Telemetry { traces })
@@ -46,6 +50,8 @@ fn exporter(
     url: &str,
     process: &'static str,
 ) -> Result<opentelemetry_sdk::trace::SdkTracerProvider, Failure> {
+    // Its client waits in a thread of its own, as what sends batches does: one that needs the
+    // runtime of the rest would find none there.
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_endpoint(url)

@@ -16,6 +16,8 @@ pub(crate) mod metrics;
 mod placing;
 mod route;
 mod streaming;
+mod traces;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -34,6 +36,8 @@ use crate::error::Error;
 use crate::hub::Hub;
 use crate::service::Incoming;
 use crate::usage::FunctionUse;
+use allowances::Taken;
+use concurrency::Turn;
 use links::{Linked, Way};
 use meter::{Counted, Meter};
 
@@ -45,11 +49,10 @@ pub(crate) use hosts::Hosts;
 pub(crate) use lambda::{answer as answer_lambda, lambda_id, refusal as lambda_refusal};
 use placing::Placing;
 pub(crate) use route::Function;
+pub(crate) use webhooks::Webhooks;
 
 use streaming::{Opened, Payload};
-
-/// Longest trace that is handed on.
-const TRACE_BYTES_MAX: usize = 512;
+use traces::{Begun, Trace};
 
 /// What a caller says of a call, beside its payload.
 #[derive(Clone, Debug, Default)]
@@ -129,11 +132,8 @@ async fn open(
             metrics.throttled(&function);
         }
     };
-    let of_link = link.map(|link| link.limits()).into_iter().flatten();
-    let of_key = said.through.and_then(|through| through.key).map(|(_, limited)| limited);
-    let limited: Vec<Limited> = of_link.chain(of_key).collect();
-    let taken = hub.allowances.take(&limited, began_us).inspect_err(throttled)?;
-    let turn = hub.concurrency.take(&function).inspect_err(throttled)?;
+    let limits = (link, said.through);
+    let (taken, turn) = admitted(hub, &function, limits, began_us).inspect_err(throttled)?;
     let payload = match link {
         None => payload,
         Some(link) => link.bind(payload)?,
@@ -142,11 +142,13 @@ async fn open(
     // Sizes are learned from the owner's own calls: those of others would tell of their events.
     let (sizing, idempotent) = if own { function.sizing(&target) } else { (None, false) };
     let memory_kib = if own { target.memory_kib } else { function.asked_kib(&target.version) };
+    let begun = Begun { function: named.told.name.as_str(), id, began_us };
+    let (trace, trace_id) = Trace::begin(hub, &begun, said.trace_id);
     let call = Call {
         id: id.to_owned(),
         function_arn: function.arn(&qualifier),
         // The owner's code learns nothing of who else's call it is.
-        trace_id: said.trace_id.filter(|_| own),
+        trace_id: trace_id.filter(|_| own),
         client_context: said.client_context.filter(|_| own),
         log_tail: said.log_tail && own,
         // What others are told of an error is seen to before a word of it is.
@@ -171,6 +173,7 @@ async fn open(
         function,
         memory_mib: u32::try_from(memory_kib.div_ceil(1_024)).unwrap_or(u32::MAX),
         log: link.map(|link| (link.named.told.function, id.to_owned())),
+        trace,
     };
     let mut meter = Meter::new(hub, counted, began_us, (taken, turn, under_way));
     let payload = match payload {
@@ -186,6 +189,19 @@ async fn open(
     let fell = target.fallback.filter(|_| called.stale_ms.is_some());
     let version = fell.map_or(target.version, |fallback| fallback.version);
     Ok(Opened { called, payload, version, meter })
+}
+
+/// What a call takes of the limits that it comes under: those of its link, its key and its function.
+fn admitted(
+    hub: &Hub,
+    function: &Arc<Function>,
+    (link, through): (Option<Linked<'_>>, Option<Through>),
+    now_us: u64,
+) -> Result<(Taken, Option<Turn>), Error> {
+    let of_link = link.map(|link| link.limits()).into_iter().flatten();
+    let of_key = through.and_then(|through| through.key).map(|(_, limited)| limited);
+    let limited: Vec<Limited> = of_link.chain(of_key).collect();
+    Ok((hub.allowances.take(&limited, now_us)?, hub.concurrency.take(function)?))
 }
 
 /// What a call is counted as: whose it is, what runs, and by which ways it came there.
@@ -287,7 +303,7 @@ pub(crate) async fn invoke(
     let payload = event(&parts.headers, payload)?;
     let id = request_id.to_str().unwrap_or_default();
     let idempotent = parts.headers.contains_key(IDEMPOTENCY_HEADER);
-    let said = Said { trace_id: trace(&parts.headers), idempotent, ..Said::default() };
+    let said = Said { trace_id: traces::told(&parts.headers), idempotent, ..Said::default() };
     match mode.as_str() {
         "" => Ok(answer(call(hub, &function, (&qualifier, id), said, payload).await?)),
         "stream" => {
@@ -368,11 +384,6 @@ fn query(text: &str, name: &str) -> String {
 fn takes_trailers(headers: &HeaderMap) -> bool {
     let said = headers.get_all(header::TE).iter().filter_map(|value| value.to_str().ok());
     said.flat_map(|value| value.split(',')).any(|part| part.trim() == "trailers")
-}
-
-fn trace(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("x-amzn-trace-id")?.to_str().ok()?;
-    (value.len() <= TRACE_BYTES_MAX).then(|| value.to_owned())
 }
 
 #[cfg(test)]

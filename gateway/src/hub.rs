@@ -16,7 +16,7 @@ use crate::backends::Backends;
 use crate::calls::Call;
 use crate::control::Control;
 use crate::error::Error;
-use crate::functions::{self, Allowances, Calls, Concurrency};
+use crate::functions::{self, Allowances, Calls, Concurrency, Webhooks};
 use crate::limits::{Limits, Place, Who};
 use crate::metrics::Metrics;
 use crate::routes::{Caller, Endpoint, Table};
@@ -37,6 +37,7 @@ pub(crate) struct Hub {
     pub(crate) calls: Calls,
     pub(crate) concurrency: Concurrency,
     pub(crate) allowances: Allowances,
+    pub(crate) webhooks: Webhooks,
     /// The generation of the routes in use.
     pub(crate) generation: watch::Sender<u64>,
     pub(crate) limits: Arc<Limits>,
@@ -72,6 +73,7 @@ impl Hub {
             backends,
             concurrency: Concurrency::default(),
             allowances: Allowances::default(),
+            webhooks: Webhooks::new(settings.door.clone()),
             generation: watch::Sender::default(),
             limits: Arc::new(Limits::new(Arc::clone(&settings))),
             metrics: Arc::new(Metrics::new()),

@@ -50,6 +50,11 @@ pub struct Settings {
     /// instances on this host are reached.
     #[serde(skip)]
     pub proof: Option<Proof>,
+    /// Whether a collector is told of calls of functions.
+    pub traces: bool,
+    /// Where webhooks may be.
+    #[serde(skip)]
+    pub door: egress::Door,
 }
 
 impl Default for Settings {
@@ -71,6 +76,8 @@ impl Default for Settings {
             watch_wait_ms: 20_000,
             usage_period_ms: 1_000,
             proof: None,
+            traces: false,
+            door: egress::Door::default(),
         }
     }
 }

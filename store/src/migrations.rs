@@ -23,7 +23,7 @@ pub(crate) struct Migration {
 }
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: [Migration; 10] = [
+pub(crate) const MIGRATIONS: [Migration; 11] = [
     Migration { number: 1, text: include_str!("migrations/0001_accounts.sql") },
     Migration { number: 2, text: include_str!("migrations/0002_objects.sql") },
     Migration { number: 3, text: include_str!("migrations/0003_catalogue.sql") },
@@ -34,6 +34,7 @@ pub(crate) const MIGRATIONS: [Migration; 10] = [
     Migration { number: 8, text: include_str!("migrations/0008_function_calls.sql") },
     Migration { number: 9, text: include_str!("migrations/0009_links.sql") },
     Migration { number: 10, text: include_str!("migrations/0010_fleets.sql") },
+    Migration { number: 11, text: include_str!("migrations/0011_webhooks.sql") },
 ];
 
 const PREPARE: &str = include_str!("migrations/prepare.sql");

@@ -5,6 +5,7 @@ use http::{HeaderValue, Method, header};
 
 use super::call::{Answer, Call};
 use super::{Client, Error, segment};
+use crate::functions::events::{EventSettings, EventSettingsQuery, ShownEventSettings};
 use crate::functions::sizes::{Advice, AdviceQuery, SizeStep, Sizing};
 use crate::functions::{
     AcceptedEvent, Alias, CreateAlias, CreateFunction, CreateSchedule, DeadEvent, ERROR_HEADER,
@@ -64,6 +65,27 @@ impl Client {
 }
 
 impl Client {
+    /// What becomes of a function's events.
+    /// `GET /v1/functions/{name}/event-settings?qualifier=`
+    pub async fn event_settings(
+        &self,
+        name: &FunctionName,
+        of: &EventSettingsQuery,
+    ) -> Result<ShownEventSettings, Error> {
+        self.ask(Call::get(format!("{}/event-settings", path(name))).query(of)).await
+    }
+
+    /// Changes that, as a whole. `PUT /v1/functions/{name}/event-settings?qualifier=`
+    pub async fn event_settings_put(
+        &self,
+        name: &FunctionName,
+        of: &EventSettingsQuery,
+        wanted: &EventSettings,
+    ) -> Result<ShownEventSettings, Error> {
+        let path = format!("{}/event-settings", path(name));
+        self.ask(Call::put(path).query(of).json(wanted)).await
+    }
+
     /// How the memory of a function's instances is chosen. `GET /v1/functions/{name}/sizing`
     pub async fn function_sizing(&self, name: &FunctionName) -> Result<Sizing, Error> {
         self.ask(Call::get(format!("{}/sizing", path(name)))).await
@@ -209,12 +231,7 @@ impl Client {
         qualifier: Option<&str>,
         (payload, wait_ms): (Bytes, u64),
     ) -> Result<Called, Error> {
-        let mut call = Call::new(Method::POST, format!("{}/invocations", path(name)));
-        if let Some(qualifier) = qualifier {
-            call = call.query(&serde_json::json!({ "qualifier": qualifier }));
-        }
-        let json = HeaderValue::from_static("application/json");
-        let call = call.bytes(payload).header(header::CONTENT_TYPE, json).waits(wait_ms);
+        let call = invocation(name, (None, qualifier), payload).waits(wait_ms);
         let Answer { headers, body } = self.exchange(call).await?;
         let word = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
         Ok(Called {
@@ -236,12 +253,29 @@ impl Client {
         qualifier: Option<&str>,
         payload: Bytes,
     ) -> Result<EventId, Error> {
-        let call = Call::new(Method::POST, format!("{}/invocations", path(name)));
-        let asked = serde_json::json!({ "mode": "event", "qualifier": qualifier.unwrap_or("") });
-        let json = HeaderValue::from_static("application/json");
-        let call = call.query(&asked).bytes(payload).header(header::CONTENT_TYPE, json);
+        let call = invocation(name, (Some("event"), qualifier), payload);
         Ok(self.ask::<AcceptedEvent>(call).await?.event)
     }
+}
+
+/// A call of a function, in a mode other than the usual one where one is told.
+pub(super) fn invocation(
+    name: &FunctionName,
+    (mode, qualifier): (Option<&str>, Option<&str>),
+    payload: Bytes,
+) -> Call {
+    #[derive(serde::Serialize)]
+    struct Asked<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mode: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        qualifier: Option<&'a str>,
+    }
+    let json = HeaderValue::from_static("application/json");
+    Call::new(Method::POST, format!("{}/invocations", path(name)))
+        .query(&Asked { mode, qualifier })
+        .bytes(payload)
+        .header(header::CONTENT_TYPE, json)
 }
 
 fn path(name: &FunctionName) -> String {

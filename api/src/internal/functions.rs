@@ -394,6 +394,19 @@ pub struct TakenEvent {
     pub payload: String,
     /// Which run of it this is, from 1.
     pub attempt: u32,
+    /// Who is to be told the payload, in place of a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+}
+
+/// A webhook, and what it knows by that it was told by this cloud.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webhook {
+    pub url: String,
+    /// When the payload was signed, in seconds since 1970.
+    pub signed_at_s: u64,
+    /// Of the header `webhook-signature`.
+    pub signature: String,
 }
 
 /// Keeps events that still run: `POST /internal/v1/events/keep`.

@@ -5,6 +5,7 @@ use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use api::functions::events::{EventSettings, EventSettingsQuery, ShownEventSettings};
 use api::functions::sizes::{Advice, AdviceQuery, SizeStep, Sizing};
 use api::functions::{
     Alias, CreateAlias, CreateFunction, CreateSchedule, DeadEvent, Function, PublishVersion,
@@ -28,6 +29,7 @@ pub fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(update_alias, remove_alias))
         .routes(routes!(dead_events))
         .routes(routes!(redrive, forget))
+        .routes(routes!(event_settings, put_event_settings))
         .routes(routes!(log))
         .routes(routes!(schedules, create_schedule))
         .routes(routes!(remove_schedule))
@@ -263,6 +265,33 @@ async fn forget(
 ) -> Result<StatusCode, ApiError> {
     operations::events::forget(&control, &caller, (&name, event)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Says what becomes of a function's events: how often one is tried again, and who is told.
+#[utoipa::path(get, path = "/v1/functions/{name}/event-settings", tag = "functions",
+    params(("name" = FunctionName, Path), EventSettingsQuery),
+    responses((status = 200, body = ShownEventSettings)))]
+async fn event_settings(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Query(of): Query<EventSettingsQuery>,
+) -> Result<Json<ShownEventSettings>, ApiError> {
+    Ok(Json(operations::destinations::fetch(&control, &caller, (&name, &of)).await?))
+}
+
+/// Changes what becomes of a function's events, as a whole.
+#[utoipa::path(put, path = "/v1/functions/{name}/event-settings", tag = "functions",
+    params(("name" = FunctionName, Path), EventSettingsQuery), request_body = EventSettings,
+    responses((status = 200, body = ShownEventSettings)))]
+async fn put_event_settings(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<FunctionName>,
+    Query(of): Query<EventSettingsQuery>,
+    Json(wanted): Json<EventSettings>,
+) -> Result<Json<ShownEventSettings>, ApiError> {
+    Ok(Json(operations::destinations::put(&control, &caller, (&name, &of), wanted).await?))
 }
 
 /// Says how the memory of a function's instances is chosen.

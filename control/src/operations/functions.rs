@@ -1,6 +1,7 @@
 //! Functions: made, changed, versioned, removed. They are run by agents, when gateways ask.
 
 pub mod aliases;
+pub mod destinations;
 pub mod events;
 pub mod schedules;
 pub mod settings;

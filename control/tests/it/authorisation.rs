@@ -146,6 +146,8 @@ impl World {
             tell("PUT", "/v1/functions/Resize/aliases/live", &json!({ "generation": 99 })),
             ask("DELETE", format!("/v1/functions/Resize/aliases/used-{who}")),
             ask("GET", "/v1/functions/Resize/log".into()),
+            ask("GET", "/v1/functions/Resize/event-settings".into()),
+            tell("PUT", "/v1/functions/Resize/event-settings", &json!({ "retries": 1 })),
             ask("GET", "/v1/functions/Resize/sizing".into()),
             tell("PUT", "/v1/functions/Resize/sizing", &json!({ "mode": "auto" })),
             ask("GET", "/v1/functions/Resize/sizes".into()),

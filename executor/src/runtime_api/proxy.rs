@@ -22,8 +22,9 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::egress::{Outlet, Refused};
+use crate::egress::Outlet;
 use crate::plan::RUNTIME_API;
+use egress::Refused;
 
 /// An answer: ours, or one that is passed on.
 pub(super) type Answer = Response<Either<Full<Bytes>, Incoming>>;

@@ -67,6 +67,8 @@ pub enum FunctionCommand {
         #[arg(long, value_name = "NAME")]
         qualifier: Option<String>,
     },
+    /// Show what becomes of its events, or change it: retries, and who is told
+    Events(EventsArguments),
     /// Look at events that were given up, and run them again
     #[command(subcommand)]
     Dead(DeadCommand),
@@ -292,6 +294,27 @@ pub struct SizingArguments {
 }
 
 #[derive(Debug, Args)]
+pub struct EventsArguments {
+    /// The function
+    pub name: FunctionName,
+    /// A version or an alias that has settings of its own
+    #[arg(long, value_name = "NAME")]
+    pub qualifier: Option<String>,
+    /// Runs after the first one, where the function fails: 0 to 2 [default: 2]
+    #[arg(long, value_name = "NUMBER")]
+    pub retries: Option<u32>,
+    /// Age at which an event is given up, in seconds: 60 to 21600 [default: 21600]
+    #[arg(long, value_name = "SECONDS")]
+    pub age: Option<u64>,
+    /// Who is told of each event that was answered: a function, or the URL of a webhook; `none` for nobody
+    #[arg(long, value_name = "DESTINATION")]
+    pub on_success: Option<String>,
+    /// Who is told of each event that was given up, in place of keeping it as dead
+    #[arg(long, value_name = "DESTINATION")]
+    pub on_failure: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct InvokeFunctionArguments {
     /// The function
     pub name: FunctionName,
@@ -305,6 +328,9 @@ pub struct InvokeFunctionArguments {
     #[arg(long, value_name = "NAME")]
     pub qualifier: Option<String>,
     /// Do not wait: have it kept and run, and run again where it fails
-    #[arg(long)]
+    #[arg(long, conflicts_with = "stream")]
     pub event: bool,
+    /// Print the answer while it is made
+    #[arg(long)]
+    pub stream: bool,
 }

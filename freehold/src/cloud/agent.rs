@@ -78,8 +78,8 @@ async fn run_beside(
         files.write(&file, host.to_string().as_bytes(), 0o600)?;
     }
     let name: Name = place.own("local").parse().expect("a plain word and a number are a name");
-    let cloud_hosts = Vec::new();
-    let machine = Machine { host, name, data_address: None, cloud_hosts, place, fleet };
+    let door = settings.door(None);
+    let machine = Machine { host, name, data_address: None, door, place, fleet };
     let control = Arc::new(Remote::new(client));
     let agent = make(settings, files, control, machine, (clock, tasks)).await?;
     run(&agent, tasks).await
@@ -99,8 +99,7 @@ pub(super) async fn run_remote(
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let clients = Clients::MustProve(enrolled.authority_pem());
     let tls = Tls::new(&enrolled.shown, clients).map_err(|error| failed(&error))?;
-    let url: http::Uri = control.parse().map_err(|error| failed(&error))?;
-    let cloud_hosts = url.host().map(|host| host.trim_matches(['[', ']']).to_owned());
+    let door = settings.door(Some(control));
     let control = Arc::new(Remote::new(enrolled.client(control)?));
     let [fleet] = settings.fleets.as_slice() else {
         return Err(Failure::usage("an agent runs one host: leave --hosts to `freehold up`"));
@@ -109,7 +108,7 @@ pub(super) async fn run_remote(
         host,
         name: enrolled.name().clone(),
         data_address: Some(address),
-        cloud_hosts: cloud_hosts.into_iter().collect(),
+        door,
         place: Place { number: 1, of: 1 },
         fleet: fleet.clone(),
     };
@@ -135,8 +134,7 @@ struct Machine {
     host: HostId,
     name: Name,
     data_address: Option<SocketAddr>,
-    /// Other machines of the cloud, by their hosts.
-    cloud_hosts: Vec<String>,
+    door: egress::Door,
     place: Place,
     fleet: Fleet,
 }
@@ -172,8 +170,7 @@ async fn make(
         cpu_milli: u32::try_from(place.share(cpu_milli().into())).unwrap_or(u32::MAX),
         memory_bytes: instances_bytes - functions_bytes,
         functions_memory_bytes: functions_bytes,
-        egress_networks: settings.egress_networks.clone(),
-        cloud_hosts: machine.cloud_hosts,
+        door: machine.door,
         fleet: machine.fleet,
         generation: clock.now_ms(),
     };

@@ -35,7 +35,7 @@ pub(super) fn local(
         .map_err(|error| Failure::internal("could not make a client", &error))?;
     let remote = Remote::new(client, Upstream::Local(socket.to_owned()))
         .map_err(|error| Failure::internal("could not reach control", &error))?;
-    make(settings, Arc::new(remote), None, (clock, tasks))
+    make(settings, Arc::new(remote), (None, settings.door(None)), (clock, tasks))
 }
 
 /// A gateway of its own, over mutual TLS.
@@ -55,13 +55,14 @@ pub(super) fn remote(
     let name = name.trim_matches(|bracket| bracket == '[' || bracket == ']').to_owned();
     let remote = Remote::new(client, Upstream::Tls { address, name, proof: proof.clone() })
         .map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
-    make(settings, Arc::new(remote), Some(proof), (clock, tasks))
+    let door = settings.door(Some(control));
+    make(settings, Arc::new(remote), (Some(proof), door), (clock, tasks))
 }
 
 fn make(
     settings: &Settings,
     control: Arc<Remote>,
-    proof: Option<Proof>,
+    (proof, door): (Option<Proof>, egress::Door),
     (clock, tasks): (&Clock, &Tasks),
 ) -> Result<Gateway, Failure> {
     let wanted = gateway::Settings {
@@ -70,6 +71,8 @@ fn make(
         rate_per_min: settings.rate_limit.saturating_mul(60),
         look_us_max: polling::limit_us(crate::answering_cpu_milli()),
         proof,
+        traces: settings.otlp.is_some(),
+        door,
         ..gateway::Settings::default()
     };
     let gateway = Gateway::new(wanted, clock.clone(), tasks.clone(), control)

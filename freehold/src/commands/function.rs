@@ -2,6 +2,7 @@
 
 mod alias;
 mod dead;
+mod events;
 mod schedule;
 mod size;
 
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use api::client::{Called, Client};
 use api::functions::{CreateFunction, Function, PublishVersion, UpdateFunction};
 use formats::{archive, image};
-use types::{FunctionRuntime, ObjectId};
+use types::{FunctionName, FunctionRuntime, ObjectId};
 
 use super::{every, logs, publish};
 use crate::args::{
@@ -64,6 +65,7 @@ pub(super) async fn run(
         FunctionCommand::Advise { name, qualifier } => {
             size::advise(&name, qualifier, client, out).await
         }
+        FunctionCommand::Events(wanted) => events::run(wanted, client, out).await,
         FunctionCommand::Dead(command) => dead::run(command, client, out).await,
         FunctionCommand::Delete { name } => {
             client.function_delete(&name).await?;
@@ -189,7 +191,7 @@ async fn invoke(
     client: &Client,
     out: &Output,
 ) -> Result<(), Failure> {
-    let InvokeFunctionArguments { name, payload, file, qualifier, event } = arguments;
+    let InvokeFunctionArguments { name, payload, file, qualifier, event, stream } = arguments;
     let payload = match file.as_deref() {
         None => Bytes::from(payload),
         Some(path) => read(path)?,
@@ -201,6 +203,14 @@ async fn invoke(
              what was given up"
         ));
     }
+    if stream {
+        let mut pieces =
+            client.function_stream(&name, qualifier.as_deref(), (payload, WAIT_MS)).await?;
+        while let Some(piece) = pieces.next().await? {
+            write_stdout(&piece)?;
+        }
+        return failed(&name, pieces.error());
+    }
     let busy = out.busy(&format!("calling {name}"));
     let called = client.function_call(&name, qualifier.as_deref(), (payload, WAIT_MS)).await;
     busy.finish_and_clear();
@@ -210,6 +220,11 @@ async fn invoke(
         answer.push(b'\n');
     }
     write_stdout(&answer)?;
+    failed(&name, error.as_deref())
+}
+
+/// An error of the function, where it had one.
+fn failed(name: &FunctionName, error: Option<&str>) -> Result<(), Failure> {
     match error {
         None => Ok(()),
         Some(kind) => Err(Failure::refused(format!("{name} failed: {kind}"))

@@ -2,7 +2,6 @@
 //! nothing of this one.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use api::functions::{CreateFunction, UpdateFunction};
 use api::pages::LogQuery;
@@ -12,6 +11,7 @@ use testkit::wait::until;
 use testkit::{Account, Cloud, Package};
 use types::{FunctionName, FunctionRuntime};
 
+use crate::elsewhere::Elsewhere;
 use crate::world::{PROGRAM, strangers};
 
 const WAIT_MS: u64 = 60_000;
@@ -40,67 +40,14 @@ def handler(event, context):
         return [error.code, error.read().decode()]
 "#;
 
-/// Another machine in miniature: a network namespace with an address, and a server in it.
-struct Elsewhere {
-    name: String,
-    /// Ours, at its link.
-    near: String,
-    far: String,
-    server: Child,
-}
-
-impl Elsewhere {
-    /// Makes it; none, said aloud, where that is not possible.
-    async fn make() -> Option<Self> {
-        // Of the network for measurements, whose addresses are nobody's: RFC 2544.
-        let number = std::process::id() % 0x3fff * 4;
-        let address = |last: u32| format!("198.{}.{}.{}", 18, number >> 8, (number & 0xff) + last);
-        let (near, far) = (address(1), address(2));
-        let name = format!("fh{number}");
-        let (a, b) = (format!("{name}a"), format!("{name}b"));
-        let made = ip(&["netns", "add", &name])
-            && ip(&["link", "add", &a, "type", "veth", "peer", "name", &b, "netns", &name])
-            && ip(&["addr", "add", &format!("{near}/30"), "dev", &a])
-            && ip(&["link", "set", &a, "up"])
-            && ip(&["-n", &name, "addr", "add", &format!("{far}/30"), "dev", &b])
-            && ip(&["-n", &name, "link", "set", &b, "up"]);
-        if !made {
-            ip(&["netns", "del", &name]);
-            eprintln!("SKIPPED: no network namespace with an address can be made by `ip` here");
-            return None;
-        }
-        let words = ["netns", "exec", &name, "/usr/bin/python3", "-m", "http.server", "8080"];
-        let mut server = Command::new("ip");
-        server.args(words).current_dir("/etc/skel").stdout(Stdio::null()).stderr(Stdio::null());
-        let server = server.spawn().unwrap();
-        testkit::processes::know(server.id());
-        until(KNOWN_S, "the server elsewhere to listen", || async {
-            tokio::net::TcpStream::connect((far.as_str(), 8080)).await.ok()
-        })
-        .await;
-        Some(Self { name, near, far, server })
-    }
-}
-
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-        ip(&["netns", "del", &self.name]);
-    }
-}
-
-fn ip(words: &[&str]) -> bool {
-    Command::new("ip").args(words).stderr(Stdio::null()).status().is_ok_and(|it| it.success())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_reaches_what_it_names_elsewhere_and_nothing_of_this_machine() {
     if !Path::new("/usr/bin/python3").is_file() {
         eprintln!("SKIPPED: there is no /usr/bin/python3");
         return;
     }
-    let Some(elsewhere) = Elsewhere::make().await else { return };
+    let Some(mut elsewhere) = Elsewhere::make() else { return };
+    elsewhere.serve(&["-m", "http.server", "8080"], 8080).await;
     let cloud = Cloud::one_with(PROGRAM, &["--egress-networks", "198.18.0.0/15"]).await;
     let (owner, _) = strangers(&cloud).await;
     let own: u16 = cloud.http().rsplit(':').next().unwrap().parse().unwrap();

@@ -24,7 +24,7 @@ use types::{ErrorKind, FunctionReference, RequestId};
 use uuid::Uuid;
 
 use super::streaming::{self, Opened, Payload};
-use super::{Function, Outcome, Said, call, keep, open, query, trace};
+use super::{Function, Outcome, Said, call, keep, open, query, traces};
 use crate::body;
 use crate::error::Error;
 use crate::hub::Hub;
@@ -190,7 +190,7 @@ fn said(headers: &HeaderMap) -> Result<Said, Error> {
         return Err(Error::bad_request(reason));
     }
     let log_tail = word("x-amz-log-type").as_deref() == Some("Tail");
-    let (trace_id, through) = (trace(headers), None);
+    let (trace_id, through) = (traces::told(headers), None);
     let idempotent = headers.contains_key(api::functions::IDEMPOTENCY_HEADER);
     Ok(Said { trace_id, client_context, log_tail, stream: false, idempotent, through })
 }

@@ -15,6 +15,7 @@ use super::allowances::Taken;
 use super::concurrency::Turn;
 use super::links;
 use super::metrics::UnderWay;
+use super::traces::Trace;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::usage::{FunctionUse, Usage};
@@ -29,6 +30,7 @@ pub(super) struct Meter {
     memory_mib: u32,
     /// Whose log tells of it, and as which request.
     log: Option<(FunctionId, String)>,
+    trace: Option<Trace>,
     began_us: u64,
     counted: bool,
     _held: (Taken, Option<Turn>, UnderWay),
@@ -40,6 +42,8 @@ pub(super) struct Counted {
     pub(super) of: FunctionUse,
     pub(super) memory_mib: u32,
     pub(super) log: Option<(FunctionId, String)>,
+    /// Where a collector is told of it.
+    pub(super) trace: Option<Trace>,
 }
 
 impl Meter {
@@ -51,7 +55,7 @@ impl Meter {
         (mut taken, turn, under_way): (Taken, Option<Turn>, UnderWay),
     ) -> Self {
         taken.ran();
-        let Counted { function, of, memory_mib, log } = counted;
+        let Counted { function, of, memory_mib, log, trace } = counted;
         Self {
             usage: Arc::clone(&hub.usage),
             metrics: Arc::clone(&hub.metrics),
@@ -60,6 +64,7 @@ impl Meter {
             of,
             memory_mib,
             log,
+            trace,
             began_us,
             counted: false,
             _held: (taken, turn, under_way),
@@ -75,6 +80,9 @@ impl Meter {
         self.usage.count_function(self.of, &consumption(called, self.memory_mib));
         if let Some((link, id)) = &self.log {
             self.usage.log_link(*link, self.clock.now_ms(), links::report(id, called));
+        }
+        if let Some(trace) = self.trace.take() {
+            trace.end(called, self.clock.now_us());
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct EventRow {
     pub function_id: FunctionId,
     /// A version or alias; empty for the latest.
     pub qualifier: String,
+    /// The URL that is told, in place of a run; empty where the function runs.
+    pub webhook: String,
     /// JSON, as it came.
     pub payload: String,
     pub state: EventState,
@@ -50,6 +52,7 @@ fn event(row: &Row) -> Result<EventRow, Error> {
         id: row.get("id")?,
         function_id: row.get("function_id")?,
         qualifier: row.get("qualifier")?,
+        webhook: row.get("webhook")?,
         payload: row.get("payload")?,
         state: row.get("state")?,
         attempts: row.get("attempts")?,
@@ -75,6 +78,7 @@ pub async fn event_insert(tx: &mut Tx<'_>, row: &EventRow) -> Result<bool, Error
         .bind(&row.due_at_ms)
         .bind(&row.accepted_at_ms)
         .bind(&row.history)
+        .bind(&row.webhook)
         .run()
         .await?;
     feed_bump(tx, Topic::Events);

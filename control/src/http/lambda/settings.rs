@@ -10,13 +10,15 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use api::functions::events::EventSettings;
 use store::functions::settings::SettingKind;
 use types::FunctionReference;
 
 use super::{Asked, Json, Refusal, Who, some};
 use crate::operations::functions;
+use crate::operations::functions::destinations::put_checked;
 use crate::operations::functions::settings::CONCURRENCY_MAX;
-use crate::operations::functions::settings::{self as operations, Concurrency, Events, Statement};
+use crate::operations::functions::settings::{self as operations, Concurrency, Statement};
 use crate::{Control, Error};
 
 /// Most tags of a function. Source: AWS's limit.
@@ -114,7 +116,7 @@ async fn put_events(
     asked: Asked,
     Json(request): Json<PutEvents>,
 ) -> Result<axum::Json<Value>, Refusal> {
-    store_events(&control, &asked, Events::default(), request).await
+    store_events(&control, &asked, EventSettings::default(), request).await
 }
 
 async fn update_events(
@@ -131,7 +133,7 @@ async fn update_events(
 async fn store_events(
     control: &Control,
     asked: &Asked,
-    mut events: Events,
+    mut events: EventSettings,
     request: PutEvents,
 ) -> Result<axum::Json<Value>, Refusal> {
     events.retries = request.maximum_retry_attempts.or(events.retries);
@@ -143,12 +145,8 @@ async fn store_events(
         events.on_success = name(destinations.on_success);
         events.on_failure = name(destinations.on_failure);
     }
-    events.policy()?;
-    for destination in [&events.on_success, &events.on_failure].into_iter().flatten() {
-        operations::check_destination(control, &asked.caller, destination).await?;
-    }
-    let value = (SettingKind::Events, qualifier(asked), &events);
-    let at_ms = operations::put(control, &asked.caller, &asked.function, value).await?;
+    let named = (&asked.function, qualifier(asked));
+    let at_ms = put_checked(control, &asked.caller, named, &events).await?;
     Ok(axum::Json(events_shape(asked, qualifier(asked), (at_ms, &events))))
 }
 
@@ -156,7 +154,7 @@ async fn store_events(
 async fn all_events(
     control: &Control,
     asked: &Asked,
-) -> Result<Vec<(String, u64, Events)>, Refusal> {
+) -> Result<Vec<(String, u64, EventSettings)>, Refusal> {
     let Asked { caller, function, .. } = asked;
     Ok(operations::fetch_all(control, caller, function, SettingKind::Events).await?)
 }
@@ -194,7 +192,7 @@ async fn delete_events(
 }
 
 /// A `FunctionEventInvokeConfig`.
-fn events_shape(asked: &Asked, name: &str, (at_ms, events): (u64, &Events)) -> Value {
+fn events_shape(asked: &Asked, name: &str, (at_ms, events): (u64, &EventSettings)) -> Value {
     let destination = |name: &Option<String>| {
         name.as_ref().map_or_else(|| json!({}), |name| json!({ "Destination": name }))
     };

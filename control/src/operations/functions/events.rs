@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use access::Action;
+use api::functions::events::EventSettings;
 use api::functions::{DeadEvent, EventFailure};
 use api::internal::functions::{
     EVENT_KEPT_BYTES_MAX, EVENT_LEASE_MS, EventEnded, EventOutcome, KeepEvents, NewEvent,
@@ -15,20 +16,19 @@ use api::internal::functions::{
 use api::pages::{Page, PageQuery};
 use policy::retry::{Condition, Failure, Outcome, Tries, next};
 use serde_json::{Value, json};
+use store::Topic;
 use store::accounts::account_fetch;
 use store::functions::events::{
     EventRow, EventState, event_fetch, event_finish, event_forget, event_insert, event_put_back,
     event_redrive, event_renew, events_list_dead, events_next_due, events_take,
 };
-use store::functions::settings::{SettingKind, settings_list};
-use store::functions::{FunctionRow, function_fetch, function_fetch_by_name};
-use store::{Topic, Tx};
+use store::functions::settings::settings_list;
+use store::functions::{FunctionRow, function_fetch};
 use tokio::sync::oneshot;
-use types::functions::function_arn;
-use types::{ErrorKind, EventId, FunctionName, FunctionReference};
+use types::{ErrorKind, EventId, FunctionName};
 
 use super::called;
-use super::settings::{Events, find};
+use super::destinations::{self, Ran, deliver, record};
 use crate::caller::Caller;
 use crate::operations::instances::found;
 use crate::operations::items::from_json;
@@ -62,6 +62,7 @@ pub async fn accept(control: &Control, event: NewEvent) -> Result<(), Error> {
         id: event.id,
         function_id: event.function,
         qualifier: event.qualifier,
+        webhook: String::new(),
         payload: event.payload,
         state: EventState::Waiting,
         attempts: 0,
@@ -156,6 +157,7 @@ async fn take_now(control: &Control, limit: u32) -> Result<(Vec<TakenEvent>, Opt
                 let account = account_fetch(tx, function.account_id).await?;
                 taken.push(TakenEvent {
                     id: row.id,
+                    webhook: destinations::signed(control, &row, times.0),
                     account: account.id,
                     account_name: account.name,
                     function: function.name,
@@ -205,22 +207,19 @@ pub async fn outcome(control: &Control, id: EventId, outcome: EventOutcome) -> R
     if row.state != EventState::Running || row.attempts != outcome.attempt {
         return Ok(());
     }
-    let own: Option<Events> = find(&settings, SettingKind::Events, &row.qualifier)?;
-    let settings = match own {
-        Some(settings) => settings,
-        None => find(&settings, SettingKind::Events, "")?.unwrap_or_default(),
-    };
+    let settings = destinations::settings_of(&settings, &row)?;
     let next = settle(&row, &function, &settings, (outcome.ended, now_ms))?;
     let fresh = EventId::new(control.clock().uuid());
     let settled = control.shared.store.transact("settle an event", |tx| {
-        let (next, function) = (&next, &function);
+        let (next, function, row) = (&next, &function, &row);
         Box::pin(async move {
             let mine = match &next.kept {
                 Some(row) => event_put_back(tx, row).await?,
                 None => event_finish(tx, id, outcome.attempt).await?,
             };
             if mine && let Some((destination, record)) = &next.told {
-                deliver(tx, (fresh, function), (destination, record), now_ms).await?;
+                deliver(tx, (fresh, function, &row.qualifier), (destination, record), now_ms)
+                    .await?;
             }
             Ok::<_, store::Error>(())
         })
@@ -232,14 +231,14 @@ pub async fn outcome(control: &Control, id: EventId, outcome: EventOutcome) -> R
 struct Next {
     /// The event as it stays; none where it is over.
     kept: Option<EventRow>,
-    /// A function that is told, and what.
+    /// Who is told, and what.
     told: Option<(String, Value)>,
 }
 
 fn settle(
     row: &EventRow,
     function: &FunctionRow,
-    settings: &Events,
+    settings: &EventSettings,
     (ended, now_ms): (EventEnded, u64),
 ) -> Result<Next, Error> {
     let mut history: Vec<EventFailure> = from_json(&row.history)?;
@@ -253,7 +252,12 @@ fn settle(
         }
         EventEnded::Failed { version, error, payload } => (
             Failure::Function,
-            EventFailure { at_ms: now_ms, error, message: cut(payload), version: Some(version) },
+            EventFailure {
+                at_ms: now_ms,
+                error,
+                message: cut(payload),
+                version: Some(version).filter(|version| !version.is_empty()),
+            },
         ),
         EventEnded::NotRun { throttled, reason } => {
             let (why, error) = if throttled {
@@ -275,7 +279,7 @@ fn settle(
         missed: u32::try_from(missed).unwrap_or(u32::MAX),
     };
     let seed = u64::try_from(row.id.uuid().as_u128() & u128::from(u64::MAX)).unwrap_or_default();
-    let decided = next(why, &tries, &settings.policy()?, seed);
+    let decided = next(why, &tries, &destinations::policy_of(settings)?, seed);
     let from = history.len().saturating_sub(HISTORY_MAX);
     let history = serde_json::to_value(&history[from..]);
     let history = history.map_err(|error| Error::internal("could not write an event", error))?;
@@ -310,73 +314,6 @@ const fn word(condition: Condition) -> &'static str {
     }
 }
 
-/// How the last run ended, for a record.
-struct Ran<'a> {
-    condition: &'a str,
-    version: &'a str,
-    error: Option<&'a str>,
-}
-
-/// What a destination is told. Source: Lambda's record of a destination, version 1.0.
-fn record(
-    row: &EventRow,
-    function: &FunctionRow,
-    ran: &Ran<'_>,
-    (answer, now_ms): (&str, u64),
-) -> Value {
-    let parse = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
-    let arn = function_arn("local", function.account_id, &function.name, &row.qualifier);
-    let mut context = json!({ "statusCode": 200, "executedVersion": ran.version });
-    if let Some(error) = ran.error {
-        context["functionError"] = Value::from(error);
-    }
-    json!({
-        "version": "1.0",
-        "timestamp": crate::moment::iso8601(now_ms),
-        "requestContext": {
-            "requestId": row.id.uuid(),
-            "functionArn": arn,
-            "condition": ran.condition,
-            "approximateInvokeCount": row.attempts,
-        },
-        "requestPayload": parse(&row.payload),
-        "responseContext": context,
-        "responsePayload": parse(answer),
-    })
-}
-
-/// Hands a record to a function of the same account, as an event of its own. A destination that is
-/// gone is told of in the log only: its owner removed it.
-async fn deliver(
-    tx: &mut Tx<'_>,
-    (id, from): (EventId, &FunctionRow),
-    (destination, record): (&str, &Value),
-    now_ms: u64,
-) -> Result<(), store::Error> {
-    let Ok(named) = destination.parse::<FunctionReference>() else { return Ok(()) };
-    let to = match function_fetch_by_name(tx, from.account_id, &named.name).await {
-        Ok(to) => to,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            tracing::warn!(function = %from.name, destination, "a destination is gone");
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    };
-    let row = EventRow {
-        id,
-        function_id: to.id,
-        qualifier: named.qualifier,
-        payload: record.to_string(),
-        state: EventState::Waiting,
-        attempts: 0,
-        failures: 0,
-        due_at_ms: now_ms,
-        accepted_at_ms: now_ms,
-        history: json!([]),
-    };
-    event_insert(tx, &row).await.map(|_| ())
-}
-
 /// The events of a function that were given up.
 pub async fn list_dead(
     control: &Control,
@@ -396,6 +333,7 @@ pub async fn list_dead(
         events.push(DeadEvent {
             id: row.id,
             qualifier: row.qualifier,
+            webhook: Some(row.webhook).filter(|url| !url.is_empty()),
             payload: serde_json::from_str(&row.payload).unwrap_or(Value::from(row.payload)),
             failures: from_json(&row.history)?,
             accepted_at_ms: row.accepted_at_ms,

@@ -173,6 +173,7 @@ fn run(row: &ScheduleRow, wanted: &CreateSchedule, (at_ms, now_ms): (u64, u64)) 
     let mut id = [0; 16];
     id.copy_from_slice(&digest.0[..16]);
     EventRow {
+        webhook: String::new(),
         id: EventId::new(uuid::Builder::from_custom_bytes(id).into_uuid()),
         function_id: row.function_id,
         qualifier: wanted.qualifier.clone(),

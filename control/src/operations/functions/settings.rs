@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use store::functions::settings::{
     SettingKind, SettingRow, setting_delete, setting_put, settings_list,
 };
-use types::{FunctionId, FunctionName, FunctionReference};
+use types::{FunctionId, FunctionName};
 
 use super::called;
 use crate::caller::Caller;
@@ -28,20 +28,6 @@ pub(crate) struct Concurrency {
     pub(crate) max: u32,
 }
 
-/// What becomes of events.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Events {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) retries: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) age_s: Option<u64>,
-    /// A function of the account, in any of its names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) on_success: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) on_failure: Option<String>,
-}
-
 /// That somebody may call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Statement {
@@ -54,17 +40,6 @@ pub(crate) struct Statement {
     /// What else was said.
     #[serde(default)]
     pub(crate) condition: serde_json::Map<String, serde_json::Value>,
-}
-
-impl Events {
-    /// What these mean to `policy`.
-    pub(crate) fn policy(&self) -> Result<policy::retry::Settings, Error> {
-        let usual = policy::retry::Settings::default();
-        let age_ms = self.age_s.map_or(usual.age_ms(), |s| s.saturating_mul(1_000));
-        let settings =
-            policy::retry::Settings::new(self.retries.unwrap_or(usual.retries()), age_ms);
-        settings.map_err(|refusal| Error::invalid(refusal.to_string()))
-    }
 }
 
 /// One setting of a function; none where nobody has set it.
@@ -171,23 +146,6 @@ pub(crate) async fn permissions(
 ) -> Result<Vec<Statement>, Error> {
     let kind = (SettingKind::Permissions, "");
     Ok(fetch(control, caller, function, kind).await?.unwrap_or_default())
-}
-
-/// Where outcomes go has to be a function of the account.
-pub(crate) async fn check_destination(
-    control: &Control,
-    caller: &Caller,
-    destination: &str,
-) -> Result<(), Error> {
-    let unknown =
-        || Error::invalid(format!("{destination:?} is no function of yours: name one by its ARN"));
-    let named: FunctionReference = destination.parse().map_err(|_| unknown())?;
-    let own_number = types::functions::account_number(caller.account);
-    if named.account.is_some_and(|number| number != own_number) {
-        return Err(unknown());
-    }
-    called(control, caller, &named.name, Action::FunctionsRead).await.map_err(|_| unknown())?;
-    Ok(())
 }
 
 async fn list(control: &Control, id: FunctionId) -> Result<Vec<SettingRow>, Error> {

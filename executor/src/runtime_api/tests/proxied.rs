@@ -5,8 +5,9 @@ use tokio::net::{TcpListener, TcpStream};
 use workflow::{BoxFuture, Clock};
 
 use super::*;
-use crate::egress::{Dial, Refused, WayOut};
+use crate::egress::{Dial, WayOut};
 use crate::logs::{LogReader, Logs};
+use egress::Refused;
 
 /// Leads to a server on this machine, under the name `open.example` and no other.
 #[derive(Debug)]

@@ -59,6 +59,9 @@ fn rows(event: &DeadEvent) -> Vec<(String, String)> {
         ("given up".to_owned(), time(event.given_up_at_ms)),
         ("payload".to_owned(), event.payload.to_string()),
     ];
+    if let Some(webhook) = &event.webhook {
+        rows.insert(1, ("webhook".to_owned(), webhook.clone()));
+    }
     for (place, failure) in event.failures.iter().enumerate() {
         let told = format!("{} {}: {}", time(failure.at_ms), failure.error, failure.message);
         rows.push((format!("run {}", place + 1), told));

@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 62] = [
+const COMMANDS: [&[&str]; 63] = [
     &[],
     &["up"],
     &["demo"],
@@ -37,6 +37,7 @@ const COMMANDS: [&[&str]; 62] = [
     &["function", "create"],
     &["function", "update"],
     &["function", "invoke"],
+    &["function", "events"],
     &["function", "sizing"],
     &["function", "advise"],
     &["function", "alias"],
