@@ -90,8 +90,12 @@ pub async fn start(settings: Settings) -> Result<Running, Failure> {
         control::serve_internal(&opened, address, &clock, &parts.inner).await?;
     }
     opened.control.run(&parts.control);
-    agent::run_local(&settings, &files, &socket, (&clock, &parts.work)).await?;
+    let agents = agent::run_local(&settings, &files, &socket, (&clock, &parts.work)).await?;
     let gateway = gateway::local(&settings, &socket, (&clock, &parts.work))?;
+    for agent in agents {
+        let socket = agent.functions_socket().display().to_string();
+        gateway.add_near(socket, ::gateway::Near::new(agent.functions_router()));
+    }
     let public = gateway::serve(&settings, &files, &gateway, (&clock, &parts.listeners)).await?;
     let operator_token = opened.operator_token.clone();
     parts.opened = Some(opened);

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use workflow::{Clock, Tasks};
 
 use crate::control::Control;
-use crate::functions;
+use crate::functions::{self, Near};
 use crate::hub::{Hub, StartError};
 use crate::metrics;
 use crate::oip::grpc;
@@ -46,6 +46,12 @@ impl Gateway {
         control: Arc<dyn Control>,
     ) -> Result<Self, StartError> {
         Ok(Self { hub: Arc::new(Hub::new(settings, clock, tasks, control)?) })
+    }
+
+    /// Functions of the agent with this socket, which is in this process, are called without a
+    /// connection from now on.
+    pub fn add_near(&self, socket: String, agent: Near) {
+        self.hub.calls.add_near(socket, agent);
     }
 
     /// Everything over HTTP, as a tower service without the costs of a router.

@@ -16,7 +16,7 @@ use crate::backends::Backends;
 use crate::calls::Call;
 use crate::control::Control;
 use crate::error::Error;
-use crate::functions::{self, Allowances, Calls, Concurrency, Webhooks};
+use crate::functions::{Allowances, Calls, Concurrency, Webhooks};
 use crate::limits::{Limits, Place, Who};
 use crate::metrics::Metrics;
 use crate::routes::{Caller, Endpoint, Table};
@@ -69,7 +69,7 @@ impl Hub {
         Ok(Self {
             rights: Authorizer::new()?,
             usage: Arc::new(Usage::new(format!("{}-{start}", settings.name))),
-            calls: functions::client(backends.tls(), settings.connect_ms_max),
+            calls: Calls::new(backends.tls(), settings.connect_ms_max),
             backends,
             concurrency: Concurrency::default(),
             allowances: Allowances::default(),

@@ -28,18 +28,19 @@ const MEMORY_KEPT_BYTES: u64 = 512 << 20;
 /// The part of the rest that is kept for functions, which nobody places.
 const FUNCTIONS_PART: u64 = 4;
 
-/// Runs an agent for each host beside control, over its socket.
+/// Runs an agent for each host beside control, over its socket, and returns them.
 pub(super) async fn run_local(
     settings: &Settings,
     files: &Files,
     socket: &Path,
     wiring: (&Clock, &Tasks),
-) -> Result<(), Failure> {
+) -> Result<Vec<Agent>, Failure> {
+    let mut agents = Vec::new();
     for (number, fleet) in (1..).zip(&settings.fleets) {
         let place = Place { number, of: settings.fleets.len() };
-        run_beside(settings, files, socket, (place, fleet.clone()), wiring).await?;
+        agents.push(run_beside(settings, files, socket, (place, fleet.clone()), wiring).await?);
     }
-    Ok(())
+    Ok(agents)
 }
 
 /// Which one of this machine's hosts it is.
@@ -68,7 +69,7 @@ async fn run_beside(
     socket: &Path,
     (place, fleet): (Place, Fleet),
     (clock, tasks): (&Clock, &Tasks),
-) -> Result<(), Failure> {
+) -> Result<Agent, Failure> {
     let client = Client::new(client::Settings::new(client::Address::Unix(socket.to_owned())))
         .map_err(|error| Failure::internal("could not make a client", &error))?;
     let file = place.own("host");
@@ -82,7 +83,8 @@ async fn run_beside(
     let machine = Machine { host, name, data_address: None, door, place, fleet };
     let control = Arc::new(Remote::new(client));
     let agent = make(settings, files, control, machine, (clock, tasks)).await?;
-    run(&agent, tasks).await
+    run(&agent, tasks).await?;
+    Ok(agent)
 }
 
 /// Runs an agent of its own, over mutual TLS, and serves its data port; returns its address.

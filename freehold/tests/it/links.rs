@@ -332,10 +332,10 @@ async fn view_after(caller: &str, (as_name, parameters): (&str, Value), event: &
     view
 }
 
-/// A text without what differs between any two clouds: ids, times, digests and durations.
+/// A text without what differs between any two clouds: ids, times, digests, secrets and durations.
 fn without_chance(text: &str) -> String {
     let chance = regex::Regex::new(
-        r#"[0-9a-f]{32,64}|[0-9a-f]{8}-[0-9a-f-]{27}|:[0-9]{12}:|[0-9]+\.[0-9]{2} ms|[0-9]+ MB|Billed Duration: [0-9]+|"(duration_ms|memory_mib_ms|[a-z_]*at_ms|from_ms|to_ms)":[0-9]+"#,
+        r#"whsec_[A-Za-z0-9+/]{43}=|[0-9a-f]{32,64}|[0-9a-f]{8}-[0-9a-f-]{27}|:[0-9]{12}:|[0-9]+\.[0-9]{2} ms|[0-9]+ MB|Billed Duration: [0-9]+|"(duration_ms|memory_mib_ms|[a-z_]*at_ms|from_ms|to_ms)":[0-9]+"#,
     );
     let mut ids: BTreeMap<String, usize> = BTreeMap::new();
     let named = |found: &regex::Captures<'_>| {

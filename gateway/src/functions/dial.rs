@@ -1,20 +1,28 @@
-//! Reaching an agent's functions: its socket where it is on this host, else its data port.
+//! Reaching an agent's functions: itself where it is in this process, its socket where it is on this
+//! host, else its data port.
 //!
-//! Always true: a host is named, where a URI has a host, by the hex of its socket and data address,
-//! so that connections are kept by where they lead.
+//! Always true: an agent is asked the same and answers the same by every way; a host is named, where
+//! a URI has a host, by the hex of its socket and data address, so that connections are kept by
+//! where they lead.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
 use api::internal::functions::FunctionHost;
+use axum::body::Body;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::Uri;
+use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use parking_lot::RwLock;
 use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
 
 use crate::backends::{Empty, Preamble, through_agent};
 use crate::stream::Stream;
@@ -25,8 +33,63 @@ const BETWEEN: char = '\0';
 /// Idle connections are closed before agents close them, so that none breaks as it is used.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// Connections to agents; kept and used again.
-pub(crate) type Calls = Client<Dial, Full<Bytes>>;
+/// An agent in this process.
+pub type Near = BoxCloneSyncService<Request<Full<Bytes>>, Response<Body>, Infallible>;
+
+/// The ways to agents.
+pub(crate) struct Calls {
+    /// Agents in this process, by their sockets.
+    near: RwLock<HashMap<String, Near>>,
+    /// Connections to others; kept and used again.
+    far: Client<Dial, Full<Bytes>>,
+}
+
+/// Why an agent has not answered.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer of an agent")]
+pub(super) struct Unanswered {
+    /// Whether not a byte was sent.
+    pub(super) unreached: bool,
+    #[source]
+    cause: hyper_util::client::legacy::Error,
+}
+
+impl Calls {
+    /// A connection has `connect_ms_max` milliseconds to be made.
+    pub(crate) fn new(tls: Option<TlsConnector>, connect_ms_max: u64) -> Self {
+        let far = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(Dial { tls, connect_ms_max });
+        Self { near: RwLock::default(), far }
+    }
+
+    /// From now on the agent with this socket is asked without a connection.
+    pub(crate) fn add_near(&self, socket: String, agent: Near) {
+        self.near.write().insert(socket, agent);
+    }
+
+    /// Asks an agent. Whoever drops this no longer waits for the answer, and the agent is told so.
+    ///
+    /// # Errors
+    ///
+    /// [`Unanswered`].
+    pub(super) async fn ask(
+        &self,
+        host: &FunctionHost,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Body>, Unanswered> {
+        let near = self.near.read().get(&host.socket).cloned();
+        if let Some(agent) = near {
+            let Ok(answer) = agent.oneshot(request).await;
+            return Ok(answer);
+        }
+        match self.far.request(request).await {
+            Ok(answer) => Ok(answer.map(Body::new)),
+            Err(cause) => Err(Unanswered { unreached: cause.is_connect(), cause }),
+        }
+    }
+}
 
 /// Connects to agents.
 #[derive(Clone)]
@@ -34,14 +97,6 @@ pub(crate) struct Dial {
     /// How those on other hosts are reached; none where only this host is.
     tls: Option<TlsConnector>,
     connect_ms_max: u64,
-}
-
-/// A client of agents; a connection has `connect_ms_max` milliseconds to be made.
-pub(crate) fn client(tls: Option<TlsConnector>, connect_ms_max: u64) -> Calls {
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
-        .build(Dial { tls, connect_ms_max })
 }
 
 /// What stands for a host in the URI of a call.

@@ -12,10 +12,10 @@ use api::Problem;
 use api::internal::functions::{
     CALL_HEADER, CALLED_HEADER, Call, Called, EVENT_BYTES_MAX, FunctionHost, pieces,
 };
+use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
 use parking_lot::Mutex;
 use types::{ErrorKind, RevisionId};
 use workflow::CancellationToken;
@@ -165,12 +165,12 @@ impl Host {
         call: &Call,
         payload: Bytes,
     ) -> Result<Given, Error> {
-        let asked = hub.calls.request(self.request(revision, call, payload)?);
+        let asked = hub.calls.ask(&self.told, self.request(revision, call, payload)?);
         let _under_way = UnderWay::begin(&self.calls);
         let answer = async {
             match asked.await {
                 Ok(response) => read(response).await,
-                Err(cause) if cause.is_connect() => {
+                Err(cause) if cause.unreached => {
                     let until_ms = hub.clock.now_ms().saturating_add(REST_MS);
                     self.rests_until_ms.store(until_ms, Ordering::Relaxed);
                     tracing::debug!(host = %self.told.host, %cause, "a host could not be reached");
@@ -231,7 +231,7 @@ impl Drop for UnderWay<'_> {
 }
 
 /// What became of a call, or how it begins to answer.
-async fn read(response: Response<Incoming>) -> Result<Given, Error> {
+async fn read(response: Response<Body>) -> Result<Given, Error> {
     let (parts, body) = response.into_parts();
     let said = parts.headers.get(CALLED_HEADER).and_then(|value| value.to_str().ok());
     let called: Option<Called> = said.and_then(|text| serde_json::from_str(text).ok());

@@ -13,7 +13,6 @@ use futures::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use hyper::body::Incoming;
 
 use super::meter::Meter;
 use crate::error::Error;
@@ -29,12 +28,12 @@ pub(crate) enum Payload {
 /// What a function says, as it comes from its host.
 #[derive(Debug)]
 pub(crate) struct Pieces {
-    body: Incoming,
+    body: Body,
     reader: pieces::Reader,
 }
 
 impl Pieces {
-    pub(super) fn new(body: Incoming) -> Self {
+    pub(super) fn new(body: Body) -> Self {
         Self { body, reader: pieces::Reader::default() }
     }
 
