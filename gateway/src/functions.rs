@@ -15,7 +15,9 @@ mod meter;
 pub(crate) mod metrics;
 mod placing;
 mod route;
+mod signed;
 mod streaming;
+mod urls;
 
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ pub(crate) use hosts::Hosts;
 pub(crate) use lambda::{answer as answer_lambda, lambda_id, refusal as lambda_refusal};
 use placing::Placing;
 pub(crate) use route::Function;
+pub(crate) use urls::{Url, answer as answer_url, refusal as url_refusal};
 
 use streaming::{Opened, Payload};
 

@@ -5,6 +5,7 @@ pub mod events;
 pub mod schedules;
 pub mod settings;
 pub mod sizes;
+pub mod urls;
 
 use std::collections::BTreeMap;
 

@@ -23,4 +23,5 @@ mod services;
 mod sharing;
 mod story;
 mod streaming;
+mod urls;
 mod world;

@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 62] = [
+const COMMANDS: [&[&str]; 65] = [
     &[],
     &["up"],
     &["demo"],
@@ -46,6 +46,9 @@ const COMMANDS: [&[&str]; 62] = [
     &["function", "logs"],
     &["function", "schedule"],
     &["function", "schedule", "create"],
+    &["function", "url"],
+    &["function", "url", "create"],
+    &["function", "url", "update"],
     &["grant"],
     &["grant", "create"],
     &["grant", "update"],
