@@ -13,10 +13,11 @@ pub(crate) type Target = fn(&[u8]) -> bool;
 
 /// Every target, by the name of its folder in `corpus`.
 #[allow(dead_code, reason = "a fuzz target uses one of them")]
-pub(crate) const ALL: [(&str, Target); 10] = [
+pub(crate) const ALL: [(&str, Target); 11] = [
     ("archive", archive),
     ("layer", layer),
     ("cloudevents", cloudevents),
+    ("http_answer", http_answer),
     ("manifest", manifest),
     ("onnx", onnx),
     ("oip_json", oip_json),
@@ -72,6 +73,27 @@ pub(crate) fn cloudevents(data: &[u8]) -> bool {
     let Ok(event) = formats::cloudevents::read(structured.into_iter(), &body) else { return false };
     assert_eq!(event.as_ref(), Some(&body));
     true
+}
+
+/// What a function answers to a request over HTTP: where its prelude is cut changes nothing.
+pub(crate) fn http_answer(data: &[u8]) -> bool {
+    use formats::http_api::{PRELUDE_MEDIA_TYPE, PreludeReader, read};
+    let whole = Bytes::copy_from_slice(data);
+    let begun = read(Some(PRELUDE_MEDIA_TYPE), &whole);
+    let mut reader = PreludeReader::default();
+    let cut = whole.iter().enumerate().find_map(|(at, _)| {
+        let begun = reader.push(&whole.slice(at..=at)).transpose()?;
+        Some(begun.map(|(prelude, _)| (prelude, at + 1)))
+    });
+    match (&begun, cut) {
+        (Ok(begun), Some(Ok((prelude, at)))) => {
+            assert_eq!((begun.status, &begun.headers), (prelude.status, &prelude.headers));
+            assert_eq!(begun.body, whole.slice(at..));
+        }
+        (Ok(_), _) => panic!("taken whole, it is taken in pieces"),
+        (Err(_), cut) => assert!(!matches!(cut, Some(Ok(_)))),
+    }
+    begun.is_ok() || read(None, &whole).is_ok_and(|it| it.status != 200 && it.body != whole)
 }
 
 /// A manifest: what is written is read back.

@@ -215,7 +215,8 @@ impl Signed {
         header: &impl Fn(&str) -> Option<String>,
         body: &str,
     ) -> Option<String> {
-        let mut text = format!("{}\n{}\n", request.method, encode(request.path.as_bytes(), true));
+        let path = encode(single_slashes(request.path).as_bytes(), true);
+        let mut text = format!("{}\n{path}\n", request.method);
         text += &canonical_query(request.query);
         text.push('\n');
         for name in &self.headers {
@@ -226,6 +227,19 @@ impl Signed {
         let _ = write!(text, "\n{}\n{body}", self.headers.join(";"));
         Some(text)
     }
+}
+
+/// A path as clients sign it: slashes that follow each other are one.
+fn single_slashes(path: &str) -> String {
+    let mut after_slash = false;
+    let mut single = String::with_capacity(path.len());
+    for letter in path.chars() {
+        if letter != '/' || !after_slash {
+            single.push(letter);
+        }
+        after_slash = letter == '/';
+    }
+    single
 }
 
 /// The parameters in order, encoded once and alike.

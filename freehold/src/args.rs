@@ -16,6 +16,7 @@ mod search;
 mod services;
 mod simulate;
 mod trainings;
+mod urls;
 mod values;
 
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ pub use search::{SearchArguments, SuggestArguments};
 pub use services::{ServiceCommand, ServiceKeyCommand};
 pub use simulate::{PolicyWord, SimulateArguments};
 pub use trainings::{TrainArguments, TrainingCommand};
+pub use urls::{UrlArguments, UrlCommand};
 
 /// Over the options that every command has.
 const EVERYWHERE: &str = "Of every command";

@@ -96,7 +96,7 @@ where
 {
     let encoding = Encoding::of_body(headers)?;
     let bytes_max = settings.body_bytes_max;
-    let raw = collect(headers, body, settings, clock).await?;
+    let raw = collect(headers, body, (bytes_max, settings), clock).await?;
     match encoding {
         Encoding::Identity => Ok(raw),
         _ => aside(raw.len(), move || decompress(encoding, &raw, bytes_max)).await,
@@ -113,16 +113,20 @@ pub(crate) async fn compress(wanted: Encoding, body: Bytes) -> (Encoding, Bytes)
     packed.await.map_or((Encoding::Identity, plain), |packed| (wanted, packed))
 }
 
-async fn collect<B>(
+/// Reads a whole body of at most so many bytes, as it was sent.
+///
+/// # Errors
+///
+/// [`Error::BodyTooLarge`], [`Error::BodyStalled`], [`Error::BodyBroken`].
+pub(crate) async fn collect<B>(
     headers: &HeaderMap,
     mut body: B,
-    settings: &Settings,
+    (bytes_max, settings): (usize, &Settings),
     clock: &Clock,
 ) -> Result<Bytes, Error>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let bytes_max = settings.body_bytes_max;
     let told = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let told = told.and_then(|text| text.parse::<usize>().ok());
     if told.is_some_and(|bytes| bytes > bytes_max) {

@@ -4,7 +4,7 @@
 //! every word of [`Error::code`] is in `api::errors`, with that meaning.
 
 use api::problem::status_of;
-use formats::oip;
+use formats::{http_api, oip};
 use http::StatusCode;
 use types::ErrorKind;
 
@@ -178,6 +178,24 @@ pub enum Error {
         /// Such as `Function.ValueError`.
         kind: String,
     },
+    /// No URL of this id.
+    #[error("there is no function at this address")]
+    NoUrl,
+    /// A URL is not for whoever asks.
+    #[error("this address does not answer you: its owner lets others call it")]
+    UrlClosed,
+    /// What a function answered is no answer over HTTP.
+    #[error("the function's answer cannot be sent: {reason}")]
+    BadAnswer {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The headers are larger than the limit.
+    #[error("the headers are larger than {bytes_max} bytes")]
+    HeadersTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
     /// The endpoint has no instance that is ready.
     #[error("model {model:?} is not ready: its instances are being started")]
     NotReady {
@@ -239,6 +257,7 @@ impl Error {
             | Self::NoVersion { .. }
             | Self::NoFunction { .. }
             | Self::NoService
+            | Self::NoUrl
             | Self::NoPath => ErrorKind::NotFound,
             Self::NoMethod { .. }
             | Self::BadRequest { .. }
@@ -248,20 +267,21 @@ impl Error {
             | Self::BodyBroken
             | Self::BodyUnknown { .. }
             | Self::NotAcceptable { .. } => ErrorKind::BadRequest,
-            Self::BodyTooLarge { .. } => ErrorKind::TooLarge,
+            Self::BodyTooLarge { .. } | Self::HeadersTooLarge { .. } => ErrorKind::TooLarge,
             Self::Busy { .. }
             | Self::Reserved { .. }
             | Self::TooFast { .. }
             | Self::Spent { .. } => ErrorKind::Busy,
-            Self::LinkBroken { .. } => ErrorKind::Forbidden,
+            Self::LinkBroken { .. } | Self::UrlClosed => ErrorKind::Forbidden,
             Self::NotReady { .. } | Self::Lost | Self::CallLost | Self::NoControl => {
                 ErrorKind::Unavailable
             }
             Self::Timeout { .. } | Self::BodyStalled { .. } => ErrorKind::Timeout,
             Self::Worker { kind, .. } | Self::NotRun { kind, .. } => *kind,
-            Self::StagesDiffer { .. } | Self::BadOutput { .. } | Self::FunctionFailed { .. } => {
-                ErrorKind::Internal
-            }
+            Self::StagesDiffer { .. }
+            | Self::BadOutput { .. }
+            | Self::BadAnswer { .. }
+            | Self::FunctionFailed { .. } => ErrorKind::Internal,
         }
     }
 
@@ -276,11 +296,13 @@ impl Error {
             | Self::NoVersion { .. }
             | Self::NoFunction { .. }
             | Self::NoService
+            | Self::NoUrl
             | Self::NoPath => "not_found",
             Self::NoMethod { .. } | Self::NoOperation { .. } => "method_not_allowed",
             Self::BadRequest { .. } | Self::BodyBroken => "bad_request",
             Self::WrongTensor { .. } => "wrong_tensor",
-            Self::BodyTooLarge { .. } => "too_large",
+            Self::BodyTooLarge { .. } | Self::HeadersTooLarge { .. } => "too_large",
+            Self::UrlClosed => "forbidden",
             Self::BodyStalled { .. } | Self::Timeout { .. } => "timeout",
             Self::BodyUnknown { .. } => "unsupported_media_type",
             Self::NotAcceptable { .. } => "not_acceptable",
@@ -294,7 +316,7 @@ impl Error {
             Self::Worker { kind, .. } | Self::NotRun { kind, .. } => worker_code(*kind),
             Self::StagesDiffer { .. } => "internal",
             Self::BadInput { .. } => "invalid_input",
-            Self::BadOutput { .. } => "invalid_output",
+            Self::BadOutput { .. } | Self::BadAnswer { .. } => "invalid_output",
             Self::FunctionFailed { .. } => "function_failed",
         }
     }
@@ -303,7 +325,10 @@ impl Error {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoMethod { .. } | Self::NoOperation { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadOutput { .. } | Self::FunctionFailed { .. } => StatusCode::BAD_GATEWAY,
+            Self::BadOutput { .. } | Self::BadAnswer { .. } | Self::FunctionFailed { .. } => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyStalled { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::BodyUnknown { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable { .. } => StatusCode::NOT_ACCEPTABLE,
@@ -344,6 +369,12 @@ impl Error {
             }
             _ => {}
         }
+    }
+}
+
+impl From<http_api::Error> for Error {
+    fn from(error: http_api::Error) -> Self {
+        Self::BadAnswer { reason: error.to_string() }
     }
 }
 

@@ -15,8 +15,10 @@ mod meter;
 pub(crate) mod metrics;
 mod placing;
 mod route;
+mod signed;
 mod streaming;
 mod traces;
+mod urls;
 mod webhooks;
 
 use std::sync::Arc;
@@ -50,6 +52,7 @@ pub(crate) use hosts::Hosts;
 pub(crate) use lambda::{answer as answer_lambda, lambda_id, refusal as lambda_refusal};
 use placing::Placing;
 pub(crate) use route::Function;
+pub(crate) use urls::{Url, answer as answer_url, refusal as url_refusal};
 pub(crate) use webhooks::Webhooks;
 
 use streaming::{Opened, Payload};

@@ -6,8 +6,10 @@
 
 use std::borrow::Cow;
 
+use api::functions::urls::{URL_HOST_LABEL, URLS_PATH};
 use http::Method;
 use percent_encoding::percent_decode_str;
+use types::UrlId;
 
 use crate::error::Error;
 
@@ -38,12 +40,34 @@ pub(crate) enum Target<'a> {
     Server,
     Index,
     AllStatistics,
-    Model { model: Cow<'a, str>, version: Cow<'a, str>, verb: Verb },
-    Ping { endpoint: Cow<'a, str> },
-    Invocations { endpoint: Cow<'a, str> },
-    Function { function: Cow<'a, str> },
-    Lambda { function: Cow<'a, str>, verb: LambdaVerb },
-    Service { account: Cow<'a, str>, service: Cow<'a, str>, rest: &'a str },
+    Model {
+        model: Cow<'a, str>,
+        version: Cow<'a, str>,
+        verb: Verb,
+    },
+    Ping {
+        endpoint: Cow<'a, str>,
+    },
+    Invocations {
+        endpoint: Cow<'a, str>,
+    },
+    Function {
+        function: Cow<'a, str>,
+    },
+    Lambda {
+        function: Cow<'a, str>,
+        verb: LambdaVerb,
+    },
+    Service {
+        account: Cow<'a, str>,
+        service: Cow<'a, str>,
+        rest: &'a str,
+    },
+    /// A function, by its URL.
+    Url {
+        id: &'a str,
+        rest: &'a str,
+    },
     Management,
 }
 
@@ -56,6 +80,8 @@ pub(crate) enum OwnHost {
         account: String,
         service: String,
     },
+    /// A function's URL, by its id.
+    Url(String),
 }
 
 /// The shape of a protocol's errors.
@@ -67,11 +93,15 @@ pub(crate) enum Shape {
     Problem,
     /// Those of AWS's services.
     Lambda,
+    /// Those of functions' URLs.
+    Url,
 }
 
-/// The shape of errors under a path.
-pub(crate) fn shape(path: &str) -> Shape {
+/// The shape of errors under a path, of a host name that somebody has.
+pub(crate) fn shape(path: &str, own: Option<&OwnHost>) -> Shape {
+    let by_path = path.starts_with(URLS_PATH) && !matches!(own, Some(OwnHost::Service { .. }));
     match path.strip_prefix("/v2") {
+        _ if by_path || matches!(own, Some(OwnHost::Url(_))) => Shape::Url,
         Some(rest) if rest.is_empty() || rest.starts_with('/') => Shape::Oip,
         _ if is_dated(path) => Shape::Lambda,
         _ => Shape::Problem,
@@ -107,6 +137,7 @@ impl<'a> Target<'a> {
                 let (account, service) = (account.as_str().into(), service.as_str().into());
                 Some(Self::Service { account, service, rest: path })
             }
+            Some(OwnHost::Url(id)) => Some(Self::Url { id, rest: path }),
             Some(OwnHost::Endpoint(endpoint)) => Self::of_path(path, Some(endpoint)),
             None => Self::of_path(path, None),
         };
@@ -147,11 +178,12 @@ impl<'a> Target<'a> {
                 "/2021-11-15/functions/{function}/response-streaming-invocations"
             }
             Self::Service { .. } => "/services/{account}/{service}",
+            Self::Url { .. } => "/urls/{id}",
             Self::Management => "/v1",
         }
     }
 
-    /// The methods it takes; empty where control, or a service, decides.
+    /// The methods it takes; empty where control, a service, or a function decides.
     fn allow(&self) -> &'static str {
         match self {
             Self::Model { verb: Verb::Infer, .. }
@@ -159,7 +191,7 @@ impl<'a> Target<'a> {
             | Self::Function { .. }
             | Self::Lambda { .. } => "POST",
             Self::Index => "GET, POST",
-            Self::Management | Self::Service { .. } => "",
+            Self::Management | Self::Service { .. } | Self::Url { .. } => "",
             _ => "GET",
         }
     }
@@ -182,6 +214,10 @@ impl<'a> Target<'a> {
             let (service, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
             let (account, service) = (decode(account)?, decode(service)?);
             return Some(Self::Service { account, service, rest });
+        }
+        if let Some(rest) = path.strip_prefix(URLS_PATH) {
+            let (id, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            return Some(Self::Url { id, rest });
         }
         if let Some(rest) = path.strip_prefix("/v1/functions/")
             && let Some((function, "invocations")) = rest.split_once('/')
@@ -244,7 +280,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// What has this host name: `endpoint.account.BASE`, or `service.account.services.BASE`.
+/// What has this host name: `endpoint.account.BASE`, `service.account.services.BASE`, or
+/// `id.lambda-url.BASE`.
 pub(crate) fn own_host(host: &str, base_domain: &str) -> Option<OwnHost> {
     let host = match host.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -257,6 +294,7 @@ pub(crate) fn own_host(host: &str, base_domain: &str) -> Option<OwnHost> {
         return None;
     }
     match parts.as_slice() {
+        [id, URL_HOST_LABEL] if id.parse::<UrlId>().is_ok() => Some(OwnHost::Url((*id).to_owned())),
         [endpoint, account] => Some(OwnHost::Endpoint(format!("{account}.{endpoint}"))),
         [service, account, "services"] => {
             let (account, service) = ((*account).to_owned(), (*service).to_owned());
@@ -289,68 +327,73 @@ fn has_dots(path: &str) -> bool {
 mod tests {
     use super::*;
 
+    const GETS: &[&str] = &[
+        "/",
+        "/v1",
+        "/v1/items",
+        "/v1/../internal/v1/routes",
+        "/v1/%2e%2e/internal",
+        "/v1/a%2fb",
+        "/v10",
+        "/internal/v1/routes",
+        "/v2",
+        "/v2/",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/v2/health/ready/",
+        "/v2/models",
+        "/v2/models/",
+        "/v2/models/m",
+        "/v2/models/m/",
+        "/v2/models/acme.m/ready",
+        "/v2/models/m/versions/3",
+        "/v2/models/m/versions/3/config",
+        "/v2/models/m/versions//stats",
+        "/v2/models/m%20n/stats",
+        "/v2/models/m%ff",
+        "/v2/models/stats",
+        "/v2/models/m/infer",
+        "/v2/models/m/manifests/latest",
+        "/v2/repository/index",
+        "/endpoints/m/ping",
+        "/endpoints/m/invocations",
+        "/endpoints/m",
+        "/v1/functions/f",
+        "/v1/functions/f/invocations",
+        "/services/acme/risk",
+        "/services/acme/risk/v2/openapi.json",
+        "/services/acme",
+        "/urls/abc",
+        "/urls/abc/",
+        "/urls/abc/v2/../models//x",
+        "/urls",
+        "/ping",
+        "/invocations",
+        "/metrics",
+    ];
+    const POSTS: &[&str] = &[
+        "/v2",
+        "/v2/models/m/infer",
+        "/v2/models/m/versions/3/infer",
+        "/v2/models/m",
+        "/v2/repository/index",
+        "/endpoints/m/invocations",
+        "/invocations",
+        "/v1/functions/f/invocations",
+        "/v1/functions/f/versions",
+        "/v1/items",
+        "/2015-03-31/functions/arn%3Aaws%3Alambda%3Ar%3A1%3Afunction%3Af/invocations",
+        "/2014-11-13/functions/f/invoke-async/",
+        "/2021-11-15/functions/f/response-streaming-invocations",
+        "/2015-03-31/functions/f/versions",
+        "/2015-03-3/functions/f/invocations",
+    ];
+
     #[test]
     fn the_whole_table() {
-        let gets = [
-            "/",
-            "/v1",
-            "/v1/items",
-            "/v1/../internal/v1/routes",
-            "/v1/%2e%2e/internal",
-            "/v1/a%2fb",
-            "/v10",
-            "/internal/v1/routes",
-            "/v2",
-            "/v2/",
-            "/v2/health/live",
-            "/v2/health/ready",
-            "/v2/health/ready/",
-            "/v2/models",
-            "/v2/models/",
-            "/v2/models/m",
-            "/v2/models/m/",
-            "/v2/models/acme.m/ready",
-            "/v2/models/m/versions/3",
-            "/v2/models/m/versions/3/config",
-            "/v2/models/m/versions//stats",
-            "/v2/models/m%20n/stats",
-            "/v2/models/m%ff",
-            "/v2/models/stats",
-            "/v2/models/m/infer",
-            "/v2/models/m/manifests/latest",
-            "/v2/repository/index",
-            "/endpoints/m/ping",
-            "/endpoints/m/invocations",
-            "/endpoints/m",
-            "/v1/functions/f",
-            "/v1/functions/f/invocations",
-            "/services/acme/risk",
-            "/services/acme/risk/v2/openapi.json",
-            "/services/acme",
-            "/ping",
-            "/invocations",
-            "/metrics",
-        ];
-        let posts = [
-            "/v2",
-            "/v2/models/m/infer",
-            "/v2/models/m/versions/3/infer",
-            "/v2/models/m",
-            "/v2/repository/index",
-            "/endpoints/m/invocations",
-            "/invocations",
-            "/v1/functions/f/invocations",
-            "/v1/functions/f/versions",
-            "/v1/items",
-            "/2015-03-31/functions/arn%3Aaws%3Alambda%3Ar%3A1%3Afunction%3Af/invocations",
-            "/2014-11-13/functions/f/invoke-async/",
-            "/2021-11-15/functions/f/response-streaming-invocations",
-            "/2015-03-31/functions/f/versions",
-            "/2015-03-3/functions/f/invocations",
-        ];
         let mut table = String::new();
-        let gets = gets.map(|path| (Method::GET, path));
-        for (method, path) in gets.into_iter().chain(posts.map(|path| (Method::POST, path))) {
+        let gets = GETS.iter().map(|path| (Method::GET, *path));
+        for (method, path) in gets.chain(POSTS.iter().map(|path| (Method::POST, *path))) {
             let endpoint = OwnHost::Endpoint("acme.own".to_owned());
             for own in [None, Some("acme.own")] {
                 let bare = matches!(path, "/ping" | "/invocations");
@@ -364,7 +407,8 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_an_endpoints_or_a_services_own_by_its_names() {
+    fn a_host_is_of_what_its_names_say() {
+        let id = UrlId::of([7; 20]).to_string();
         let endpoint = Some(OwnHost::Endpoint("acme.risk".to_owned()));
         let service = |account: &str, service: &str| {
             let (account, service) = (account.to_owned(), service.to_owned());
@@ -374,6 +418,12 @@ mod tests {
             ("risk.acme.example.org", endpoint.clone()),
             ("Risk.Acme.Example.org:8000", endpoint),
             ("risk.acme.services.example.org", service("acme", "risk")),
+            (&format!("{id}.lambda-url.example.org:80"), Some(OwnHost::Url(id.clone()))),
+            (
+                "short.lambda-url.example.org",
+                Some(OwnHost::Endpoint("lambda-url.short".to_owned())),
+            ),
+            (&format!("{id}.a.lambda-url.example.org"), None),
             ("acme.services.example.org", Some(OwnHost::Endpoint("services.acme".to_owned()))),
             ("example.org", None),
             ("acme.example.org", None),

@@ -16,6 +16,8 @@ use crate::service::{Incoming, REQUEST_ID};
 const FOLLOW_MS_MAX: u64 = 2_000;
 /// The header of W3C trace context, level 1.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// By which scheme the public address was asked, as proxies tell it.
+pub(crate) const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
 /// Headers that speak of one connection (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -49,6 +51,11 @@ pub(crate) async fn forward(hub: &Hub, incoming: Incoming) -> Result<Response<Bo
     let headers = request.headers_mut();
     strip(headers);
     headers.insert(REQUEST_ID, request_id);
+    // Answers of control name the address that was asked. One before this gateway knows better.
+    if !headers.contains_key(FORWARDED_PROTO) {
+        let scheme = if hub.settings.tls { "https" } else { "http" };
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    }
     if !headers.get(TRACEPARENT).is_some_and(|value| is_traceparent(value.as_bytes())) {
         headers.insert(TRACEPARENT, new_traceparent(hub));
     }

@@ -20,7 +20,7 @@ use types::{AccountId, FunctionId, FunctionName};
 
 use crate::backends::Backends;
 use crate::error::Error;
-use crate::functions::{Function, Hosts};
+use crate::functions::{Function, Hosts, Url};
 use crate::services::Service;
 use crate::statistics::Statistics;
 
@@ -57,6 +57,8 @@ pub(crate) struct Table {
     /// By the account's name, then by the function's.
     functions: HashMap<String, HashMap<String, Arc<Function>>>,
     functions_by_id: HashMap<FunctionId, Arc<Function>>,
+    /// Functions by the ids of their URLs.
+    urls: HashMap<String, Arc<Url>>,
     /// By the account's name, then by the service's.
     services: HashMap<String, HashMap<String, Arc<Service>>>,
     /// Names of accounts that have functions, by the account's number.
@@ -114,6 +116,8 @@ impl Table {
             let number = account_number(function.told.account);
             table.numbers.insert(number, function.account_name().to_string());
             table.functions_by_id.insert(function.told.function, Arc::clone(&function));
+            let urls = Url::all(&function).map(|url| (url.told.id.to_string(), Arc::new(url)));
+            table.urls.extend(urls);
             let names = table.functions.entry(function.account_name().to_string()).or_default();
             names.insert(function.told.name.to_string(), function);
         }
@@ -184,6 +188,16 @@ impl Table {
     /// The service of this name of an account.
     pub(crate) fn service(&self, account: &str, name: &str) -> Option<Arc<Service>> {
         self.services.get(account)?.get(name).map(Arc::clone)
+    }
+
+    /// The URL of this id, whoever asks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoUrl`], or [`Error::NoControl`] before the first routes are here.
+    pub(crate) fn url(&self, id: &str) -> Result<Arc<Url>, Error> {
+        let unknown = if self.generation == 0 { Error::NoControl } else { Error::NoUrl };
+        self.urls.get(id).map(Arc::clone).ok_or(unknown)
     }
 
     /// The function that has this id, whoever asks.

@@ -100,7 +100,7 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
     let uri = incoming.parts.uri.clone();
     let path = uri.path();
     let own = own_host(hub, &incoming.parts);
-    let (shape, request_id) = (paths::shape(path), incoming.request_id.clone());
+    let (shape, request_id) = (paths::shape(path, own.as_ref()), incoming.request_id.clone());
     let target = match Target::read(&incoming.parts.method, path, own.as_ref()) {
         Ok(target) => target,
         Err(error) => return ("", refusal(shape, &error, &request_id)),
@@ -115,12 +115,13 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
         Target::Service { account, service, rest } => {
             services::answer(hub, incoming, (&account, &service, rest)).await
         }
+        Target::Url { id, rest } => functions::answer_url(hub, incoming, (id, rest)).await,
         Target::Ping { endpoint } => invocations::ping(hub, &incoming, &endpoint),
         Target::Invocations { endpoint } => invocations::invoke(hub, incoming, &endpoint).await,
         target => rest::answer(hub, incoming, target).await,
     };
     let mut answer = answer.unwrap_or_else(|error| refusal(shape, &error, &request_id));
-    if shape == Shape::Lambda {
+    if matches!(shape, Shape::Lambda | Shape::Url) {
         answer.headers_mut().extend(functions::lambda_id(&request_id));
     }
     (route, answer)
@@ -140,6 +141,7 @@ pub(crate) fn refusal(shape: Shape, error: &Error, request_id: &HeaderValue) -> 
     let title = error.public_message();
     let (kind, body) = match shape {
         Shape::Lambda => return functions::lambda_refusal(error),
+        Shape::Url => return functions::url_refusal(error),
         Shape::Oip => ("application/json", serde_json::json!({ "error": title }).to_string()),
         Shape::Problem => {
             let code = error.code();

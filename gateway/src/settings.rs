@@ -15,6 +15,8 @@ pub struct Settings {
     /// The domain under which an endpoint has its own host name, `<endpoint>.<account>.<domain>`.
     /// None by default: bare `/ping` and `/invocations` are then not served.
     pub base_domain: Option<String>,
+    /// Whether its public address speaks TLS: what is told of that address says so.
+    pub tls: bool,
     /// Largest request body, before and after decompression, in bytes. 64 MiB holds an image batch
     /// and keeps a thousand of them within reach of one machine.
     pub body_bytes_max: usize,
@@ -62,6 +64,7 @@ impl Default for Settings {
         Self {
             name: "gateway".to_owned(),
             base_domain: None,
+            tls: false,
             body_bytes_max: 64 << 20,
             body_pause_ms_max: 10_000,
             requests_max: 1_024,

@@ -14,6 +14,7 @@ pub mod allowance;
 pub mod backoff;
 pub mod batch_size;
 pub mod batching;
+pub mod cors;
 pub mod deploy;
 pub mod dispatch;
 pub mod egress;

@@ -17,6 +17,7 @@ pub mod kinds;
 pub mod names;
 pub mod task;
 pub mod tensor;
+pub mod url_id;
 
 pub use digest::Digest;
 pub use figure::{Figure, FigureName, Grade};
@@ -31,3 +32,4 @@ pub use kinds::{ErrorKind, ItemKind};
 pub use names::{Name, NameError, Reference};
 pub use task::{InstanceType, Limits, Runtime};
 pub use tensor::{Datatype, Tensor, TensorSpec};
+pub use url_id::{UrlId, UrlIdError};

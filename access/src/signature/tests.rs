@@ -90,6 +90,13 @@ fn what_boto_signs_is_taken_and_nothing_else() {
 }
 
 #[test]
+fn slashes_that_follow_each_other_are_signed_as_one() {
+    for (path, signed) in [("", ""), ("/", "/"), ("//a///b/", "/a/b/"), ("/a/../b", "/a/../b")] {
+        assert_eq!(single_slashes(path), signed);
+    }
+}
+
+#[test]
 fn the_digest_that_was_sent_has_to_be_the_bodys() {
     let request = Request { method: "GET", path: "/", query: "", body: b"" };
     let headers = [

@@ -7,6 +7,7 @@ use super::call::{Answer, Call};
 use super::{Client, Error, segment};
 use crate::functions::events::{EventSettings, EventSettingsQuery, ShownEventSettings};
 use crate::functions::sizes::{Advice, AdviceQuery, SizeStep, Sizing};
+use crate::functions::urls::{FunctionUrl, UrlQuery, UrlSettings};
 use crate::functions::{
     AcceptedEvent, Alias, CreateAlias, CreateFunction, CreateSchedule, DeadEvent, ERROR_HEADER,
     Function, PublishVersion, STALE_HEADER, Schedule, TIMING_HEADER, UpdateAlias, UpdateFunction,
@@ -113,6 +114,49 @@ impl Client {
         of: &AdviceQuery,
     ) -> Result<Advice, Error> {
         self.ask(Call::get(format!("{}/advice", path(name))).query(of)).await
+    }
+}
+
+impl Client {
+    /// Gives a function, or an alias of it, a URL. `POST /v1/functions/{name}/url?qualifier=`
+    pub async fn function_url_create(
+        &self,
+        name: &FunctionName,
+        (of, wanted): (&UrlQuery, &UrlSettings),
+    ) -> Result<FunctionUrl, Error> {
+        self.ask(Call::post(format!("{}/url", path(name))).query(of).json(wanted).creates()).await
+    }
+
+    /// Which URL it has. `GET /v1/functions/{name}/url?qualifier=`
+    pub async fn function_url(
+        &self,
+        name: &FunctionName,
+        of: &UrlQuery,
+    ) -> Result<FunctionUrl, Error> {
+        self.ask(Call::get(format!("{}/url", path(name))).query(of)).await
+    }
+
+    /// The URLs of a function and of its aliases. `GET /v1/functions/{name}/urls`
+    pub async fn function_urls_list(&self, name: &FunctionName) -> Result<Vec<FunctionUrl>, Error> {
+        self.ask(Call::get(format!("{}/urls", path(name)))).await
+    }
+
+    /// Changes how a URL answers, as a whole. `PUT /v1/functions/{name}/url?qualifier=`
+    pub async fn function_url_update(
+        &self,
+        name: &FunctionName,
+        (of, wanted): (&UrlQuery, &UrlSettings),
+    ) -> Result<FunctionUrl, Error> {
+        self.ask(Call::put(format!("{}/url", path(name))).query(of).json(wanted)).await
+    }
+
+    /// Removes a URL. `DELETE /v1/functions/{name}/url?qualifier=`
+    pub async fn function_url_delete(
+        &self,
+        name: &FunctionName,
+        of: &UrlQuery,
+    ) -> Result<(), Error> {
+        self.tell(Call::delete(format!("{}/url", path(name))).query(of)).await
     }
 }
 

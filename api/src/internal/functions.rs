@@ -9,6 +9,7 @@
 pub mod pieces;
 
 pub mod sizes;
+pub mod urls;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ use crate::pages::LogLine;
 use crate::services::ServiceSpec;
 use crate::usage::Consumption;
 use sizes::{CallSizing, SettledSize};
+use urls::UrlRoute;
 
 /// Largest event. Source: Lambda's limit of a synchronous call, 6 MiB, and a little.
 pub const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
@@ -228,6 +230,9 @@ pub struct FunctionRoute {
     /// How the size of its instances is chosen, where its owner has set that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizing: Option<Sizing>,
+    /// Its URLs, of one qualifier each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<UrlRoute>,
 }
 
 /// A link as a gateway sees it.

@@ -1,5 +1,7 @@
 //! `/v1/functions`.
 
+mod urls;
+
 use axum::extract::State;
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
@@ -36,6 +38,7 @@ pub fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(sizing, put_sizing))
         .routes(routes!(sizes))
         .routes(routes!(advice))
+        .merge(urls::routes())
 }
 
 /// Lists the account's functions.

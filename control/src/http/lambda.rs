@@ -11,6 +11,7 @@
 mod aliases;
 mod functions;
 mod settings;
+mod urls;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -37,7 +38,11 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// The routes under Lambda's dates; [`authenticate`] has to stand before them.
 pub fn routes() -> Router<Control> {
-    Router::new().merge(functions::routes()).merge(aliases::routes()).merge(settings::routes())
+    Router::new()
+        .merge(functions::routes())
+        .merge(aliases::routes())
+        .merge(settings::routes())
+        .merge(urls::routes())
 }
 
 /// Where a request was signed for, by which its answers name functions.

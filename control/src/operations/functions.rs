@@ -6,6 +6,7 @@ pub mod events;
 pub mod schedules;
 pub mod settings;
 pub mod sizes;
+pub mod urls;
 
 use std::collections::BTreeMap;
 

@@ -23,6 +23,7 @@ use types::{AccountId, AliasName, Name, RevisionId};
 use crate::caller::role_of;
 use crate::operations::functions::settings::{concurrency_of, permissions_of};
 use crate::operations::functions::sizes::{settled, sizing_of};
+use crate::operations::functions::urls::urls_of;
 use crate::operations::functions::{Spec, version_of};
 use crate::operations::items::from_json;
 use crate::operations::stages::ResolvedStage;
@@ -142,6 +143,7 @@ fn function_route(
         permissions: permissions_of(settings)?,
         link,
         sizing: sizing_of(settings)?,
+        urls: urls_of(settings)?,
     })
 }
 

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, House, Member, request};
 
 /// Where the routes are declared.
-const SOURCES: [&str; 3] = [
+const SOURCES: [&str; 4] = [
     include_str!("../../src/http/lambda/functions.rs"),
     include_str!("../../src/http/lambda/aliases.rs"),
     include_str!("../../src/http/lambda/settings.rs"),
+    include_str!("../../src/http/lambda/urls.rs"),
 ];
 
 /// Every method and path, filled with what belongs to `alice`.
@@ -51,7 +52,7 @@ async fn every_path_asks_who_calls_and_shows_a_stranger_nothing() {
     let wanted = json!({ "name": "Resize", "runtime": "provided", "object": object });
     assert_eq!(house.post(&alice, "/v1/functions", wanted).await.status, 201);
     let routes = routes();
-    assert!(routes.len() >= 28, "{routes:?}");
+    assert!(routes.len() >= 33, "{routes:?}");
     for route in &routes {
         let nobody = ask(&house, None, route).await;
         assert_eq!((nobody.status, &*nobody.kind), (403, "UnrecognizedClientException"));

@@ -8,6 +8,7 @@ use api::functions::sizes::SizingMode;
 use types::{AliasName, EventId, FunctionName};
 
 use super::examples;
+use super::urls::UrlCommand;
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = examples::FUNCTION)]
@@ -52,6 +53,9 @@ pub enum FunctionCommand {
     /// Have it run at times
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Give it an address that any HTTP client calls
+    #[command(subcommand)]
+    Url(UrlCommand),
     /// Show how the memory of its instances is chosen, or change it
     Sizing(SizingArguments),
     /// List what was done about the memory of its instances, and why

@@ -67,6 +67,7 @@ fn make(
 ) -> Result<Gateway, Failure> {
     let wanted = gateway::Settings {
         base_domain: Some(settings.domain.clone()),
+        tls: speaks_tls(settings, settings.listen),
         body_bytes_max: usize::try_from(settings.body_bytes_max).unwrap_or(usize::MAX),
         rate_per_min: settings.rate_limit.saturating_mul(60),
         look_us_max: polling::limit_us(crate::answering_cpu_milli()),
@@ -107,6 +108,12 @@ pub(super) async fn serve(
     Ok(Public { http, grpc, metrics })
 }
 
+/// Whether an address is spoken to by TLS: only on loopback, and where nobody has given a
+/// certificate, it is not.
+const fn speaks_tls(settings: &Settings, address: SocketAddr) -> bool {
+    settings.tls.is_some() || !address.ip().is_loopback()
+}
+
 /// TLS for an address that others can reach, with the given certificate or one of our own; for
 /// loopback only with a given one.
 fn tls(
@@ -118,7 +125,7 @@ fn tls(
     let failed = |error: &dyn std::error::Error| Failure::usage(crate::exit::chain(error));
     let identity = match &settings.tls {
         Some((certificate, key)) => Tls::read(certificate, key),
-        None if address.ip().is_loopback() => return Ok(None),
+        None if !speaks_tls(settings, address) => return Ok(None),
         None => {
             let names =
                 vec!["localhost".to_owned(), settings.domain.clone(), address.ip().to_string()];

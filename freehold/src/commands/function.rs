@@ -5,6 +5,7 @@ mod dead;
 mod events;
 mod schedule;
 mod size;
+mod url;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -60,6 +61,7 @@ pub(super) async fn run(
         }
         FunctionCommand::Alias(command) => alias::run(command, client, out).await,
         FunctionCommand::Schedule(command) => schedule::run(command, client, out).await,
+        FunctionCommand::Url(command) => url::run(command, client, out).await,
         FunctionCommand::Sizing(wanted) => size::sizing(wanted, client, out).await,
         FunctionCommand::Sizes { name } => size::sizes(&name, client, out).await,
         FunctionCommand::Advise { name, qualifier } => {

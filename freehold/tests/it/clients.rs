@@ -11,6 +11,7 @@ mod management;
 mod models;
 mod perf;
 mod trainers;
+mod urls;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -25,5 +25,6 @@ mod sharing;
 mod story;
 mod streaming;
 mod traces;
+mod urls;
 mod webhooks;
 mod world;

@@ -211,6 +211,7 @@ impl Things {
             }
             ("PUT", "/v1/functions/{name}" | "/v1/functions/{name}/aliases/{alias}")
             | ("POST", "/v1/functions/{name}/versions") => (json!({ "generation": 1 }), refused),
+            ("POST" | "PUT", "/v1/functions/{name}/url") => (json!({ "auth": "none" }), refused),
             ("POST", "/v1/functions/{name}/schedules") => {
                 (json!({ "name": "mine", "expression": "rate(1 day)" }), refused)
             }

@@ -9,12 +9,10 @@ mod stream;
 
 use std::sync::Arc;
 
-use access::signature::{Request as Signable, Signed};
 use api::internal::functions::Called;
 use api::internal::functions::pieces::Piece;
 use axum::body::Body;
 use bytes::Bytes;
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use serde_json::{Value, json};
@@ -23,6 +21,7 @@ use types::functions::account_number;
 use types::{ErrorKind, FunctionReference, RequestId};
 use uuid::Uuid;
 
+use super::signed::Who;
 use super::streaming::{self, Opened, Payload};
 use super::{Function, Outcome, Said, call, keep, open, query, traces};
 use crate::body;
@@ -96,54 +95,6 @@ pub(crate) async fn answer(
                 "the invocation type {other} is not one of RequestResponse, Event and DryRun"
             )))
         }
-    }
-}
-
-/// Who calls, before their signature is checked.
-enum Who {
-    Known(Caller),
-    Signed(Signed, Arc<crate::routes::Keyed>),
-}
-
-impl Who {
-    fn of(hub: &Hub, parts: &Parts) -> Result<Self, Error> {
-        let said = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some(signed) = said.and_then(Signed::read) else {
-            return hub.caller(&parts.headers).map(Self::Known);
-        };
-        let table = hub.table.load();
-        let keyed = table.keyed(&signed.key, hub.clock.now_ms())?;
-        Ok(Self::Signed(signed, keyed))
-    }
-
-    fn caller(&self) -> Caller {
-        match self {
-            Self::Known(caller) => caller.clone(),
-            Self::Signed(_, keyed) => Caller::Known(Arc::clone(&keyed.principal)),
-        }
-    }
-
-    /// Whether this was signed.
-    fn check(&self, hub: &Hub, parts: &Parts, body: &Bytes) -> Result<(), Error> {
-        let Self::Signed(signed, keyed) = self else { return Ok(()) };
-        let request = Signable {
-            method: parts.method.as_str(),
-            path: parts.uri.path(),
-            query: parts.uri.query().unwrap_or_default(),
-            body,
-        };
-        let headers = &parts.headers;
-        let sent: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-        let header = |name: &str| {
-            let mut all = headers.get_all(name).iter().map(|value| value.to_str().ok());
-            let first = all.next()??.to_owned();
-            all.try_fold(first, |joined, value| Some(joined + "," + value?))
-        };
-        let refused = |reason: String| Error::BadSignature { reason };
-        let key = keyed.day_keys.get(&signed.day);
-        let key = key.ok_or_else(|| refused(access::signature::Refusal::Skewed.to_string()))?;
-        let checked = signed.check(key, &request, (header, &sent), hub.clock.now_ms());
-        checked.map_err(|refusal| refused(refusal.to_string()))
     }
 }
 

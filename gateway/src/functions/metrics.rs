@@ -228,6 +228,7 @@ mod tests {
             permissions: Vec::new(),
             link: None,
             sizing: None,
+            urls: vec![],
         };
         Function::build(told, None)
     }

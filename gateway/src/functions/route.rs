@@ -228,6 +228,7 @@ mod tests {
             concurrency_max: None,
             link: None,
             sizing: None,
+            urls: vec![],
             permissions: vec![Permission {
                 qualifier: "live".to_owned(),
                 account: account_number(AccountId::new(Uuid::from_u128(8))),

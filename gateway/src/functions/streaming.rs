@@ -30,11 +30,18 @@ pub(crate) enum Payload {
 pub(crate) struct Pieces {
     body: Body,
     reader: pieces::Reader,
+    /// Data that was taken and comes again, before the rest.
+    put_back: Bytes,
 }
 
 impl Pieces {
     pub(super) fn new(body: Body) -> Self {
-        Self { body, reader: pieces::Reader::default() }
+        Self { body, reader: pieces::Reader::default(), put_back: Bytes::new() }
+    }
+
+    /// Has data that was taken come again, as the next piece.
+    pub(super) fn put_back(&mut self, data: Bytes) {
+        self.put_back = data;
     }
 
     /// The next piece, the last of which is the end.
@@ -43,6 +50,9 @@ impl Pieces {
     ///
     /// [`Error::CallLost`] where the host went away before the end.
     pub(super) async fn next(&mut self) -> Result<Piece, Error> {
+        if !self.put_back.is_empty() {
+            return Ok(Piece::Data(std::mem::take(&mut self.put_back)));
+        }
         loop {
             if let Some(piece) = self.reader.piece().map_err(|_| Error::CallLost)? {
                 return Ok(piece);

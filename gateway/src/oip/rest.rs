@@ -72,6 +72,7 @@ pub(crate) async fn answer(
         | Target::Function { .. }
         | Target::Lambda { .. }
         | Target::Service { .. }
+        | Target::Url { .. }
         | Target::Management => {
             return Err(Error::NoPath);
         }

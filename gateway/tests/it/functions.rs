@@ -141,6 +141,7 @@ fn routes(world: &World, generation: u64, hosts: Vec<FunctionHost>) -> Routes {
         concurrency_max: None,
         permissions: vec![],
         sizing: None,
+        urls: vec![],
         link: None,
     };
     Routes { functions: vec![function], hosts, ..routes }

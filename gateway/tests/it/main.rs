@@ -11,5 +11,6 @@ mod invocations;
 mod management;
 mod remote;
 mod rest;
+mod urls;
 mod usage;
 mod world;

@@ -17,8 +17,10 @@ use types::FunctionReference;
 use super::{Asked, Json, Refusal, Who, some};
 use crate::operations::functions;
 use crate::operations::functions::destinations::put_checked;
-use crate::operations::functions::settings::CONCURRENCY_MAX;
-use crate::operations::functions::settings::{self as operations, Concurrency, Statement};
+use crate::operations::functions::settings::{
+    self as operations, BY_URL_CONDITION, CONCURRENCY_MAX, Concurrency, Statement,
+};
+use crate::operations::functions::urls::AUTH_CONDITION;
 use crate::{Control, Error};
 
 /// Most tags of a function. Source: AWS's limit.
@@ -245,6 +247,10 @@ async fn permit(
         let message = "Action is lambda:InvokeFunction, or another that concerns calls";
         return Err(Refusal::invalid(message));
     }
+    let said = request.condition.get(AUTH_CONDITION);
+    if said.is_some_and(|said| *said != "NONE" && *said != "AWS_IAM") {
+        return Err(Refusal::invalid("FunctionUrlAuthType is NONE or AWS_IAM"));
+    }
     let statement = Statement {
         id,
         action: request.action,
@@ -291,10 +297,22 @@ fn statement_shape(asked: &Asked, statement: &Statement) -> Value {
         }
         arn => json!({ "AWS": arn }),
     };
-    let condition = match statement.condition.get("SourceArn") {
-        Some(arn) => json!({ "ArnLike": { "AWS:SourceArn": arn } }),
-        None => Value::Null,
-    };
+    let said = |name: &str| statement.condition.get(name);
+    let of = |name: &str, value: &Value| json!({ name: value });
+    let conditions = some(vec![
+        ("ArnLike", said("SourceArn").map_or(Value::Null, |it| of("AWS:SourceArn", it))),
+        (
+            "StringEquals",
+            said(AUTH_CONDITION).map_or(Value::Null, |it| of("lambda:FunctionUrlAuthType", it)),
+        ),
+        (
+            "Bool",
+            said(BY_URL_CONDITION).map_or(Value::Null, |it| {
+                of("lambda:InvokedViaFunctionUrl", &json!(it.to_string()))
+            }),
+        ),
+    ]);
+    let condition = if conditions == json!({}) { Value::Null } else { conditions };
     some(vec![
         ("Sid", statement.id.clone().into()),
         ("Effect", "Allow".into()),

@@ -21,6 +21,8 @@ use crate::{Control, Error};
 pub(crate) const CONCURRENCY_MAX: u32 = 1_000;
 /// Most permissions of a function.
 const PERMISSIONS_MAX: usize = 100;
+/// Says of a statement that it counts for calls by a URL alone.
+pub(crate) const BY_URL_CONDITION: &str = "InvokedViaFunctionUrl";
 
 /// How many calls run at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,14 +178,52 @@ pub(crate) fn concurrency_of(rows: &[SettingRow]) -> Result<Option<u32>, Error> 
 pub(crate) fn permissions_of(rows: &[SettingRow]) -> Result<Vec<Permission>, Error> {
     let all: Option<Vec<Statement>> = find(rows, SettingKind::Permissions, "")?;
     let calls = |it: &Statement| matches!(&*it.action, "lambda:InvokeFunction" | "lambda:*");
-    let all = all.unwrap_or_default().into_iter().filter(calls);
+    // Who may call by a URL alone may not call past it.
+    let anyhow = |it: &Statement| it.condition.get(BY_URL_CONDITION) != Some(&true.into());
+    let all = all.unwrap_or_default().into_iter().filter(|it| calls(it) && anyhow(it));
     let permission = |it: Statement| {
-        // An address of IAM: of the account, or of somebody in it.
-        let account = it.principal.strip_prefix("arn:aws:iam::");
-        let account = account.and_then(|rest| rest.split(':').next()).unwrap_or(&it.principal);
-        let number = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-        let account = account.to_owned();
-        (account == "*" || number).then_some(Permission { qualifier: it.qualifier, account })
+        let account = grantee(&it.principal)?;
+        Some(Permission { qualifier: it.qualifier, account })
     };
     Ok(all.filter_map(permission).collect())
+}
+
+/// Whom a principal means: the number of an account, or `*`; none for a service.
+pub(crate) fn grantee(principal: &str) -> Option<String> {
+    // An address of IAM: of the account, or of somebody in it.
+    let account = principal.strip_prefix("arn:aws:iam::");
+    let account = account.and_then(|rest| rest.split(':').next()).unwrap_or(principal);
+    let number = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    (account == "*" || number).then(|| account.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_may_call_by_a_url_alone_may_not_call_past_it() {
+        for (condition, lets) in [
+            (json!({}), true),
+            (json!({ "InvokedViaFunctionUrl": false }), true),
+            (json!({ "InvokedViaFunctionUrl": true }), false),
+        ] {
+            let statement = Statement {
+                id: "any".to_owned(),
+                action: "lambda:InvokeFunction".to_owned(),
+                principal: "*".to_owned(),
+                qualifier: String::new(),
+                condition: condition.as_object().unwrap().clone(),
+            };
+            let row = SettingRow {
+                kind: SettingKind::Permissions,
+                qualifier: String::new(),
+                spec: json!([statement]),
+                changed_at_ms: 0,
+            };
+            assert_eq!(permissions_of(&[row]).unwrap().len(), usize::from(lets), "{condition}");
+        }
+    }
 }

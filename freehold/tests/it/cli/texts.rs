@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 63] = [
+const COMMANDS: [&[&str]; 66] = [
     &[],
     &["up"],
     &["demo"],
@@ -47,6 +47,9 @@ const COMMANDS: [&[&str]; 63] = [
     &["function", "logs"],
     &["function", "schedule"],
     &["function", "schedule", "create"],
+    &["function", "url"],
+    &["function", "url", "create"],
+    &["function", "url", "update"],
     &["grant"],
     &["grant", "create"],
     &["grant", "update"],

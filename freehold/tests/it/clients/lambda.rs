@@ -13,7 +13,7 @@ use crate::world::{PROGRAM, strangers};
 /// Longest time until an event has run and was given up.
 const GIVEN_UP_S: u64 = 60;
 
-async fn keys(account: &Account) -> [String; 2] {
+pub(super) async fn keys(account: &Account) -> [String; 2] {
     let role = Role::Developer;
     let label = "for boto3".to_owned();
     let wanted = CreateToken { label, role, lifetime_ms: None, access_key: true };
