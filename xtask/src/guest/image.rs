@@ -11,7 +11,12 @@ use crate::places::Places;
 use crate::{Failure, process};
 
 /// Makes the image and gives its path.
-pub(super) fn make(places: &Places, init: &str, files: &[PathBuf]) -> Result<PathBuf, Failure> {
+pub(super) fn make(
+    places: &Places,
+    init: &str,
+    files: &[PathBuf],
+    interface: &Path,
+) -> Result<PathBuf, Failure> {
     let root = places.cache.join("guest-root");
     let told = |error: std::io::Error| Failure::at(root.display(), error);
     if root.exists() {
@@ -40,6 +45,7 @@ pub(super) fn make(places: &Places, init: &str, files: &[PathBuf]) -> Result<Pat
     for library in &libraries {
         copy(library, &root, false)?;
     }
+    fs::copy(interface, root.join("usr/lib/interface.ko")).map_err(told)?;
     program(&root.join("init"), init)?;
     program(&root.join("usr/bin/ldd"), &ldd(&libraries)?)?;
     pack(&root, &places.cache.join("guest-root.gz"))
