@@ -488,12 +488,14 @@ fn worker_task(
     package: &Path,
     mounted: bool,
 ) -> Result<String, Error> {
-    let serde_json::Value::Object(mut task) = start.task.clone() else {
+    let serde_json::Value::Object(task) = start.task.clone() else {
         let message = "the worker's task is not a JSON object".to_owned();
         return Err(Error::Invalid { message });
     };
+    // In one order, whether or not JSON keeps that in which an object was made.
+    let mut task: BTreeMap<String, serde_json::Value> = task.into_iter().collect();
     let mut fill = |name: &str, value: serde_json::Value| {
-        task.entry(name).or_insert(value);
+        task.entry(name.to_owned()).or_insert(value);
     };
     fill("package", package.to_string_lossy().into());
     fill("threads", start.limits.cpu_milli.div_ceil(1_000).max(1).into());
@@ -502,7 +504,7 @@ fn worker_task(
         let outside = library.to_string_lossy().into_owned();
         fill("onnxruntime", if mounted { library_inside(library) } else { outside }.into());
     }
-    Ok(serde_json::Value::Object(task).to_string())
+    Ok(task.into_iter().collect::<serde_json::Value>().to_string())
 }
 
 /// The variables of the Runtime API's contract, above what the owner says.

@@ -32,7 +32,7 @@ const VERBS: [Verb; 8] = [
     ("ci", "formatting, lints, tidy, tests, and the demo", ci::run),
     (
         "guest",
-        "run the executor's tests in a virtual machine with control groups of version 2",
+        "run the executor's tests in a virtual machine, with control groups of version 2 and of both",
         guest::run,
     ),
     (

@@ -57,27 +57,115 @@ fn wait_until(mut done: impl FnMut() -> bool) {
     }
 }
 
+/// Where the way in which control groups are mounted is promised, as in systemd's words, all that
+/// groups are for is found, and where it belongs.
 #[test]
-fn the_files_say_what_was_asked() {
-    let Some(group) = group("files", 200) else { return };
-    let cgroups = group.cgroups;
-    let said = |folder: &Option<PathBuf>, file| group.read(folder.as_ref(), file);
-    let trimmed = |text: Option<String>| text.unwrap().trim().to_owned();
-    let memory = ((32 << 20) + (1 << 20)).to_string();
-    assert_eq!(trimmed(said(&cgroups.pids, "pids.max")), "7");
-    if cgroups.unified {
-        assert_eq!(trimmed(said(&cgroups.memory, "memory.max")), memory);
-        assert_eq!(trimmed(said(&cgroups.cpu, "cpu.max")), "20000 100000");
-        // Kernels before 5.14 have no burst.
-        let burst = said(&cgroups.cpu, "cpu.max.burst");
-        assert_eq!(burst.map_or("20000".to_owned(), |text| text.trim().to_owned()), "20000");
-    } else {
-        assert_eq!(trimmed(said(&cgroups.memory, "memory.limit_in_bytes")), memory);
-        assert_eq!(trimmed(said(&cgroups.cpu, "cpu.cfs_quota_us")), "20000");
-        assert_eq!(trimmed(said(&cgroups.cpu, "cpu.cfs_period_us")), "100000");
-        let burst = said(&cgroups.cpu, "cpu.cfs_burst_us");
-        assert_eq!(burst.map_or("20000".to_owned(), |text| text.trim().to_owned()), "20000");
+fn what_is_promised_is_found() {
+    let Some(promised) = std::env::var_os("FREEHOLD_TEST_GROUPS") else {
+        eprintln!("SKIPPED: FREEHOLD_TEST_GROUPS does not say how control groups are mounted here");
+        return;
+    };
+    let cgroups = Cgroups::get();
+    let all = [&cgroups.memory, &cgroups.pids, &cgroups.cpu, &cgroups.account, &cgroups.freeze];
+    let all: Vec<&PathBuf> = all.into_iter().flatten().collect();
+    assert_eq!(all.len(), 5, "{cgroups:?}");
+    // The one file that every group of version 2 has, and none of version 1.
+    let second = |place: &Path| place.join("cgroup.controllers").exists();
+    let places = all.iter().map(|place| second(place)).collect::<Vec<_>>();
+    match promised.to_str() {
+        Some("unified") => assert!(cgroups.unified && places == [true; 5], "{cgroups:?}"),
+        Some("hybrid") => {
+            assert!(!cgroups.unified, "{cgroups:?}");
+            assert_eq!(places, [false, false, false, false, true], "{cgroups:?}");
+        }
+        other => panic!("FREEHOLD_TEST_GROUPS is {other:?}: write unified or hybrid"),
     }
+}
+
+/// What the kernel says of a group, without the end of its line; none for a file that it lacks.
+fn said(group: &Group, folder: Option<&PathBuf>, file: &str) -> Option<String> {
+    group.read(folder, file).map(|text| text.trim().to_owned())
+}
+
+/// The kernel has taken these limits, whatever they were before.
+fn says(group: &Group, limits: &Limits) {
+    let Cgroups { unified, memory, cpu, .. } = group.cgroups;
+    let (memory, cpu) = (memory.as_ref(), cpu.as_ref());
+    let bytes = (limits.memory_bytes + limits.scratch_bytes).to_string();
+    let quota_us = u64::from(limits.cpu_milli) * 100;
+    let (files, burst_file) = if *unified {
+        let cpu_max = ("cpu.max", cpu, format!("{quota_us} 100000"));
+        (vec![("memory.max", memory, bytes), cpu_max], "cpu.max.burst")
+    } else {
+        let files = vec![
+            ("memory.limit_in_bytes", memory, bytes),
+            ("cpu.cfs_quota_us", cpu, quota_us.to_string()),
+            ("cpu.cfs_period_us", cpu, "100000".to_owned()),
+        ];
+        (files, "cpu.cfs_burst_us")
+    };
+    for (file, folder, expected) in files {
+        assert_eq!(said(group, folder, file), Some(expected), "{file} for {limits:?}");
+    }
+    // Kernels before 5.14 have no burst.
+    let burst = said(group, cpu, burst_file);
+    assert!(burst.is_none_or(|text| text == quota_us.to_string()), "{burst_file} for {limits:?}");
+}
+
+#[test]
+fn the_files_say_what_was_asked_also_after_it_was_changed() {
+    let Some(group) = group("files", 200) else { return };
+    says(&group, &LIMITS);
+    // Smaller, larger than at first, and the smallest.
+    for (memory_bytes, cpu_milli) in [(16 << 20, 50), (128 << 20, 2_000), (8 << 20, 10)] {
+        let limits = Limits { memory_bytes, cpu_milli, ..LIMITS };
+        group.limit_memory(&limits).unwrap();
+        group.limit_cpu(cpu_milli).unwrap();
+        says(&group, &limits);
+    }
+    let Cgroups { unified, memory, pids, .. } = group.cgroups;
+    assert_eq!(said(&group, pids.as_ref(), "pids.max").as_deref(), Some("7"));
+    // A machine without swap has no such files.
+    let (file, none) = if *unified { ("memory.swap.max", "0") } else { ("memory.swappiness", "0") };
+    assert!(said(&group, memory.as_ref(), file).is_none_or(|text| text == none), "{file}");
+    if *unified {
+        assert_eq!(said(&group, memory.as_ref(), "memory.oom.group").as_deref(), Some("1"));
+    }
+}
+
+/// Whether the kernel says that every process is stopped.
+fn is_frozen(group: &Group) -> bool {
+    let text = group.read(group.cgroups.freeze.as_ref(), "cgroup.events").unwrap();
+    field(&text, "frozen") == Some(1)
+}
+
+#[test]
+fn what_is_frozen_does_nothing_until_it_is_thawed_and_can_be_killed() {
+    let Some(group) = group("freeze", 1_000).filter(Group::freezes) else {
+        eprintln!("SKIPPED: no group can be frozen here");
+        return;
+    };
+    let shell = shell(&group, "while :; do :; done");
+    wait_until(|| group.cpu_us() > Some(0));
+    for _ in 0..3 {
+        group.freeze(true).unwrap();
+        wait_until(|| is_frozen(&group));
+        // It comes to rest for as long as other processes take to start, run and end; its last moments
+        // may be booked a little after it has stopped.
+        let mut used_us = None;
+        wait_until(|| {
+            used_us = group.cpu_us();
+            for _ in 0..3 {
+                assert!(Command::new("/bin/true").status().unwrap().success());
+            }
+            group.cpu_us() == used_us
+        });
+        group.freeze(false).unwrap();
+        wait_until(|| !is_frozen(&group) && group.cpu_us() > used_us);
+    }
+    group.freeze(true).unwrap();
+    wait_until(|| is_frozen(&group));
+    end(&group, shell);
 }
 
 #[test]

@@ -75,7 +75,7 @@ async fn lambdas_client_for_rust_runs_unchanged_and_is_asked_to_end() {
         running.freeze().unwrap();
         assert!(running.runtime().unwrap().shut_down(Shutdown::Spindown, 0));
         running.terminate().unwrap();
-        let exit = tokio::time::timeout(Duration::from_secs(20), running.wait()).await.unwrap();
+        let exit = tokio::time::timeout(PATIENCE, running.wait()).await.unwrap();
         assert_eq!((exit.code, exit.ending), (Some(0), Ending::Exited));
         let told = lines(&running).await;
         assert!(told.iter().any(|line| line == "asked to end after 4 calls"), "{told:?}");

@@ -26,6 +26,9 @@ use workflow::{Clock, Tasks};
 
 const HELPER: &str = env!("CARGO_BIN_EXE_executor-test-helper");
 const PYTHON: &str = "/usr/bin/python3";
+/// Longest wait for what takes a second or less on a machine, and many times that where its processor
+/// is emulated.
+const PATIENCE: Duration = Duration::from_secs(100);
 
 /// A host, and how functions start on it.
 struct Host {
@@ -149,7 +152,7 @@ async fn invoke(running: &Running, id: &str, payload: &Value) -> Outcome {
         client_context: None,
     };
     let outcome = running.runtime().unwrap().invoke(invocation);
-    tokio::time::timeout(Duration::from_secs(20), outcome).await.expect("no outcome in time")
+    tokio::time::timeout(PATIENCE, outcome).await.expect("no outcome in time")
 }
 
 fn read(outcome: Outcome) -> Value {
@@ -161,7 +164,7 @@ fn read(outcome: Outcome) -> Value {
 
 async fn begun(running: &Running) -> Begun {
     let begun = running.runtime().unwrap().begun();
-    tokio::time::timeout(Duration::from_secs(20), begun).await.expect("it did not begin in time")
+    tokio::time::timeout(PATIENCE, begun).await.expect("it did not begin in time")
 }
 
 const ECHO: &str = r#"

@@ -27,16 +27,21 @@ fn one_host(code: &str) -> Option<Host> {
     Host::each_way(code).next()
 }
 
-/// The keepers that this process has started and that have not ended.
-fn keepers() -> Vec<String> {
+/// The processes that this one has started, with this word in their command lines, and that have not
+/// ended.
+fn children(word: &str) -> Vec<String> {
     let own = format!("PPid:\t{}\n", std::process::id());
-    let is_keeper = |pid: &String| {
+    let is_child = |pid: &String| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        status.contains(&own) && String::from_utf8_lossy(&line).contains("sandbox")
+        status.contains(&own) && String::from_utf8_lossy(&line).contains(word)
     };
     let all = fs::read_dir("/proc").unwrap().flatten();
-    all.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(is_keeper).collect()
+    all.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(is_child).collect()
+}
+
+fn keepers() -> Vec<String> {
+    children("sandbox")
 }
 
 const MIRROR: &str = r#"
@@ -104,7 +109,7 @@ async fn what_is_parked_and_dropped_is_cleared_away() {
     let parked = [host.park().await, host.park().await];
     assert_eq!(keepers().len(), 2);
     drop(parked);
-    tokio::time::timeout(Duration::from_secs(10), host.is_clear()).await.unwrap();
+    tokio::time::timeout(PATIENCE, host.is_clear()).await.unwrap();
     assert_eq!(keepers(), Vec::<String>::new());
 }
 
@@ -120,7 +125,7 @@ async fn a_sandbox_that_has_died_fails_its_claim_and_leaves_nothing() {
     let start = host.of(python_function("app.handler"));
     let refused = host.executor.claim(parked, start).await.unwrap_err();
     assert!(matches!(refused, Error::Sandbox { .. } | Error::Io { .. }), "{refused}");
-    tokio::time::timeout(Duration::from_secs(10), host.is_clear()).await.unwrap();
+    tokio::time::timeout(PATIENCE, host.is_clear()).await.unwrap();
     let running = host.python("app.handler").await;
     assert_eq!(begun(&running).await, Begun::Yes);
 }
@@ -145,7 +150,7 @@ async fn a_package_that_is_not_there_fails_the_claim_with_its_name() {
     let start = Start { package: host.folder.path().join("nothing"), ..start };
     let refused = host.executor.claim(host.park().await, start).await.unwrap_err();
     assert!(format!("{refused:?}").contains("nothing"), "{refused:?}");
-    tokio::time::timeout(Duration::from_secs(10), host.is_clear()).await.unwrap();
+    tokio::time::timeout(PATIENCE, host.is_clear()).await.unwrap();
 }
 
 #[tokio::test]
@@ -169,7 +174,7 @@ async fn a_frozen_instance_does_nothing_until_it_is_thawed_and_can_be_ended() {
             }
             running.freeze().unwrap();
             running.kill();
-            let exit = tokio::time::timeout(Duration::from_secs(10), running.wait()).await;
+            let exit = tokio::time::timeout(PATIENCE, running.wait()).await;
             assert_eq!(exit.unwrap().ending, Ending::Killed);
         }
     }
@@ -218,17 +223,15 @@ async fn nothing_of_a_fork_outlives_its_end_and_a_zygote_that_has_died_is_replac
     let Some(host) = Host::each_way(ECHO).find(|host| host.way != Way::Made) else { return };
     let first = host.python("app.handler").await;
     assert_eq!(begun(&first).await, Begun::Yes);
-    let own = std::process::id().to_string();
-    let found = Command::new("pgrep").args(["-P", &own, "-f", "zygote.py"]).output().unwrap();
-    let found = String::from_utf8(found.stdout).unwrap();
+    let found = children("zygote.py");
     if found.is_empty() {
         eprintln!("SKIPPED: interpreters are not forked here");
         return;
     }
-    let killed = Command::new("kill").arg("-KILL").args(found.split_whitespace()).status();
+    let killed = Command::new("kill").arg("-KILL").args(found).status();
     assert!(killed.unwrap().success());
     // What it had forked ends with it, and the next parks come from another.
-    let exit = tokio::time::timeout(Duration::from_secs(10), first.wait()).await.unwrap();
+    let exit = tokio::time::timeout(PATIENCE, first.wait()).await.unwrap();
     assert_eq!(exit.ending, Ending::Lost);
     let second = host.python("app.handler").await;
     assert_eq!(begun(&second).await, Begun::Yes);

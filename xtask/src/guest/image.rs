@@ -11,7 +11,12 @@ use crate::places::Places;
 use crate::{Failure, process};
 
 /// Makes the image and gives its path.
-pub(super) fn make(places: &Places, init: &str, files: &[PathBuf]) -> Result<PathBuf, Failure> {
+pub(super) fn make(
+    places: &Places,
+    init: &str,
+    files: &[PathBuf],
+    interface: &Path,
+) -> Result<PathBuf, Failure> {
     let root = places.cache.join("guest-root");
     let told = |error: std::io::Error| Failure::at(root.display(), error);
     if root.exists() {
@@ -36,13 +41,32 @@ pub(super) fn make(places: &Places, init: &str, files: &[PathBuf]) -> Result<Pat
         copy(file, &root, true)?;
     }
     let python = python(&root)?;
-    for library in libraries(files.iter().chain(&python))? {
-        copy(&library, &root, false)?;
+    let libraries = libraries(files.iter().chain(&python))?;
+    for library in &libraries {
+        copy(library, &root, false)?;
     }
-    let start = root.join("init");
-    fs::write(&start, init).map_err(told)?;
-    fs::set_permissions(&start, fs::Permissions::from_mode(0o755)).map_err(told)?;
+    fs::copy(interface, root.join("usr/lib/interface.ko")).map_err(told)?;
+    program(&root.join("init"), init)?;
+    program(&root.join("usr/bin/ldd"), &ldd(&libraries)?)?;
     pack(&root, &places.cache.join("guest-root.gz"))
+}
+
+/// Writes a script.
+fn program(place: &Path, text: &str) -> Result<(), Failure> {
+    let told = |error: std::io::Error| Failure::at(place.display(), error);
+    fs::write(place, text).map_err(told)?;
+    fs::set_permissions(place, fs::Permissions::from_mode(0o755)).map_err(told)
+}
+
+/// What tells a program's libraries, as tests ask for it: the usual one is a script for a larger
+/// shell than the guest's, around this question to the loader.
+fn ldd(libraries: &BTreeSet<PathBuf>) -> Result<String, Failure> {
+    let is_loader = |path: &&PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ld-"))
+    };
+    let loader = libraries.iter().find(is_loader);
+    let loader = loader.ok_or_else(|| Failure::new("no program names its loader"))?;
+    Ok(format!("#!/bin/sh\nexec {} --list \"$@\"\n", loader.display()))
 }
 
 /// Copies a file to the path that it has here; a program without what only debuggers read.
@@ -69,7 +93,10 @@ fn python(root: &Path) -> Result<Vec<PathBuf>, Failure> {
     copy(&program, root, true)?;
     symlink(&program, root.join("usr/bin/python3"))
         .map_err(|error| Failure::at(known.display(), error))?;
-    process::run(Command::new("cp").arg("-a").arg(&library).arg(root.join("usr/lib")))?;
+    // What links lead to is elsewhere, and what is compiled counts by the time of its source.
+    let mut copying = Command::new("cp");
+    copying.args(["-rL", "--preserve=mode,timestamps"]);
+    process::run(copying.arg(&library).arg(root.join("usr/lib")))?;
     let parts = fs::read_dir(library.join("lib-dynload")).into_iter().flatten().flatten();
     Ok(parts.map(|entry| entry.path()).chain([program]).collect())
 }
@@ -112,4 +139,17 @@ fn pack(root: &Path, image: &Path) -> Result<PathBuf, Failure> {
         return Ok(image.to_path_buf());
     }
     Err(Failure::at(image.display(), "it could not be packed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_told_by_the_loader() {
+        let libraries = ["/lib/libc.so.6", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from);
+        let script = ldd(&libraries.into()).unwrap();
+        assert!(script.contains("exec /lib64/ld-linux-x86-64.so.2 --list"), "{script}");
+        assert!(ldd(&BTreeSet::new()).is_err());
+    }
 }

@@ -24,10 +24,39 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 mkdir -p /dev/shm /dev/pts /tmp
 chmod 1777 /tmp /dev/shm
-mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 /sys/fs/cgroup
+# Control groups, as systemd mounts them; the kernel's command line says how.
+second=/sys/fs/cgroup
+case $groups in
+    unified)
+        ;;
+    hybrid)
+        second=/sys/fs/cgroup/unified
+        mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+        for name in $(sed 1d /proc/cgroups | cut -f 1); do
+            case $name in
+                cpu | cpuacct) mounted=cpu,cpuacct ;;
+                net_cls | net_prio) mounted=net_cls,net_prio ;;
+                *) mounted=$name ;;
+            esac
+            if [ ! -d "/sys/fs/cgroup/$mounted" ]; then
+                mkdir "/sys/fs/cgroup/$mounted"
+                mount -t cgroup -o "$mounted" cgroup "/sys/fs/cgroup/$mounted"
+            fi
+            [ "$mounted" = "$name" ] || ln -s "$mounted" "/sys/fs/cgroup/$name"
+        done
+        mkdir /sys/fs/cgroup/systemd "$second"
+        mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+        ;;
+esac
+mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 "$second"
 ip link set lo up
+# An interface for those who look for a way outside; behind it is nothing.
+insmod /usr/lib/interface.ko numdummies=1
+ip addr add 198.51.100.1/24 dev dummy0
+ip link set dummy0 up
+ip route add default dev dummy0
 hostname guest
-echo "guest: Linux $(uname -r), control groups: $(cat /sys/fs/cgroup/cgroup.controllers)"
+echo "guest: Linux $(uname -r), $groups, of version 2: $(cat "$second/cgroup.controllers")"
 
 run() {
     name=$1

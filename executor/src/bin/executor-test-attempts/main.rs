@@ -68,11 +68,12 @@ fn attempt(name: &str, bait: &Bait) -> ExitCode {
     }
 }
 
-/// Another account's job, with something to hide.
+/// Another account's job, with something to hide. It stays until it is ended.
 fn neighbour(secret: &str) -> ExitCode {
     std::fs::write("/opt/ml/model/secret", secret).unwrap();
     std::fs::write("/tmp/secret", secret).unwrap();
     println!("hidden");
-    std::thread::sleep(std::time::Duration::from_mins(10));
-    ExitCode::SUCCESS
+    loop {
+        std::thread::park();
+    }
 }

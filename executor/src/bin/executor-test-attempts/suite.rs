@@ -23,6 +23,11 @@ use crate::call::{call, own_host_name};
 
 /// Attempts under way at once: more would take their time limits from each other.
 const AT_ONCE: usize = 6;
+/// Time limit of an attempt, in milliseconds. The longest takes seconds; on an emulated processor,
+/// in a sandbox with a kernel of its own, a hundred times that.
+const ATTEMPT_MS_MAX: u64 = 1_800_000;
+/// Time limit of what has to be there for every attempt, in milliseconds: longer than any suite.
+const NEIGHBOUR_MS_MAX: u64 = 86_400_000;
 
 /// Becomes the user, then runs the named attempts, or all.
 pub(crate) fn main(
@@ -125,7 +130,11 @@ impl Suite {
                 ..Job::default()
             }),
             limits: Limits {
-                timeout_ms: if name == "outlast-timeout" { 700 } else { 300_000 },
+                timeout_ms: match name {
+                    "outlast-timeout" => 700,
+                    "neighbour" => NEIGHBOUR_MS_MAX,
+                    _ => ATTEMPT_MS_MAX,
+                },
                 memory_bytes: 64 << 20,
                 cpu_milli: if name == "processor-hog" { 100 } else { 1_000 },
                 processes: 16,
@@ -234,7 +243,11 @@ impl Laid {
             fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
         }
         let mut victim = Command::new("/bin/sleep");
-        let victim = victim.arg("600").stdin(Stdio::null()).spawn().unwrap();
+        let victim = victim
+            .arg((NEIGHBOUR_MS_MAX / 1_000).to_string())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let key = 0x4652_0000 | i64::from(own & 0xffff);
         let mode = i64::from(libc::IPC_CREAT | 0o666);
         let segment = call(libc::SYS_shmget, [key, 4_096, mode]).unwrap();
