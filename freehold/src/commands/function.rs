@@ -90,7 +90,7 @@ async fn create(
         (Some(folder), None) => send_code(folder, client, out).await?,
         (None, None) => return Err(Failure::usage("neither --code nor --image says what to run")),
     };
-    let FunctionSettings { handler, memory, timeout, description, .. } = settings;
+    let FunctionSettings { handler, memory, timeout, concurrency, description, .. } = settings;
     let wanted = CreateFunction {
         name,
         runtime: match runtime {
@@ -106,6 +106,7 @@ async fn create(
         timeout_ms: timeout,
         environment,
         egress,
+        concurrency,
         description: description.unwrap_or_default(),
     };
     let made = client.function_create(&wanted).await?;
@@ -127,7 +128,7 @@ async fn update(
         (Some(folder), None) => Some(send_code(folder, client, out).await?),
         (None, None) => None,
     };
-    let FunctionSettings { handler, memory, timeout, description, .. } = settings;
+    let FunctionSettings { handler, memory, timeout, concurrency, description, .. } = settings;
     let wanted = UpdateFunction {
         handler,
         object,
@@ -135,6 +136,7 @@ async fn update(
         timeout_ms: timeout,
         environment,
         egress,
+        concurrency,
         description,
         generation,
     };
@@ -271,6 +273,9 @@ fn list(
 
 /// A function for people.
 fn rows(function: &Function) -> Vec<(String, String)> {
+    let concurrency = function.concurrency;
+    let concurrency =
+        if concurrency.is_several() { concurrency.to_string() } else { String::new() };
     let environment: Vec<&str> = function.environment.keys().map(String::as_str).collect();
     let rows = [
         ("function", function.name.to_string()),
@@ -279,6 +284,7 @@ fn rows(function: &Function) -> Vec<(String, String)> {
         ("handler", function.handler.clone()),
         ("memory", format!("{} MiB", function.memory_mib)),
         ("timeout", format!("{} ms", function.timeout_ms)),
+        ("calls at a time", concurrency),
         ("environment", environment.join(", ")),
         ("egress", function.egress.join(", ")),
         ("description", function.description.clone()),
