@@ -2,9 +2,9 @@
 //! expected, kept for the next, and ended when none comes.
 //!
 //! States of an instance: starting → busy ⇄ idle (frozen after a moment) → ended; of a call: waiting → running → over.
-//! Always true: an instance has one call at a time, and is never another revision's nor comes to
-//! calls of two accounts; code is fetched once however many calls wait; an instance that broke, or
-//! ran past a deadline, is not used again.
+//! Always true: an instance has no more calls at a time than its revision says, one where that says
+//! nothing, and is never another revision's nor comes to calls of two accounts; code is fetched once
+//! however many calls wait; an instance that broke, or ran past a deadline, is not used again.
 //! Absent on purpose: what a call may cost, who may call (the gateway has looked), what a function
 //! is (control says).
 
@@ -15,6 +15,7 @@ mod http;
 mod instance;
 pub(crate) mod journal;
 mod keeping;
+mod lines;
 mod parked;
 mod pool;
 mod sizes;
@@ -149,11 +150,15 @@ impl Agent {
         }
         let known = self.known(of);
         let spec = self.spec(&known).await?;
+        if spec.concurrency.is_several() {
+            // What a call takes of an instance is not known where it shares it.
+            call.sizing = None;
+        }
         known.sizes.follow(call.sizing.as_ref());
         for _ in 0..UNTOUCHED_MAX {
             let got = self.acquire(&known, &spec, call.burst).await?;
             let waited_us = self.shared.clock.now_us().saturating_sub(began_us);
-            let mut turn = match got {
+            let turn = match got {
                 Ok(turn) => turn,
                 Err(broken) => {
                     return Ok(Answered::Whole(Box::new(broken.outcome(call.log_tail, waited_us))));
@@ -161,7 +166,7 @@ impl Agent {
             };
             turn.fit(&spec);
             let times = (waited_us, stale_ms);
-            let ran = turn.run(&spec, (call.clone(), payload.clone()), times).await;
+            let ran = self.run_in(turn, &spec, (call.clone(), payload.clone()), times).await;
             let mut answered = match ran {
                 Ran::Untouched => continue,
                 Ran::Answered(answered) => answered,
@@ -178,9 +183,30 @@ impl Agent {
         Err(Refusal::Away("this function's instances end before they take the call".to_owned()))
     }
 
+    /// Runs a call in its place: for as long as its caller waits where it has its instance for itself,
+    /// which ends with it else; and to its end where others have calls there too.
+    async fn run_in(
+        &self,
+        turn: Turn,
+        spec: &Arc<Revision>,
+        (call, payload): (Call, Bytes),
+        times: (u64, Option<u64>),
+    ) -> Ran {
+        if spec.concurrency.is_one() {
+            return turn.run(spec, (call, payload), times).await;
+        }
+        let spec = Arc::clone(spec);
+        let running = self
+            .shared
+            .tasks
+            .spawn("function call", async move { turn.run(&spec, (call, payload), times).await });
+        // It may have run, so it is no refusal: nobody gives it to another host.
+        running.await.unwrap_or_else(|_| Ran::Answered(call::cut_short(times.0)))
+    }
+
     /// What a gateway is told of this host after a call.
     fn left(&self, known: &Known) -> HostLeft {
-        let (idle, kept_ms) = known.pool.lock().idle_told(self.shared.clock.now_ms());
+        let (idle, kept_ms) = known.pool.lock().places_told(self.shared.clock.now_ms());
         HostLeft { free_kib: self.free_bytes() >> 10, idle, kept_ms }
     }
 
@@ -203,7 +229,7 @@ impl Agent {
         known.spec.get_or_try_init(ask).await.map(Arc::clone)
     }
 
-    /// An instance for one call: idle, or made, or waited for.
+    /// A place for one call: in an instance that has one, or is made, or waited for.
     async fn acquire(
         &self,
         known: &Arc<Known>,
@@ -213,22 +239,24 @@ impl Agent {
         if self.room(known, spec) == 0 {
             self.make_room(known, spec);
         }
-        let waiting = {
+        let waiting = loop {
             let mut pool = known.pool.lock();
-            let dispatched = pool.dispatch(self.room(known, spec));
+            let dispatched = pool.dispatch(self.room(known, spec), spec.concurrency);
             if matches!(dispatched, Dispatch::Use | Dispatch::Make) {
-                pool.called(self.shared.clock.now_ms());
+                pool.called(dispatched == Dispatch::Make, self.shared.clock.now_ms());
             }
             match dispatched {
                 Dispatch::Use => {
-                    let warm = pool.take();
-                    return Ok(Ok(Turn::new(self, known, warm)));
+                    if let Some(warm) = pool.take() {
+                        return Ok(Ok(Turn::new(self, known, Some(warm))));
+                    }
+                    // It has ended since it was looked at: what is there is looked at anew.
                 }
                 Dispatch::Make => {
                     self.begin(&mut pool, (known, burst), spec);
-                    pool.wait()
+                    break pool.wait();
                 }
-                Dispatch::Wait => pool.wait(),
+                Dispatch::Wait => break pool.wait(),
                 Dispatch::Throttled => {
                     return Err(Refusal::Throttled { retry_ms: pool.retry_ms() });
                 }
@@ -263,8 +291,10 @@ impl Agent {
         let mut pool = known.pool.lock();
         pool.starting -= 1;
         let made = made.map(|mut warm| {
-            warm.counted = Some(pool.count());
+            warm.count(pool.count());
             warm.burst = burst;
+            let warm = Arc::new(warm);
+            pool.use_new(Arc::clone(&warm));
             Turn::new(self, known, Some(warm))
         });
         let failed = made.is_err();
@@ -274,7 +304,7 @@ impl Agent {
         } else if !failed {
             pool.started(took_us, spec.limits.memory_bytes);
         }
-        let left = pool.give(made);
+        let left = self.give_all(&mut pool, known, made);
         drop(pool);
         drop(left);
         self.fill();
@@ -282,6 +312,22 @@ impl Agent {
             // It is told to one call; others that waited for the same instance get a try of theirs.
             self.make_for_waiting(known);
         }
+    }
+
+    /// Gives an instance, and every further place of it, to those who have waited the longest; what
+    /// comes back is nobody's, and must not be dropped while the pool is locked.
+    fn give_all(
+        &self,
+        pool: &mut Pool,
+        known: &Arc<Known>,
+        made: Result<Turn, Broken>,
+    ) -> Option<Turn> {
+        let mut left = pool.give(made);
+        while left.is_none() && pool.is_waited_for() {
+            let Some(warm) = pool.take() else { break };
+            left = pool.give(Ok(Turn::new(self, known, Some(warm))));
+        }
+        left
     }
 
     /// Whoever waited for an instance that has ended gets another.
@@ -314,7 +360,7 @@ impl Agent {
             let idle =
                 others.filter_map(|(_, known)| Some((known.pool.lock().idle_since_ms()?, known)));
             let Some((_, known)) = idle.min_by_key(|(since_ms, _)| *since_ms) else { return };
-            let Some(mut warm) = known.pool.lock().take_longest_idle() else { return };
+            let Some(warm) = known.pool.lock().take_longest_idle() else { return };
             warm.give_back_memory();
             let agent = self.clone();
             self.shared.tasks.spawn("function end", async move { warm.end(&agent).await });
@@ -327,14 +373,14 @@ impl Agent {
     }
 }
 
-/// An instance in the hands of one call. When this is dropped the instance goes to the next call,
-/// unless it was given up in the middle of one: then it is ended.
+/// A place in an instance, in the hands of one call. When this is dropped the place goes to the next
+/// call, unless it was given up in the middle of one: then the instance is ended.
 #[derive(Debug)]
 struct Turn {
     agent: Agent,
     known: Arc<Known>,
     /// None for one moment while it is handed on.
-    warm: Option<Warm>,
+    warm: Option<Arc<Warm>>,
     /// Whether it works on something, or broke, and so is of no use to another call.
     used: bool,
     /// Whether it was made for this call alone.
@@ -342,42 +388,62 @@ struct Turn {
 }
 
 impl Turn {
-    fn new(agent: &Agent, known: &Arc<Known>, warm: Option<Warm>) -> Self {
+    fn new(agent: &Agent, known: &Arc<Known>, warm: Option<Arc<Warm>>) -> Self {
         Self { agent: agent.clone(), known: Arc::clone(known), warm, used: false, once: false }
     }
 
     /// Gives the instance the size that it is to have.
-    fn fit(&mut self, spec: &Revision) {
-        let warm = self.warm.as_mut().expect("a turn has its instance until it is dropped");
-        self.agent.fit(&self.known, spec, warm);
+    fn fit(&self, spec: &Revision) {
+        self.agent.fit(&self.known, spec, self.warm());
+    }
+
+    fn warm(&self) -> &Arc<Warm> {
+        self.warm.as_ref().expect("a turn has its instance until it is dropped")
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(mut warm) = self.warm.take() else { return };
-        if self.used || self.agent.shared.tasks.stopping().is_cancelled() {
-            // It is nobody's any more; whoever waits gets another at once where one fits, and else
-            // when nothing is left of this one.
-            warm.counted = None;
-            self.agent.make_for_waiting(&self.known);
-            let (agent, known) = (self.agent.clone(), Arc::clone(&self.known));
-            self.agent.shared.tasks.spawn("function end", async move {
-                warm.end(&agent).await;
-                agent.make_for_waiting(&known);
-            });
+        let Some(warm) = self.warm.take() else { return };
+        if self.used {
+            return self.retire(&warm);
+        }
+        let stopping = self.agent.shared.tasks.stopping().is_cancelled();
+        let mut pool = self.known.pool.lock();
+        if !stopping {
+            let turn = Self::new(&self.agent, &self.known, Some(Arc::clone(&warm)));
+            // None where somebody has it now.
+            let Some(mut left) = pool.give(Ok(turn)) else { return };
+            left.warm = None;
+        }
+        if !pool.leave(&warm) {
             return;
         }
-        let turn = Self::new(&self.agent, &self.known, Some(warm));
-        let now_ms = self.agent.shared.clock.now_ms();
-        let mut pool = self.known.pool.lock();
-        if let Some(mut left) = pool.give(Ok(turn))
-            && let Some(warm) = left.warm.take()
-        {
-            let kept = pool.keep(warm, now_ms);
+        if stopping {
             drop(pool);
-            self.see_to(kept);
+            return self.retire(&warm);
         }
+        let kept = pool.keep(warm, self.agent.shared.clock.now_ms());
+        drop(pool);
+        self.see_to(kept);
+    }
+}
+
+impl Turn {
+    /// Ends an instance that is nobody's any more, unless another of its calls has seen to that.
+    /// Whoever waits gets another at once where one fits, and else when nothing is left of this one.
+    fn retire(&self, warm: &Arc<Warm>) {
+        self.known.pool.lock().take_out(warm);
+        if !warm.retire() {
+            return;
+        }
+        self.agent.make_for_waiting(&self.known);
+        let (agent, known, warm) = (self.agent.clone(), Arc::clone(&self.known), Arc::clone(warm));
+        self.agent.shared.tasks.spawn("function end", async move {
+            warm.end(&agent).await;
+            drop(warm);
+            agent.make_for_waiting(&known);
+        });
     }
 }
 
@@ -451,7 +517,7 @@ async fn end_idle(agent: &Agent, now_ms: u64) {
         forget(&mut all, now_ms);
     }
     // At the same time, since each may have a moment to see to its end.
-    futures::future::join_all(ended.into_iter().map(|warm| warm.end(agent))).await;
+    futures::future::join_all(ended.iter().map(|warm| warm.end(agent))).await;
 }
 
 /// Forgets revisions that were not called for as long as anything is expected, and of those that

@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use types::{AliasName, EventId, FunctionId, FunctionName, FunctionRuntime, Name, ObjectId};
+use types::{
+    AliasName, Concurrency, EventId, FunctionId, FunctionName, FunctionRuntime, Name, ObjectId,
+};
 
 pub use types::functions::LATEST;
 
@@ -56,6 +58,10 @@ pub struct CreateFunction {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 50)]
     pub egress: Vec<String>,
+    /// How many calls an instance may have at a time, where its program asks for as many; 1 where
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
 }
@@ -78,6 +84,8 @@ pub struct UpdateFunction {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 50)]
     pub egress: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The generation this change was made for; refused when there is a newer one.
@@ -112,6 +120,9 @@ pub struct Function {
     /// Where it may connect to.
     #[serde(default)]
     pub egress: Vec<String>,
+    /// How many calls an instance may have at a time.
+    #[serde(default)]
+    pub concurrency: Concurrency,
     pub description: String,
     /// Grows with every change of the function.
     pub generation: u64,

@@ -1,7 +1,7 @@
 // Runs a Node.js function: loads its handler, then asks the Runtime API for work for ever.
 //
-// Nothing but Node.js's own modules. One call at a time; what the handler writes goes to the
-// instance's log. A handler that went through `awslambda.streamifyResponse` answers in pieces, each
+// Nothing but Node.js's own modules. As many calls at a time as the instance may have, all in one
+// process; what the handler writes goes to the instance's log. A handler that went through `awslambda.streamifyResponse` answers in pieces, each
 // sent as it is made.
 
 import { once } from "node:events";
@@ -13,7 +13,9 @@ import { PassThrough } from "node:stream";
 import { pathToFileURL } from "node:url";
 
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
-const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+const concurrency = Number(process.env.AWS_LAMBDA_MAX_CONCURRENCY ?? "1");
+// A call uses one at a time.
+const agent = new http.Agent({ keepAlive: true, maxSockets: concurrency });
 const root = process.env.LAMBDA_TASK_ROOT ?? "/var/task";
 
 /** Makes a call of the Runtime API, and gives its headers and body. */
@@ -206,20 +208,28 @@ try {
   await fail("/init/error", error);
   process.exit(1);
 }
-for (;;) {
-  const { headers, body } = await call("GET", "/invocation/next");
-  const id = headers["lambda-runtime-aws-request-id"];
-  process.env._X_AMZN_TRACE_ID = headers["lambda-runtime-trace-id"] ?? "";
-  try {
-    const event = body ? JSON.parse(body) : null;
-    if (handler[STREAMS]) {
-      await stream(handler, event, headers);
-      continue;
+
+/** Runs call after call. */
+async function work() {
+  for (;;) {
+    const { headers, body } = await call("GET", "/invocation/next");
+    const id = headers["lambda-runtime-aws-request-id"];
+    // Of several calls in one process none may say what the variable is.
+    if (concurrency === 1) process.env._X_AMZN_TRACE_ID = headers["lambda-runtime-trace-id"] ?? "";
+    try {
+      const event = body ? JSON.parse(body) : null;
+      if (handler[STREAMS]) {
+        await stream(handler, event, headers);
+        continue;
+      }
+      const value = await run(handler, event, headers);
+      const answer = JSON.stringify(value === undefined ? null : value);
+      const headed = { "Content-Type": "application/json" };
+      await call("POST", `/invocation/${id}/response`, answer, headed);
+    } catch (error) {
+      await fail(`/invocation/${id}/error`, error);
     }
-    const value = await run(handler, event, headers);
-    const answer = JSON.stringify(value === undefined ? null : value);
-    await call("POST", `/invocation/${id}/response`, answer, { "Content-Type": "application/json" });
-  } catch (error) {
-    await fail(`/invocation/${id}/error`, error);
   }
 }
+
+await Promise.all(Array.from({ length: concurrency }, work));

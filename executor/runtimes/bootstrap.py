@@ -1,6 +1,7 @@
 """Runs a Python function: loads its handler, then asks the Runtime API for work for ever.
 
-Standard library only. One call at a time; what the handler prints goes to the instance's log. A
+Standard library only. One call at a time in each process, and as many processes as the instance may
+have calls, forked once the handler is loaded; what the handler prints goes to the instance's log. A
 handler that is a generator answers in pieces, each sent as it is made: text or bytes.
 """
 
@@ -117,6 +118,20 @@ def load():
     return found
 
 
+def work_in(processes):
+    """Returns in so many processes, which share what was loaded; when one of them ends, all do."""
+    sys.stdout.flush()
+    for _ in range(processes):
+        if os.fork() == 0:
+            return
+    _, status = os.wait()
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        # The caller is told the signal, as where there is one process.
+        os.kill(os.getpid(), -code)
+    os._exit(code & 0xFF)
+
+
 def main():
     """Never returns, unless the function cannot be loaded."""
     sys.path.insert(0, os.environ.get("LAMBDA_TASK_ROOT", "/var/task"))
@@ -127,6 +142,9 @@ def main():
     except BaseException as error:  # whatever it is, the caller has to be told
         api.fail("/init/error", error)
         sys.exit(1)
+    concurrency = int(os.environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "1"))
+    if concurrency > 1:
+        work_in(concurrency)
     while True:
         call, payload = api.call("GET", "/invocation/next")
         request_id = call.headers["Lambda-Runtime-Aws-Request-Id"]

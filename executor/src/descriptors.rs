@@ -21,30 +21,46 @@ pub(crate) fn send_all(through: impl AsFd, files: &[BorrowedFd<'_>]) -> io::Resu
     Ok(())
 }
 
+/// Most files that are handed over at once: a socket for each call that a server may have.
+const FILES_MAX: usize = types::functions::CONCURRENCY_MAX as usize;
+
 /// Takes the file that was handed over; [`MsgFlags::MSG_DONTWAIT`] among the flags takes it only
 /// where it is there.
 pub(crate) fn receive(through: impl AsFd, flags: MsgFlags) -> io::Result<OwnedFd> {
     let received = receive_maybe(through, flags)?;
-    received.ok_or_else(|| io::Error::other("no file was handed over"))
+    received.ok_or_else(nothing)
 }
 
-/// The same, or the word that there is none.
+/// Takes all files that were handed over at once, in their order: one at least.
+pub(crate) fn receive_all(through: impl AsFd, flags: MsgFlags) -> io::Result<Vec<OwnedFd>> {
+    let received = receive_upto(through, flags)?;
+    if received.is_empty() { Err(nothing()) } else { Ok(received) }
+}
+
+fn nothing() -> io::Error {
+    io::Error::other("no file was handed over")
+}
+
+/// Takes the file that was handed over, or the word that there is none.
 pub(crate) fn receive_maybe(through: impl AsFd, flags: MsgFlags) -> io::Result<Option<OwnedFd>> {
-    let (mut byte, mut space) = ([0], cmsg_space!(RawFd));
+    Ok(receive_upto(through, flags)?.pop())
+}
+
+fn receive_upto(through: impl AsFd, flags: MsgFlags) -> io::Result<Vec<OwnedFd>> {
+    let (mut byte, mut space) = ([0], cmsg_space!([RawFd; FILES_MAX]));
     let mut into = [IoSliceMut::new(&mut byte)];
     let flags = flags | MsgFlags::MSG_CMSG_CLOEXEC;
     let through = through.as_fd().as_raw_fd();
     let message = recvmsg::<()>(through, &mut into, Some(&mut space), flags)?;
     for part in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(files) = part
-            && let [file] = files[..]
-        {
-            // SAFETY: the kernel has just made this number for us, and nothing else owns it.
-            return Ok(Some(unsafe { OwnedFd::from_raw_fd(file) }));
+        if let ControlMessageOwned::ScmRights(files) = part {
+            // SAFETY: the kernel has just made these numbers for us, and nothing else owns them.
+            let own = |file| unsafe { OwnedFd::from_raw_fd(file) };
+            return Ok(files.into_iter().map(own).collect());
         }
     }
     if message.bytes == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(None)
+    Ok(Vec::new())
 }

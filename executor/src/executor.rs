@@ -340,22 +340,22 @@ impl Shared {
     }
 
     /// Answers the Runtime API on the listener that was handed out, or gives a server its work through
-    /// the socket that was, until the instance has ended. Beginning is not held to the function's
+    /// the sockets that were, until the instance has ended. Beginning is not held to the function's
     /// share of the processors, its calls are.
     fn answer(&self, handed: &UnixStream, instance: &Arc<Instance>) -> Result<Runtime, Error> {
-        let taken = descriptors::receive(handed, MsgFlags::MSG_DONTWAIT);
-        let taken = taken.map_err(Error::io("take a function's socket"))?;
-        let (about, clock) = (instance.about.clone(), self.clock.clone());
+        let taken = descriptors::receive_all(handed, MsgFlags::MSG_DONTWAIT);
+        let mut taken = taken.map_err(Error::io("take a function's socket"))?;
+        let about = (instance.about.clone(), instance.concurrency);
         if instance.serves {
-            let (runtime, serving) = Runtime::of_server(taken, about, clock);
+            let (runtime, serving) = Runtime::of_server(taken, about, self.clock.clone());
             self.serve(&runtime, serving, instance);
             return Ok(runtime);
         }
-        let listener = TcpListener::from(taken);
+        let listener = TcpListener::from(taken.swap_remove(0));
         listener.set_nonblocking(true).map_err(Error::io("take a function's listener"))?;
         let (way, logs) = (instance.way_out.clone(), instance.logs.clone());
         let outlet = Outlet { way, logs, clock: self.clock.clone() };
-        let served = Runtime::serve(listener, (about, clock), Some(outlet));
+        let served = Runtime::serve(listener, (about, self.clock.clone()), Some(outlet));
         let (runtime, serving) = served.map_err(Error::io("answer a function"))?;
         self.serve(&runtime, serving, instance);
         Ok(runtime)

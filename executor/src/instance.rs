@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use types::{InstanceId, Limits};
+use types::{Concurrency, InstanceId, Limits};
 
 use crate::cgroup::Group;
 use crate::egress::WayOut;
@@ -19,7 +19,7 @@ use crate::folders::Folders;
 use crate::launch::Level;
 use crate::logs::{LogReader, Logs};
 use crate::runtime_api::{About, Runtime};
-use crate::start::{Start, Work};
+use crate::start::Start;
 use crate::watch::Seen;
 
 /// An instance that was started.
@@ -51,6 +51,8 @@ pub(crate) struct Instance {
     pub(crate) about: About,
     /// Whether its program is a server.
     pub(crate) serves: bool,
+    /// How many calls its program may have at a time.
+    pub(crate) concurrency: Concurrency,
     pub(crate) socket: Option<PathBuf>,
     pub(crate) folders: Folders,
     pub(crate) group: Arc<Group>,
@@ -163,21 +165,20 @@ impl Instance {
         (folders, group): (Folders, Arc<Group>),
         slot: u32,
     ) -> Self {
+        let function = start.work.function();
         Self {
             id: start.id,
             generation: start.generation,
             level,
             about: About::of(&start.work),
-            serves: matches!(&start.work, Work::Function(function) if function.serves),
+            serves: function.is_some_and(|function| function.serves),
+            concurrency: function.map(|function| function.concurrency).unwrap_or_default(),
             socket,
             folders,
             group,
             limits: Mutex::new(start.limits),
             logs: Logs::new(),
-            way_out: match &start.work {
-                Work::Function(function) => function.way_out.clone(),
-                Work::Serve | Work::Job(_) => None,
-            },
+            way_out: function.and_then(|function| function.way_out.clone()),
             seen: Seen::default(),
             forced: watch::Sender::new(None),
             exit: watch::Sender::new(None),

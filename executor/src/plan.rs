@@ -76,15 +76,16 @@ pub(crate) enum Channel {
     /// It fetches its work from [`RUNTIME_API`] on a loopback of its own. The keeper opens the
     /// listener inside and hands it out through file descriptor 3.
     RuntimeApi,
-    /// It listens on [`SERVER_PORT`] of a loopback of its own. The keeper makes a socket inside and
-    /// hands it out through file descriptor 3, to be connected.
-    Server,
+    /// It listens on [`SERVER_PORT`] of a loopback of its own. The keeper makes a socket inside for
+    /// each call that it may have at a time, and hands them out through file descriptor 3, to be
+    /// connected.
+    Server { sockets: u32 },
 }
 
 impl Channel {
     /// Whether there is a loopback of its own.
     pub(crate) fn has_loopback(self) -> bool {
-        matches!(self, Self::RuntimeApi | Self::Server)
+        matches!(self, Self::RuntimeApi | Self::Server { .. })
     }
 }
 
@@ -242,7 +243,9 @@ fn channel(work: &Work) -> Channel {
     match work {
         Work::Serve => Channel::Socket,
         Work::Job(_) => Channel::None,
-        Work::Function(function) if function.serves => Channel::Server,
+        Work::Function(function) if function.serves => {
+            Channel::Server { sockets: function.concurrency.get() }
+        }
         Work::Function(_) => Channel::RuntimeApi,
     }
 }
@@ -507,6 +510,9 @@ fn worker_task(
     Ok(task.into_iter().collect::<serde_json::Value>().to_string())
 }
 
+/// Tells a program how many calls it may have at a time. Source: Lambda's clients.
+const MAX_CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
+
 /// The variables of the Runtime API's contract, above what the owner says.
 fn function_env(function: &Function, env: &mut BTreeMap<String, String>) {
     let own = function.env.iter().map(|(name, value)| (name.clone(), value.clone()));
@@ -516,6 +522,11 @@ fn function_env(function: &Function, env: &mut BTreeMap<String, String>) {
         env.insert("SAGEMAKER_BIND_TO_PORT".to_owned(), SERVER_PORT.to_string());
     } else {
         env.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), RUNTIME_API.to_owned());
+    }
+    // What the owner or an image says of it would have a program wait for calls that never come.
+    env.remove(MAX_CONCURRENCY);
+    if function.concurrency.is_several() {
+        env.insert(MAX_CONCURRENCY.to_owned(), function.concurrency.to_string());
     }
     let said = [
         ("LAMBDA_TASK_ROOT", TASK_ROOT),

@@ -3,9 +3,9 @@
 //! States of an instance: beginning (its program, or an extension, has not asked for work yet),
 //! begun (all have), failed (one said that it cannot begin). States of an invocation: queued,
 //! running, over.
-//! Always true: an invocation goes to one caller of the program, in the order in which it came, and
-//! again to the same program where it asks without having answered; its outcome is taken once; what
-//! nobody waits for any more is forgotten.
+//! Always true: an invocation goes to one caller of the program, in the order in which it came; no
+//! more are out than the program may have, and the only one comes again where it asks without having
+//! answered; an outcome is taken once; what nobody waits for any more is forgotten.
 //! Absent on purpose: deadlines and the program's end, which its owner watches.
 //! Source: AWS Lambda's Runtime API of 2018-06-01, and its Runtime Interface Emulator for refusals.
 
@@ -24,6 +24,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
+use types::Concurrency;
 use workflow::Clock;
 
 use crate::start::Work;
@@ -137,6 +138,8 @@ pub struct Runtime {
 #[derive(Debug)]
 struct Shared {
     about: About,
+    /// How many calls the program may have at a time.
+    concurrency: Concurrency,
     clock: Clock,
     state: Mutex<State>,
     begun: watch::Sender<Begun>,
@@ -182,7 +185,7 @@ impl Runtime {
     /// Where the listener cannot be watched.
     pub(crate) fn serve(
         listener: TcpListener,
-        (about, clock): (About, Clock),
+        (about, clock): ((About, Concurrency), Clock),
         outlet: Option<Outlet>,
     ) -> io::Result<(Self, impl Future<Output = ()>)> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -194,20 +197,24 @@ impl Runtime {
         self.shared.outlet.as_ref()
     }
 
-    /// Gives a program that is a server its work, through this socket of its sandbox, for as long as
+    /// Gives a program that is a server its work, through these sockets of its sandbox, for as long as
     /// the returned future is polled.
     pub(crate) fn of_server(
-        socket: OwnedFd,
-        about: About,
+        sockets: Vec<OwnedFd>,
+        about: (About, Concurrency),
         clock: Clock,
     ) -> (Self, impl Future<Output = ()>) {
         let runtime = Self::new((about, clock), None);
-        (runtime.clone(), server::serve(socket, runtime))
+        (runtime.clone(), server::serve(sockets, runtime))
     }
 
-    fn new((about, clock): (About, Clock), outlet: Option<Outlet>) -> Self {
+    fn new(
+        ((about, concurrency), clock): ((About, Concurrency), Clock),
+        outlet: Option<Outlet>,
+    ) -> Self {
         let shared = Shared {
             about,
+            concurrency,
             clock,
             state: Mutex::default(),
             begun: watch::Sender::new(Begun::Beginning),
@@ -288,7 +295,7 @@ impl Runtime {
             self.note_ready(&state);
             state.awaited.insert(invocation.id.clone(), tell);
             state.queued.push_back(invocation);
-            state.hand_out();
+            state.hand_out(self.shared.concurrency);
         }
         let outcome = outcome.await;
         match outcome {
@@ -312,11 +319,14 @@ impl Runtime {
                 let mut state = self.shared.state.lock();
                 state.asked = true;
                 state.answered = None;
-                if let Some(unanswered) = state.running.values().next() {
+                // Of several it is not known which one its caller has had.
+                if let Some(unanswered) = state.running.values().next()
+                    && self.shared.concurrency.is_one()
+                {
                     return unanswered.clone();
                 }
                 state.waiting.push_back(tell);
-                state.hand_out();
+                state.hand_out(self.shared.concurrency);
                 self.note_begun(&mut state);
             }
             if let Ok(invocation) = next.await {
@@ -369,7 +379,7 @@ impl Runtime {
         let mut state = self.shared.state.lock();
         state.may_answer(id)?;
         let awaited = state.awaited.remove(id).ok_or(NotTaken::Unknown)?;
-        state.settle(id);
+        state.settle(id, self.shared.concurrency);
         awaited.send(outcome).map_err(|_| NotTaken::Unknown)
     }
 
@@ -407,9 +417,9 @@ impl Runtime {
 }
 
 impl State {
-    /// Gives work to whoever waits for it the longest, where the program has none.
-    fn hand_out(&mut self) {
-        while self.running.is_empty()
+    /// Gives work to whoever waits for it the longest, where the program has less than it may have.
+    fn hand_out(&mut self, concurrency: Concurrency) {
+        while self.running.len() < concurrency.get() as usize
             && let Some(invocation) = self.queued.pop_front()
         {
             let Some(caller) = self.waiting.pop_front() else {
@@ -426,10 +436,10 @@ impl State {
     }
 
     /// Notes that the program has answered, and gives it what waits.
-    fn settle(&mut self, id: &str) {
+    fn settle(&mut self, id: &str, concurrency: Concurrency) {
         self.running.remove(id);
         self.answered = Some(id.to_owned());
-        self.hand_out();
+        self.hand_out(concurrency);
     }
 
     /// Whether the program may tell an outcome of this call now.
@@ -478,7 +488,7 @@ impl Drop for GivenUp<'_> {
         state.awaited.remove(&self.id);
         state.queued.retain(|queued| queued.id != self.id);
         state.running.remove(&self.id);
-        state.hand_out();
+        state.hand_out(self.runtime.shared.concurrency);
     }
 }
 

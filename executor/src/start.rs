@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use types::{FunctionRuntime, InstanceId, Limits};
+use types::{Concurrency, FunctionRuntime, InstanceId, Limits};
 
 use crate::egress::WayOut;
 
@@ -44,8 +44,15 @@ pub enum Work {
     Serve,
     /// A program that ends: the training contract.
     Job(Job),
-    /// A program that fetches invocations from the Runtime API, one after the other.
+    /// A program that fetches invocations from the Runtime API.
     Function(Function),
+}
+
+impl Work {
+    /// The function that it is, where it is one.
+    pub(crate) fn function(&self) -> Option<&Function> {
+        if let Self::Function(function) = self { Some(function) } else { None }
+    }
 }
 
 /// A program that fetches invocations from the Runtime API.
@@ -66,6 +73,9 @@ pub struct Function {
     /// Whether the program is a server, which is given its work where it listens: on port 8080 of its
     /// loopback, under `/invocations`, once `/ping` answers well.
     pub serves: bool,
+    /// How many calls it may have at a time. More than one is told to it, in
+    /// `AWS_LAMBDA_MAX_CONCURRENCY`.
+    pub concurrency: Concurrency,
 }
 
 /// A package that brings everything a program needs: it is the root, and the host's programs are not
@@ -125,6 +135,7 @@ impl Parking {
     pub fn fits(&self, function: &Function, limits: &Limits) -> bool {
         let same = Limits { timeout_ms: self.limits.timeout_ms, ..*limits } == self.limits;
         same && function.image.is_none()
+            && !function.serves
             && match self.runtime {
                 // Node.js is started when it is known what for, as any program.
                 FunctionRuntime::Provided | FunctionRuntime::Nodejs => true,

@@ -1,18 +1,23 @@
-//! Dispatch: whether a call of a function goes to an idle instance, waits for one, or has one made.
+//! Dispatch: whether a call goes to an instance that has a place, waits, or has an instance made.
 //!
-//! A call waits for an instance that is busy where that is expected to take less time than to make
-//! another one. An instance that is being made belongs to the call that has waited the longest, so
+//! A call waits for a place where that is expected to take less time than to make another instance.
+//! The places of an instance that is being made belong to the calls that have waited the longest, so
 //! a burst makes as many as it needs and no more.
 //!
-//! Always true: an idle instance is used at once; no more instances are being made than calls
-//! wait; limits are kept; a call is refused only where it could neither wait nor have one made.
-//! Absent on purpose: which idle instance, when one ends, hosts.
+//! Always true: a place is used at once, in the fullest instance that has one, so that others may
+//! end; no more instances are being made than have a call that waits; limits are kept; a call is
+//! refused only where it could neither wait nor have an instance made.
+//! Absent on purpose: which of equally full instances, when one ends, hosts.
+
+use types::Concurrency;
 
 /// What a function has on this host, and what it may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Instances {
-    /// That wait for work.
-    pub idle: u32,
+    /// How many calls each may have at a time.
+    pub concurrency: Concurrency,
+    /// Calls that could be taken at once, by those that wait for work and by those that work.
+    pub places: u32,
     /// That work.
     pub busy: u32,
     /// That are being made.
@@ -40,7 +45,7 @@ pub struct Limits {
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dispatch {
-    /// It goes to an idle instance.
+    /// It goes to an instance that has a place.
     Use,
     /// It waits, and an instance is made.
     Make,
@@ -54,22 +59,30 @@ pub enum Dispatch {
 
 /// Says what becomes of a call.
 pub fn dispatch(has: &Instances, limits: &Limits) -> Dispatch {
-    if has.idle > 0 {
+    if has.places > 0 {
         return Dispatch::Use;
     }
     let instances = has.busy.saturating_add(has.starting);
     let allowed = instances < limits.instances_max;
-    if allowed && limits.room > 0 && has.starting <= has.waiting && worth_making(has) {
+    let wanted = has.coming() <= u64::from(has.waiting);
+    if allowed && limits.room > 0 && wanted && worth_making(has) {
         return Dispatch::Make;
     }
-    // Somebody has to come free for whoever waits.
+    // Some place has to come free for whoever waits.
     if instances > 0 && has.waiting < limits.waiting_max {
         return Dispatch::Wait;
     }
-    if allowed && limits.room > 0 && has.starting <= has.waiting {
+    if allowed && limits.room > 0 && wanted {
         return Dispatch::Make;
     }
     if allowed { Dispatch::Full } else { Dispatch::Throttled }
+}
+
+/// The instance that a call goes to, of those that have so many calls: the fullest that has a place,
+/// and of equals the last; none where all are full.
+pub fn fullest(calls: impl IntoIterator<Item = u32>, concurrency: Concurrency) -> Option<usize> {
+    let open = calls.into_iter().enumerate().filter(|(_, calls)| *calls < concurrency.get());
+    open.max_by_key(|(_, calls)| *calls).map(|(at, _)| at)
 }
 
 /// Shortest time after which a refused call is told to try again, in milliseconds: what `Retry-After`
@@ -83,20 +96,29 @@ pub const RETRY_MS_MAX: u64 = 60_000;
 pub fn retry_ms(has: &Instances) -> u64 {
     let call_us = u128::from(has.call_us.unwrap_or(0));
     let instances = u128::from(has.busy.saturating_add(has.starting).max(1));
-    let wait_ms = (call_us * u128::from(has.waiting) / instances).div_ceil(1_000);
+    let places = instances * u128::from(has.concurrency.get());
+    let wait_ms = (call_us * u128::from(has.waiting)).div_ceil(places * 1_000);
     u64::try_from(wait_ms).unwrap_or(u64::MAX).clamp(RETRY_MS_MIN, RETRY_MS_MAX)
 }
 
-/// Whether a new instance can be expected to work before a busy one is free for this call.
+impl Instances {
+    /// Places of instances that are being made.
+    fn coming(&self) -> u64 {
+        u64::from(self.starting) * u64::from(self.concurrency.get())
+    }
+}
+
+/// Whether a new instance can be expected to work before a place comes free for this call.
 fn worth_making(has: &Instances) -> bool {
     let (Some(call_us), Some(start_us)) = (has.call_us, has.start_us) else { return true };
     if has.busy == 0 {
         return true;
     }
-    // Those ahead that no instance in the making is for; then this one.
-    let ahead = u128::from(has.waiting.saturating_sub(has.starting)) + 1;
-    // Busy instances come free one after the other, evenly over the time of a call.
-    let wait_us = u128::from(call_us) * ahead / u128::from(has.busy);
+    // Those ahead that no place in the making is for; then this one.
+    let ahead = u128::from(u64::from(has.waiting).saturating_sub(has.coming())) + 1;
+    // Places come free one after the other, evenly over the time of a call.
+    let places = u128::from(has.busy) * u128::from(has.concurrency.get());
+    let wait_us = u128::from(call_us) * ahead / places;
     wait_us > u128::from(start_us)
 }
 

@@ -13,6 +13,9 @@ use crate::AccountId;
 pub const FUNCTION_NAME_BYTES_MAX: usize = 64;
 /// Longest name of an alias. Source: Lambda's `Name` of an alias.
 pub const ALIAS_NAME_BYTES_MAX: usize = 128;
+/// Most calls that an instance may have at a time. Source: Lambda's most for each processor; and what
+/// a sandbox can hand out as sockets in one message is not many more.
+pub const CONCURRENCY_MAX: u32 = 64;
 /// What a call without a qualifier runs.
 pub const LATEST: &str = "$LATEST";
 
@@ -155,6 +158,86 @@ impl fmt::Display for FunctionRuntime {
     }
 }
 
+/// How many calls an instance may have at a time: from 1 to 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Concurrency(u32);
+
+/// A number that cannot be how many calls an instance may have at a time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an instance cannot have {given} calls at a time: use 1 to {CONCURRENCY_MAX}")]
+pub struct ConcurrencyError {
+    /// What was given, cut to 80 characters.
+    pub given: String,
+}
+
+impl Concurrency {
+    /// The number of calls.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// Whether it is more than one.
+    pub const fn is_several(self) -> bool {
+        self.0 > 1
+    }
+
+    /// Whether it is what nobody has to say.
+    pub const fn is_one(&self) -> bool {
+        self.0 == 1
+    }
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl TryFrom<u32> for Concurrency {
+    type Error = ConcurrencyError;
+
+    fn try_from(number: u32) -> Result<Self, ConcurrencyError> {
+        if (1..=CONCURRENCY_MAX).contains(&number) {
+            return Ok(Self(number));
+        }
+        Err(ConcurrencyError { given: number.to_string() })
+    }
+}
+
+impl From<Concurrency> for u32 {
+    fn from(concurrency: Concurrency) -> Self {
+        concurrency.0
+    }
+}
+
+impl FromStr for Concurrency {
+    type Err = ConcurrencyError;
+
+    fn from_str(text: &str) -> Result<Self, ConcurrencyError> {
+        let refused = || ConcurrencyError { given: text.chars().take(80).collect() };
+        text.parse::<u32>().map_err(|_| refused())?.try_into()
+    }
+}
+
+impl fmt::Display for Concurrency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl utoipa::PartialSchema for Concurrency {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(CONCURRENCY_MAX))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Concurrency {}
+
 /// How much may be called; without a limit where it is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -255,6 +338,18 @@ mod tests {
         for name in ["", "1", "0123", "$LATEST", "a.b", &"x".repeat(ALIAS_NAME_BYTES_MAX + 1)] {
             assert!(name.parse::<AliasName>().is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn an_instance_has_from_one_call_to_so_many_at_a_time() {
+        for number in [1, 2, CONCURRENCY_MAX] {
+            assert_eq!(Concurrency::try_from(number).unwrap().get(), number);
+            assert_eq!(number.to_string().parse::<Concurrency>().unwrap().get(), number);
+        }
+        for number in [0, CONCURRENCY_MAX + 1, u32::MAX] {
+            assert!(Concurrency::try_from(number).is_err(), "{number}");
+        }
+        assert!("some".parse::<Concurrency>().is_err());
     }
 
     #[test]

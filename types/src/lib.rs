@@ -24,8 +24,8 @@ pub use figure::{Figure, FigureName, Grade};
 pub use fleet::{Fleet, FleetError};
 pub use format::{Column, ColumnType, Format};
 pub use functions::{
-    AliasName, AliasNameError, CallLimits, FunctionName, FunctionNameError, FunctionReference,
-    FunctionRuntime,
+    AliasName, AliasNameError, CallLimits, Concurrency, ConcurrencyError, FunctionName,
+    FunctionNameError, FunctionReference, FunctionRuntime,
 };
 pub use ids::*;
 pub use kinds::{ErrorKind, ItemKind};

@@ -1,15 +1,16 @@
 //! One call on an instance: given to its program, and seen to its end.
 //!
 //! States of a call: running → answering in pieces → over, or running → over.
-//! Always true: after a deadline nothing of the instance is left; an instance whose answer is read
-//! slowly is held no longer than the call may take; whoever gives up a call ends its instance.
+//! Always true: after a deadline nothing of the instance is left, and its other calls are told so; an
+//! instance whose answer is read slowly is held no longer than the call may take; whoever gives up a
+//! call ends its instance, unless others may have calls there: then it runs to its end.
 //! Source of the words: Lambda's Runtime Interface Emulator.
 
 use std::sync::Arc;
 
 use api::internal::functions::pieces::Piece;
 use api::internal::functions::sizes::CallSizing;
-use api::internal::functions::{Call, Called, Revision};
+use api::internal::functions::{Call, Called, Revision, StartTimes};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -60,6 +61,8 @@ struct Course {
     sizing: Option<CallSizing>,
     /// Processor time that its instance had used before, where that is measured.
     cpu_before_us: Option<u64>,
+    /// How its instance was started, where it is the first there.
+    start: Option<StartTimes>,
     id: String,
     began_us: u64,
     waited_us: u64,
@@ -107,17 +110,18 @@ impl Turn {
         (waited_us, stale_ms): (u64, Option<u64>),
     ) -> Ran {
         self.used = true;
-        let clock = &self.agent.shared.clock;
+        let (agent, warm) = (self.agent.clone(), Arc::clone(self.warm()));
+        let clock = &agent.shared.clock;
         let (timeout_ms, stream) = (spec.limits.timeout_ms, call.stream);
-        // What is learned from is told to the owner: so nothing is of another's calls.
-        let own = self.known.of.payer.is_none();
-        let measured = own && self.known.sizes.measures(call.sizing.is_some());
-        let cpu_before_us = self.warm.as_ref().filter(|_| measured);
-        let cpu_before_us = cpu_before_us.map(|warm| warm.running.measure().cpu_us);
+        // What is learned from is told to the owner: so nothing is of another's calls. And it is of
+        // one call, so of none that could share its instance.
+        let learned = self.known.of.payer.is_none() && spec.concurrency.is_one();
+        let measured = learned && self.known.sizes.measures(call.sizing.is_some());
         let course = Course {
             input_bytes: payload.len() as u64,
             sizing: call.sizing,
-            cpu_before_us,
+            cpu_before_us: measured.then(|| warm.running.measure().cpu_us),
+            start: warm.take_start(),
             id: call.id.clone(),
             began_us: clock.now_us(),
             waited_us,
@@ -133,8 +137,8 @@ impl Turn {
             trace_id: call.trace_id,
             client_context: context(call.client_context.as_deref()),
         };
-        let agent = self.agent.clone();
-        let warm = self.warm();
+        let begun = (course.id.as_str(), course.began_us / 1_000);
+        warm.lines.lock().begin(begun, &spec.version, course.log_tail);
         warm.thaw();
         let runtime = warm.runtime.clone();
         // Extensions see to one call before they are told of the next, within this one's time.
@@ -162,12 +166,15 @@ impl Turn {
                     return Ran::Answered(self.stream(Arc::clone(spec), course, pieces));
                 }
             },
-            broke = course.breaks(warm, &agent) => match broke {
-                Broke::Untouched => return Ran::Untouched,
+            broke = course.breaks(&warm, &agent) => match broke {
+                Broke::Untouched => {
+                    warm.lines.lock().forget(&course.id);
+                    return Ran::Untouched;
+                }
                 Broke::Failed(failure, killed) => End { killed, ..End::failed(failure, false) },
             },
         };
-        let killed = end.killed.then(|| self.warm().kib);
+        let killed = end.killed.then(|| warm.kib());
         let outcome = Box::new(self.over(spec, &course, end));
         match killed {
             Some(kib) => Ran::Killed(outcome, kib),
@@ -175,29 +182,26 @@ impl Turn {
         }
     }
 
-    /// Hands on the pieces of an answer, in a task of their own, which has the instance.
+    /// Hands on the pieces of an answer, in a task of their own, which has the place.
     fn stream(self, spec: Arc<Revision>, course: Course, pieces: Streamed) -> Answered {
-        let agent = self.agent.clone();
-        let mut turn = self;
+        let (agent, warm) = (self.agent.clone(), Arc::clone(self.warm()));
         let media_type = pieces.media_type.clone();
-        let warm = turn.warm();
         let called = Called {
             error: None,
             media_type: media_type.clone(),
             duration_us: agent.shared.clock.now_us().saturating_sub(course.began_us),
             waited_us: course.waited_us,
-            start: warm.start,
+            start: course.start,
             memory_peak_bytes: warm.running.usage().memory_peak_bytes,
             stale_ms: course.stale_ms,
             ..Called::default()
         };
         let (hand_on, read) = mpsc::channel(PIECES_HELD);
         agent.shared.tasks.clone().spawn("function stream", async move {
-            let warm = turn.warm();
             let end = tokio::select! {
                 biased;
-                end = pump(pieces, &hand_on) => end,
-                broke = course.breaks(warm, &agent) => match broke {
+                end = pump(pieces, &hand_on, spec.concurrency.is_several()) => end,
+                broke = course.breaks(&warm, &agent) => match broke {
                     Broke::Untouched => None,
                     Broke::Failed(failure, killed) => {
                         Some(End { killed, ..End::failed(failure, false) })
@@ -206,7 +210,7 @@ impl Turn {
             };
             // Where its reader has gone, so has the call: the instance is ended with the turn.
             let Some(end) = end else { return };
-            let Outcome { mut called, payload } = turn.over(&spec, &course, end);
+            let Outcome { mut called, payload } = self.over(&spec, &course, end);
             called.media_type = media_type;
             let error = if called.error.is_some() { payload } else { Bytes::new() };
             // Nobody has to be there to hear it.
@@ -215,27 +219,27 @@ impl Turn {
         Answered::InPieces(Box::new(called), read)
     }
 
-    /// Notes the end of a call, and lets the instance go to the next.
+    /// Notes the end of a call, and gives its place back.
     fn over(mut self, spec: &Revision, course: &Course, end: End) -> Outcome {
-        let agent = self.agent.clone();
+        let (agent, warm) = (self.agent.clone(), Arc::clone(self.warm()));
         let clock = &agent.shared.clock;
-        let warm = self.warm();
         let mut called = Called {
             error: end.error,
             media_type: end.media_type,
             duration_us: clock.now_us().saturating_sub(course.began_us),
             waited_us: course.waited_us,
-            start: warm.start.take(),
+            start: course.start,
             memory_peak_bytes: warm.running.usage().memory_peak_bytes,
             stale_ms: course.stale_ms,
             ..Called::default()
         };
         let since = |before_us| warm.running.measure().cpu_us.saturating_sub(before_us);
         let cpu_us = course.cpu_before_us.map(since);
-        let report = journal::report(&course.id, &called, warm.kib >> 10);
-        let tail = warm.log(&agent, spec, Some((&course.id, course.began_us / 1_000, report)));
-        called.log_tail = course.log_tail.then(|| BASE64_STANDARD.encode(tail));
-        let kib = warm.kib;
+        let kib = warm.kib();
+        let report = journal::report(&course.id, &called, kib >> 10);
+        let now = (course.id.as_str(), clock.now_ms());
+        let tail = warm.lines.lock().end(&agent.shared.functions.journal, now, report);
+        called.log_tail = tail.map(|tail| BASE64_STANDARD.encode(tail));
         self.known.pool.lock().ran(called.duration_us, end.reusable);
         if let Some(cpu_us) = cpu_us {
             let measured = Measured {
@@ -246,28 +250,33 @@ impl Turn {
                 peak_kib: called.memory_peak_bytes >> 10,
                 killed: end.killed,
             };
-            let known = Arc::clone(&self.known);
-            agent.learn((&known, spec), self.warm(), (&measured, course.sizing.as_ref()));
+            agent.learn((&self.known, spec), &warm, (&measured, course.sizing.as_ref()));
         }
         self.used = self.once || !end.reusable;
         Outcome { called, payload: end.payload }
     }
-
-    fn warm(&mut self) -> &mut Warm {
-        self.warm.as_mut().expect("a turn has its instance until it is dropped")
-    }
 }
 
-/// Hands on every piece; none where nobody reads them any more.
-async fn pump(mut pieces: Streamed, hand_on: &mpsc::Sender<Piece>) -> Option<End> {
+/// Hands on every piece; none where nobody reads them any more, unless the answer is to be read to
+/// its end all the same.
+async fn pump(
+    mut pieces: Streamed,
+    hand_on: &mpsc::Sender<Piece>,
+    to_its_end: bool,
+) -> Option<End> {
     let media_type = pieces.media_type.clone();
     loop {
         let piece = tokio::select! {
             piece = pieces.next() => piece,
-            () = hand_on.closed() => return None,
+            () = hand_on.closed(), if !to_its_end => return None,
         };
         match piece {
-            Ok(Some(data)) => hand_on.send(Piece::Data(data)).await.ok()?,
+            Ok(Some(data)) => {
+                let left = hand_on.send(Piece::Data(data)).await.is_err();
+                if left && !to_its_end {
+                    return None;
+                }
+            }
             Ok(None) => return Some(End::answered(Bytes::new(), media_type)),
             Err(failure) => return Some(End::failed(failure, true)),
         }
@@ -276,10 +285,10 @@ async fn pump(mut pieces: Streamed, hand_on: &mpsc::Sender<Piece>) -> Option<End
 
 impl Course {
     /// Waits until the call cannot go on, and says why.
-    async fn breaks(&self, warm: &mut Warm, agent: &Agent) -> Broke {
+    async fn breaks(&self, warm: &Warm, agent: &Agent) -> Broke {
         let clock = &agent.shared.clock;
         let spent_ms = clock.now_us().saturating_sub(self.began_us) / 1_000;
-        let runtime = warm.runtime.clone();
+        let runtime = &warm.runtime;
         let ended = async {
             let exit = warm.running.wait().await;
             (runtime.is_untouched(&self.id), exit)
@@ -290,20 +299,32 @@ impl Course {
                 if untouched {
                     return Broke::Untouched;
                 }
+                // Who ends an instance for its own call has heard of it before it ends.
+                if let Some(failure) = by_another(&self.id, warm.ending()) {
+                    return Broke::Failed(failure, false);
+                }
                 let killed = exit.ending == Ending::OutOfMemory;
                 return Broke::Failed(exited(&self.id, &exit), killed);
             }
-            failure = warm.runtime.broken() => {
-                warm.ending = Shutdown::Failure;
+            failure = runtime.broken() => {
+                warm.ends_for(Shutdown::Failure);
                 failure
             }
             () = clock.sleep_ms(self.timeout_ms.saturating_sub(spent_ms)) => {
-                warm.ending = Shutdown::Timeout;
+                warm.ends_for(Shutdown::Timeout);
                 timed_out(&self.id, self.timeout_ms)
             }
         };
         Broke::Failed(failure, false)
     }
+}
+
+/// What a call is told that its host gave up in the middle of it.
+pub(super) fn cut_short(waited_us: u64) -> Answered {
+    let message = "the host of this call stopped in the middle of it";
+    let Failure { kind, payload } = Failure::new("Sandbox.Failure", message);
+    let called = Called { error: Some(kind), waited_us, ..Called::default() };
+    Answered::Whole(Box::new(Outcome { called, payload }))
 }
 
 /// The caller's context as JSON; what is none is left out.
@@ -315,6 +336,17 @@ fn context(base64: Option<&str>) -> Option<String> {
 fn exited(id: &str, exit: &Exit) -> Failure {
     let message = format!("RequestId: {id} Error: Runtime exited {}", how(exit));
     Failure::new("Runtime.ExitError", &message)
+}
+
+/// What a call is told whose instance was ended for what another of its calls did.
+fn by_another(id: &str, ending: Shutdown) -> Option<Failure> {
+    let why = match ending {
+        Shutdown::Spindown => return None,
+        Shutdown::Timeout => "another call there ran past its deadline",
+        Shutdown::Failure => "it could not go on",
+    };
+    let message = format!("RequestId: {id} Error: the instance of this call was ended: {why}");
+    Some(Failure::new("Sandbox.Ended", &message))
 }
 
 fn timed_out(id: &str, timeout_ms: u64) -> Failure {

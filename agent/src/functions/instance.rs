@@ -1,10 +1,10 @@
 //! One instance of a function: how it starts, is kept, and ends.
 //!
 //! Always true: what a program does wrong is the function's error, told in Lambda's words; what
-//! this host cannot do is said as it is.
+//! this host cannot do is said as it is; it is ended once, whoever of its calls finds it of no use.
 //! Source of the words: Lambda's Runtime Interface Emulator.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,12 +12,14 @@ use std::sync::Arc;
 use api::internal::functions::{Called, Revision, StartTimes};
 use bytes::Bytes;
 use executor::runtime_api::{Begun, Failure, Runtime, Shutdown};
-use executor::{Ending, Exit, Function, Image, LogReader, Parking, Running, Start, Stream, Work};
+use executor::{Ending, Exit, Function, Image, Parking, Running, Start, Work};
+use parking_lot::Mutex;
 use serde_json::json;
 use types::functions::account_number;
 use types::{AccountId, FunctionRuntime, InstanceId, Limits};
 
 use super::journal::Writer;
+use super::lines::Lines;
 use super::pool::Counted;
 use super::sizes::Token;
 use super::{Memory, Outcome, egress};
@@ -33,10 +35,6 @@ const INIT_SERVER_MS_MAX: u64 = 120_000;
 /// For how long extensions, and programs that have one, may see to their end. Source: Lambda's time
 /// for extensions that a function's own program starts.
 const SHUTDOWN_MS: u64 = 500;
-/// The end of the log that a caller may get, in bytes. Source: Lambda's `X-Amz-Log-Result`.
-const TAIL_BYTES_MAX: usize = 4_096;
-/// Lines kept for that.
-const TAIL_LINES_MAX: usize = 256;
 
 /// How a program finds the proxy that leads out, where it has one: at the address of its Runtime API,
 /// which it is to ask directly.
@@ -51,32 +49,38 @@ const PROXY: [(&str, &str); 7] = [
 ];
 const PROXY_URL: &str = "http://127.0.0.1:9001";
 
-/// An instance that has begun.
+/// An instance that has begun, in the hands of its pool and of its calls.
 #[derive(Debug)]
 pub(crate) struct Warm {
     pub(super) running: Running,
     pub(super) runtime: Runtime,
-    lines: LogReader,
-    writer: Writer,
-    /// None once its first call was told.
-    pub(super) start: Option<StartTimes>,
+    pub(super) lines: Mutex<Lines>,
     /// Its code's folder, which stays as long as it lives.
     _package: Arc<Unpacked>,
-    memory: Option<Memory>,
-    /// What it has, in KiB.
-    pub(super) kib: u64,
-    /// What it was given because it was full, in KiB; 0 where it was not.
-    pub(super) grown_kib: u64,
     /// What it is known by, as long as it lives.
     pub(super) token: Token,
     /// Whether it was made for a burst, and ends with it.
     pub(super) burst: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// None once its first call has begun.
+    start: Option<StartTimes>,
+    memory: Option<Memory>,
+    /// What it has, in KiB.
+    kib: u64,
+    /// What it was given because it was full, in KiB; 0 where it was not.
+    grown_kib: u64,
     /// Whether its processes are stopped.
     frozen: bool,
     /// Why it would be ended now.
-    pub(super) ending: Shutdown,
+    ending: Shutdown,
+    /// Whether somebody sees to its end.
+    retired: bool,
     /// Set once it is one of its pool's.
-    pub(super) counted: Option<Counted>,
+    counted: Option<Counted>,
 }
 
 /// Why there is no instance for a call: the function's own fault, told to its caller.
@@ -149,41 +153,50 @@ impl Warm {
         let began_us = clock.now_us();
         let begun = begun(agent, spec, &running, &runtime).await;
         times.init_us = since(began_us);
-        let lines = running.logs();
-        let start = Some(times);
-        let (memory, counted) = (Some(memory), None);
         // What it writes of another account's calls is neither's to read.
         let writer = if payer.is_some() { Writer::muted() } else { Writer::new(spec.id, id) };
-        let mut warm = Self {
-            running,
-            runtime,
-            lines,
-            writer,
-            start,
-            _package: package,
-            memory,
+        let state = State {
+            start: Some(times),
+            memory: Some(memory),
             kib: spec.limits.memory_bytes >> 10,
             grown_kib: 0,
-            token: Token::default(),
-            burst: false,
             frozen: false,
             ending: Shutdown::Spindown,
-            counted,
+            retired: false,
+            counted: None,
+        };
+        let warm = Self {
+            lines: Mutex::new(Lines::new(running.logs(), writer)),
+            running,
+            runtime,
+            _package: package,
+            token: Token::default(),
+            burst: false,
+            state: Mutex::new(state),
         };
         match begun {
             Ok(()) => Ok(warm),
             Err(Failure { kind, payload }) => {
-                warm.log(agent, spec, None);
-                warm.ending = Shutdown::Failure;
+                warm.ends_for(Shutdown::Failure);
                 warm.end(agent).await;
                 Err(Broken { kind, payload, start: times })
             }
         }
     }
 
+    /// Makes it one of its pool's.
+    pub(super) fn count(&mut self, counted: Counted) {
+        self.state.get_mut().counted = Some(counted);
+    }
+
     /// Whether no call has come to it yet.
     pub(super) fn is_fresh(&self) -> bool {
-        self.start.is_some()
+        self.state.lock().start.is_some()
+    }
+
+    /// How it was started, for its first call.
+    pub(super) fn take_start(&self) -> Option<StartTimes> {
+        self.state.lock().start.take()
     }
 
     /// Whether it still runs.
@@ -191,21 +204,67 @@ impl Warm {
         self.running.exit().is_none() && !self.runtime.is_broken()
     }
 
-    /// Gives it other limits.
-    pub(super) fn resize(&self, memory_bytes: u64, cpu_milli: u32) -> Result<(), executor::Error> {
-        self.running.resize(memory_bytes, cpu_milli)
+    /// What it has, in KiB.
+    pub(super) fn kib(&self) -> u64 {
+        self.state.lock().kib
     }
 
-    /// Counts its memory as so much.
-    pub(super) fn reserve(&mut self, bytes: u64) {
-        if let Some(memory) = &mut self.memory {
+    /// What it was given because it was full, in KiB; 0 where it was not.
+    pub(super) fn grown_kib(&self) -> u64 {
+        self.state.lock().grown_kib
+    }
+
+    /// Notes that it was given so much because it was full.
+    pub(super) fn has_grown(&self, kib: u64) {
+        self.state.lock().grown_kib = kib;
+    }
+
+    /// Gives it other limits.
+    pub(super) fn resize(&self, kib: u64, cpu_milli: u32) -> Result<(), executor::Error> {
+        self.running.resize(kib << 10, cpu_milli)?;
+        self.state.lock().kib = kib;
+        Ok(())
+    }
+
+    /// Counts its memory as what it has.
+    pub(super) fn reserve(&self) {
+        let mut state = self.state.lock();
+        let bytes = state.kib << 10;
+        if let Some(memory) = &mut state.memory {
             memory.set(bytes);
         }
     }
 
     /// Lets another have its memory, when it is about to be ended.
-    pub(crate) fn give_back_memory(&mut self) {
-        self.memory = None;
+    pub(crate) fn give_back_memory(&self) {
+        self.state.lock().memory = None;
+    }
+
+    /// Notes why it is to be ended; the first reason stays.
+    pub(super) fn ends_for(&self, reason: Shutdown) {
+        let mut state = self.state.lock();
+        if state.ending == Shutdown::Spindown {
+            state.ending = reason;
+        }
+    }
+
+    /// Why it is ended, or would be now.
+    pub(super) fn ending(&self) -> Shutdown {
+        self.state.lock().ending
+    }
+
+    /// Takes it from its pool for good. False where that was done before, and somebody sees to its
+    /// end.
+    pub(super) fn retire(&self) -> bool {
+        let counted = {
+            let mut state = self.state.lock();
+            if std::mem::replace(&mut state.retired, true) {
+                return false;
+            }
+            state.counted.take()
+        };
+        drop(counted);
+        true
     }
 
     /// Whether an extension still sees to the last call.
@@ -213,13 +272,14 @@ impl Warm {
         !self.runtime.is_ready()
     }
 
-    /// Stops its processes until its next call, where that is possible.
-    pub(super) fn freeze(&mut self) {
-        if self.frozen || self.is_finishing() {
+    /// Stops its processes until its next call, where that is possible. For when it has none.
+    pub(super) fn freeze(&self) {
+        let mut state = self.state.lock();
+        if state.frozen || self.is_finishing() {
             return;
         }
         match self.running.freeze() {
-            Ok(()) => self.frozen = true,
+            Ok(()) => state.frozen = true,
             // It goes on, as it would where nobody freezes.
             Err(error) => {
                 tracing::debug!(id = %self.running.id(), %error, "could not freeze an instance");
@@ -228,8 +288,9 @@ impl Warm {
     }
 
     /// Lets its processes go on, where they are stopped.
-    pub(super) fn thaw(&mut self) {
-        if std::mem::take(&mut self.frozen)
+    pub(super) fn thaw(&self) {
+        let mut state = self.state.lock();
+        if std::mem::take(&mut state.frozen)
             && let Err(error) = self.running.thaw()
         {
             // Its call runs into the deadline, and then it is ended.
@@ -237,50 +298,12 @@ impl Warm {
         }
     }
 
-    /// Takes the lines that were written since into the journal, with a call's own lines around
-    /// them, and gives the end of all.
-    pub(super) fn log(
-        &mut self,
-        agent: &Agent,
-        spec: &Revision,
-        call: Option<(&str, u64, String)>,
-    ) -> String {
-        let journal = &agent.shared.functions.journal;
-        let mut last = VecDeque::new();
-        let mut write = |writer: &mut Writer, (at_ms, source): (u64, &str), text: String| {
-            if last.len() == TAIL_LINES_MAX {
-                last.pop_front();
-            }
-            last.push_back(text.clone());
-            writer.write(journal, (at_ms, source), text);
-        };
-        let shown = call.as_ref().map(|(id, ..)| api::internal::functions::shown(id));
-        if let Some((id, (_, began_ms, _))) = shown.as_ref().zip(call.as_ref()) {
-            let start = format!("START RequestId: {id} Version: {}", spec.version);
-            write(&mut self.writer, (*began_ms, "platform"), start);
-        }
-        while let Some(line) = self.lines.ready() {
-            write(&mut self.writer, (line.at_ms, source(line.stream)), line.line);
-        }
-        if let Some((id, (.., report))) = shown.zip(call) {
-            let now_ms = agent.shared.clock.now_ms();
-            write(&mut self.writer, (now_ms, "platform"), format!("END RequestId: {id}"));
-            write(&mut self.writer, (now_ms, "platform"), report);
-        }
-        let mut text: String = last.into_iter().map(|line| line + "\n").collect();
-        let mut cut = text.len().saturating_sub(TAIL_BYTES_MAX);
-        while !text.is_char_boundary(cut) {
-            cut += 1;
-        }
-        text.split_off(cut)
-    }
-
     /// Ends it, and waits until nothing of it is left. Where it has extensions they are told, and
     /// every process is asked to end, a moment before.
-    pub(crate) async fn end(mut self, agent: &Agent) {
+    pub(crate) async fn end(&self, agent: &Agent) {
         let clock = &agent.shared.clock;
         let until_ms = clock.now_ms().saturating_add(SHUTDOWN_MS);
-        if self.running.exit().is_none() && self.runtime.shut_down(self.ending, until_ms) {
+        if self.running.exit().is_none() && self.runtime.shut_down(self.ending(), until_ms) {
             self.thaw();
             // A program without a handler for the signal would end before its extension was told.
             tokio::select! {
@@ -300,23 +323,11 @@ impl Warm {
         self.running.kill();
         self.running.wait().await;
         // What was written on the way out belongs to the log too.
-        while let Some(line) = self.lines.ready() {
-            let at = (line.at_ms, source(line.stream));
-            self.writer.write(&agent.shared.functions.journal, at, line.line);
-        }
+        self.lines.lock().take_in(&agent.shared.functions.journal);
         if let Err(error) = self.running.clear() {
             let id = self.running.id();
             tracing::warn!(%id, %error, "could not remove an instance's folder");
         }
-    }
-}
-
-/// Where a line of the log comes from.
-fn source(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Platform => "platform",
-        Stream::Out => "stdout",
-        Stream::Err => "stderr",
     }
 }
 
@@ -414,7 +425,8 @@ fn function(
     if way_out.is_some() {
         env.extend(PROXY.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
-    Ok(Function { program: program.into(), args, env, way_out, image, serves })
+    let concurrency = spec.concurrency;
+    Ok(Function { program: program.into(), args, env, way_out, image, serves, concurrency })
 }
 
 /// The owner's variables, and Lambda's above them.

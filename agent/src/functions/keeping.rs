@@ -47,6 +47,11 @@ impl Keeping {
         }
     }
 
+    /// Counts a call that shares an instance with others.
+    pub(super) fn joined(&mut self, now_ms: u64) {
+        self.called_ms = now_ms;
+    }
+
     /// For when an instance is there after a call that was one of `running`.
     pub(super) fn ended(&mut self, running: u32, now_ms: u64) -> Window {
         self.ends.insert(running, now_ms);

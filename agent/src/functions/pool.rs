@@ -1,16 +1,18 @@
-//! The instances of one revision: idle ones, counts of the others, and who waits for one.
+//! The instances of one revision: idle ones, those in use with their calls, and who waits for one.
 //!
-//! Always true: whoever waited the longest is served first; an instance that comes free is kept
-//! only where nobody waits; the one that was used last is used next, so that the others may end.
+//! Always true: whoever waited the longest is served first; an instance has no more calls at a time
+//! than it may; a place that comes free is kept only where nobody waits; the fullest instance that
+//! has a place is used next, and of idle ones the one that was used last, so that the others may end.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use policy::deploy::Health;
-use policy::dispatch::{Dispatch, Instances, Limits, dispatch, retry_ms};
+use policy::dispatch::{Dispatch, Instances, Limits, dispatch, fullest, retry_ms};
 use policy::warmth::FIXED_MS;
 use tokio::sync::oneshot;
+use types::Concurrency;
 
 use super::deploy::Counts;
 use super::instance::{Broken, Warm};
@@ -29,8 +31,12 @@ const USUAL_OF: u64 = 8;
 /// The instances of one revision.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
+    /// How many calls an instance may have at a time.
+    concurrency: Concurrency,
     /// The longest idle first.
     idle: VecDeque<Idle>,
+    /// Those with calls, but for those that were made for one alone.
+    used: Vec<Used>,
     /// Those that have begun and not ended.
     live: Arc<AtomicU32>,
     /// In the making.
@@ -53,7 +59,14 @@ pub(super) struct Pool {
 struct Idle {
     since_ms: u64,
     until_ms: u64,
-    warm: Warm,
+    warm: Arc<Warm>,
+}
+
+/// An instance with calls.
+#[derive(Debug)]
+struct Used {
+    calls: u32,
+    warm: Arc<Warm>,
 }
 
 /// What is to be seen to, now that an instance is idle.
@@ -66,8 +79,9 @@ pub(super) struct Kept {
 }
 
 impl Pool {
-    /// What becomes of a call, where so many more instances fit.
-    pub(super) fn dispatch(&mut self, room: u32) -> Dispatch {
+    /// What becomes of a call, where so many more instances fit, and each may have so many calls.
+    pub(super) fn dispatch(&mut self, room: u32, concurrency: Concurrency) -> Dispatch {
+        self.concurrency = concurrency;
         self.idle.retain(|idle| idle.warm.works());
         self.waiting.retain(|waiter| !waiter.is_closed());
         let limits = Limits { instances_max: INSTANCES_MAX, room, waiting_max: WAITING_MAX };
@@ -82,7 +96,8 @@ impl Pool {
     fn has(&self) -> Instances {
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         Instances {
-            idle: count(self.idle.len()),
+            concurrency: self.concurrency,
+            places: self.places(),
             busy: self.busy(),
             starting: self.starting,
             waiting: count(self.waiting.len()),
@@ -91,15 +106,65 @@ impl Pool {
         }
     }
 
-    /// Counts a call that is about to get an instance of its own.
-    pub(super) fn called(&mut self, now_ms: u64) {
-        let running = self.busy().saturating_add(self.starting).saturating_add(1);
-        self.keeping.called(running, now_ms);
+    /// Calls that could be taken at once.
+    fn places(&self) -> u32 {
+        let each = self.concurrency.get();
+        let idle = u32::try_from(self.idle.len()).unwrap_or(u32::MAX).saturating_mul(each);
+        let used = self.used.iter().filter(|used| used.warm.works());
+        used.fold(idle, |places, used| places.saturating_add(each.saturating_sub(used.calls)))
     }
 
-    /// The instance that was used last.
-    pub(super) fn take(&mut self) -> Option<Warm> {
-        self.idle.pop_back().map(|idle| idle.warm)
+    /// Counts a call that is about to get a place; `anew` where none is there and an instance is made.
+    pub(super) fn called(&mut self, anew: bool, now_ms: u64) {
+        // One that joins others asks nothing of how many instances there are.
+        if anew || self.open().is_none() {
+            let running = self.busy().saturating_add(self.starting).saturating_add(1);
+            self.keeping.called(running, now_ms);
+        } else {
+            self.keeping.joined(now_ms);
+        }
+    }
+
+    /// Where the fullest instance is that has a place, of those in use.
+    fn open(&self) -> Option<usize> {
+        // One that has ended is as good as full.
+        let calls = |used: &Used| if used.warm.works() { used.calls } else { u32::MAX };
+        fullest(self.used.iter().map(calls), self.concurrency)
+    }
+
+    /// A place in an instance.
+    pub(super) fn take(&mut self) -> Option<Arc<Warm>> {
+        if let Some(at) = self.open() {
+            let used = &mut self.used[at];
+            used.calls += 1;
+            return Some(Arc::clone(&used.warm));
+        }
+        let warm = self.idle.pop_back()?.warm;
+        self.use_new(Arc::clone(&warm));
+        Some(warm)
+    }
+
+    /// Takes in an instance that has a call from now on.
+    pub(super) fn use_new(&mut self, warm: Arc<Warm>) {
+        self.used.push(Used { calls: 1, warm });
+    }
+
+    /// Takes an instance out, so that no call comes to it any more.
+    pub(super) fn take_out(&mut self, warm: &Arc<Warm>) {
+        self.used.retain(|used| !Arc::ptr_eq(&used.warm, warm));
+    }
+
+    /// Gives a place back; says whether the instance is without calls now, and in nobody's hands.
+    pub(super) fn leave(&mut self, warm: &Arc<Warm>) -> bool {
+        let Some(at) = self.used.iter().position(|used| Arc::ptr_eq(&used.warm, warm)) else {
+            return false;
+        };
+        self.used[at].calls -= 1;
+        let empty = self.used[at].calls == 0;
+        if empty {
+            self.used.remove(at);
+        }
+        empty
     }
 
     /// Since when the longest idle instance has been so.
@@ -108,7 +173,7 @@ impl Pool {
     }
 
     /// The instance that has been idle the longest.
-    pub(super) fn take_longest_idle(&mut self) -> Option<Warm> {
+    pub(super) fn take_longest_idle(&mut self) -> Option<Arc<Warm>> {
         self.idle.pop_front().map(|idle| idle.warm)
     }
 
@@ -122,6 +187,11 @@ impl Pool {
     fn busy(&self) -> u32 {
         let idle = u32::try_from(self.idle.len()).unwrap_or(u32::MAX);
         self.live.load(Ordering::Relaxed).saturating_sub(idle)
+    }
+
+    /// Whether a call waits for an instance.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.waiting.iter().any(|waiter| !waiter.is_closed())
     }
 
     /// Waits for an instance.
@@ -147,7 +217,7 @@ impl Pool {
     }
 
     /// Keeps an instance as idle; says what the caller has to see to.
-    pub(super) fn keep(&mut self, warm: Warm, now_ms: u64) -> Kept {
+    pub(super) fn keep(&mut self, warm: Arc<Warm>, now_ms: u64) -> Kept {
         let (until_ms, ahead_ms) = if warm.burst {
             (now_ms.saturating_add(BURST_KEEP_MS), None)
         } else if warm.is_fresh() {
@@ -164,11 +234,12 @@ impl Pool {
         Kept { freeze: !std::mem::replace(&mut self.freezing, true), ahead_ms }
     }
 
-    /// How many instances are idle, and for how long the one that stays the longest is kept.
-    pub(super) fn idle_told(&self, now_ms: u64) -> (u32, u64) {
+    /// How many calls could be taken at once, and for how long the instance that stays the longest is
+    /// kept, of those that could take them: one in use for as long as a call usually takes.
+    pub(super) fn places_told(&self, now_ms: u64) -> (u32, u64) {
         let until_ms = self.idle.iter().map(|idle| idle.until_ms).max().unwrap_or(now_ms);
-        let count = u32::try_from(self.idle.len()).unwrap_or(u32::MAX);
-        (count, until_ms.saturating_sub(now_ms))
+        let used_ms = self.open().and(self.call_us).unwrap_or(0) / 1_000;
+        (self.places(), until_ms.saturating_sub(now_ms).max(used_ms))
     }
 
     /// Whether nobody else sees to it that an instance is made; then the caller does.
@@ -195,7 +266,7 @@ impl Pool {
 
     /// Freezes what has been idle since then or longer; says whether others are still to be frozen.
     pub(super) fn freeze_until(&mut self, until_ms: u64) -> bool {
-        for idle in &mut self.idle {
+        for idle in &self.idle {
             if idle.since_ms <= until_ms {
                 idle.warm.freeze();
             }
@@ -208,7 +279,7 @@ impl Pool {
     /// Whether calls wait for which no instance can come free and none is in the making.
     pub(super) fn lacks(&self) -> bool {
         let coming = self.busy().saturating_add(self.starting);
-        coming == 0 && self.waiting.iter().any(|waiter| !waiter.is_closed())
+        coming == 0 && self.is_waited_for()
     }
 
     /// Counts a call, which left its instance of use or not.
@@ -231,7 +302,7 @@ impl Pool {
     }
 
     /// Takes out the instances whose time is over.
-    pub(super) fn over(&mut self, now_ms: u64) -> Vec<Warm> {
+    pub(super) fn over(&mut self, now_ms: u64) -> Vec<Arc<Warm>> {
         let (over, stay) =
             std::mem::take(&mut self.idle).into_iter().partition(|idle| idle.until_ms <= now_ms);
         self.idle = stay;

@@ -44,7 +44,7 @@ impl Agent {
     pub(super) fn learn(
         &self,
         (known, spec): (&Arc<Known>, &Revision),
-        warm: &mut Warm,
+        warm: &Warm,
         (measured, sizing): (&Measured, Option<&CallSizing>),
     ) {
         let asked = (asked_kib(spec), sizing);
@@ -54,23 +54,23 @@ impl Agent {
             if !self.resize(known, warm, to_kib) {
                 return;
             }
-            warm.grown_kib = to_kib;
+            warm.has_grown(to_kib);
         }
         self.tell(known, spec, change);
     }
 
     /// Gives an instance the size that it is to have for its next call.
-    pub(super) fn fit(&self, known: &Known, spec: &Revision, warm: &mut Warm) {
+    pub(super) fn fit(&self, known: &Known, spec: &Revision, warm: &Warm) {
         let wanted_kib = known.sizes.wanted_kib(&warm.token, asked_kib(spec));
-        self.resize(known, warm, wanted_kib.max(warm.grown_kib));
+        self.resize(known, warm, wanted_kib.max(warm.grown_kib()));
     }
 
     /// Changes the size of an instance, and says whether it has it now. One that uses more than that
     /// keeps what it has.
-    fn resize(&self, known: &Known, warm: &mut Warm, kib: u64) -> bool {
-        if kib != warm.kib && self.has_room(warm, kib) {
-            match warm.resize(kib << 10, cpu_milli(kib)) {
-                Ok(()) => warm.kib = kib,
+    fn resize(&self, known: &Known, warm: &Warm, kib: u64) -> bool {
+        if kib != warm.kib() && self.has_room(warm, kib) {
+            match warm.resize(kib, cpu_milli(kib)) {
+                Ok(()) => {}
                 Err(executor::Error::Refused { feature, why, .. }) => {
                     tracing::info!(feature, why, "sizes of functions cannot be changed here");
                     known.sizes.cannot_change();
@@ -78,12 +78,12 @@ impl Agent {
                 Err(error) => tracing::debug!(%error, "an instance keeps its size"),
             }
         }
-        warm.reserve(warm.kib << 10);
-        warm.kib == kib
+        warm.reserve();
+        warm.kib() == kib
     }
 
     fn has_room(&self, warm: &Warm, kib: u64) -> bool {
-        let more_bytes = kib.saturating_sub(warm.kib) << 10;
+        let more_bytes = kib.saturating_sub(warm.kib()) << 10;
         more_bytes == 0 || self.free_bytes() >= more_bytes
     }
 
@@ -127,12 +127,12 @@ impl Agent {
         let id = InstanceId::new(self.shared.clock.uuid());
         let told = (id, known.of.payer);
         let mut warm = Warm::start(self, spec, told, memory).await.ok()?;
-        warm.counted = Some(known.pool.lock().count());
-        if !self.resize(known, &mut warm, to_kib) {
+        warm.count(known.pool.lock().count());
+        if !self.resize(known, &warm, to_kib) {
             warm.end(self).await;
             return None;
         }
-        let mut turn = Turn::new(self, known, Some(warm));
+        let mut turn = Turn::new(self, known, Some(Arc::new(warm)));
         // It is larger than others.
         turn.once = true;
         let ran = turn.run(spec, (call.clone(), payload.clone()), times).await;

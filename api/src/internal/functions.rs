@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use types::{
-    AccountId, AliasName, CallLimits, Digest, EventId, Fleet, FunctionId, FunctionName,
-    FunctionRuntime, GrantId, HostId, Limits, Name, RequestId, RevisionId, ServiceId, ServiceKeyId,
-    TokenId,
+    AccountId, AliasName, CallLimits, Concurrency, Digest, EventId, Fleet, FunctionId,
+    FunctionName, FunctionRuntime, GrantId, HostId, Limits, Name, RequestId, RevisionId, ServiceId,
+    ServiceKeyId, TokenId,
 };
 
 use super::ObjectGrant;
@@ -57,6 +57,9 @@ pub struct Revision {
     /// Where it may connect to, each as `host:port`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub egress: Vec<String>,
+    /// How many calls an instance may have at a time.
+    #[serde(default, skip_serializing_if = "Concurrency::is_one")]
+    pub concurrency: Concurrency,
 }
 
 /// One call.
@@ -147,9 +150,9 @@ pub struct Called {
 pub struct HostLeft {
     /// Memory for more instances, in KiB.
     pub free_kib: u64,
-    /// Idle instances of what was called.
+    /// Calls that instances of what was called can take at once.
     pub idle: u32,
-    /// For how long the one that stays the longest is kept, in milliseconds.
+    /// For how long the one of them that stays the longest is kept, in milliseconds.
     pub kept_ms: u64,
 }
 

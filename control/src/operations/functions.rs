@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use access::{Action, Kind, Resource};
+use api::functions::sizes::SizingMode;
 use api::functions::{CreateFunction, Function, LATEST, PublishVersion, UpdateFunction};
 use api::internal::InstanceLogs;
 use api::internal::functions::Revision;
@@ -26,8 +27,8 @@ use store::functions::{
     revision_fetch, revision_fetch_numbered, revisions_list_numbered,
 };
 use types::{
-    AliasName, Digest, FunctionId, FunctionName, FunctionRuntime, InstanceId, Limits, ObjectId,
-    RevisionId,
+    AliasName, Concurrency, Digest, FunctionId, FunctionName, FunctionRuntime, InstanceId, Limits,
+    ObjectId, RevisionId,
 };
 
 use crate::caller::Caller;
@@ -46,6 +47,9 @@ const TIMEOUT_MS_MAX: u64 = 900_000;
 const ENVIRONMENT_BYTES_MAX: usize = 4_096;
 const HANDLER_BYTES_MAX: usize = 128;
 pub(crate) const DESCRIPTION_BYTES_MAX: usize = 256;
+/// What tells a program how many calls it may have at a time: more than an instance is given would
+/// have it wait for calls that never come.
+const CONCURRENCY_VARIABLE: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
 const PROCESSES: u32 = 1_024;
 const SCRATCH_BYTES: u64 = 512 << 20;
 
@@ -61,6 +65,9 @@ pub(crate) struct Spec {
     /// Where it may connect to, each as `host:port`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) egress: Vec<String>,
+    /// How many calls an instance may have at a time.
+    #[serde(default, skip_serializing_if = "Concurrency::is_one")]
+    pub(crate) concurrency: Concurrency,
     /// Its package, as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<Code>,
@@ -155,6 +162,7 @@ pub(crate) async fn create_described(
         timeout_ms: request.timeout_ms.unwrap_or(TIMEOUT_MS),
         environment: request.environment,
         egress: request.egress,
+        concurrency: request.concurrency.unwrap_or_default(),
         code: Some(code),
         foreign,
     };
@@ -260,7 +268,13 @@ pub(crate) async fn change_described(
     spec.timeout_ms = wanted.timeout_ms.unwrap_or(spec.timeout_ms);
     spec.environment = wanted.environment.unwrap_or(spec.environment);
     spec.egress = wanted.egress.unwrap_or(spec.egress);
+    spec.concurrency = wanted.concurrency.unwrap_or(spec.concurrency);
     spec.foreign.extend(foreign);
+    if wanted.concurrency.is_some_and(Concurrency::is_several)
+        && sizes::sizing(control, caller, name).await?.mode == SizingMode::Auto
+    {
+        sizes::check_alone(spec.concurrency)?;
+    }
     let description = wanted.description.unwrap_or(latest.description);
     check(&spec, &description)?;
     let next = RevisionRow {
@@ -477,6 +491,7 @@ pub async fn revision(control: &Control, id: RevisionId) -> Result<Revision, Err
         },
         env: spec.environment,
         egress: spec.egress,
+        concurrency: spec.concurrency,
     })
 }
 
@@ -598,6 +613,11 @@ fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), Error
         let most = ENVIRONMENT_BYTES_MAX;
         return Err(Error::invalid(format!("the environment has {bytes} bytes; at most {most}")));
     }
+    if environment.contains_key(CONCURRENCY_VARIABLE) {
+        let message =
+            format!("{CONCURRENCY_VARIABLE} is set by the cloud: say concurrency instead");
+        return Err(Error::invalid(message));
+    }
     for (name, value) in environment {
         let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let first = name.starts_with(|first: char| first.is_ascii_alphabetic());
@@ -624,6 +644,7 @@ fn shape(caller: &Caller, row: &FunctionRow, revision: RevisionRow) -> Result<De
         timeout_ms: spec.timeout_ms,
         environment: spec.environment,
         egress: spec.egress,
+        concurrency: spec.concurrency,
         description: revision.description,
         generation: row.generation,
         created_at_ms: revision.created_at_ms,

@@ -90,9 +90,7 @@ pub(crate) fn a_plan_of_a_function() -> Plan {
         program: "/usr/bin/python3".into(),
         args,
         env,
-        way_out: None,
-        image: None,
-        serves: false,
+        ..Function::default()
     });
     make(&start(function), &given(), &machine()).unwrap()
 }
@@ -110,8 +108,7 @@ fn the_whole_plan_of_a_parked_sandbox_and_its_claim() {
     let parked = park(&parking, Waits::Interpreter, id, &given(), &machine()).unwrap();
     let env = BTreeMap::from([("_HANDLER".to_owned(), "app.handler".to_owned())]);
     let args = vec!["/var/runtime/bootstrap.py".to_owned()];
-    let function =
-        Function { program: PYTHON.into(), args, env, way_out: None, image: None, serves: false };
+    let function = Function { program: PYTHON.into(), args, env, ..Function::default() };
     assert!(parking.fits(&function, &limits));
     let start = start(Work::Function(function));
     let claim = claim(&start, &given()).unwrap();
@@ -138,8 +135,7 @@ fn an_image_is_the_root_and_nothing_of_the_host_but_devices() {
         folder: "/app".into(),
     };
     let (program, args, env) = ("run".into(), vec!["-v".to_owned()], BTreeMap::new());
-    let function =
-        Function { program, args, env, way_out: None, image: Some(image), serves: false };
+    let function = Function { program, args, env, image: Some(image), ..Function::default() };
     let plan = make(&start(Work::Function(function)), &given(), &machine()).unwrap();
     let root = plan.root.unwrap();
     let shown: Vec<_> = root.binds.iter().filter(|bind| bind.kind != BindKind::Device).collect();
@@ -174,9 +170,7 @@ fn what_an_interpreter_reads_at_its_start_keeps_a_function_from_a_parked_one() {
         program: PYTHON.into(),
         args: args.iter().map(|&word| word.to_owned()).collect(),
         env: BTreeMap::from([(name.to_owned(), String::new())]),
-        way_out: None,
-        image: None,
-        serves: false,
+        ..Function::default()
     };
     for (args, name, fits) in [
         (&["/var/runtime/bootstrap.py"][..], "COLOUR", true),

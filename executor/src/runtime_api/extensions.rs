@@ -90,7 +90,8 @@ struct Extension {
     /// Whether it has ever asked for an event.
     asked: bool,
     waiting: Option<oneshot::Sender<Event>>,
-    /// At most one call and the shutdown: the next call waits until this one has been seen to.
+    /// At most the calls that the program may have at a time and the shutdown: the next call waits
+    /// until these have been seen to.
     queued: VecDeque<Event>,
 }
 

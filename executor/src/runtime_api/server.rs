@@ -3,8 +3,9 @@
 //!
 //! States of a program: not heard (its `/ping` has not answered well, or its connection was lost) →
 //! well.
-//! Always true: a program is given work only while it is well, one call at a time; it is reached by
-//! the one socket that its sandbox handed out, so by nothing outside of that.
+//! Always true: a program is given work only while it is well, one call at a time on each of its
+//! connections; it is reached by the sockets that its sandbox handed out, so by nothing outside of
+//! that.
 //! Absent on purpose: how long it may take to be well first, which its owner watches.
 //! Source: SageMaker's contract of inference containers.
 
@@ -33,7 +34,7 @@ const PING_MS_MAX: u64 = 2_000;
 /// How long a program that was well once may be away before it is given up.
 const LOST_MS_MAX: u64 = 10_000;
 
-/// The one way to a program: a socket of its sandbox, connected again and again.
+/// A way to a program: a socket of its sandbox, connected again and again.
 pub(crate) struct Way {
     socket: OwnedFd,
     open: Option<Open>,
@@ -45,9 +46,17 @@ struct Open {
     _connection: JoinSet<()>,
 }
 
-/// Gives a program its work, for as long as it is polled.
-pub(super) async fn serve(socket: OwnedFd, runtime: Runtime) {
-    let mut way = Way { socket, open: None };
+/// Gives a program its work, on each of its connections, for as long as it is polled.
+pub(super) async fn serve(sockets: Vec<OwnedFd>, runtime: Runtime) {
+    let mut ways = JoinSet::new();
+    for socket in sockets {
+        ways.spawn(serve_one(Way { socket, open: None }, runtime.clone()));
+    }
+    while ways.join_next().await.is_some() {}
+}
+
+/// Gives a program its work on one connection, until it is lost.
+async fn serve_one(mut way: Way, runtime: Runtime) {
     let mut was_well = false;
     loop {
         let limit = Duration::from_millis(LOST_MS_MAX);

@@ -116,6 +116,6 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         let mut state = self.runtime.shared.state.lock();
-        state.settle(&self.id);
+        state.settle(&self.id, self.runtime.shared.concurrency);
     }
 }

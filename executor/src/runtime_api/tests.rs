@@ -42,7 +42,8 @@ async fn served_with(outlet: Option<Outlet>) -> (Runtime, Program) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let (runtime, serving) = Runtime::serve(listener, (about(), Clock::system()), outlet).unwrap();
+    let about = (about(), Concurrency::default());
+    let (runtime, serving) = Runtime::serve(listener, (about, Clock::system()), outlet).unwrap();
     tokio::spawn(serving);
     (runtime, Program(TcpStream::connect(address).await.unwrap()))
 }
@@ -263,17 +264,22 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 proptest! {
-    /// Calls are handed out one at a time and in order, and again only while they are unanswered;
-    /// nothing that was given up is handed out later; each outcome goes to its own call; in the end
-    /// nothing is kept.
+    /// Calls are handed out in order, no more at a time than the program may have, and again only
+    /// while they are unanswered and it may have one; nothing that was given up is handed out later;
+    /// each outcome goes to its own call; in the end nothing is kept.
     #[test]
-    fn calls_are_handed_out_one_at_a_time_and_in_order(events in events()) {
+    fn no_more_calls_are_handed_out_than_a_program_may_have_and_in_order(
+        events in events(),
+        most in 1..4_u32,
+    ) {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         tokio.block_on(async move {
-            let runtime = Runtime::new((About::default(), Clock::system()), None);
+            let concurrency = Concurrency::try_from(most).unwrap();
+            let about = (About::default(), concurrency);
+            let runtime = Runtime::new((about, Clock::system()), None);
             let (mut calls, mut asks) = (VecDeque::new(), VecDeque::new());
             let (mut handed, mut count) = (Vec::<String>::new(), 0);
-            let mut unanswered: Option<String> = None;
+            let mut unanswered: VecDeque<String> = VecDeque::new();
             for event in events {
                 match event {
                     Event::Call => {
@@ -292,7 +298,7 @@ proptest! {
                     Event::Leave => drop(asks.pop_front().map(|ask| ask.abort())),
                     Event::GiveUp => drop(calls.pop_back().map(|(_, call)| call.abort())),
                     Event::Answer => {
-                        if let Some(id) = unanswered.take() {
+                        if let Some(id) = unanswered.pop_front() {
                             // It may have been given up.
                             let _ = runtime.over(&id, answered(&id));
                         }
@@ -306,20 +312,25 @@ proptest! {
                 for ask in asks.drain(..) {
                     if ask.is_finished() {
                         if let Ok(Invocation { id, .. }) = ask.await {
-                            if unanswered.as_ref() != Some(&id) {
+                            if unanswered.contains(&id) {
+                                assert!(concurrency.is_one(), "{id} came twice");
+                            } else {
                                 handed.push(id.clone());
+                                unanswered.push_back(id);
                             }
-                            unanswered = Some(id);
                         }
                     } else {
                         open.push_back(ask);
                     }
                 }
                 asks = open;
+                assert!(runtime.shared.state.lock().running.len() <= most as usize);
             }
             let numbers: Vec<u32> = handed.iter().map(|id| id[2..].parse().unwrap()).collect();
             assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
-            let _ = unanswered.map(|id| runtime.over(&id, answered(&id)));
+            for id in unanswered {
+                let _ = runtime.over(&id, answered(&id));
+            }
             for (_, call) in calls {
                 if call.is_finished() {
                     let (outcome, id) = call.await.unwrap();

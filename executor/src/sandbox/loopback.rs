@@ -1,12 +1,12 @@
 //! The listener of the Runtime API: opened inside, where the program can reach it, and handed to
-//! the executor, which answers on it from outside. For a program that is a server, a socket to
-//! connect to it in place of that: whichever network a socket was made in, it stays in.
+//! the executor, which answers on it from outside. For a program that is a server, sockets
+//! to connect to it in place of that: whichever network a socket was made in, it stays in.
 //!
 //! Always true: the network namespace has a loopback and no other interface.
 #![expect(unsafe_code, reason = "bringing an interface up has no safe form")]
 
 use std::net::TcpListener;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -15,16 +15,17 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use super::{Fault, channel, descriptors};
 use crate::plan::{Channel, RUNTIME_API};
 
-/// Opens the listener, or makes the socket, and hands it out.
+/// Opens the listener, or makes the sockets, and hands them out.
 pub(super) fn hand_out(kind: Channel) -> Result<(), Fault> {
     bring_up().map_err(Fault::at("bring the loopback up"))?;
-    let handed: OwnedFd = if kind == Channel::Server {
-        socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
-            .map_err(Fault::at("make a socket"))?
+    let handed: Vec<OwnedFd> = if let Channel::Server { sockets } = kind {
+        let one = |_| socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
+        (0..sockets).map(one).collect::<Result<_, _>>().map_err(Fault::at("make a socket"))?
     } else {
-        TcpListener::bind(RUNTIME_API).map_err(Fault::at("listen inside"))?.into()
+        vec![TcpListener::bind(RUNTIME_API).map_err(Fault::at("listen inside"))?.into()]
     };
-    descriptors::send(channel::socket()?, &handed).map_err(Fault::at("hand the socket out"))?;
+    let handed: Vec<BorrowedFd<'_>> = handed.iter().map(AsFd::as_fd).collect();
+    descriptors::send_all(channel::socket()?, &handed).map_err(Fault::at("hand the socket out"))?;
     channel::keep_socket_from_program().map_err(Fault::at("keep the program's files few"))
 }
 

@@ -7,7 +7,7 @@ use executor::runtime_api::Shutdown;
 use super::*;
 
 /// What such a client needs to know.
-fn said(handler: &str) -> BTreeMap<String, String> {
+pub(super) fn said(handler: &str) -> BTreeMap<String, String> {
     let said = [
         ("_HANDLER", handler),
         ("AWS_LAMBDA_FUNCTION_NAME", "f"),
@@ -25,7 +25,7 @@ fn there(variable: &str, what: &str) -> Option<PathBuf> {
     found
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     let copied = std::process::Command::new("cp").arg("-r").args([from, to]).status().unwrap();
     assert!(copied.success());
 }
@@ -46,14 +46,8 @@ async fn lambdas_client_for_rust_runs_unchanged_and_is_asked_to_end() {
     for host in Host::each_way("") {
         copy(&program, &host.folder.path().join("package/bootstrap"));
         let program = "bootstrap".into();
-        let function = Function {
-            program,
-            args: Vec::new(),
-            env: said("any"),
-            way_out: None,
-            image: None,
-            serves: false,
-        };
+        let function =
+            Function { program, args: Vec::new(), env: said("any"), ..Function::default() };
         let running = host.start(function).await;
         assert_eq!(begun(&running).await, Begun::Yes);
         for calls in 1..=2 {
@@ -100,14 +94,7 @@ async fn lambdas_client_for_nodejs_runs_unchanged() {
         let args = vec![client, "app.handler".to_owned()];
         let program = executor::start::NODE.into();
         let running = host
-            .start(Function {
-                program,
-                args,
-                env: said("app.handler"),
-                way_out: None,
-                image: None,
-                serves: false,
-            })
+            .start(Function { program, args, env: said("app.handler"), ..Function::default() })
             .await;
         for calls in 1..=2 {
             let (event, id) = (json!({ "number": calls }), format!("r-{calls}"));

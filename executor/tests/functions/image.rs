@@ -82,7 +82,7 @@ async fn an_image_is_all_that_its_program_sees() {
         env,
         way_out: None,
         image: Some(image),
-        serves: false,
+        ..Function::default()
     };
     let running = host.start(function).await;
     let event = json!({
@@ -161,6 +161,7 @@ async fn a_server_is_given_its_work_where_it_listens() {
             way_out: None,
             image: None,
             serves: true,
+            ..Function::default()
         };
         let running = host.start(function).await;
         assert_eq!(begun(&running).await, Begun::Yes);

@@ -7,6 +7,7 @@ mod levels;
 mod clients;
 mod image;
 mod parked;
+mod several;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -139,7 +140,7 @@ fn python_function(handler: &str) -> Function {
     let said = [("_HANDLER", handler), ("AWS_LAMBDA_FUNCTION_NAME", "f"), ("COLOUR", "blue")];
     let said = said.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let env = BTreeMap::from(said);
-    Function { program: PYTHON.into(), args, env, way_out: None, image: None, serves: false }
+    Function { program: PYTHON.into(), args, env, ..Function::default() }
 }
 
 async fn invoke(running: &Running, id: &str, payload: &Value) -> Outcome {
@@ -355,14 +356,7 @@ async fn the_client_that_lambda_uses_runs_unchanged() {
                 ("COLOUR", "blue"),
             ];
             let env = said.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-            let function = Function {
-                program: PYTHON.into(),
-                args,
-                env,
-                way_out: None,
-                image: None,
-                serves: false,
-            };
+            let function = Function { program: PYTHON.into(), args, env, ..Function::default() };
             let running = host.start(function).await;
             for calls in 1..=3 {
                 match invoke(&running, &format!("r-{calls}"), &json!({ "number": calls })).await {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use api::functions::sizes::SizingMode;
-use types::{AliasName, EventId, FunctionName};
+use types::{AliasName, Concurrency, EventId, FunctionName};
 
 use super::examples;
 use super::urls::UrlCommand;
@@ -250,6 +250,9 @@ pub struct FunctionSettings {
     /// Longest call, in milliseconds [default: 3000]
     #[arg(long, value_name = "MS")]
     pub timeout: Option<u64>,
+    /// Calls that an instance may have at a time, for programs that ask for as many [default: 1]
+    #[arg(long, value_name = "CALLS")]
+    pub concurrency: Option<Concurrency>,
     /// A variable of its environment; may be repeated, and replaces those of before
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub environment: Vec<String>,

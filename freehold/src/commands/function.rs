@@ -94,7 +94,7 @@ async fn create(
         (Some(folder), None) => send_code(folder, client, out).await?,
         (None, None) => return Err(Failure::usage("neither --code nor --image says what to run")),
     };
-    let FunctionSettings { handler, memory, timeout, description, .. } = settings;
+    let FunctionSettings { handler, memory, timeout, concurrency, description, .. } = settings;
     let wanted = CreateFunction {
         name,
         runtime: match runtime {
@@ -110,6 +110,7 @@ async fn create(
         timeout_ms: timeout,
         environment,
         egress,
+        concurrency,
         description: description.unwrap_or_default(),
     };
     let made = client.function_create(&wanted).await?;
@@ -131,7 +132,7 @@ async fn update(
         (Some(folder), None) => Some(send_code(folder, client, out).await?),
         (None, None) => None,
     };
-    let FunctionSettings { handler, memory, timeout, description, .. } = settings;
+    let FunctionSettings { handler, memory, timeout, concurrency, description, .. } = settings;
     let wanted = UpdateFunction {
         handler,
         object,
@@ -139,6 +140,7 @@ async fn update(
         timeout_ms: timeout,
         environment,
         egress,
+        concurrency,
         description,
         generation,
     };
@@ -288,6 +290,9 @@ fn list(
 
 /// A function for people.
 fn rows(function: &Function) -> Vec<(String, String)> {
+    let concurrency = function.concurrency;
+    let concurrency =
+        if concurrency.is_several() { concurrency.to_string() } else { String::new() };
     let environment: Vec<&str> = function.environment.keys().map(String::as_str).collect();
     let rows = [
         ("function", function.name.to_string()),
@@ -296,6 +301,7 @@ fn rows(function: &Function) -> Vec<(String, String)> {
         ("handler", function.handler.clone()),
         ("memory", format!("{} MiB", function.memory_mib)),
         ("timeout", format!("{} ms", function.timeout_ms)),
+        ("calls at a time", concurrency),
         ("environment", environment.join(", ")),
         ("egress", function.egress.join(", ")),
         ("description", function.description.clone()),

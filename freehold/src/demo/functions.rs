@@ -154,6 +154,7 @@ async fn function(
         timeout_ms: None,
         environment: [("WEIGHT".to_owned(), "0.5".to_owned())].into(),
         egress: Vec::new(),
+        concurrency: None,
         description: String::new(),
     };
     client.function_create(&wanted).await?;

@@ -123,6 +123,7 @@ async fn begin(owner: Account, max_stale_ms: u64) -> Arc<World> {
         timeout_ms: Some(10_000),
         environment: [].into(),
         egress: Vec::new(),
+        concurrency: None,
         description: String::new(),
     };
     let made = owner.client.function_create(&wanted).await.unwrap();

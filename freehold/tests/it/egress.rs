@@ -130,6 +130,7 @@ fn create(name: &str, egress: &[String], object: types::ObjectId) -> CreateFunct
         timeout_ms: Some(30_000),
         environment: [].into(),
         egress: egress.to_vec(),
+        concurrency: None,
         description: String::new(),
     }
 }

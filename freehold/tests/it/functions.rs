@@ -67,6 +67,7 @@ async fn make(account: &Account, name: &str, handler: &str, code: &str) -> Funct
         timeout_ms: Some(2_000),
         environment: [].into(),
         egress: Vec::new(),
+        concurrency: None,
         description: String::new(),
     };
     account.client.function_create(&wanted).await.unwrap()
@@ -375,6 +376,7 @@ async fn handlers_of_node_are_run() {
             timeout_ms: Some(10_000),
             environment: [].into(),
             egress: Vec::new(),
+            concurrency: None,
             description: String::new(),
         };
         owner.client.function_create(&wanted).await.unwrap();

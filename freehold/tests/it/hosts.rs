@@ -55,6 +55,7 @@ async fn make(account: &Account, name: &str, memory_mib: u32) -> Function {
         timeout_ms: Some(20_000),
         environment: [].into(),
         egress: Vec::new(),
+        concurrency: None,
         description: String::new(),
     };
     let made = account.client.function_create(&wanted).await.unwrap();

@@ -216,6 +216,7 @@ async fn make(owner: &Account, handler: &str) -> FunctionName {
         timeout_ms: Some(20_000),
         environment: [].into(),
         egress: Vec::new(),
+        concurrency: None,
         description: String::new(),
     };
     owner.client.function_create(&wanted).await.unwrap();

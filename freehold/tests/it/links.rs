@@ -61,6 +61,7 @@ pub(crate) async fn make_of(owner: &Account, name: &str, code: &str) {
         timeout_ms: Some(5_000),
         environment: BTreeMap::from([("SECRET".to_owned(), "hunter2".to_owned())]),
         egress: Vec::new(),
+        concurrency: None,
         description: "what it is".to_owned(),
     };
     owner.client.function_create(&wanted).await.unwrap();

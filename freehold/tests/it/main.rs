@@ -21,6 +21,7 @@ mod misbehaving;
 mod renewal;
 mod routes;
 mod services;
+mod several;
 mod sharing;
 mod story;
 mod streaming;

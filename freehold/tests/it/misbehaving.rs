@@ -286,6 +286,7 @@ async fn make_of(owner: &Account, mode: &str, memory_mib: u32) -> FunctionName {
         timeout_ms: Some(if mode == "disk" { 20_000 } else { 2_000 }),
         environment: [("MODE".to_owned(), mode.to_owned())].into(),
         egress: Vec::new(),
+        concurrency: None,
         description: String::new(),
     };
     owner.client.function_create(&wanted).await.unwrap();

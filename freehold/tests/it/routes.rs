@@ -91,6 +91,7 @@ impl Things {
             timeout_ms: None,
             environment: [("SAID".to_owned(), "hush, a variable".to_owned())].into(),
             egress: Vec::new(),
+            concurrency: None,
             description: "hush, a description".to_owned(),
         };
         owner.client.function_create(&function).await.unwrap();

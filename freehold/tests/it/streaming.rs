@@ -49,6 +49,7 @@ async fn make(account: &Account, name: &str, runtime: FunctionRuntime, file: &st
         timeout_ms: Some(3_000),
         environment: [].into(),
         egress: Vec::new(),
+        concurrency: None,
         description: String::new(),
     };
     account.client.function_create(&wanted).await.unwrap();

@@ -57,6 +57,7 @@ async fn a_call_is_a_span_of_its_callers_trace_and_the_parent_of_the_functions_o
         timeout_ms: None,
         environment: [].into(),
         egress: Vec::new(),
+        concurrency: None,
         description: String::new(),
     };
     owner.client.function_create(&wanted).await.unwrap();

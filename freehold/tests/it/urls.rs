@@ -345,6 +345,7 @@ async fn an_answer_in_pieces_comes_through_a_url_while_it_is_made() {
         timeout_ms: Some(5_000),
         environment: [].into(),
         egress: Vec::new(),
+        concurrency: None,
         description: String::new(),
     };
     owner.client.function_create(&wanted).await.unwrap();

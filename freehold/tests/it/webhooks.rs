@@ -136,6 +136,7 @@ async fn a_webhook_is_told_what_became_of_events() {
         timeout_ms: Some(30_000),
         environment: [].into(),
         egress: Vec::new(),
+        concurrency: None,
         description: String::new(),
     };
     let name = owner.client.function_create(&wanted).await.unwrap().name;

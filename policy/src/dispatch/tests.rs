@@ -1,17 +1,30 @@
 use proptest::prelude::*;
 
+use types::functions::CONCURRENCY_MAX;
+
 use super::*;
+
+fn several(calls: u32) -> Concurrency {
+    Concurrency::try_from(calls).unwrap()
+}
+
+/// Places of the instances that are being made.
+fn coming(has: &Instances) -> u32 {
+    has.starting * has.concurrency.get()
+}
 
 prop_compose! {
     fn instances()(
-        idle in 0..3_u32,
+        concurrency in 1..=CONCURRENCY_MAX,
+        places in 0..3_u32,
         busy in 0..20_u32,
         starting in 0..20_u32,
         waiting in 0..40_u32,
         call_us in proptest::option::of(0..10_000_000_u64),
         start_us in proptest::option::of(0..1_000_000_u64),
     ) -> Instances {
-        Instances { idle, busy, starting, waiting, call_us, start_us }
+        let concurrency = several(concurrency);
+        Instances { concurrency, places, busy, starting, waiting, call_us, start_us }
     }
 }
 
@@ -22,10 +35,21 @@ prop_compose! {
 }
 
 proptest! {
-    /// An idle instance is used; without one nothing is.
+    /// A place is used; without one nothing is.
     #[test]
-    fn an_idle_instance_is_used_at_once(has in instances(), limits in limits()) {
-        prop_assert_eq!(dispatch(&has, &limits) == Dispatch::Use, has.idle > 0);
+    fn a_place_is_used_at_once(has in instances(), limits in limits()) {
+        prop_assert_eq!(dispatch(&has, &limits) == Dispatch::Use, has.places > 0);
+    }
+
+    /// A call goes to an instance that has a place, and none that has one has more calls.
+    #[test]
+    fn the_fullest_with_a_place_is_used(
+        calls in proptest::collection::vec(0..5_u32, 0..8),
+        most in 1..5_u32,
+    ) {
+        let open: Vec<u32> = calls.iter().copied().filter(|calls| *calls < most).collect();
+        let used = fullest(calls.iter().copied(), several(most)).map(|at| calls[at]);
+        prop_assert_eq!(used, open.iter().copied().max());
     }
 
     /// No limit is passed, and no more is made than is waited for.
@@ -34,7 +58,7 @@ proptest! {
         match dispatch(&has, &limits) {
             Dispatch::Make => {
                 prop_assert!(has.busy + has.starting < limits.instances_max && limits.room > 0);
-                prop_assert!(has.starting <= has.waiting);
+                prop_assert!(coming(&has) <= has.waiting);
             }
             Dispatch::Wait => {
                 prop_assert!(has.waiting < limits.waiting_max);
@@ -51,7 +75,8 @@ proptest! {
         let wait_ms = retry_ms(&has);
         prop_assert!((RETRY_MS_MIN..=RETRY_MS_MAX).contains(&wait_ms));
         let work_us = u128::from(has.call_us.unwrap_or(0)) * u128::from(has.waiting);
-        let done_us = u128::from(wait_ms) * 1_000 * u128::from((has.busy + has.starting).max(1));
+        let places = (has.busy + has.starting).max(1) * has.concurrency.get();
+        let done_us = u128::from(wait_ms) * 1_000 * u128::from(places);
         prop_assert!(done_us >= work_us || wait_ms == RETRY_MS_MAX, "{wait_ms}");
         let fewer = Instances { waiting: has.waiting / 2, ..has };
         prop_assert!(retry_ms(&fewer) <= wait_ms);
@@ -63,15 +88,21 @@ proptest! {
         let refused = matches!(dispatch(&has, &limits), Dispatch::Throttled | Dispatch::Full);
         let may_wait = has.waiting < limits.waiting_max && has.busy + has.starting > 0;
         let room = has.busy + has.starting < limits.instances_max && limits.room > 0;
-        let may_make = room && has.starting <= has.waiting;
-        prop_assert_eq!(refused, has.idle == 0 && !may_wait && !may_make);
+        let may_make = room && coming(&has) <= has.waiting;
+        prop_assert_eq!(refused, has.places == 0 && !may_wait && !may_make);
     }
 
-    /// A burst on a function that has nothing makes one instance for each call, up to the limit,
-    /// and lets the others wait.
+    /// A burst on a function that has nothing makes as many instances as its calls fill, up to the
+    /// limit, and lets the others wait.
     #[test]
-    fn a_burst_makes_what_it_needs(calls in 1..60_u32, limits in limits()) {
-        let mut has = Instances::default();
+    fn a_burst_makes_what_it_needs(
+        calls in 1..60_u32,
+        most in 1..9_u32,
+        instances_max in 0..30_u32,
+        room in 0..10_u32,
+    ) {
+        let limits = Limits { instances_max, room, waiting_max: 60 };
+        let mut has = Instances { concurrency: several(most), ..Instances::default() };
         let mut left = limits;
         let mut made = 0;
         for _ in 0..calls {
@@ -83,11 +114,12 @@ proptest! {
                     made += 1;
                 }
                 Dispatch::Wait => has.waiting += 1,
-                Dispatch::Use => prop_assert!(false, "nothing is idle"),
+                Dispatch::Use => prop_assert!(false, "nothing has a place"),
                 Dispatch::Throttled | Dispatch::Full => {}
             }
         }
-        prop_assert_eq!(made, calls.min(limits.instances_max).min(limits.room));
+        let filled = calls.div_ceil(most);
+        prop_assert_eq!(made, filled.min(limits.instances_max).min(limits.room));
     }
 
     /// The longer calls take, the sooner another instance is made; the longer a start takes, the

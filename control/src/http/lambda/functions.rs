@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 
 use api::functions::{CreateFunction, LATEST, PublishVersion, UpdateFunction};
 use store::functions::settings::SettingKind;
-use types::{FunctionRuntime, ObjectId};
+use types::{Concurrency, FunctionRuntime, ObjectId};
 
 use super::{Asked, Json, Pages, Refusal, Who, arn, some};
 use crate::caller::Caller;
-use crate::operations::functions::settings::{self, Concurrency};
+use crate::operations::functions::settings;
 use crate::operations::functions::{self as operations, Change, Described};
 use crate::operations::objects;
 use crate::{Control, moment};
@@ -28,7 +28,7 @@ use crate::{Control, moment};
 /// Fields that mean nothing here and are told back.
 const FOREIGN: [&str; 13] = [
     "Architectures",
-    "CapacityProviderConfig",
+    CAPACITY,
     "DeadLetterConfig",
     "EphemeralStorage",
     "FileSystemConfigs",
@@ -41,6 +41,11 @@ const FOREIGN: [&str; 13] = [
     "TracingConfig",
     "VpcConfig",
 ];
+
+/// The field among those that says something here, and where in it.
+const CAPACITY: &str = "CapacityProviderConfig";
+const CONCURRENCY: &str =
+    "/LambdaManagedInstancesCapacityProviderConfig/PerExecutionEnvironmentMaxConcurrency";
 
 pub(super) fn routes() -> Router<Control> {
     Router::new()
@@ -113,6 +118,17 @@ impl Configuration {
         Err(Refusal::invalid(message))
     }
 
+    /// How many calls an instance may have at a time, where that is said: by what Lambda calls the
+    /// most of an execution environment.
+    fn concurrency(&self) -> Result<Option<Concurrency>, Refusal> {
+        let said = self.other.get(CAPACITY).and_then(|value| value.pointer(CONCURRENCY));
+        let Some(said) = said.filter(|said| !said.is_null()) else { return Ok(None) };
+        let number = said.as_u64().and_then(|number| u32::try_from(number).ok());
+        let refused = || Refusal::invalid("PerExecutionEnvironmentMaxConcurrency is no number");
+        let concurrency = Concurrency::try_from(number.ok_or_else(refused)?);
+        concurrency.map(Some).map_err(|error| Refusal::invalid(error.to_string()))
+    }
+
     /// What is told back as it came.
     fn foreign(&mut self, role: Option<String>) -> Result<BTreeMap<String, Value>, Refusal> {
         if self.layers.as_ref().is_some_and(|layers| !layers.is_empty()) {
@@ -141,6 +157,7 @@ async fn create(
     let name = name.map_err(|error| Refusal::invalid(error.to_string()))?.name;
     let runtime = request.configuration.runtime()?;
     let runtime = runtime.ok_or_else(|| Refusal::invalid("Runtime is missing"))?;
+    let concurrency = request.configuration.concurrency()?;
     let foreign = request.configuration.foreign(Some(request.role))?;
     let object = upload(&control, &caller, request.code).await?;
     let configuration = request.configuration;
@@ -153,6 +170,7 @@ async fn create(
         timeout_ms: configuration.timeout.map(|s| s.saturating_mul(1_000)),
         environment: configuration.environment.unwrap_or_default().variables,
         egress: Vec::new(),
+        concurrency,
         description: configuration.description.unwrap_or_default(),
     };
     let mut made = operations::create_described(&control, &caller, wanted, foreign).await?;
@@ -205,7 +223,7 @@ async fn fetch(State(control): State<Control>, asked: Asked) -> Result<axum::Jso
     let Asked { caller, region, function, qualifier, .. } = asked;
     let found = operations::fetch_described(&control, &caller, &function, &qualifier).await?;
     let kind = (SettingKind::Concurrency, "");
-    let concurrency: Option<Concurrency> =
+    let concurrency: Option<settings::Concurrency> =
         settings::fetch(&control, &caller, &function, kind).await?;
     let tags = (SettingKind::Tags, "");
     let tags: Option<Value> = settings::fetch(&control, &caller, &function, tags).await?;
@@ -269,6 +287,7 @@ async fn configure(
         check_role(role)?;
     }
     let runtime = request.runtime()?;
+    let concurrency = request.concurrency()?;
     let foreign = request.foreign(role)?;
     let wanted = UpdateFunction {
         handler: request.handler,
@@ -277,6 +296,7 @@ async fn configure(
         timeout_ms: request.timeout.map(|s| s.saturating_mul(1_000)),
         environment: request.environment.map(|environment| environment.variables),
         egress: None,
+        concurrency,
         description: request.description,
         generation: 0,
     };
@@ -432,6 +452,10 @@ fn shape(found: &Described, (caller, region): (&Caller, &str), qualifier: &str) 
     ]);
     for (name, value) in &found.foreign {
         shape[name] = value.clone();
+    }
+    // It may have been changed by other words since.
+    if let Some(said) = shape.get_mut(CAPACITY).and_then(|value| value.pointer_mut(CONCURRENCY)) {
+        *said = function.concurrency.get().into();
     }
     shape
 }

@@ -22,7 +22,7 @@ use store::functions::sizes::{
     size_step_insert, size_steps_list,
 };
 use store::hosts::hosts_list;
-use types::{FunctionName, HostId, RevisionId};
+use types::{Concurrency, FunctionName, HostId, RevisionId};
 
 use super::{MEMORY_MIB_MAX, MEMORY_MIB_MIN, fetch_described, own, settings, version_of};
 use crate::caller::Caller;
@@ -62,8 +62,23 @@ pub async fn put_sizing(
     {
         return Err(Error::invalid(format!("the least, {min} MiB, is above the most, {max} MiB")));
     }
+    if wanted.mode == SizingMode::Auto {
+        let concurrency = fetch_described(control, caller, name, "").await?.function.concurrency;
+        check_alone(concurrency)?;
+    }
     settings::put(control, caller, name, (SettingKind::Sizing, "", &wanted)).await?;
     Ok(wanted)
+}
+
+/// Refuses to have sizes chosen where calls share instances.
+pub(super) fn check_alone(concurrency: Concurrency) -> Result<(), Error> {
+    if concurrency.is_one() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "instances of this function have {concurrency} calls at a time, so what one takes is not \
+         known, and their memory cannot be chosen: use sizing off, or concurrency 1"
+    )))
 }
 
 /// What was done about a function's sizes, the last first.

@@ -201,9 +201,7 @@ impl Host {
             program: executor::start::PYTHON.into(),
             args: args.iter().map(|&word| word.to_owned()).collect(),
             env: env.clone(),
-            way_out: None,
-            image: None,
-            serves: false,
+            ..Function::default()
         };
         let kind = |name, runtime, package, function| {
             let package = self.folder.join(package);

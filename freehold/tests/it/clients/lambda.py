@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 from botocore.config import Config
@@ -144,6 +145,40 @@ owner.create_function(
     FunctionName="pieces", Role=ROLE, Runtime="python3.12", Handler="app.handler",
     Code={"ZipFile": zipped("app.py", PIECES)}, Timeout=2,
 )
+
+# Several calls at a time in one instance, by Lambda's word for it: each waits for the others.
+MEETS = """
+import os, time
+def handler(event, context):
+    os.makedirs("/tmp/here", exist_ok=True)
+    open("/tmp/here/" + context.aws_request_id, "w").close()
+    while len(os.listdir("/tmp/here")) < 3:
+        time.sleep(0.001)
+    return context.log_stream_name
+"""
+SAID = "LambdaManagedInstancesCapacityProviderConfig"
+
+
+def provider(calls):
+    """What says how many calls an instance may have."""
+    arn = "arn:aws:lambda:eu-central-1:000000000000:capacity-provider:any"
+    said = {"CapacityProviderArn": arn, "PerExecutionEnvironmentMaxConcurrency": calls}
+    return {SAID: said}
+
+
+shared = owner.create_function(
+    FunctionName="meets", Role=ROLE, Runtime="python3.12", Handler="app.handler",
+    Code={"ZipFile": zipped("app.py", MEETS)}, Timeout=20, CapacityProviderConfig=provider(3),
+)
+assert shared["CapacityProviderConfig"] == provider(3), shared
+with ThreadPoolExecutor() as threads:
+    calls = [threads.submit(owner.invoke, FunctionName="meets") for _ in range(3)]
+    assert len({payload(call.result()) for call in calls}) == 1
+refused(
+    "InvalidParameterValueException", owner.update_function_configuration,
+    FunctionName="meets", CapacityProviderConfig=provider(65),
+)
+owner.delete_function(FunctionName="meets")
 
 
 def pieces(event):

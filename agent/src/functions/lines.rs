@@ -1,0 +1,121 @@
+//! Lines: what an instance writes, between what is told of its calls, on the way to the journal and
+//! to callers who want the end of it.
+//!
+//! Always true: lines are told in the order in which they were written; a call's `START` comes before
+//! any line that could be its own, its `END` and `REPORT` behind; a caller's lines are those that were
+//! written during its call, whichever of the calls of that time they are of.
+//! Absent on purpose: whose call a line is of, which nobody but the program knows.
+
+use std::collections::VecDeque;
+
+use executor::{LogReader, Stream};
+
+use super::journal::{Journal, Writer};
+
+/// The end of the log that a caller may get, in bytes. Source: Lambda's `X-Amz-Log-Result`.
+const TAIL_BYTES_MAX: usize = 4_096;
+/// Lines kept for that.
+const TAIL_LINES_MAX: usize = 256;
+
+/// The lines of one instance.
+#[derive(Debug)]
+pub(super) struct Lines {
+    reader: LogReader,
+    writer: Writer,
+    /// Calls under way, in the order in which they began.
+    calls: Vec<Call>,
+}
+
+/// What is told of a call under way.
+#[derive(Debug)]
+struct Call {
+    id: String,
+    began_ms: u64,
+    /// Its first line, until that was told.
+    start: Option<String>,
+    /// The last lines since; none where its caller does not want them.
+    tail: Option<VecDeque<String>>,
+}
+
+impl Lines {
+    pub(super) fn new(reader: LogReader, writer: Writer) -> Self {
+        Self { reader, writer, calls: Vec::new() }
+    }
+
+    /// Notes that a call of this version begins, and whether its caller wants the end of its lines.
+    pub(super) fn begin(&mut self, (id, began_ms): (&str, u64), version: &str, wanted: bool) {
+        let shown = api::internal::functions::shown(id);
+        self.calls.push(Call {
+            id: id.to_owned(),
+            began_ms,
+            start: Some(format!("START RequestId: {shown} Version: {version}")),
+            tail: wanted.then(VecDeque::new),
+        });
+    }
+
+    /// Forgets a call that did not run.
+    pub(super) fn forget(&mut self, id: &str) {
+        self.calls.retain(|call| call.id != id);
+    }
+
+    /// Tells the lines so far, and the end of a call; gives the end of its lines, where it is wanted.
+    pub(super) fn end(
+        &mut self,
+        journal: &Journal,
+        (id, now_ms): (&str, u64),
+        report: String,
+    ) -> Option<String> {
+        for call in &mut self.calls {
+            if let Some(start) = call.start.take() {
+                keep(&mut call.tail, &start);
+                self.writer.write(journal, (call.began_ms, "platform"), start);
+            }
+        }
+        self.take_in(journal);
+        let place = self.calls.iter().position(|call| call.id == id)?;
+        let Call { mut tail, .. } = self.calls.remove(place);
+        let shown = api::internal::functions::shown(id);
+        for line in [format!("END RequestId: {shown}"), report] {
+            keep(&mut tail, &line);
+            self.writer.write(journal, (now_ms, "platform"), line);
+        }
+        tail.map(end_of)
+    }
+
+    /// Tells what the program has written since.
+    pub(super) fn take_in(&mut self, journal: &Journal) {
+        while let Some(line) = self.reader.ready() {
+            for call in &mut self.calls {
+                keep(&mut call.tail, &line.line);
+            }
+            self.writer.write(journal, (line.at_ms, source(line.stream)), line.line);
+        }
+    }
+}
+
+fn keep(tail: &mut Option<VecDeque<String>>, line: &str) {
+    let Some(tail) = tail else { return };
+    if tail.len() == TAIL_LINES_MAX {
+        tail.pop_front();
+    }
+    tail.push_back(line.to_owned());
+}
+
+/// The last bytes of these lines, from the beginning of a character.
+fn end_of(lines: VecDeque<String>) -> String {
+    let mut text: String = lines.into_iter().map(|line| line + "\n").collect();
+    let mut cut = text.len().saturating_sub(TAIL_BYTES_MAX);
+    while !text.is_char_boundary(cut) {
+        cut += 1;
+    }
+    text.split_off(cut)
+}
+
+/// Where a line of the log comes from.
+fn source(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Platform => "platform",
+        Stream::Out => "stdout",
+        Stream::Err => "stderr",
+    }
+}
