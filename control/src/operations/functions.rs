@@ -6,11 +6,10 @@ pub mod events;
 pub mod schedules;
 pub mod settings;
 pub mod sizes;
+mod spec;
 pub mod urls;
 
 use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
 
 use access::{Action, Kind, Resource};
 use api::functions::sizes::SizingMode;
@@ -19,7 +18,6 @@ use api::internal::InstanceLogs;
 use api::internal::functions::Revision;
 use api::pages::{Log, LogQuery, Page, PageQuery};
 use futures::FutureExt as _;
-use policy::egress::{PLACES_MAX, Place};
 use store::functions::aliases::{AliasRow, alias_fetch, aliases_list};
 use store::functions::{
     FunctionRow, RevisionRow, function_change, function_delete, function_fetch,
@@ -27,9 +25,11 @@ use store::functions::{
     revision_fetch, revision_fetch_numbered, revisions_list_numbered,
 };
 use types::{
-    AliasName, Concurrency, Digest, FunctionId, FunctionName, FunctionRuntime, InstanceId, Limits,
-    ObjectId, RevisionId,
+    AliasName, Concurrency, FunctionId, FunctionName, FunctionRuntime, InstanceId, ObjectId,
+    RevisionId,
 };
+
+use spec::{MEMORY_MIB, MEMORY_MIB_MAX, MEMORY_MIB_MIN, TIMEOUT_MS};
 
 use crate::caller::Caller;
 use crate::operations::instances::{self, found, grant_of};
@@ -38,52 +38,7 @@ use crate::operations::{changed, made, objects, page, slice};
 use crate::packages::with_package;
 use crate::{Control, Error};
 
-const MEMORY_MIB: u32 = 128;
-const MEMORY_MIB_MIN: u32 = 32;
-const MEMORY_MIB_MAX: u32 = 10_240;
-const TIMEOUT_MS: u64 = 3_000;
-const TIMEOUT_MS_MAX: u64 = 900_000;
-/// Names and values of the environment together.
-const ENVIRONMENT_BYTES_MAX: usize = 4_096;
-const HANDLER_BYTES_MAX: usize = 128;
-pub(crate) const DESCRIPTION_BYTES_MAX: usize = 256;
-/// What tells a program how many calls it may have at a time: more than an instance is given would
-/// have it wait for calls that never come.
-const CONCURRENCY_VARIABLE: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
-const PROCESSES: u32 = 1_024;
-const SCRATCH_BYTES: u64 = 512 << 20;
-
-/// What a revision says, as it is stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Spec {
-    pub(crate) runtime: FunctionRuntime,
-    pub(crate) handler: String,
-    pub(crate) memory_mib: u32,
-    pub(crate) timeout_ms: u64,
-    pub(crate) environment: BTreeMap<String, String>,
-    /// Where it may connect to, each as `host:port`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) egress: Vec<String>,
-    /// How many calls an instance may have at a time.
-    #[serde(default, skip_serializing_if = "Concurrency::is_one")]
-    pub(crate) concurrency: Concurrency,
-    /// Its package, as it was sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) code: Option<Code>,
-    /// What foreign clients said that means nothing here, by its name there: they are told it as
-    /// they said it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) foreign: BTreeMap<String, serde_json::Value>,
-}
-
-/// A package, as it was sent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Code {
-    pub(crate) bytes: u64,
-    pub(crate) sha256: Digest,
-}
+pub(crate) use spec::{Code, DESCRIPTION_BYTES_MAX, Spec};
 
 /// A version of a function, with what only foreign protocols tell of it.
 #[derive(Clone, Debug)]
@@ -166,7 +121,7 @@ pub(crate) async fn create_described(
         code: Some(code),
         foreign,
     };
-    check(&spec, &request.description)?;
+    spec.check(&request.description)?;
     let now_ms = control.now_ms();
     let id = FunctionId::new(control.clock().uuid());
     let first = RevisionRow {
@@ -174,7 +129,7 @@ pub(crate) async fn create_described(
         function_id: id,
         number: None,
         object_id: request.object,
-        spec: stored(&spec)?,
+        spec: spec.stored()?,
         description: request.description,
         created_at_ms: now_ms,
     };
@@ -276,13 +231,13 @@ pub(crate) async fn change_described(
         sizes::check_alone(spec.concurrency)?;
     }
     let description = wanted.description.unwrap_or(latest.description);
-    check(&spec, &description)?;
+    spec.check(&description)?;
     let next = RevisionRow {
         id: RevisionId::new(control.clock().uuid()),
         function_id: row.id,
         number: None,
         object_id: wanted.object.unwrap_or(latest.object_id),
-        spec: stored(&spec)?,
+        spec: spec.stored()?,
         description,
         created_at_ms: control.now_ms(),
     };
@@ -333,7 +288,7 @@ pub(crate) async fn publish_described(
         }
     }
     let description = request.description.unwrap_or_else(|| latest.description.clone());
-    check(&from_json(&latest.spec)?, &description)?;
+    from_json::<Spec>(&latest.spec)?.check(&description)?;
     let version = RevisionRow {
         id: RevisionId::new(control.clock().uuid()),
         description,
@@ -473,6 +428,7 @@ pub async fn revision(control: &Control, id: RevisionId) -> Result<Revision, Err
         .await;
     let (revision, function, account) = found(read, || format!("the revision {id}"))?;
     let spec: Spec = from_json(&revision.spec)?;
+    let limits = spec.limits();
     Ok(Revision {
         id,
         account: function.account_id,
@@ -482,13 +438,7 @@ pub async fn revision(control: &Control, id: RevisionId) -> Result<Revision, Err
         runtime: spec.runtime,
         handler: spec.handler,
         package: grant_of(control, revision.object_id).await?,
-        limits: Limits {
-            timeout_ms: spec.timeout_ms,
-            memory_bytes: u64::from(spec.memory_mib) << 20,
-            cpu_milli: policy::resize::cpu_milli(u64::from(spec.memory_mib) << 10),
-            processes: PROCESSES,
-            scratch_bytes: SCRATCH_BYTES,
-        },
+        limits,
         env: spec.environment,
         egress: spec.egress,
         concurrency: spec.concurrency,
@@ -562,72 +512,6 @@ pub(crate) async fn own(
     let (row, latest) = found(read, || format!("the function {name}"))?;
     control.authorize(caller, action, Resource::of(Kind::Function, row.account_id))?;
     Ok((row, latest))
-}
-
-fn stored(spec: &Spec) -> Result<serde_json::Value, Error> {
-    serde_json::to_value(spec).map_err(|error| Error::internal("could not write a function", error))
-}
-
-/// Refuses what could not be run.
-fn check(spec: &Spec, description: &str) -> Result<(), Error> {
-    let memory = MEMORY_MIB_MIN..=MEMORY_MIB_MAX;
-    if !memory.contains(&spec.memory_mib) {
-        let (min, max, given) = (MEMORY_MIB_MIN, MEMORY_MIB_MAX, spec.memory_mib);
-        return Err(Error::invalid(format!("memory_mib is {given}; use {min} to {max}")));
-    }
-    if !(1..=TIMEOUT_MS_MAX).contains(&spec.timeout_ms) {
-        let given = spec.timeout_ms;
-        return Err(Error::invalid(format!("timeout_ms is {given}; use 1 to {TIMEOUT_MS_MAX}")));
-    }
-    let handler = &spec.handler;
-    let plain =
-        handler.len() <= HANDLER_BYTES_MAX && handler.bytes().all(|it| it.is_ascii_graphic());
-    let named = matches!(spec.runtime, FunctionRuntime::Python3 | FunctionRuntime::Nodejs);
-    if !plain || (named && !handler.contains('.')) {
-        let message = "the handler is at most 128 letters without blanks: module.function for python3 and nodejs";
-        return Err(Error::invalid(message.to_owned()));
-    }
-    if description.len() > DESCRIPTION_BYTES_MAX {
-        let message = format!("the description has more than {DESCRIPTION_BYTES_MAX} bytes");
-        return Err(Error::invalid(message));
-    }
-    check_egress(&spec.egress)?;
-    check_environment(&spec.environment)
-}
-
-fn check_egress(egress: &[String]) -> Result<(), Error> {
-    if egress.len() > PLACES_MAX {
-        let given = egress.len();
-        return Err(Error::invalid(format!("egress names {given} places; at most {PLACES_MAX}")));
-    }
-    let places = egress.iter().map(|text| text.parse::<Place>());
-    places
-        .collect::<Result<Vec<_>, _>>()
-        .map(drop)
-        .map_err(|error| Error::invalid(error.to_string()))
-}
-
-fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), Error> {
-    let bytes: usize = environment.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if bytes > ENVIRONMENT_BYTES_MAX {
-        let most = ENVIRONMENT_BYTES_MAX;
-        return Err(Error::invalid(format!("the environment has {bytes} bytes; at most {most}")));
-    }
-    if environment.contains_key(CONCURRENCY_VARIABLE) {
-        let message =
-            format!("{CONCURRENCY_VARIABLE} is set by the cloud: say concurrency instead");
-        return Err(Error::invalid(message));
-    }
-    for (name, value) in environment {
-        let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let first = name.starts_with(|first: char| first.is_ascii_alphabetic());
-        if !letters || !first || value.contains('\0') {
-            return Err(Error::invalid(format!(
-                "{name:?} is no variable: use letters, digits and _, beginning with a letter"
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn shape(caller: &Caller, row: &FunctionRow, revision: RevisionRow) -> Result<Described, Error> {
