@@ -15,7 +15,7 @@ use store::functions::events::{EventRow, EventState, event_insert};
 use store::functions::settings::{SettingKind, SettingRow};
 use store::functions::{FunctionRow, function_fetch_by_name};
 use types::functions::{account_number, function_arn};
-use types::{ErrorKind, EventId, FunctionId, FunctionName, FunctionReference};
+use types::{AliasName, ErrorKind, EventId, FunctionId, FunctionName, FunctionReference};
 
 use super::called;
 use super::settings::{self, find};
@@ -52,7 +52,18 @@ fn read(text: &str) -> Result<Destination, Error> {
             .map_err(|error| wrong(&error.to_string()))?;
         return Ok(Destination::Webhook(text.to_owned()));
     }
-    text.parse().map(Destination::Function).map_err(|_| unknown(text))
+    let named: FunctionReference = text.parse().map_err(|_| unknown(text))?;
+    if is_qualifier(&named.qualifier) {
+        Ok(Destination::Function(named))
+    } else {
+        Err(unknown(text))
+    }
+}
+
+/// Whether this could be a version or an alias, or is nothing, which is the latest.
+fn is_qualifier(text: &str) -> bool {
+    let number = text.bytes().all(|byte| byte.is_ascii_digit());
+    number || text == api::functions::LATEST || text.parse::<AliasName>().is_ok()
 }
 
 fn unknown(text: &str) -> Error {
@@ -80,10 +91,8 @@ pub(crate) async fn put(
     settings: EventSettings,
 ) -> Result<ShownEventSettings, Error> {
     let qualifier = qualifier_of(of);
-    if !qualifier.is_empty() {
-        let readable = format!("{name}:{qualifier}").parse::<FunctionReference>();
-        readable
-            .map_err(|_| Error::invalid(format!("{qualifier:?} is no version and no alias")))?;
+    if !is_qualifier(qualifier) {
+        return Err(Error::invalid(format!("{qualifier:?} is no version and no alias")));
     }
     put_checked(control, caller, (name, qualifier), &settings).await?;
     shown(control, caller, (name, settings)).await
@@ -249,7 +258,13 @@ mod tests {
         {
             assert_eq!(read(url).unwrap(), Destination::Webhook(url.to_owned()));
         }
-        for name in ["ledger", "ledger:live", "arn:aws:lambda:local:123456789012:function:ledger"] {
+        for name in [
+            "ledger",
+            "ledger:live",
+            "ledger:7",
+            "ledger:$LATEST",
+            "arn:aws:lambda:local:123456789012:function:ledger",
+        ] {
             assert!(matches!(read(name).unwrap(), Destination::Function(_)), "{name}");
         }
         let long = format!("https://example.org/{}", "a".repeat(URL_BYTES_MAX));
