@@ -66,6 +66,24 @@ pub struct CreateFunction {
     pub description: String,
 }
 
+impl CreateFunction {
+    /// A function of a package, with everything else as it usually is.
+    pub fn new(name: FunctionName, runtime: FunctionRuntime, object: ObjectId) -> Self {
+        Self {
+            name,
+            runtime,
+            handler: String::new(),
+            object,
+            memory_mib: None,
+            timeout_ms: None,
+            environment: BTreeMap::new(),
+            egress: Vec::new(),
+            concurrency: None,
+            description: String::new(),
+        }
+    }
+}
+
 /// Changes a function; what is absent stays. Calls without a qualifier run the new at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

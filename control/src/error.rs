@@ -159,14 +159,3 @@ impl From<store::Error> for Error {
         }
     }
 }
-
-/// An error and its causes on one line, for the log.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        line = format!("{line}: {inner}");
-        cause = inner.source();
-    }
-    line
-}

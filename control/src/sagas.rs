@@ -30,7 +30,7 @@ pub fn registry(control: &Control) -> Registry {
 fn failure(error: &Error) -> Failure {
     use types::ErrorKind::{Busy, Internal, Timeout, Unavailable};
     match error.kind() {
-        Busy | Internal | Timeout | Unavailable => Failure::transient(crate::error::chain(error)),
+        Busy | Internal | Timeout | Unavailable => Failure::transient(workflow::chain(error)),
         _ => Failure::permanent(error.code(), error.to_string()),
     }
 }

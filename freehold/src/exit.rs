@@ -5,6 +5,8 @@
 
 use std::process::ExitCode;
 
+use workflow::chain;
+
 /// Why a command did not do what it should.
 #[derive(Debug)]
 pub struct Failure {
@@ -66,17 +68,6 @@ impl Failure {
         }
         ExitCode::from(self.exit)
     }
-}
-
-/// An error and its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        line = format!("{line}: {inner}");
-        cause = inner.source();
-    }
-    line
 }
 
 impl From<api::client::Error> for Failure {

@@ -15,7 +15,7 @@ use crate::service::{Incoming, REQUEST_ID};
 /// Longest wait for the routes that hold a change, in milliseconds.
 const FOLLOW_MS_MAX: u64 = 2_000;
 /// The header of W3C trace context, level 1.
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// By which scheme the public address was asked, as proxies tell it.
 pub(crate) const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
@@ -103,7 +103,7 @@ fn strip(headers: &mut HeaderMap) {
 }
 
 /// Whether this is a version 00 `traceparent` whose ids are not zero.
-fn is_traceparent(value: &[u8]) -> bool {
+pub(crate) fn is_traceparent(value: &[u8]) -> bool {
     let mut parts = value.split(|&byte| byte == b'-');
     let lower = |part: &[u8]| part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let mut next = |length: usize| {

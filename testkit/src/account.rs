@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use api::client::{Client, Error};
+use api::client::{Called, Client, Error};
 use api::endpoints::{DeployRequest, Endpoint, EndpointState};
 use api::items::{ShareRequest, Sharing};
 use api::objects::Object;
 use api::pages::{LogLine, LogQuery};
 use api::publishes::{Publish, PublishRequest, PublishState};
 use api::trainings::{TrainRequest, Training, TrainingState};
-use types::{Name, PublishId, Reference, TrainingId};
+use bytes::Bytes;
+use types::{FunctionName, Name, PublishId, Reference, TrainingId};
 
 use crate::Package;
 use crate::wait::until;
 
 /// Longest time of a step, in seconds, with room for a busy machine.
 const STEP_S: u64 = 60;
+/// Longest wait for the answer of a function, in milliseconds, with such room.
+const CALL_MS_MAX: u64 = 60_000;
 
 /// An account and its first token.
 #[derive(Clone, Debug)]
@@ -174,6 +177,19 @@ impl Account {
         })
         .await;
         endpoint
+    }
+
+    /// Calls a function, once the gateway knows it.
+    pub async fn call(&self, function: &FunctionName, event: impl Into<Bytes>) -> Called {
+        let event = event.into();
+        until(STEP_S, "the gateway to know the function", || async {
+            let payload = (event.clone(), CALL_MS_MAX);
+            match self.client.function_call(function, None, payload).await {
+                Err(error) if error.status() == Some(404) => None,
+                other => Some(other.expect("its owner may call it")),
+            }
+        })
+        .await
     }
 
     /// Shares an endpoint.

@@ -17,7 +17,7 @@ pub use tasks::{Leftover, Tasks};
 pub use tokio_util::sync::CancellationToken;
 
 /// An error and its causes on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

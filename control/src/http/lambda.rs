@@ -148,7 +148,7 @@ impl From<Error> for Refusal {
             _ => (500, "ServiceException"),
         };
         let message = if status == 500 {
-            tracing::error!(cause = crate::error::chain(&error), "request failed");
+            tracing::error!(cause = workflow::chain(&error), "request failed");
             "something went wrong on our side: the log of control tells more".to_owned()
         } else {
             error.to_string()

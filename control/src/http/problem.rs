@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use api::Problem;
 use api::problem::status_of;
 
-use crate::error::chain;
+use workflow::chain;
 
 /// An error on its way to the client.
 #[derive(Debug)]

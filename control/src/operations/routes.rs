@@ -103,7 +103,7 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
 fn access_key(control: &Control, key: &AccessKeyRow) -> Option<AccessKey> {
     let secret = control.access_key_secret(key);
     let secret = secret.inspect_err(|error| {
-        let cause = crate::error::chain(error);
+        let cause = workflow::chain(error);
         tracing::error!(access_key = key.name, cause, "an access key cannot be opened");
     });
     let secret = secret.ok()?;

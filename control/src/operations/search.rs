@@ -132,7 +132,7 @@ pub(crate) async fn follow(control: Control, stopping: CancellationToken) {
         match done {
             Ok(next) => after = next,
             Err(error) => {
-                tracing::warn!(cause = %crate::error::chain(&error), "the search index waits for the store");
+                tracing::warn!(cause = %workflow::chain(&error), "the search index waits for the store");
                 control.clock().sleep_ms(RETRY_MS).await;
             }
         }

@@ -83,7 +83,7 @@ impl Endpoints {
             match self.close_one(endpoint).await {
                 Ok(steps) => status.steps_done += steps,
                 Err(error) => {
-                    status.failures.push(format!("{name}: {}", crate::error::chain(&error)));
+                    status.failures.push(format!("{name}: {}", workflow::chain(&error)));
                 }
             }
         }
@@ -296,9 +296,7 @@ impl Reconciler for Endpoints {
     }
 
     fn activate(&self) -> BoxFuture<'_, Status> {
-        async {
-            self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error)))
-        }
-        .boxed()
+        async { self.close().await.unwrap_or_else(|error| Status::failed(workflow::chain(&error))) }
+            .boxed()
     }
 }

@@ -48,14 +48,14 @@ impl Garbage {
         let mut status = Status::default();
         match self.delete_objects().await {
             Ok(steps) => status.steps_done += steps,
-            Err(error) => status.failures.push(crate::error::chain(&error)),
+            Err(error) => status.failures.push(workflow::chain(&error)),
         }
         let accounts = self.control.shared.objects.accounts().await.map_err(Error::Objects)?;
         for account in accounts {
             match self.collect(account).await {
                 Ok(steps) => status.steps_done += steps,
                 Err(error) => {
-                    status.failures.push(format!("{account}: {}", crate::error::chain(&error)));
+                    status.failures.push(format!("{account}: {}", workflow::chain(&error)));
                 }
             }
         }
@@ -265,9 +265,7 @@ impl Reconciler for Garbage {
     }
 
     fn activate(&self) -> BoxFuture<'_, Status> {
-        async {
-            self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error)))
-        }
-        .boxed()
+        async { self.close().await.unwrap_or_else(|error| Status::failed(workflow::chain(&error))) }
+            .boxed()
     }
 }

@@ -112,9 +112,7 @@ impl Reconciler for LostHosts {
     }
 
     fn activate(&self) -> BoxFuture<'_, Status> {
-        async {
-            self.close().await.unwrap_or_else(|error| Status::failed(crate::error::chain(&error)))
-        }
-        .boxed()
+        async { self.close().await.unwrap_or_else(|error| Status::failed(workflow::chain(&error))) }
+            .boxed()
     }
 }

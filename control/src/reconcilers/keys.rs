@@ -56,7 +56,7 @@ impl Keys {
                 match self.reseal_account(account.id).await {
                     Ok(steps) => status.steps_done += steps,
                     Err(error) => {
-                        let text = format!("{}: {}", account.name, crate::error::chain(&error));
+                        let text = format!("{}: {}", account.name, workflow::chain(&error));
                         status.failures.push(text);
                     }
                 }
@@ -213,7 +213,7 @@ impl Reconciler for Keys {
     fn activate(&self) -> BoxFuture<'_, Status> {
         async {
             let closed = self.close().await;
-            closed.unwrap_or_else(|error| Status::failed(crate::error::chain(&error)))
+            closed.unwrap_or_else(|error| Status::failed(workflow::chain(&error)))
         }
         .boxed()
     }

@@ -35,7 +35,7 @@ impl Reconciler for Schedules {
         async {
             match make_due(&self.control).await {
                 Ok(steps_done) => Status { steps_done, ..Status::default() },
-                Err(error) => Status::failed(crate::error::chain(&error)),
+                Err(error) => Status::failed(workflow::chain(&error)),
             }
         }
         .boxed()

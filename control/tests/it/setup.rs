@@ -12,7 +12,7 @@ async fn another_master_key_is_told_apart_from_a_broken_database() {
     let opened = open(&house.database(), &house.blobs, &house.clock, [8; 32]).await;
     let error = opened.map(drop).unwrap_err();
     assert!(matches!(error, SetupError::MasterKey(_)), "{error:?}");
-    let text = control::error::chain(&error);
+    let text = workflow::chain(&error);
     let key = Vault::from_key(MASTER_KEY).key_id();
     assert!(text.contains("the master key is another one") && text.contains(&key), "{text}");
     // Nothing was changed: the right key still opens it.

@@ -95,7 +95,7 @@ pub(super) async fn run_remote(
     listen: SocketAddr,
     (clock, tasks): (&Clock, &Tasks),
 ) -> Result<SocketAddr, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::usage(crate::exit::chain(error));
+    let failed = |error: &dyn std::error::Error| Failure::usage(workflow::chain(error));
     let host = enrolled.host().ok_or_else(|| Failure::usage("the enrolment names no host"))?;
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| failed(&error))?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
@@ -125,7 +125,7 @@ async fn run(agent: &Agent, tasks: &Tasks) -> Result<(), Failure> {
     let address = Address::Unix(agent.functions_socket());
     let listener = Listener::bind(&address)
         .await
-        .map_err(|error| Failure::refused(crate::exit::chain(&error)))?;
+        .map_err(|error| Failure::refused(workflow::chain(&error)))?;
     spawn(tasks, "functions listener", listener, (agent.functions_router(), None));
     agent.run();
     Ok(())
@@ -148,7 +148,7 @@ async fn make(
     machine: Machine,
     (clock, tasks): (&Clock, &Tasks),
 ) -> Result<Agent, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::refused(crate::exit::chain(error));
+    let failed = |error: &dyn std::error::Error| Failure::refused(workflow::chain(error));
     let place = machine.place;
     let program = std::env::current_exe()
         .map_err(|error| Failure::internal("could not find ourselves", &error))?;

@@ -38,7 +38,7 @@ pub(super) async fn open(
         Some(text) => Vault::from_hex(text),
         None => Vault::from_file(&settings.master_key_file),
     };
-    let vault = vault.map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
+    let vault = vault.map_err(|error| Failure::usage(workflow::chain(&error)))?;
     let kept = files.read("control.name")?;
     let is_new = kept.is_none();
     let name = kept.unwrap_or_else(|| clock.uuid().simple().to_string());
@@ -55,7 +55,7 @@ pub(super) async fn open(
     };
     let control = Control::open(wanted, vault, clock.clone())
         .await
-        .map_err(|error| Failure::refused(crate::exit::chain(&error)))?;
+        .map_err(|error| Failure::refused(workflow::chain(&error)))?;
     let operator: Name = "operator".parse().expect("a plain word is a name");
     let created = control
         .first_operator(&operator)
@@ -98,7 +98,7 @@ pub(super) async fn serve_local(
     }
     let listener = Listener::bind(&Address::Unix(path.clone()))
         .await
-        .map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
+        .map_err(|error| Failure::usage(workflow::chain(&error)))?;
     spawn(tasks, "control socket", listener, (router(&opened.control), None));
     Ok(path)
 }
@@ -111,7 +111,7 @@ pub(super) async fn serve_internal(
     clock: &Clock,
     tasks: &Tasks,
 ) -> Result<String, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::usage(crate::exit::chain(error));
+    let failed = |error: &dyn std::error::Error| Failure::usage(workflow::chain(error));
     let authority = opened.control.authority();
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), address.ip().to_string()];
     names.extend(host_name());
@@ -138,7 +138,7 @@ impl FromAuthority {
     fn make(&self) -> Result<Identity, Failure> {
         let validity = Validity { now_ms: self.clock.now_ms(), lifetime_ms: CERTIFICATE_MS };
         let made = self.control.authority().control(&self.names, validity);
-        made.map_err(|error| Failure::usage(crate::exit::chain(&error)))
+        made.map_err(|error| Failure::usage(workflow::chain(&error)))
     }
 }
 

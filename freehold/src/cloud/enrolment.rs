@@ -117,7 +117,7 @@ pub(super) fn read(files: &Files, process: &str, now_ms: u64) -> Result<Enrolled
         return Err(missing());
     }
     let unusable = |error: api::identity::Error| {
-        Failure::usage(format!("{FILE}: {}", crate::exit::chain(&error))).hint(kept.cure())
+        Failure::usage(format!("{FILE}: {}", workflow::chain(&error))).hint(kept.cure())
     };
     let expires_at_ms = facts(&kept.certificate_pem).map_err(unusable)?.expires_at_ms;
     if now_ms >= expires_at_ms {
@@ -154,7 +154,7 @@ impl Enrolled {
 
     /// A client of control that proves itself by what is shown.
     pub(super) fn client(&self, control: &str) -> Result<Client, Failure> {
-        let failed = |error: client::Error| Failure::usage(crate::exit::chain(&error));
+        let failed = |error: client::Error| Failure::usage(workflow::chain(&error));
         let address: client::Address = control.parse().map_err(failed)?;
         let settings = client::Settings {
             trust: Trust::Authority(self.kept.authority_pem.clone()),

@@ -54,7 +54,7 @@ pub(super) fn remote(
     let name = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
     let name = name.trim_matches(|bracket| bracket == '[' || bracket == ']').to_owned();
     let remote = Remote::new(client, Upstream::Tls { address, name, proof: proof.clone() })
-        .map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
+        .map_err(|error| Failure::usage(workflow::chain(&error)))?;
     let door = settings.door(Some(control));
     make(settings, Arc::new(remote), (Some(proof), door), (clock, tasks))
 }
@@ -92,7 +92,7 @@ pub(super) async fn serve(
     let limits = Limits { grace_ms: settings.stop_grace_ms, ..Limits::default() };
     let bind = async |address: SocketAddr| {
         let listener = Listener::bind(&Address::Tcp(address)).await;
-        let listener = listener.map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
+        let listener = listener.map_err(|error| Failure::usage(workflow::chain(&error)))?;
         let tls = tls(settings, files, address, clock)?;
         let port = listener.port().unwrap_or(address.port());
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -122,7 +122,7 @@ fn tls(
     address: SocketAddr,
     clock: &Clock,
 ) -> Result<Option<Tls>, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::usage(crate::exit::chain(error));
+    let failed = |error: &dyn std::error::Error| Failure::usage(workflow::chain(error));
     let identity = match &settings.tls {
         Some((certificate, key)) => Tls::read(certificate, key),
         None if !speaks_tls(settings, address) => return Ok(None),

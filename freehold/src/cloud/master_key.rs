@@ -38,7 +38,7 @@ fn stopped(arguments: MasterKeyArguments) -> Result<(Settings, Files), Failure> 
 fn rotate(arguments: MasterKeyArguments) -> Result<(), Failure> {
     let (settings, _files) = stopped(arguments)?;
     let vault = Vault::rotate_file(&settings.master_key_file)
-        .map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
+        .map_err(|error| Failure::usage(workflow::chain(&error)))?;
     note(&format!(
         "{} holds a fresh key, {}, and the old ones\nnext: freehold master-key prune, which reseals and then forgets the old ones",
         settings.master_key_file.display(),
@@ -53,7 +53,7 @@ async fn prune(arguments: MasterKeyArguments) -> Result<(), Failure> {
     opened.control.close().await;
     resealed?;
     let vault = Vault::prune_file(&settings.master_key_file)
-        .map_err(|error| Failure::usage(crate::exit::chain(&error)))?;
+        .map_err(|error| Failure::usage(workflow::chain(&error)))?;
     note(&format!("only the key {} is left", vault.key_id()))
 }
 

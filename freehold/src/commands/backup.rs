@@ -13,11 +13,11 @@ mod seal;
 
 use std::path::{Path, PathBuf};
 
-use workflow::Clock;
+use workflow::{Clock, chain};
 
 use self::seal::{Copying, Seal};
 use crate::args::{BackupArguments, Format};
-use crate::exit::{Failure, chain};
+use crate::exit::Failure;
 use crate::output::{Output, bytes, note};
 use crate::settings::Settings;
 

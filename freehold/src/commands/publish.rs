@@ -15,11 +15,12 @@ use api::pages::LogLine;
 use api::publishes::{Publish, PublishRequest, PublishState};
 use formats::{archive, manifest};
 use types::{ObjectId, Reference};
+use workflow::chain;
 
 use super::logs::{Follower, Subject, sentence};
 use super::wording;
 use crate::args::PublishArguments;
-use crate::exit::{Failure, chain};
+use crate::exit::Failure;
 use crate::output::{Output, bytes, note};
 
 const MEDIA_TYPE: &str = "application/x-tar";

@@ -146,16 +146,9 @@ async fn function(
 ) -> Result<(), Failure> {
     let object = send(client, (name, code), scratch).await?;
     let wanted = CreateFunction {
-        name: word(name),
-        runtime: FunctionRuntime::Python3,
         handler: "app.handler".to_owned(),
-        object,
-        memory_mib: None,
-        timeout_ms: None,
         environment: [("WEIGHT".to_owned(), "0.5".to_owned())].into(),
-        egress: Vec::new(),
-        concurrency: None,
-        description: String::new(),
+        ..CreateFunction::new(word(name), FunctionRuntime::Python3, object)
     };
     client.function_create(&wanted).await?;
     Ok(())

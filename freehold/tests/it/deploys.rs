@@ -115,16 +115,9 @@ async fn begin(owner: Account, max_stale_ms: u64) -> Arc<World> {
     let name: FunctionName = "rolls".parse().unwrap();
     let object = owner.send(&Package::empty().file("app.py", code(0.0))).await.unwrap().id;
     let wanted = CreateFunction {
-        name: name.clone(),
-        runtime: FunctionRuntime::Python3,
         handler: "app.handler".to_owned(),
-        object,
-        memory_mib: None,
         timeout_ms: Some(10_000),
-        environment: [].into(),
-        egress: Vec::new(),
-        concurrency: None,
-        description: String::new(),
+        ..CreateFunction::new(name.clone(), FunctionRuntime::Python3, object)
     };
     let made = owner.client.function_create(&wanted).await.unwrap();
     let wanted = PublishVersion { description: None, generation: made.generation };

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use api::functions::{CreateFunction, UpdateFunction};
 use api::pages::LogQuery;
-use bytes::Bytes;
 use serde_json::{Value, json};
 use testkit::wait::until;
 use testkit::{Account, Cloud, Package};
@@ -14,7 +13,6 @@ use types::{FunctionName, FunctionRuntime};
 use crate::elsewhere::Elsewhere;
 use crate::world::{PROGRAM, strangers};
 
-const WAIT_MS: u64 = 60_000;
 /// Longest time until a change is known, a line is kept, or a server listens.
 const KNOWN_S: u64 = 10;
 
@@ -122,16 +120,11 @@ async fn a_function_reaches_what_it_names_elsewhere_and_nothing_of_this_machine(
 
 fn create(name: &str, egress: &[String], object: types::ObjectId) -> CreateFunction {
     CreateFunction {
-        name: name.parse().unwrap(),
-        runtime: FunctionRuntime::Python3,
         handler: "app.handler".to_owned(),
-        object,
         memory_mib: Some(128),
         timeout_ms: Some(30_000),
-        environment: [].into(),
         egress: egress.to_vec(),
-        concurrency: None,
-        description: String::new(),
+        ..CreateFunction::new(name.parse().unwrap(), FunctionRuntime::Python3, object)
     }
 }
 
@@ -142,14 +135,7 @@ async fn make(owner: &Account, name: &str, egress: &[String]) -> FunctionName {
 
 /// Calls a function; waits until the gateway knows it.
 async fn call(owner: &Account, name: &FunctionName, event: Value) -> Value {
-    let called = until(KNOWN_S, "the gateway to know the function", || async {
-        let payload = (Bytes::from(event.to_string()), WAIT_MS);
-        match owner.client.function_call(name, None, payload).await {
-            Err(error) if error.status() == Some(404) => None,
-            other => Some(other.unwrap()),
-        }
-    })
-    .await;
+    let called = owner.call(name, event.to_string()).await;
     assert_eq!(called.error, None, "{:?}", called.body);
     serde_json::from_slice(&called.body).unwrap()
 }

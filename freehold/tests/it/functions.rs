@@ -59,16 +59,10 @@ async fn make(account: &Account, name: &str, handler: &str, code: &str) -> Funct
     let package = Package::empty().file("app.py", code);
     let object = account.send(&package).await.unwrap().id;
     let wanted = CreateFunction {
-        name: function(name),
-        runtime: FunctionRuntime::Python3,
         handler: handler.to_owned(),
-        object,
         memory_mib: Some(128),
         timeout_ms: Some(2_000),
-        environment: [].into(),
-        egress: Vec::new(),
-        concurrency: None,
-        description: String::new(),
+        ..CreateFunction::new(function(name), FunctionRuntime::Python3, object)
     };
     account.client.function_create(&wanted).await.unwrap()
 }
@@ -76,14 +70,7 @@ async fn make(account: &Account, name: &str, handler: &str, code: &str) -> Funct
 /// Calls a function; waits until the gateway knows it.
 async fn call(account: &Account, name: &str, event: Value) -> (Option<String>, Value) {
     let name = function(name);
-    let called = until(KNOWN_S, "the gateway to know the function", || async {
-        let payload = Bytes::from(event.to_string());
-        match account.client.function_call(&name, None, (payload, WAIT_MS)).await {
-            Err(error) if error.status() == Some(404) => None,
-            other => Some(other.unwrap()),
-        }
-    })
-    .await;
+    let called = account.call(&name, event.to_string()).await;
     (called.error, serde_json::from_slice(&called.body).unwrap())
 }
 
@@ -368,16 +355,10 @@ async fn handlers_of_node_are_run() {
     for (name, file, code) in [("modern", "app.mjs", modern), ("classic", "app.js", classic)] {
         let object = owner.send(&Package::empty().file(file, code)).await.unwrap().id;
         let wanted = CreateFunction {
-            name: function(name),
-            runtime: FunctionRuntime::Nodejs,
             handler: "app.handler".to_owned(),
-            object,
             memory_mib: Some(256),
             timeout_ms: Some(10_000),
-            environment: [].into(),
-            egress: Vec::new(),
-            concurrency: None,
-            description: String::new(),
+            ..CreateFunction::new(function(name), FunctionRuntime::Nodejs, object)
         };
         owner.client.function_create(&wanted).await.unwrap();
         for _ in 0..2 {

@@ -47,25 +47,13 @@ async fn make(account: &Account, name: &str, memory_mib: u32) -> Function {
     let package = Package::empty().file("app.py", SLOW_TO_START);
     let object = account.send(&package).await.unwrap().id;
     let wanted = CreateFunction {
-        name: name.parse().unwrap(),
-        runtime: FunctionRuntime::Python3,
         handler: "app.handler".to_owned(),
-        object,
         memory_mib: Some(memory_mib),
         timeout_ms: Some(20_000),
-        environment: [].into(),
-        egress: Vec::new(),
-        concurrency: None,
-        description: String::new(),
+        ..CreateFunction::new(name.parse().unwrap(), FunctionRuntime::Python3, object)
     };
     let made = account.client.function_create(&wanted).await.unwrap();
-    until(KNOWN_S, "the gateway to know the function", || async {
-        match account.client.function_call(&made.name, None, (Bytes::from("{}"), WAIT_MS)).await {
-            Err(error) if error.status() == Some(404) => None,
-            other => Some(other.unwrap()),
-        }
-    })
-    .await;
+    account.call(&made.name, "{}").await;
     made
 }
 

@@ -3,17 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
-use testkit::wait::until;
 use testkit::{Account, Cloud};
 
 use crate::cli::Person;
 use crate::world::{PROGRAM, strangers};
 
-/// Longest time until a gateway knows of a change.
-const KNOWN_S: u64 = 5;
-const WAIT_MS: u64 = 60_000;
 const PYTHON: &str = "/usr/bin/python3";
 
 /// Asks for its work, as images of Lambda's do.
@@ -81,14 +76,7 @@ fn freehold(person: &Person, cloud: &Cloud, owner: &Account, words: &[&str]) -> 
 /// Calls a function; waits until the gateway knows it.
 async fn call(owner: &Account, name: &str, event: Value) -> (Option<String>, Value) {
     let name = name.parse().unwrap();
-    let called = until(KNOWN_S, "the gateway to know the function", || async {
-        let payload = Bytes::from(event.to_string());
-        match owner.client.function_call(&name, None, (payload, WAIT_MS)).await {
-            Err(error) if error.status() == Some(404) => None,
-            other => Some(other.unwrap()),
-        }
-    })
-    .await;
+    let called = owner.call(&name, event.to_string()).await;
     let told = serde_json::from_slice(&called.body);
     (called.error, told.unwrap_or_else(|_| panic!("{:?}", called.body)))
 }

@@ -208,16 +208,10 @@ async fn make(owner: &Account, handler: &str) -> FunctionName {
     let name: FunctionName = handler.parse().unwrap();
     let object = owner.send(&Package::empty().file("app.py", CODE)).await.unwrap().id;
     let wanted = CreateFunction {
-        name: name.clone(),
-        runtime: FunctionRuntime::Python3,
         handler: format!("app.{handler}"),
-        object,
         memory_mib: Some(128),
         timeout_ms: Some(20_000),
-        environment: [].into(),
-        egress: Vec::new(),
-        concurrency: None,
-        description: String::new(),
+        ..CreateFunction::new(name.clone(), FunctionRuntime::Python3, object)
     };
     owner.client.function_create(&wanted).await.unwrap();
     name

@@ -53,16 +53,12 @@ async fn make(owner: &Account, name: &str) {
 pub(crate) async fn make_of(owner: &Account, name: &str, code: &str) {
     let object = owner.send(&Package::empty().file("app.py", code)).await.unwrap().id;
     let wanted = CreateFunction {
-        name: function(name),
-        runtime: FunctionRuntime::Python3,
         handler: "app.handler".to_owned(),
-        object,
         memory_mib: Some(128),
         timeout_ms: Some(5_000),
         environment: BTreeMap::from([("SECRET".to_owned(), "hunter2".to_owned())]),
-        egress: Vec::new(),
-        concurrency: None,
         description: "what it is".to_owned(),
+        ..CreateFunction::new(function(name), FunctionRuntime::Python3, object)
     };
     owner.client.function_create(&wanted).await.unwrap();
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use api::functions::CreateFunction;
-use bytes::Bytes;
 use serde_json::Value;
 use testkit::processes::running_with;
 use testkit::wait::until;
@@ -15,9 +14,6 @@ use types::{FunctionName, FunctionRuntime};
 
 use crate::world::{PROGRAM, strangers};
 
-const WAIT_MS: u64 = 60_000;
-/// Longest time until a gateway knows of a function.
-const KNOWN_S: u64 = 10;
 /// Longest time until nothing of an instance is left.
 const GONE_S: u64 = 20;
 
@@ -278,16 +274,10 @@ async fn make_of(owner: &Account, mode: &str, memory_mib: u32) -> FunctionName {
     let name: FunctionName = name.parse().unwrap();
     let object = owner.send(&Package::empty().program("bootstrap", BOOTSTRAP)).await.unwrap().id;
     let wanted = CreateFunction {
-        name: name.clone(),
-        runtime: FunctionRuntime::Provided,
-        handler: String::new(),
-        object,
         memory_mib: Some(memory_mib),
         timeout_ms: Some(if mode == "disk" { 20_000 } else { 2_000 }),
         environment: [("MODE".to_owned(), mode.to_owned())].into(),
-        egress: Vec::new(),
-        concurrency: None,
-        description: String::new(),
+        ..CreateFunction::new(name.clone(), FunctionRuntime::Provided, object)
     };
     owner.client.function_create(&wanted).await.unwrap();
     name
@@ -309,13 +299,6 @@ async fn call_with(
     name: &FunctionName,
     event: &'static str,
 ) -> (Option<String>, Value) {
-    let called = until(KNOWN_S, "the gateway to know the function", || async {
-        let payload = (Bytes::from_static(event.as_bytes()), WAIT_MS);
-        match owner.client.function_call(name, None, payload).await {
-            Err(error) if error.status() == Some(404) => None,
-            other => Some(other.unwrap()),
-        }
-    })
-    .await;
+    let called = owner.call(name, event).await;
     (called.error, serde_json::from_slice(&called.body).unwrap())
 }

@@ -83,16 +83,13 @@ impl Things {
         let training = owner.training_in(training.id, &[]).await;
         owner.deploy("hush-endpoint", training.model.as_ref().unwrap()).await;
         let function = CreateFunction {
-            name: "hush-function".parse().unwrap(),
-            runtime: FunctionRuntime::Provided,
-            handler: String::new(),
-            object: publish.object,
-            memory_mib: None,
-            timeout_ms: None,
             environment: [("SAID".to_owned(), "hush, a variable".to_owned())].into(),
-            egress: Vec::new(),
-            concurrency: None,
             description: "hush, a description".to_owned(),
+            ..CreateFunction::new(
+                "hush-function".parse().unwrap(),
+                FunctionRuntime::Provided,
+                publish.object,
+            )
         };
         owner.client.function_create(&function).await.unwrap();
         let alias = CreateAlias {

@@ -49,16 +49,11 @@ fn concurrency(calls: u32) -> Concurrency {
 async fn make(owner: &Account, name: &str, calls: u32) -> FunctionName {
     let object = owner.send(&Package::empty().file("app.py", CODE)).await.unwrap().id;
     let wanted = CreateFunction {
-        name: name.parse().unwrap(),
-        runtime: FunctionRuntime::Python3,
         handler: "app.handler".to_owned(),
-        object,
         memory_mib: Some(256),
         timeout_ms: Some(TIMEOUT_MS),
-        environment: [].into(),
-        egress: Vec::new(),
         concurrency: Some(concurrency(calls)),
-        description: String::new(),
+        ..CreateFunction::new(name.parse().unwrap(), FunctionRuntime::Python3, object)
     };
     let made = owner.client.function_create(&wanted).await.unwrap();
     assert_eq!(made.concurrency.get(), calls);
@@ -67,14 +62,7 @@ async fn make(owner: &Account, name: &str, calls: u32) -> FunctionName {
 
 /// Calls a function, once the gateway knows it; gives what failed, and what it said.
 async fn call(owner: &Account, name: &FunctionName, event: Value) -> (Option<String>, Value) {
-    let called = until(KNOWN_S, "the gateway to know the function", || async {
-        let payload = (Bytes::from(event.to_string()), WAIT_MS);
-        match owner.client.function_call(name, None, payload).await {
-            Err(error) if error.status() == Some(404) => None,
-            other => Some(other.unwrap()),
-        }
-    })
-    .await;
+    let called = owner.call(name, event.to_string()).await;
     (called.error, serde_json::from_slice(&called.body).unwrap())
 }
 

@@ -41,16 +41,10 @@ exports.handler = awslambda.streamifyResponse(async (event, stream, context) => 
 async fn make(account: &Account, name: &str, runtime: FunctionRuntime, file: &str, code: &str) {
     let object = account.send(&Package::empty().file(file, code)).await.unwrap().id;
     let wanted = CreateFunction {
-        name: name.parse().unwrap(),
-        runtime,
         handler: "app.handler".to_owned(),
-        object,
         memory_mib: Some(256),
         timeout_ms: Some(3_000),
-        environment: [].into(),
-        egress: Vec::new(),
-        concurrency: None,
-        description: String::new(),
+        ..CreateFunction::new(name.parse().unwrap(), runtime, object)
     };
     account.client.function_create(&wanted).await.unwrap();
     until(KNOWN_S, "the gateway to know the function", || async {

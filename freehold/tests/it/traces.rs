@@ -49,16 +49,9 @@ async fn a_call_is_a_span_of_its_callers_trace_and_the_parent_of_the_functions_o
     let (owner, _) = strangers(&cloud).await;
     let object = owner.send(&Package::empty().file("app.py", CODE)).await.unwrap().id;
     let wanted = CreateFunction {
-        name: "traced".parse().unwrap(),
-        runtime: FunctionRuntime::Python3,
         handler: "app.handler".to_owned(),
-        object,
         memory_mib: Some(128),
-        timeout_ms: None,
-        environment: [].into(),
-        egress: Vec::new(),
-        concurrency: None,
-        description: String::new(),
+        ..CreateFunction::new("traced".parse().unwrap(), FunctionRuntime::Python3, object)
     };
     owner.client.function_create(&wanted).await.unwrap();
     let (trace, span) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");

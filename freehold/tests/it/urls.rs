@@ -337,16 +337,10 @@ async fn an_answer_in_pieces_comes_through_a_url_while_it_is_made() {
     let (owner, _) = strangers(&cloud).await;
     let object = owner.send(&Package::empty().file("app.js", NODE)).await.unwrap().id;
     let wanted = CreateFunction {
-        name: "node".parse().unwrap(),
-        runtime: FunctionRuntime::Nodejs,
         handler: "app.handler".to_owned(),
-        object,
         memory_mib: Some(256),
         timeout_ms: Some(5_000),
-        environment: [].into(),
-        egress: Vec::new(),
-        concurrency: None,
-        description: String::new(),
+        ..CreateFunction::new("node".parse().unwrap(), FunctionRuntime::Nodejs, object)
     };
     owner.client.function_create(&wanted).await.unwrap();
     let streaming = UrlSettings { stream: true, ..settings(UrlAuth::None) };

@@ -128,16 +128,10 @@ async fn a_webhook_is_told_what_became_of_events() {
     let (owner, _) = strangers(&cloud).await;
     let object = owner.send(&Package::empty().file("app.py", CODE)).await.unwrap().id;
     let wanted = CreateFunction {
-        name: "add".parse().unwrap(),
-        runtime: FunctionRuntime::Python3,
         handler: "app.handler".to_owned(),
-        object,
         memory_mib: Some(128),
         timeout_ms: Some(30_000),
-        environment: [].into(),
-        egress: Vec::new(),
-        concurrency: None,
-        description: String::new(),
+        ..CreateFunction::new("add".parse().unwrap(), FunctionRuntime::Python3, object)
     };
     let name = owner.client.function_create(&wanted).await.unwrap().name;
     let world = World { owner: &owner, name, kept: &kept };

@@ -254,8 +254,17 @@ pub(crate) fn refusal(error: &Error) -> Response<Body> {
     if let Some(reason) = reason {
         told["Reason"] = Value::from(reason);
     }
+    refused(error, (StatusCode::from_u16(status).unwrap_or_default(), kind), &told)
+}
+
+/// An error as AWS's clients read it: its kind in a header, and what is told of it.
+pub(super) fn refused(
+    error: &Error,
+    (status, kind): (StatusCode, &'static str),
+    told: &Value,
+) -> Response<Body> {
     let mut response = Response::new(Body::from(told.to_string()));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ERROR_TYPE, HeaderValue::from_static(kind));

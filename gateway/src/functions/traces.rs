@@ -19,6 +19,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 
 use crate::hub::Hub;
+use crate::proxy::{TRACEPARENT, is_traceparent};
 
 /// Longest trace that is handed on, in bytes.
 const TEXT_BYTES_MAX: usize = 512;
@@ -27,21 +28,15 @@ const TRACER: &str = "freehold";
 
 /// What a call is part of, by the words of its caller; in the form of `X-Amzn-Trace-Id`.
 pub(super) fn told(headers: &HeaderMap) -> Option<String> {
-    let word = |name: &str| headers.get(name)?.to_str().ok();
-    if let Some(text) = word("x-amzn-trace-id") {
+    if let Some(text) = headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()) {
         return (text.len() <= TEXT_BYTES_MAX).then(|| text.to_owned());
     }
-    let mut parts = word("traceparent")?.split('-');
-    let (_version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
-    let flags = u8::from_str_radix(parts.next()?, 16).ok()?;
-    let context = SpanContext::new(
-        TraceId::from_hex(trace).ok()?,
-        SpanId::from_hex(span).ok()?,
-        TraceFlags::new(flags),
-        true,
-        TraceState::NONE,
-    );
-    context.is_valid().then(|| text_of(&context))
+    let value = headers.get(TRACEPARENT).filter(|value| is_traceparent(value.as_bytes()))?;
+    let mut parts = value.to_str().ok()?.split('-').skip(1);
+    let (trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?);
+    let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()?);
+    let (trace, span) = (TraceId::from_hex(trace).ok()?, SpanId::from_hex(span).ok()?);
+    Some(text_of(&SpanContext::new(trace, span, flags, true, TraceState::NONE)))
 }
 
 /// A span, as `X-Amzn-Trace-Id` writes it.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use api::internal::functions::{EventEnded, TakenEvent, Webhook};
 use egress::{Door, Refused};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use workflow::chain;
 
 /// Longest wait for an answer, in milliseconds: who is told is to write it down, not to work.
 const ANSWER_MS_MAX: u64 = 15_000;
@@ -137,16 +138,6 @@ fn refused(error: &reqwest::Error) -> Option<&Refused> {
         cause = error.source();
     }
     None
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// What an answer begins with; a few words of it are worth waiting for, and no more.

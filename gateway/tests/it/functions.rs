@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 
 use api::identity::{Process, Shown};
 use api::internal::Routes;
-use api::internal::functions::sizes::SettledSize;
 use api::internal::functions::{
-    CALL_HEADER, CALLED_HEADER, Call, Called, FunctionHost, FunctionRoute, HostLeft, StartTimes,
-    VersionRoute,
+    CALL_HEADER, CALLED_HEADER, Call, Called, FunctionHost, HostLeft, StartTimes,
 };
 use api::listen::{self, Address, Listener};
 use axum::Router;
@@ -20,11 +18,11 @@ use http::{HeaderMap, header};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
-use types::{Fleet, FunctionId, HostId, RevisionId};
+use types::{Fleet, HostId};
 use uuid::Uuid;
 
 use crate::remote::{agent, identity, new_authority};
-use crate::world::{Answered, Ask, World};
+use crate::world::{Answered, Ask, World, function_of};
 
 /// What a fake agent does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,29 +119,7 @@ fn refused() -> Response {
 /// Routes with one function of `acme`, on these hosts.
 fn routes(world: &World, generation: u64, hosts: Vec<FunctionHost>) -> Routes {
     let routes = world.routes(generation);
-    let (account, account_name) = {
-        let owner = &routes.endpoints[0];
-        (owner.account, owner.account_name.clone())
-    };
-    let version = VersionRoute {
-        revision: RevisionId::new(Uuid::from_u128(5)),
-        timeout_ms: 1_000,
-        memory_bytes: 128 << 20,
-        size: SettledSize::default(),
-    };
-    let function = FunctionRoute {
-        function: FunctionId::new(Uuid::from_u128(4)),
-        account,
-        account_name,
-        name: "f".parse().unwrap(),
-        versions: [("$LATEST".to_owned(), version)].into(),
-        aliases: [].into(),
-        concurrency_max: None,
-        permissions: vec![],
-        sizing: None,
-        urls: vec![],
-        link: None,
-    };
+    let function = function_of(&routes.endpoints[0]);
     Routes { functions: vec![function], hosts, ..routes }
 }
 

@@ -3,10 +3,9 @@
 use api::functions::urls::{Cors, UrlAuth, UrlSettings};
 use api::internal::Routes;
 use api::internal::functions::pieces::{self, Piece};
-use api::internal::functions::sizes::SettledSize;
 use api::internal::functions::urls::UrlRoute;
 use api::internal::functions::{
-    CALL_HEADER, CALLED_HEADER, Call, Called, FunctionHost, FunctionRoute, VersionRoute,
+    CALL_HEADER, CALLED_HEADER, Call, Called, FunctionHost, FunctionRoute,
 };
 use api::listen::{self, Address, Listener};
 use axum::Router;
@@ -16,10 +15,10 @@ use bytes::Bytes;
 use gateway::Settings;
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
-use types::{Fleet, FunctionId, HostId, RevisionId, UrlId};
+use types::{Fleet, HostId, UrlId};
 use uuid::Uuid;
 
-use crate::world::{ACME, Ask, OTHER, World};
+use crate::world::{ACME, Ask, OTHER, World, function_of};
 
 const PRELUDE: &str = "application/vnd.awslambda.http-integration-response";
 
@@ -93,25 +92,7 @@ async fn world(gateway: Settings, urls: Vec<UrlRoute>) -> World {
     world.tasks.spawn("fake functions", serve);
     let routes = world.routes(2);
     let owner = &routes.endpoints[0];
-    let version = VersionRoute {
-        revision: RevisionId::new(Uuid::from_u128(5)),
-        timeout_ms: 1_000,
-        memory_bytes: 128 << 20,
-        size: SettledSize::default(),
-    };
-    let function = FunctionRoute {
-        function: FunctionId::new(Uuid::from_u128(4)),
-        account: owner.account,
-        account_name: owner.account_name.clone(),
-        name: "f".parse().unwrap(),
-        versions: [("$LATEST".to_owned(), version)].into(),
-        aliases: [].into(),
-        concurrency_max: None,
-        permissions: vec![],
-        sizing: None,
-        urls,
-        link: None,
-    };
+    let function = FunctionRoute { urls, ..function_of(owner) };
     let host = FunctionHost {
         host: HostId::new(Uuid::from_u128(1)),
         socket: socket.display().to_string(),

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api::accounts::Role;
+use api::internal::functions::sizes::SettledSize;
 use api::internal::functions::{
-    EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
+    EventOutcome, FunctionRoute, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
+    VersionRoute,
 };
 use api::internal::{Backend, Description, Principal, Route, Routes, Stage, UsageReport};
 use api::listen::{self, Address, Listener};
@@ -22,7 +24,8 @@ use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use types::frame::{self, Answer, Frame};
 use types::{
-    AccountId, Datatype, EndpointId, ErrorKind, EventId, HostId, InstanceId, TensorSpec, TokenId,
+    AccountId, Datatype, EndpointId, ErrorKind, EventId, FunctionId, HostId, InstanceId,
+    RevisionId, TensorSpec, TokenId,
 };
 use uuid::Uuid;
 use workflow::{BoxFuture, Clock, Tasks};
@@ -30,6 +33,29 @@ use workflow::{BoxFuture, Clock, Tasks};
 /// Secrets of the two accounts; `acme` owns every endpoint.
 pub(crate) const ACME: &str = "acme-secret";
 pub(crate) const OTHER: &str = "other-secret";
+
+/// A function `f` of whoever this endpoint is of, as routes tell it.
+pub(crate) fn function_of(owner: &Route) -> FunctionRoute {
+    let version = VersionRoute {
+        revision: RevisionId::new(Uuid::from_u128(5)),
+        timeout_ms: 1_000,
+        memory_bytes: 128 << 20,
+        size: SettledSize::default(),
+    };
+    FunctionRoute {
+        function: FunctionId::new(Uuid::from_u128(4)),
+        account: owner.account,
+        account_name: owner.account_name.clone(),
+        name: "f".parse().unwrap(),
+        versions: [("$LATEST".to_owned(), version)].into(),
+        aliases: [].into(),
+        concurrency_max: None,
+        permissions: vec![],
+        sizing: None,
+        urls: vec![],
+        link: None,
+    }
+}
 
 /// What a fake worker does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

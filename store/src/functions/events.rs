@@ -47,6 +47,25 @@ pub struct EventRow {
     pub history: serde_json::Value,
 }
 
+impl EventRow {
+    /// An event that is to run, or to be told, at once.
+    pub fn new(id: EventId, function_id: FunctionId, payload: String, now_ms: u64) -> Self {
+        Self {
+            id,
+            function_id,
+            qualifier: String::new(),
+            webhook: String::new(),
+            payload,
+            state: EventState::Waiting,
+            attempts: 0,
+            failures: 0,
+            due_at_ms: now_ms,
+            accepted_at_ms: now_ms,
+            history: serde_json::json!([]),
+        }
+    }
+}
+
 fn event(row: &Row) -> Result<EventRow, Error> {
     Ok(EventRow {
         id: row.get("id")?,

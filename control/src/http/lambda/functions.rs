@@ -162,16 +162,13 @@ async fn create(
     let object = upload(&control, &caller, request.code).await?;
     let configuration = request.configuration;
     let wanted = CreateFunction {
-        name,
-        runtime,
         handler: configuration.handler.unwrap_or_default(),
-        object,
         memory_mib: configuration.memory_size,
         timeout_ms: configuration.timeout.map(|s| s.saturating_mul(1_000)),
         environment: configuration.environment.unwrap_or_default().variables,
-        egress: Vec::new(),
         concurrency,
         description: configuration.description.unwrap_or_default(),
+        ..CreateFunction::new(name, runtime, object)
     };
     let mut made = operations::create_described(&control, &caller, wanted, foreign).await?;
     let name = made.function.name.clone();

@@ -108,9 +108,9 @@ struct Destination {
     destination: Option<String>,
 }
 
-/// What a qualifier is stored as: the latest is the function without one.
+/// Whose settings are meant.
 fn qualifier(asked: &Asked) -> &str {
-    if asked.qualifier == api::functions::LATEST { "" } else { &asked.qualifier }
+    operations::stored_qualifier(&asked.qualifier)
 }
 
 async fn put_events(

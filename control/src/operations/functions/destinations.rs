@@ -11,7 +11,7 @@ use api::functions::events::{EventSettings, EventSettingsQuery, ShownEventSettin
 use api::internal::functions::Webhook;
 use serde_json::{Value, json};
 use store::Tx;
-use store::functions::events::{EventRow, EventState, event_insert};
+use store::functions::events::{EventRow, event_insert};
 use store::functions::settings::{SettingKind, SettingRow};
 use store::functions::{FunctionRow, function_fetch_by_name};
 use types::functions::{account_number, function_arn};
@@ -98,9 +98,9 @@ pub(crate) async fn put(
     shown(control, caller, (name, settings)).await
 }
 
-/// What a qualifier is stored as: the latest is the function without one.
+/// Whose settings are meant.
 fn qualifier_of(of: &EventSettingsQuery) -> &str {
-    of.qualifier.as_deref().filter(|it| *it != api::functions::LATEST).unwrap_or_default()
+    settings::stored_qualifier(of.qualifier.as_deref().unwrap_or_default())
 }
 
 /// Stores settings once they are found good, and tells when.
@@ -232,19 +232,8 @@ pub(super) async fn deliver(
             }
         }
     };
-    let row = EventRow {
-        id,
-        function_id,
-        qualifier,
-        webhook,
-        payload: record.to_string(),
-        state: EventState::Waiting,
-        attempts: 0,
-        failures: 0,
-        due_at_ms: now_ms,
-        accepted_at_ms: now_ms,
-        history: json!([]),
-    };
+    let fresh = EventRow::new(id, function_id, record.to_string(), now_ms);
+    let row = EventRow { qualifier, webhook, ..fresh };
     event_insert(tx, &row).await.map(|_| ())
 }
 

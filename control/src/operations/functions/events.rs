@@ -15,7 +15,7 @@ use api::internal::functions::{
 };
 use api::pages::{Page, PageQuery};
 use policy::retry::{Condition, Failure, Outcome, Tries, next};
-use serde_json::{Value, json};
+use serde_json::Value;
 use store::Topic;
 use store::accounts::account_fetch;
 use store::functions::events::{
@@ -59,17 +59,8 @@ pub async fn accept(control: &Control, event: NewEvent) -> Result<(), Error> {
     }
     let now_ms = control.now_ms();
     let row = EventRow {
-        id: event.id,
-        function_id: event.function,
         qualifier: event.qualifier,
-        webhook: String::new(),
-        payload: event.payload,
-        state: EventState::Waiting,
-        attempts: 0,
-        failures: 0,
-        due_at_ms: now_ms,
-        accepted_at_ms: now_ms,
-        history: json!([]),
+        ..EventRow::new(event.id, event.function, event.payload, now_ms)
     };
     let (sender, told) = oneshot::channel();
     let intake = &control.shared.intake;

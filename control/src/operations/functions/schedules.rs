@@ -10,7 +10,7 @@ use api::pages::{Page, PageQuery};
 use jiff::tz::TimeZone;
 use policy::schedule::{MISSED_MAX, Missed};
 use serde_json::{Value, json};
-use store::functions::events::{EventRow, EventState, event_insert};
+use store::functions::events::{EventRow, event_insert};
 use store::functions::schedules::{
     ScheduleRow, schedule_delete, schedule_insert, schedule_move, schedules_list,
     schedules_list_due,
@@ -172,18 +172,10 @@ fn run(row: &ScheduleRow, wanted: &CreateSchedule, (at_ms, now_ms): (u64, u64)) 
     let digest = access::tokens::digest_of(&named);
     let mut id = [0; 16];
     id.copy_from_slice(&digest.0[..16]);
+    let id = EventId::new(uuid::Builder::from_custom_bytes(id).into_uuid());
     EventRow {
-        webhook: String::new(),
-        id: EventId::new(uuid::Builder::from_custom_bytes(id).into_uuid()),
-        function_id: row.function_id,
         qualifier: wanted.qualifier.clone(),
-        payload: payload.to_string(),
-        state: EventState::Waiting,
-        attempts: 0,
-        failures: 0,
-        due_at_ms: now_ms,
-        accepted_at_ms: now_ms,
-        history: json!([]),
+        ..EventRow::new(id, row.function_id, payload.to_string(), now_ms)
     }
 }
 

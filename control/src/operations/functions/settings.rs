@@ -4,6 +4,7 @@
 //! enforces it.
 
 use access::Action;
+use api::functions::LATEST;
 use api::internal::functions::Permission;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,11 @@ pub(crate) struct Statement {
     /// What else was said.
     #[serde(default)]
     pub(crate) condition: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What a qualifier is stored as: the latest is the function without one.
+pub(crate) fn stored_qualifier(qualifier: &str) -> &str {
+    if qualifier == LATEST { "" } else { qualifier }
 }
 
 /// One setting of a function; none where nobody has set it.
@@ -150,7 +156,8 @@ pub(crate) async fn permissions(
     Ok(fetch(control, caller, function, kind).await?.unwrap_or_default())
 }
 
-async fn list(control: &Control, id: FunctionId) -> Result<Vec<SettingRow>, Error> {
+/// Every setting of a function.
+pub(super) async fn list(control: &Control, id: FunctionId) -> Result<Vec<SettingRow>, Error> {
     let read = control
         .shared
         .store

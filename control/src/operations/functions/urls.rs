@@ -136,12 +136,8 @@ pub async fn list(
     function: &FunctionName,
 ) -> Result<Vec<FunctionUrl>, Error> {
     let (owner, _) = own(control, caller, function, Action::FunctionsRead).await?;
-    let id = owner.id;
-    let read = control
-        .shared
-        .store
-        .read("list settings of a function", |tx| Box::pin(settings_list(tx, id)));
-    let rows = read.await?.into_iter().filter(|row| row.kind == SettingKind::Url);
+    let rows = settings::list(control, owner.id).await?.into_iter();
+    let rows = rows.filter(|row| row.kind == SettingKind::Url);
     rows.map(|row| shape(&row)).collect()
 }
 

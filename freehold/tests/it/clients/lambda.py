@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+
+from aws import refused
 
 TOLD = json.loads(sys.argv[1])
 ROLE = "arn:aws:iam::000000000000:role/any"
@@ -45,16 +46,6 @@ def zipped(name, text, mode=0o644):
         info.compress_type = zipfile.ZIP_DEFLATED
         archive.writestr(info, text)
     return out.getvalue()
-
-
-def refused(code, call, **arguments):
-    """The error that a call has to end with."""
-    try:
-        call(**arguments)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        return error.response
-    raise AssertionError(f"{code} was expected")
 
 
 def payload(answer):

@@ -17,7 +17,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
+
+from aws import refused
 
 TOLD = json.loads(sys.argv[1])
 ROLE = "arn:aws:iam::000000000000:role/any"
@@ -30,16 +31,6 @@ def client(keys):
         "lambda", endpoint_url=TOLD["http"], region_name=REGION, aws_access_key_id=keys[0],
         aws_secret_access_key=keys[1], config=Config(retries={"max_attempts": 1}),
     )
-
-
-def refused(code, call, **arguments):
-    """The error that a call has to end with."""
-    try:
-        call(**arguments)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        return error.response
-    raise AssertionError(f"{code} was expected")
 
 
 def ask(url, method="GET", body=b"", headers=None, keys=None):

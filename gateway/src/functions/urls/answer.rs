@@ -8,18 +8,16 @@ use api::internal::functions::pieces::Piece;
 use axum::body::Body;
 use bytes::Bytes;
 use formats::http_api::{self, Answer, Prelude, PreludeReader};
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use serde_json::json;
 use types::ErrorKind;
 
 use super::super::Outcome;
+use super::super::lambda::refused;
 use super::super::streaming::{self, Opened, Payload, Pieces};
 use crate::error::Error;
 use crate::limits::Place;
-
-/// Names an error's kind, as AWS's services do.
-const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// A whole answer.
 pub(super) fn whole(outcome: &Outcome) -> Result<Response<Body>, Error> {
@@ -117,13 +115,5 @@ pub(crate) fn refusal(error: &Error) -> Response<Body> {
         (_, ErrorKind::Unavailable) => ("ServiceException", error.public_message()),
         _ => ("InternalServerErrorException", "Internal Server Error".to_owned()),
     };
-    let mut response = Response::new(Body::from(json!({ "Message": message }).to_string()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ERROR_TYPE, HeaderValue::from_static(kind));
-    if let Some(seconds) = error.retry_after_s() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
+    refused(error, (status, kind), &json!({ "Message": message }))
 }
