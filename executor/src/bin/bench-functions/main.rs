@@ -78,8 +78,10 @@ fn answer(address: &str) -> Result<(), Trouble> {
     let mut from = BufReader::new(stream.try_clone()?);
     let mut to = stream;
     let at = "/2018-06-01/runtime/invocation";
+    // Each request is written at once, as runtimes do: pieces would be segments of their own.
+    let next = format!("GET {at}/next HTTP/1.1\r\nhost: {address}\r\n\r\n");
     loop {
-        write!(to, "GET {at}/next HTTP/1.1\r\nhost: {address}\r\n\r\n")?;
+        to.write_all(next.as_bytes())?;
         let (id, payload) = response(&mut from)?;
         let length = payload.len();
         let head = format!(
