@@ -1,5 +1,5 @@
-//! What the tests need beside Rust: a database server's programs, OCI runtimes, Python packages, and
-//! functions with Lambda's other clients.
+//! What the tests need beside Rust: a database server's programs, OCI runtimes, a browser, Python
+//! packages, and functions with Lambda's other clients.
 //!
 //! Always true: what is there is not installed again; what may not be installed is named with the
 //! tests that will miss it, and is no failure; nothing is installed into the system but Debian's
@@ -21,6 +21,8 @@ pub(crate) struct Tools {
     pub(crate) postgres: Option<PathBuf>,
     /// The OCI runtimes that tests can use, with commas.
     runtimes: Option<String>,
+    /// The browser that pages are opened in.
+    browser: Option<PathBuf>,
     pub(crate) python: python::Python,
     pub(crate) lambda: lambda::Lambda,
 }
@@ -46,12 +48,12 @@ pub(crate) fn everything(places: &Places) -> Result<Tools, Failure> {
         );
     }
     let python = python::install(places, &mut missing);
-    let runtimes = debian::runtimes();
+    let (runtimes, browser) = (debian::runtimes(), debian::browser(places));
     let lambda = lambda::install(places, &mut missing);
     for what in &missing {
         process::tell(&format!("missing: {what}"));
     }
-    Ok(Tools { postgres, runtimes, python, lambda })
+    Ok(Tools { postgres, runtimes, browser, python, lambda })
 }
 
 impl Tools {
@@ -62,6 +64,7 @@ impl Tools {
     /// | `FREEHOLD_TEST_BIN` | folder of the built programs, `freehold` and `signin-risk` |
     /// | `FREEHOLD_TEST_POSTGRES` | folder of `initdb` and `postgres` |
     /// | `FREEHOLD_TEST_RUNTIMES` | OCI runtimes whose tests must not be skipped: `crun,runc,runsc` |
+    /// | `FREEHOLD_TEST_BROWSER` | program of Chromium |
     /// | `FREEHOLD_TEST_VENV`, `FREEHOLD_TEST_PYTHON` | virtual environment, its interpreter |
     /// | `FREEHOLD_TEST_ONNXRUNTIME` | ONNX Runtime's shared library |
     /// | `FREEHOLD_TEST_SKLEARN` | folder of packages for `examples/signin-risk-sklearn/vendor` |
@@ -79,6 +82,7 @@ impl Tools {
             ("FREEHOLD_TEST_BIN", Some(places.target.join("debug"))),
             ("FREEHOLD_TEST_POSTGRES", self.postgres.clone()),
             ("FREEHOLD_TEST_RUNTIMES", self.runtimes.as_ref().map(PathBuf::from)),
+            ("FREEHOLD_TEST_BROWSER", self.browser.clone()),
             ("FREEHOLD_TEST_VENV", python.venv.clone()),
             ("FREEHOLD_TEST_PYTHON", interpreter),
             ("FREEHOLD_TEST_ONNXRUNTIME", python.onnxruntime.clone()),

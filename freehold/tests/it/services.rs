@@ -210,6 +210,37 @@ async fn read_by_people_and_tools(base: &str) {
     assert_eq!(body["required"], json!(["amount"]));
     assert!(!document.to_string().contains("secret-score"));
     valid_openapi(&document);
+    shown_by_a_browser(base);
+}
+
+/// Opens the page in a browser, where there is one: it shows each operation, takes nobody's words for
+/// markup, and finds nothing that the page's own policy refuses.
+fn shown_by_a_browser(base: &str) {
+    let Some(browser) = std::env::var_os("FREEHOLD_TEST_BROWSER") else {
+        eprintln!("SKIPPED: no browser (FREEHOLD_TEST_BROWSER)");
+        return;
+    };
+    let profile = tempfile::tempdir().unwrap();
+    let out = std::process::Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        .args(["--no-first-run", "--disable-background-networking", "--disable-component-update"])
+        .args(["--disable-sync", "--enable-logging=stderr", "--dump-dom", base])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .output()
+        .unwrap();
+    let (shown, said) =
+        (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    let headings: Vec<&str> = shown.split("<h2 class=\"m\">").skip(1).collect();
+    let headings: Vec<&str> =
+        headings.iter().filter_map(|rest| Some(rest.split_once("</h2>")?.0)).collect();
+    assert_eq!(
+        headings,
+        ["POST /customers/{customer}/score", "GET /greetings/{who}"],
+        "{shown}{said}"
+    );
+    assert!(shown.contains("<p>does &lt;it&gt;</p>") && !shown.contains("<it>"), "{shown}");
+    // What a page's policy refuses, and every other complaint of a page, comes to the console.
+    assert!(!said.contains("CONSOLE"), "{said}");
 }
 
 /// Asks a validator that others wrote, where it is there.

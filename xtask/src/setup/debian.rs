@@ -7,7 +7,7 @@ use crate::places::Places;
 use crate::process;
 
 /// Each package, and the sign that it is not needed.
-const PACKAGES: [(&str, Sign); 8] = [
+const PACKAGES: [(&str, Sign); 9] = [
     ("postgresql", |places| postgres(places).is_some()),
     ("python3", |places| places.program("python3").is_some()),
     ("python3-venv", |_| {
@@ -20,6 +20,7 @@ const PACKAGES: [(&str, Sign); 8] = [
     ("crun", |_| has_runtime("crun")),
     ("runc", |_| has_runtime("runc")),
     ("runsc", |_| has_runtime("runsc")),
+    ("chromium", |places| browser(places).is_some()),
 ];
 
 /// The OCI runtimes whose tests are to run; each is a package of its own name.
@@ -80,6 +81,11 @@ pub(super) fn runtimes() -> Option<String> {
 
 fn has_runtime(name: &str) -> bool {
     FOLDERS.iter().any(|folder| Path::new(folder).join(name).is_file())
+}
+
+/// A browser that pages are opened in.
+pub(super) fn browser(places: &Places) -> Option<PathBuf> {
+    ["chromium", "chromium-browser", "google-chrome"].iter().find_map(|name| places.program(name))
 }
 
 fn is_offered(name: &str) -> bool {
