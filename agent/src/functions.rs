@@ -16,6 +16,7 @@ mod instance;
 pub(crate) mod journal;
 mod keeping;
 mod lines;
+mod near;
 mod parked;
 mod pool;
 mod sizes;
@@ -25,8 +26,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use api::internal::functions::near::Answered;
 use api::internal::functions::sizes::SettledSize;
-use api::internal::functions::{Call, Called, HostLeft, Revision};
+use api::internal::functions::{Call, HostLeft, Revision};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use policy::dispatch::Dispatch;
@@ -35,7 +37,7 @@ use types::{AccountId, InstanceId, RevisionId};
 
 use crate::Agent;
 use crate::control::ControlError;
-use call::{Answered, Ran};
+use call::Ran;
 use deploy::Chosen;
 use instance::{Broken, Warm};
 use pool::{Kept, Pool};
@@ -64,13 +66,6 @@ pub(crate) enum Refusal {
     Unknown,
     #[error("{0}")]
     Away(String),
-}
-
-/// How a call went, and its payload.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) called: Called,
-    pub(crate) payload: Bytes,
 }
 
 /// The functions of this host.
@@ -132,7 +127,7 @@ impl Agent {
     }
 
     /// Runs a call on an instance of this revision.
-    pub(crate) async fn call(
+    pub(crate) async fn run_call(
         &self,
         revision: RevisionId,
         call: Call,

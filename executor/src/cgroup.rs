@@ -9,7 +9,7 @@
 mod find;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -27,6 +27,8 @@ const CPU_PERIOD_US: u64 = 100_000;
 /// times: a process that is killed is gone within a second, also on a busy machine within some.
 const SWEEP_MS: u64 = 100;
 const SWEEPS_MAX: u32 = 300;
+/// Longest file of a group that is read, in bytes: the longest has some sixty lines.
+const FILE_BYTES_MAX: usize = 8 << 10;
 /// Smallest quota that the kernel takes, in microseconds.
 const CPU_QUOTA_US_MIN: u64 = 1_000;
 
@@ -241,7 +243,11 @@ impl Group {
     }
 
     fn read(&self, folder: Option<&PathBuf>, file: &str) -> Option<String> {
-        fs::read_to_string(folder?.join(&self.name).join(file)).ok()
+        let file = fs::File::open(folder?.join(&self.name).join(file)).ok()?;
+        // The kernel tells no length of it, and writes it anew for every piece that is asked for.
+        let mut text = String::with_capacity(FILE_BYTES_MAX);
+        file.take(FILE_BYTES_MAX as u64).read_to_string(&mut text).ok()?;
+        Some(text)
     }
 
     /// Memory that the processes themselves hold (not files, not scratch), in bytes.

@@ -94,7 +94,7 @@ pub async fn start(settings: Settings) -> Result<Running, Failure> {
     let gateway = gateway::local(&settings, &socket, (&clock, &parts.work))?;
     for agent in agents {
         let socket = agent.functions_socket().display().to_string();
-        gateway.add_near(socket, ::gateway::Near::new(agent.functions_router()));
+        gateway.add_near(socket, Arc::new(agent));
     }
     let public = gateway::serve(&settings, &files, &gateway, (&clock, &parts.listeners)).await?;
     let operator_token = opened.operator_token.clone();

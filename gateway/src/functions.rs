@@ -46,7 +46,6 @@ use meter::{Counted, Meter};
 pub(crate) use allowances::{Allowances, Limited, Subject};
 pub(crate) use concurrency::Concurrency;
 pub(crate) use dial::Calls;
-pub use dial::Near;
 pub(crate) use events::run as run_events;
 pub(crate) use hosts::Hosts;
 pub(crate) use lambda::{answer as answer_lambda, lambda_id, refusal as lambda_refusal};

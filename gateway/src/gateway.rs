@@ -8,11 +8,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use api::internal::Routes;
+use api::internal::functions::near::Near;
 use tokio::task::JoinHandle;
 use workflow::{Clock, Tasks};
 
 use crate::control::Control;
-use crate::functions::{self, Near};
+use crate::functions;
 use crate::hub::{Hub, StartError};
 use crate::metrics;
 use crate::oip::grpc;
@@ -50,7 +51,7 @@ impl Gateway {
 
     /// Functions of the agent with this socket, which is in this process, are called without a
     /// connection from now on.
-    pub fn add_near(&self, socket: String, agent: Near) {
+    pub fn add_near(&self, socket: String, agent: Arc<dyn Near>) {
         self.hub.calls.add_near(socket, agent);
     }
 

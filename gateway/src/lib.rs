@@ -33,7 +33,6 @@ mod usage;
 
 pub use control::Control;
 pub use error::Error;
-pub use functions::Near;
 pub use gateway::Gateway;
 pub use hub::StartError;
 pub use settings::Settings;

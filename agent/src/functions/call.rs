@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use api::internal::functions::near::{Answered, Outcome};
 use api::internal::functions::pieces::Piece;
 use api::internal::functions::sizes::CallSizing;
 use api::internal::functions::{Call, Called, Revision, StartTimes};
@@ -20,30 +21,11 @@ use tokio::sync::mpsc;
 
 use super::instance::{Warm, how};
 use super::sizes::Measured;
-use super::{Outcome, Turn, journal};
+use super::{Turn, journal};
 use crate::Agent;
 
 /// Pieces that are held for a slow gateway, beside those that the program's side holds.
 const PIECES_HELD: usize = 1;
-
-/// What became of a call.
-#[derive(Debug)]
-pub(crate) enum Answered {
-    /// It is over.
-    Whole(Box<Outcome>),
-    /// It answers in pieces; with what is known so far.
-    InPieces(Box<Called>, mpsc::Receiver<Piece>),
-}
-
-impl Answered {
-    /// What is known of the call by now.
-    pub(super) fn called_mut(&mut self) -> &mut Called {
-        match self {
-            Self::Whole(outcome) => &mut outcome.called,
-            Self::InPieces(called, _) => called,
-        }
-    }
-}
 
 /// What came of giving a call to an instance.
 pub(super) enum Ran {
@@ -116,11 +98,11 @@ impl Turn {
         // What is learned from is told to the owner: so nothing is of another's calls. And it is of
         // one call, so of none that could share its instance.
         let learned = self.known.of.payer.is_none() && spec.concurrency.is_one();
-        let measured = learned && self.known.sizes.measures(call.sizing.is_some());
+        let measured = learned && self.known.sizes.measures(call.sizing.is_some(), clock.now_ms());
         let course = Course {
             input_bytes: payload.len() as u64,
             sizing: call.sizing,
-            cpu_before_us: measured.then(|| warm.running.measure().cpu_us),
+            cpu_before_us: measured.then(|| warm.running.cpu_us()),
             start: warm.take_start(),
             id: call.id.clone(),
             began_us: clock.now_us(),
@@ -138,7 +120,7 @@ impl Turn {
             client_context: context(call.client_context.as_deref()),
         };
         let begun = (course.id.as_str(), course.began_us / 1_000);
-        warm.lines.lock().begin(begun, &spec.version, course.log_tail);
+        warm.lines.lock().begin(begun, course.log_tail);
         warm.thaw();
         let runtime = warm.runtime.clone();
         // Extensions see to one call before they are told of the next, within this one's time.
@@ -223,20 +205,21 @@ impl Turn {
     fn over(mut self, spec: &Revision, course: &Course, end: End) -> Outcome {
         let (agent, warm) = (self.agent.clone(), Arc::clone(self.warm()));
         let clock = &agent.shared.clock;
+        let duration_us = clock.now_us().saturating_sub(course.began_us);
+        let since = |before_us| warm.running.measure().cpu_us.saturating_sub(before_us);
+        let cpu_us = course.cpu_before_us.map(since);
         let mut called = Called {
             error: end.error,
             media_type: end.media_type,
-            duration_us: clock.now_us().saturating_sub(course.began_us),
+            duration_us,
             waited_us: course.waited_us,
             start: course.start,
             memory_peak_bytes: warm.running.usage().memory_peak_bytes,
             stale_ms: course.stale_ms,
             ..Called::default()
         };
-        let since = |before_us| warm.running.measure().cpu_us.saturating_sub(before_us);
-        let cpu_us = course.cpu_before_us.map(since);
         let kib = warm.kib();
-        let report = journal::report(&course.id, &called, kib >> 10);
+        let report = || journal::report(&course.id, &called, kib >> 10);
         let now = (course.id.as_str(), clock.now_ms());
         let tail = warm.lines.lock().end(&agent.shared.functions.journal, now, report);
         called.log_tail = tail.map(|tail| BASE64_STANDARD.encode(tail));

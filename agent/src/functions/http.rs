@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 
 use api::Problem;
+use api::internal::functions::near::{Answered, NotRun};
 use api::internal::functions::{CALL_HEADER, CALLED_HEADER, Call, Called, EVENT_BYTES_MAX, pieces};
 use api::problem::{MEDIA_TYPE, status_of};
 use axum::Router;
@@ -17,8 +18,6 @@ use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, header};
 use types::{ErrorKind, RevisionId};
 
-use super::Refusal;
-use super::call::Answered;
 use crate::Agent;
 
 /// What answers on the functions socket.
@@ -39,7 +38,7 @@ async fn call(
     let Some(call) = said.and_then(|text| serde_json::from_str::<Call>(text).ok()) else {
         return problem(ErrorKind::BadRequest, "bad_request", format!("{CALL_HEADER} is no call"));
     };
-    match agent.call(revision, call, payload).await {
+    match agent.run_call(revision, call, payload).await.map_err(NotRun::from) {
         Ok(Answered::Whole(outcome)) => {
             let media_type = outcome.called.media_type.clone();
             let media_type = media_type.as_deref().unwrap_or("application/json");
@@ -50,18 +49,15 @@ async fn call(
             let frames = frames.map(|piece| Ok::<_, Infallible>(pieces::write(&piece)));
             told(Body::from_stream(frames), &called, pieces::MEDIA_TYPE)
         }
-        Err(refusal) => {
-            let (kind, code, retry_ms) = match refusal {
-                Refusal::Throttled { retry_ms } => (ErrorKind::Busy, "busy", Some(retry_ms)),
-                Refusal::Full { retry_ms } => {
-                    (ErrorKind::Unavailable, "unavailable", Some(retry_ms))
-                }
-                Refusal::Unknown => (ErrorKind::NotFound, "not_found", None),
-                Refusal::Away(_) => (ErrorKind::Unavailable, "unavailable", None),
+        Err(NotRun { kind, reason, wait_ms }) => {
+            let code = match kind {
+                ErrorKind::Busy => "busy",
+                ErrorKind::NotFound => "not_found",
+                _ => "unavailable",
             };
-            let mut response = problem(kind, code, refusal.to_string());
-            if let Some(retry_ms) = retry_ms {
-                let seconds = HeaderValue::from(retry_ms.div_ceil(1_000));
+            let mut response = problem(kind, code, reason);
+            if let Some(wait_ms) = wait_ms {
+                let seconds = HeaderValue::from(wait_ms.div_ceil(1_000));
                 response.headers_mut().insert(header::RETRY_AFTER, seconds);
             }
             response

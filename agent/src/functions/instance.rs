@@ -9,6 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use api::internal::functions::near::Outcome;
 use api::internal::functions::{Called, Revision, StartTimes};
 use bytes::Bytes;
 use executor::runtime_api::{Begun, Failure, Runtime, Shutdown};
@@ -22,7 +23,7 @@ use super::journal::Writer;
 use super::lines::Lines;
 use super::pool::Counted;
 use super::sizes::Token;
-use super::{Memory, Outcome, egress};
+use super::{Memory, egress};
 use crate::Agent;
 use crate::life::Trouble;
 use crate::packages::{Form, Unpacked};
@@ -166,7 +167,7 @@ impl Warm {
             counted: None,
         };
         let warm = Self {
-            lines: Mutex::new(Lines::new(running.logs(), writer)),
+            lines: Mutex::new(Lines::new(running.logs(), writer, spec.version.clone())),
             running,
             runtime,
             _package: package,

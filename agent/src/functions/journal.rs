@@ -99,8 +99,13 @@ impl Writer {
         Self { of: None, written: 0, own: Window::default() }
     }
 
-    /// Writes a line, where there is room.
-    pub(super) fn write(&mut self, journal: &Journal, (at_ms, source): (u64, &str), text: String) {
+    /// Writes a line, where there is room; else it is not even made.
+    pub(super) fn write(
+        &mut self,
+        journal: &Journal,
+        (at_ms, source): (u64, &str),
+        text: impl FnOnce() -> String,
+    ) {
         let Some(of) = self.of else { return };
         if !self.own.admit(at_ms / 1_000, LINES_OWN_MAX) && !journal.admit(at_ms) {
             return;
@@ -110,7 +115,7 @@ impl Writer {
             let told = format!("{lost} lines of this host were not kept: they came too fast");
             self.send(journal, of, (at_ms, "platform", "warning"), told);
         }
-        self.send(journal, of, (at_ms, source, "info"), text);
+        self.send(journal, of, (at_ms, source, "info"), text());
     }
 
     fn send(
@@ -250,9 +255,9 @@ mod tests {
             Writer::new(RevisionId::new(uuid::Uuid::nil()), InstanceId::new(uuid::Uuid::nil()));
         let kept = LINES_OWN_MAX + LINES_A_SECOND_MAX;
         for _ in 0..kept + 5 {
-            writer.write(&journal, (1_000, "stdout"), "a line".to_owned());
+            writer.write(&journal, (1_000, "stdout"), || "a line".to_owned());
         }
-        writer.write(&journal, (2_000, "stdout"), "the next second".to_owned());
+        writer.write(&journal, (2_000, "stdout"), || "the next second".to_owned());
         let mut receiver = journal.receiver.lock().take().unwrap();
         let mut lines = Vec::new();
         while let Ok(entry) = receiver.try_recv() {
@@ -272,13 +277,13 @@ mod tests {
         let (mut loud, mut quiet) = (of(uuid::Uuid::nil()), of(uuid::Uuid::from_u128(1)));
         for second in 1..=3 {
             for at_ms in (0..2 * LINES_A_SECOND_MAX).map(|_| second * 1_000) {
-                loud.write(&journal, (at_ms, "stdout"), "loud".to_owned());
+                loud.write(&journal, (at_ms, "stdout"), || "loud".to_owned());
             }
             for _ in 0..LINES_OWN_MAX {
-                quiet.write(&journal, (second * 1_000, "stdout"), "quiet".to_owned());
+                quiet.write(&journal, (second * 1_000, "stdout"), || "quiet".to_owned());
             }
             // A line of the second before opens no new one.
-            loud.write(&journal, ((second - 1) * 1_000, "stdout"), "late".to_owned());
+            loud.write(&journal, ((second - 1) * 1_000, "stdout"), || "late".to_owned());
         }
         let mut receiver = journal.receiver.lock().take().unwrap();
         let mut kept = BTreeMap::new();

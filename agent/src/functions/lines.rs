@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use api::internal::functions::shown;
 use executor::{LogReader, Stream};
 
 use super::journal::{Journal, Writer};
@@ -24,6 +25,8 @@ pub(super) struct Lines {
     writer: Writer,
     /// Calls under way, in the order in which they began.
     calls: Vec<Call>,
+    /// The version that runs.
+    version: String,
 }
 
 /// What is told of a call under way.
@@ -31,26 +34,22 @@ pub(super) struct Lines {
 struct Call {
     id: String,
     began_ms: u64,
-    /// Its first line, until that was told.
-    start: Option<String>,
+    /// Whether its first line was told.
+    told: bool,
     /// The last lines since; none where its caller does not want them.
     tail: Option<VecDeque<String>>,
 }
 
 impl Lines {
-    pub(super) fn new(reader: LogReader, writer: Writer) -> Self {
-        Self { reader, writer, calls: Vec::new() }
+    /// The lines of an instance of this version.
+    pub(super) fn new(reader: LogReader, writer: Writer, version: String) -> Self {
+        Self { reader, writer, calls: Vec::new(), version }
     }
 
-    /// Notes that a call of this version begins, and whether its caller wants the end of its lines.
-    pub(super) fn begin(&mut self, (id, began_ms): (&str, u64), version: &str, wanted: bool) {
-        let shown = api::internal::functions::shown(id);
-        self.calls.push(Call {
-            id: id.to_owned(),
-            began_ms,
-            start: Some(format!("START RequestId: {shown} Version: {version}")),
-            tail: wanted.then(VecDeque::new),
-        });
+    /// Notes that a call begins, and whether its caller wants the end of its lines.
+    pub(super) fn begin(&mut self, (id, began_ms): (&str, u64), wanted: bool) {
+        let tail = wanted.then(VecDeque::new);
+        self.calls.push(Call { id: id.to_owned(), began_ms, told: false, tail });
     }
 
     /// Forgets a call that did not run.
@@ -63,22 +62,24 @@ impl Lines {
         &mut self,
         journal: &Journal,
         (id, now_ms): (&str, u64),
-        report: String,
+        report: impl Fn() -> String,
     ) -> Option<String> {
         for call in &mut self.calls {
-            if let Some(start) = call.start.take() {
-                keep(&mut call.tail, &start);
+            if !std::mem::replace(&mut call.told, true) {
+                let version = &self.version;
+                let start = || format!("START RequestId: {} Version: {version}", shown(&call.id));
+                keep(&mut call.tail, start);
                 self.writer.write(journal, (call.began_ms, "platform"), start);
             }
         }
         self.take_in(journal);
         let place = self.calls.iter().position(|call| call.id == id)?;
         let Call { mut tail, .. } = self.calls.remove(place);
-        let shown = api::internal::functions::shown(id);
-        for line in [format!("END RequestId: {shown}"), report] {
-            keep(&mut tail, &line);
-            self.writer.write(journal, (now_ms, "platform"), line);
-        }
+        let end = || format!("END RequestId: {}", shown(id));
+        keep(&mut tail, end);
+        self.writer.write(journal, (now_ms, "platform"), end);
+        keep(&mut tail, &report);
+        self.writer.write(journal, (now_ms, "platform"), report);
         tail.map(end_of)
     }
 
@@ -86,19 +87,19 @@ impl Lines {
     pub(super) fn take_in(&mut self, journal: &Journal) {
         while let Some(line) = self.reader.ready() {
             for call in &mut self.calls {
-                keep(&mut call.tail, &line.line);
+                keep(&mut call.tail, || line.line.clone());
             }
-            self.writer.write(journal, (line.at_ms, source(line.stream)), line.line);
+            self.writer.write(journal, (line.at_ms, source(line.stream)), || line.line);
         }
     }
 }
 
-fn keep(tail: &mut Option<VecDeque<String>>, line: &str) {
+fn keep(tail: &mut Option<VecDeque<String>>, line: impl FnOnce() -> String) {
     let Some(tail) = tail else { return };
     if tail.len() == TAIL_LINES_MAX {
         tail.pop_front();
     }
-    tail.push_back(line.to_owned());
+    tail.push_back(line());
 }
 
 /// The last bytes of these lines, from the beginning of a character.

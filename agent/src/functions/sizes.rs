@@ -17,8 +17,10 @@ use types::RevisionId;
 
 /// Latest calls whose middle is taken for what a call takes.
 const LATEST: usize = 64;
-/// One of so many calls is measured where nobody has sizes chosen, since that costs some reads.
+/// One of so many calls is measured where nobody has sizes chosen, since that costs some reads,
 const MEASURED_OF: u64 = 8;
+/// and no more than one in so many milliseconds: a hundred a second tell what thousands would.
+const MEASURED_MS: u64 = 10;
 /// Between two questions whether a trial may begin, in milliseconds: another host's takes a while.
 const ASK_MS: u64 = 60_000;
 
@@ -46,6 +48,8 @@ struct State {
     cannot: bool,
     /// Calls so far.
     calls: u64,
+    /// When a call was measured last of those that were picked out.
+    measured_ms: u64,
     /// Whether calls were measured since that was told of.
     untold: bool,
 }
@@ -110,10 +114,18 @@ impl Sizes {
     }
 
     /// Whether a call that begins is to be measured.
-    pub(super) fn measures(&self, chosen: bool) -> bool {
+    pub(super) fn measures(&self, chosen: bool, now_ms: u64) -> bool {
         let mut state = self.0.lock();
         state.calls += 1;
-        chosen || state.calls <= LATEST as u64 || state.calls.is_multiple_of(MEASURED_OF)
+        if chosen || state.calls <= LATEST as u64 {
+            return true;
+        }
+        let due = now_ms >= state.measured_ms.saturating_add(MEASURED_MS);
+        let measures = due && state.calls.is_multiple_of(MEASURED_OF);
+        if measures {
+            state.measured_ms = now_ms;
+        }
+        measures
     }
 
     /// Learns from a call, and says what is done about the size: for [`SizeChange::Tried`] control
@@ -323,6 +335,20 @@ mod tests {
 
     fn taken(number: u64) -> SizeAnswer {
         SizeAnswer { taken: true, size: SettledSize { number, ..SettledSize::default() } }
+    }
+
+    #[test]
+    fn of_many_calls_few_are_measured() {
+        let measured_of = |chosen: bool, calls_a_ms: usize| {
+            let sizes = Sizes::default();
+            let calls = (0..1_000).flat_map(|ms| std::iter::repeat_n(ms, calls_a_ms));
+            calls.filter(|now_ms| sizes.measures(chosen, *now_ms)).count()
+        };
+        assert_eq!(measured_of(true, 1), 1_000);
+        let seldom = measured_of(false, 1);
+        assert!((LATEST + 50..=LATEST + 1_000 / 8).contains(&seldom), "{seldom}");
+        let often = measured_of(false, 50);
+        assert!((LATEST + 90..=LATEST + 1_000 / 10).contains(&often), "{often}");
     }
 
     #[test]

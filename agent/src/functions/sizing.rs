@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use api::functions::sizes::SizeChange;
+use api::internal::functions::near::Answered;
 use api::internal::functions::sizes::{
     CallSizing, FunctionsUsage, SizeReport, USAGE_REVISIONS_MAX,
 };
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use policy::resize::cpu_milli;
 use types::InstanceId;
 
-use super::call::{Answered, Ran};
+use super::call::Ran;
 use super::instance::Warm;
 use super::sizes::{Measured, again};
 use super::{Known, Turn};

@@ -6,8 +6,8 @@
 //! a call that was not run is answered by a problem, as everywhere. Where the call says so, the
 //! answer may come in [`pieces`].
 
+pub mod near;
 pub mod pieces;
-
 pub mod sizes;
 pub mod urls;
 

@@ -6,11 +6,12 @@
 //! where they lead.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::internal::functions::FunctionHost;
+use api::internal::functions::near::Near;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -21,8 +22,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::RwLock;
 use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
-use tower::ServiceExt as _;
-use tower::util::BoxCloneSyncService;
 
 use crate::backends::{Empty, Preamble, through_agent};
 use crate::stream::Stream;
@@ -33,13 +32,10 @@ const BETWEEN: char = '\0';
 /// Idle connections are closed before agents close them, so that none breaks as it is used.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// An agent in this process.
-pub type Near = BoxCloneSyncService<Request<Full<Bytes>>, Response<Body>, Infallible>;
-
 /// The ways to agents.
 pub(crate) struct Calls {
     /// Agents in this process, by their sockets.
-    near: RwLock<HashMap<String, Near>>,
+    near: RwLock<HashMap<String, Arc<dyn Near>>>,
     /// Connections to others; kept and used again.
     far: Client<Dial, Full<Bytes>>,
 }
@@ -65,25 +61,24 @@ impl Calls {
     }
 
     /// From now on the agent with this socket is asked without a connection.
-    pub(crate) fn add_near(&self, socket: String, agent: Near) {
+    pub(crate) fn add_near(&self, socket: String, agent: Arc<dyn Near>) {
         self.near.write().insert(socket, agent);
     }
 
-    /// Asks an agent. Whoever drops this no longer waits for the answer, and the agent is told so.
+    /// The host's agent, where it is in this process.
+    pub(super) fn near(&self, host: &FunctionHost) -> Option<Arc<dyn Near>> {
+        self.near.read().get(&host.socket).cloned()
+    }
+
+    /// Asks an agent over a connection. Whoever drops this no longer waits for the answer, and the agent is told so.
     ///
     /// # Errors
     ///
     /// [`Unanswered`].
     pub(super) async fn ask(
         &self,
-        host: &FunctionHost,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Body>, Unanswered> {
-        let near = self.near.read().get(&host.socket).cloned();
-        if let Some(agent) = near {
-            let Ok(answer) = agent.oneshot(request).await;
-            return Ok(answer);
-        }
         match self.far.request(request).await {
             Ok(answer) => Ok(answer.map(Body::new)),
             Err(cause) => Err(Unanswered { unreached: cause.is_connect(), cause }),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::Problem;
+use api::internal::functions::near::{Answered, NotRun, Outcome};
 use api::internal::functions::{
     CALL_HEADER, CALLED_HEADER, Call, Called, EVENT_BYTES_MAX, FunctionHost, pieces,
 };
@@ -81,6 +82,10 @@ impl Hosts {
     /// Gives a call to a host that takes it, and waits for what became of it, or for how it begins to
     /// answer. Where there are
     /// several, `call.burst` is set for each by how it was chosen.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BodyTooLarge`], [`Error::NotRun`], and [`Error::CallLost`].
     pub(super) async fn call(
         &self,
         hub: &Hub,
@@ -88,11 +93,14 @@ impl Hosts {
         (placing, mut call): (Placing, Call),
         payload: Bytes,
     ) -> Result<(Called, Payload), Error> {
+        if payload.len() > EVENT_BYTES_MAX {
+            return Err(Error::BodyTooLarge { bytes_max: EVENT_BYTES_MAX });
+        }
         let revision = placing.revision;
         if let [only] = self.0.as_slice()
             && only.told.fleet.takes(function.account_name())
         {
-            return match only.call(hub, revision, &call, payload).await? {
+            return match only.call(hub, revision, call, payload).await? {
                 Given::Run(called, payload) => Ok((*called, payload)),
                 Given::NotRun(error) => Err(error),
             };
@@ -105,7 +113,7 @@ impl Hosts {
             hub.metrics.function_placed(&host.told.name, how);
             let id = host.told.host;
             seen.given(id, revision);
-            match host.call(hub, revision, &call, payload.clone()).await? {
+            match host.call(hub, revision, call.clone(), payload.clone()).await? {
                 Given::Run(called, payload) => {
                     let now_ms = hub.clock.now_ms();
                     host.told_free(&called, now_ms);
@@ -162,11 +170,31 @@ impl Host {
         &self,
         hub: &Hub,
         revision: RevisionId,
-        call: &Call,
+        call: Call,
         payload: Bytes,
     ) -> Result<Given, Error> {
-        let asked = hub.calls.ask(&self.told, self.request(revision, call, payload)?);
         let _under_way = UnderWay::begin(&self.calls);
+        let Some(agent) = hub.calls.near(&self.told) else {
+            return self.call_over_http(hub, self.request(revision, &call, payload)?).await;
+        };
+        match agent.call(revision, call, payload).await {
+            Ok(Answered::Whole(outcome)) => {
+                let Outcome { called, payload } = *outcome;
+                Ok(Given::Run(Box::new(called), Payload::Whole(payload)))
+            }
+            Ok(Answered::InPieces(called, pieces)) => {
+                Ok(Given::Run(called, Payload::Pieces(Pieces::near(pieces))))
+            }
+            Err(refused) => not_run(refused),
+        }
+    }
+
+    async fn call_over_http(
+        &self,
+        hub: &Hub,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Given, Error> {
+        let asked = hub.calls.ask(request);
         let answer = async {
             match asked.await {
                 Ok(response) => read(response).await,
@@ -240,7 +268,7 @@ async fn read(response: Response<Body>) -> Result<Given, Error> {
     if media_type.is_some_and(|value| value == pieces::MEDIA_TYPE)
         && let Some(called) = called
     {
-        return Ok(Given::Run(Box::new(called), Payload::Pieces(Pieces::new(body))));
+        return Ok(Given::Run(Box::new(called), Payload::Pieces(Pieces::read(body))));
     }
     // The agent has limited it.
     let body = body.collect().await.map_err(|_| Error::CallLost)?.to_bytes();
@@ -252,18 +280,24 @@ async fn read(response: Response<Body>) -> Result<Given, Error> {
     }
     let problem: Option<Problem> = serde_json::from_slice(&body).ok();
     let said = problem.is_some();
-    let message =
+    let reason =
         problem.map_or_else(|| "the agent's answer was not understood".into(), |it| it.title);
     let told = parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let wait_ms = told.and_then(|text| text.parse::<u64>().ok()).map(|s| s.saturating_mul(1_000));
-    let not_run = |kind| Error::NotRun { kind, message, wait_ms };
-    // An agent that says so has not run the call; another one may have room, or reach control.
-    match parts.status {
-        StatusCode::TOO_MANY_REQUESTS if said => Ok(Given::NotRun(not_run(ErrorKind::Busy))),
-        StatusCode::SERVICE_UNAVAILABLE if said => {
-            Ok(Given::NotRun(not_run(ErrorKind::Unavailable)))
-        }
-        StatusCode::NOT_FOUND => Err(not_run(ErrorKind::NotFound)),
-        _ => Err(not_run(ErrorKind::Internal)),
+    let kind = match parts.status {
+        StatusCode::TOO_MANY_REQUESTS if said => ErrorKind::Busy,
+        StatusCode::SERVICE_UNAVAILABLE if said => ErrorKind::Unavailable,
+        StatusCode::NOT_FOUND => ErrorKind::NotFound,
+        _ => ErrorKind::Internal,
+    };
+    not_run(NotRun { kind, reason, wait_ms })
+}
+
+/// An agent that says so has not run the call; another one may have room, or reach control.
+fn not_run(NotRun { kind, reason: message, wait_ms }: NotRun) -> Result<Given, Error> {
+    let error = Error::NotRun { kind, message, wait_ms };
+    match kind {
+        ErrorKind::Busy | ErrorKind::Unavailable => Ok(Given::NotRun(error)),
+        _ => Err(error),
     }
 }

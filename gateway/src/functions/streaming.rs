@@ -13,6 +13,7 @@ use futures::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
+use tokio::sync::mpsc;
 
 use super::meter::Meter;
 use crate::error::Error;
@@ -28,15 +29,29 @@ pub(crate) enum Payload {
 /// What a function says, as it comes from its host.
 #[derive(Debug)]
 pub(crate) struct Pieces {
-    body: Body,
-    reader: pieces::Reader,
+    from: From,
     /// Data that was taken and comes again, before the rest.
     put_back: Bytes,
 }
 
+/// Where pieces come from.
+#[derive(Debug)]
+enum From {
+    /// A host that is asked over HTTP.
+    Http(Body, pieces::Reader),
+    /// An agent in this process.
+    Near(mpsc::Receiver<Piece>),
+}
+
 impl Pieces {
-    pub(super) fn new(body: Body) -> Self {
-        Self { body, reader: pieces::Reader::default(), put_back: Bytes::new() }
+    /// Those of a body.
+    pub(super) fn read(body: Body) -> Self {
+        Self { from: From::Http(body, pieces::Reader::default()), put_back: Bytes::new() }
+    }
+
+    /// Those of an agent in this process.
+    pub(super) fn near(pieces: mpsc::Receiver<Piece>) -> Self {
+        Self { from: From::Near(pieces), put_back: Bytes::new() }
     }
 
     /// Has data that was taken come again, as the next piece.
@@ -53,14 +68,17 @@ impl Pieces {
         if !self.put_back.is_empty() {
             return Ok(Piece::Data(std::mem::take(&mut self.put_back)));
         }
+        let (body, reader) = match &mut self.from {
+            From::Near(pieces) => return pieces.recv().await.ok_or(Error::CallLost),
+            From::Http(body, reader) => (body, reader),
+        };
         loop {
-            if let Some(piece) = self.reader.piece().map_err(|_| Error::CallLost)? {
+            if let Some(piece) = reader.piece().map_err(|_| Error::CallLost)? {
                 return Ok(piece);
             }
-            let frame =
-                self.body.frame().await.ok_or(Error::CallLost)?.map_err(|_| Error::CallLost)?;
+            let frame = body.frame().await.ok_or(Error::CallLost)?.map_err(|_| Error::CallLost)?;
             if let Ok(part) = frame.into_data() {
-                self.reader.push(&part);
+                reader.push(&part);
             }
         }
     }
