@@ -1,10 +1,13 @@
-//! A function in Rust: says its event back, in one piece or in several, or fails.
+//! A function in Rust: says its event back, in one piece or in several, or fails. It has several
+//! calls at a time where it is told that it may.
 //!
 //! `{"pieces": ["a", "b"]}` is answered by these pieces, one after the other, and
-//! `{"fail": "why"}` by an error; with both, the answer fails after its pieces. On its end it says
-//! so, which only a program sees that is asked to end.
+//! `{"fail": "why"}` by an error; with both, the answer fails after its pieces. With `{"meet": 3}` it
+//! answers once three calls have come. On its end it says so, which only a program sees that is asked
+//! to end.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use lambda_runtime::streaming::{Body, channel};
 use lambda_runtime::{Error, FunctionResponse, LambdaEvent, StreamResponse, service_fn};
@@ -18,7 +21,7 @@ async fn main() -> Result<(), Error> {
         println!("asked to end after {} calls", CALLS.load(Ordering::Relaxed));
     })
     .await;
-    lambda_runtime::run(service_fn(handler)).await
+    lambda_runtime::run_concurrent(service_fn(handler)).await
 }
 
 async fn handler(
@@ -26,6 +29,10 @@ async fn handler(
 ) -> Result<FunctionResponse<Value, Body>, Error> {
     let calls = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
     let (event, context) = event.into_parts();
+    let meet = event["meet"].as_u64().unwrap_or(0);
+    while u64::from(CALLS.load(Ordering::Relaxed)) < meet {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     let Some(pieces) = event["pieces"].as_array().cloned() else {
         if let Some(why) = event["fail"].as_str() {
             return Err(why.into());

@@ -203,6 +203,45 @@ async fn a_call_past_its_deadline_ends_the_calls_beside_it_and_they_are_told() {
     cloud.close().await;
 }
 
+/// Lambda's own client for Rust asks for as many calls at a time as it is told; one of them is answered
+/// in pieces.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_meet_in_a_program_with_lambdas_client_for_rust() {
+    let Some(program) = std::env::var_os("FREEHOLD_TEST_LAMBDA_RUST") else {
+        eprintln!("SKIPPED: no program with lambda_runtime (FREEHOLD_TEST_LAMBDA_RUST)");
+        return;
+    };
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    let package = Package::empty();
+    std::fs::copy(program, package.folder().join("bootstrap")).unwrap();
+    let object = owner.send(&package).await.unwrap().id;
+    let wanted = CreateFunction {
+        memory_mib: Some(256),
+        concurrency: Some(concurrency(3)),
+        ..CreateFunction::new("rust".parse().unwrap(), FunctionRuntime::Provided, object)
+    };
+    let name = owner.client.function_create(&wanted).await.unwrap().name;
+    assert_eq!(call(&owner, &name, json!({})).await.1["calls"], 1);
+    let meets = || call(&owner, &name, json!({ "meet": 4 }));
+    let streams = async {
+        let event = json!({ "meet": 4, "pieces": ["a", "bc"] }).to_string();
+        let payload = (Bytes::from(event), WAIT_MS);
+        let mut pieces = owner.client.function_stream(&name, None, payload).await.unwrap();
+        let mut said = Vec::new();
+        while let Some(piece) = pieces.next().await.unwrap() {
+            said.extend_from_slice(&piece);
+        }
+        (pieces.error().map(str::to_owned), String::from_utf8(said).unwrap())
+    };
+    let ((error, said), one, other) = tokio::join!(streams, meets(), meets());
+    assert!(error.is_none() && said.ends_with("\0\0abc"), "{error:?} {said:?}");
+    for (error, told) in [one, other] {
+        assert_eq!((error, &told["event"]), (None, &json!({ "meet": 4 })), "{told}");
+    }
+    cloud.close().await;
+}
+
 /// How many there are is a version's own, and goes with nothing that has to know one call alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn several_calls_at_a_time_are_said_by_the_owner_and_not_by_a_variable() {

@@ -15,9 +15,9 @@ use crate::{Failure, process};
 
 /// Runs that take turns with those of what they are measured beside.
 const RUNS: usize = 5;
-/// Callers of the rows of throughput: each has an instance of its own, and the memory of two fits
-/// most machines.
-const CALLERS: &str = "2";
+/// Callers of the rows of throughput: enough that no processor waits for one. Each has an instance of
+/// its own where the memory of so many is there; else calls wait for one another.
+const CALLERS: &str = "8";
 /// Memory that comes with a whole processor, as the instances beside have one.
 const MEMORY_MIB: &str = "1769";
 /// Instances beside: as many as run calls at one time.
