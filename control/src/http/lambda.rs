@@ -277,6 +277,27 @@ impl<S: Send + Sync> FromRequestParts<S> for Pages {
     }
 }
 
+/// A qualifier that is stored, as Lambda names it.
+pub(super) fn qualified(stored: &str) -> String {
+    if stored.is_empty() { api::functions::LATEST } else { stored }.to_owned()
+}
+
+impl Pages {
+    /// The page of a list of which all is at hand, by what each is named; and the marker behind it,
+    /// null where nothing is.
+    pub(super) fn of<T>(&self, all: Vec<T>, name: impl Fn(&T) -> String) -> (Vec<T>, Value) {
+        let Self(api::pages::PageQuery { cursor, limit }) = self;
+        let mut rest: Vec<(String, T)> = all.into_iter().map(|it| (name(&it), it)).collect();
+        rest.retain(|(name, _)| cursor.as_ref().is_none_or(|cursor| name > cursor));
+        rest.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let limit = limit.unwrap_or(api::pages::PAGE_LENGTH) as usize;
+        let has_more = rest.len() > limit;
+        rest.truncate(limit);
+        let last = rest.last().filter(|_| has_more).map(|(name, _)| name.clone());
+        (rest.into_iter().map(|(_, it)| it).collect(), last.map_or(Value::Null, Value::from))
+    }
+}
+
 /// A parameter behind the question mark.
 fn query(parts: &Parts, name: &str) -> Option<String> {
     let text = parts.uri.query().unwrap_or_default();

@@ -14,7 +14,7 @@ use api::functions::events::EventSettings;
 use store::functions::settings::SettingKind;
 use types::FunctionReference;
 
-use super::{Asked, Json, Refusal, Who, some};
+use super::{Asked, Json, Pages, Refusal, Who, qualified, some};
 use crate::operations::functions;
 use crate::operations::functions::destinations::put_checked;
 use crate::operations::functions::settings::{
@@ -174,11 +174,14 @@ async fn get_events(
 async fn list_events(
     State(control): State<Control>,
     asked: Asked,
+    pages: Pages,
 ) -> Result<axum::Json<Value>, Refusal> {
     let all = all_events(&control, &asked).await?;
-    let shapes = all.iter().map(|(name, at_ms, it)| events_shape(&asked, name, (*at_ms, it)));
+    let (page, marker) = pages.of(all, |(name, ..)| qualified(name));
+    let shapes = page.iter().map(|(name, at_ms, it)| events_shape(&asked, name, (*at_ms, it)));
     let shapes: Vec<Value> = shapes.collect();
-    Ok(axum::Json(json!({ "FunctionEventInvokeConfigs": shapes })))
+    let told = vec![("FunctionEventInvokeConfigs", shapes.into()), ("NextMarker", marker)];
+    Ok(axum::Json(some(told)))
 }
 
 async fn delete_events(

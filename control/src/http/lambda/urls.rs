@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use api::functions::urls::{Cors, FunctionUrl, UrlAuth, UrlSettings};
 
-use super::{Asked, Json, Refusal, some};
+use super::{Asked, Json, Pages, Refusal, qualified, some};
 use crate::Control;
 use crate::moment::iso8601;
 use crate::operations::functions::urls::{self as operations, At, auth_word};
@@ -162,15 +162,16 @@ async fn remove(State(control): State<Control>, asked: Asked) -> Result<StatusCo
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lists them all: there is one of each alias at most.
 async fn list(
     State(control): State<Control>,
     address: Address,
     asked: Asked,
+    pages: Pages,
 ) -> Result<axum::Json<Value>, Refusal> {
     let all = operations::list(&control, &asked.caller, &asked.function).await?;
-    let shapes: Vec<Value> = all.iter().map(|it| shape(&asked, &address, it)).collect();
-    Ok(axum::Json(json!({ "FunctionUrlConfigs": shapes })))
+    let (page, marker) = pages.of(all, |url| qualified(&url.qualifier));
+    let shapes: Vec<Value> = page.iter().map(|it| shape(&asked, &address, it)).collect();
+    Ok(axum::Json(some(vec![("FunctionUrlConfigs", shapes.into()), ("NextMarker", marker)])))
 }
 
 /// A `FunctionUrlConfig`.

@@ -104,6 +104,11 @@ found = owner.get_function_url_config(FunctionName="echo:live")
 assert found["FunctionUrl"] == live["FunctionUrl"] and "LastModifiedTime" in found, found
 listed = owner.list_function_url_configs(FunctionName="echo")["FunctionUrlConfigs"]
 assert [it["FunctionUrl"] for it in listed] == [url, live["FunctionUrl"]], listed
+pages = owner.get_paginator("list_function_url_configs").paginate(
+    FunctionName="echo", PaginationConfig={"PageSize": 1}
+)
+pages = [[it["FunctionUrl"] for it in page["FunctionUrlConfigs"]] for page in pages]
+assert pages == [[url], [live["FunctionUrl"]]], pages
 changed = owner.update_function_url_config(
     FunctionName="echo", Qualifier="live", InvokeMode="BUFFERED"
 )
