@@ -23,6 +23,7 @@ use workflow::CancellationToken;
 use super::Function;
 use super::dial::authority;
 use super::placing::{Chosen, Placing, TOLD_MS};
+use super::provisioned;
 use super::streaming::{Payload, Pieces};
 use crate::error::Error;
 use crate::hub::Hub;
@@ -100,7 +101,12 @@ impl Hosts {
         let seen = &function.seen;
         let mut choice = seen.begin(function, &self.0, placing.now_ms);
         let mut missed = unreached();
-        while let Some(Chosen { host, burst, how }) = choice.next(seen, &placing) {
+        let mut given = seen.provisioned.give(function, (&placing, &call), &self.0);
+        let mut next = || {
+            let provisioned = given.as_mut().and_then(provisioned::Given::chosen);
+            provisioned.or_else(|| choice.next(seen, &placing))
+        };
+        while let Some(Chosen { host, burst, how }) = next() {
             call.burst = burst;
             hub.metrics.function_placed(&host.told.name, how);
             let id = host.told.host;
