@@ -1,14 +1,15 @@
 //! Provisioned concurrency: which hosts keep how many instances of a version warm, called or not.
 //!
-//! What is placed stays where it is; what is missing goes where the fewest of its kind and the most
-//! memory are. What an alias no longer means stays, where there is room, until what it means is there.
+//! What is placed stays where it is; what is missing goes where the fewest of its kind, others of its
+//! function, and the most memory are. What an alias no longer means stays, where there is room, until
+//! what it means is there.
 //!
 //! Always true: no host keeps more than its part of memory, nor what is another account's; no more
-//! are kept than are wanted; the same arguments give the same plan, and one that is carried out
-//! changes nothing.
+//! are kept than are wanted; the same arguments give the same plan, and one that is carried out stays.
 //! Absent on purpose: clocks, and where calls go that no such instance waits for.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use types::{FunctionId, HostId, Name, RevisionId};
 
@@ -151,13 +152,13 @@ pub struct Plan {
 
 /// Says which hosts are to keep what, where those earlier in the list have room first.
 pub fn plan(wants: &[Want], hosts: &[Host], kept: &[Kept]) -> Plan {
-    let mut planning = Planning::new(hosts);
+    let mut planning = Planning::new(hosts, kept);
     // The rest of each, after what stays where it is.
     let mut missing: Vec<u32> = wants.iter().map(|want| want.instances).collect();
     for (want, missing) in wants.iter().zip(&mut missing) {
         let mut mine: Vec<&Kept> =
             kept.iter().filter(|kept| kept.revision == want.revision).collect();
-        mine.sort_by_key(|kept| (std::cmp::Reverse(kept.ready), kept.host));
+        mine.sort_by_key(|kept| (Reverse(kept.ready), kept.host));
         for there in mine {
             *missing -= planning.stay(want, there.host, there.wanted.min(*missing));
         }
@@ -192,14 +193,18 @@ fn leaves_later(wants: &[Want], kept: &[Kept], there: &Kept) -> bool {
 /// A plan in the making.
 struct Planning<'a> {
     hosts: &'a [Host],
+    /// Where something of a function was kept before: there it can follow what answers now.
+    before: BTreeSet<(FunctionId, HostId)>,
     room_kib: BTreeMap<HostId, u64>,
     plan: Plan,
 }
 
 impl<'a> Planning<'a> {
-    fn new(hosts: &'a [Host]) -> Self {
+    fn new(hosts: &'a [Host], kept: &[Kept]) -> Self {
         let room = |host: &Host| (host.id, host.memory_kib - host.memory_kib.div_ceil(LEFT_PART));
-        Self { hosts, room_kib: hosts.iter().map(room).collect(), plan: Plan::default() }
+        let before = kept.iter().map(|kept| (kept.function, kept.host)).collect();
+        let (room_kib, plan) = (hosts.iter().map(room).collect(), Plan::default());
+        Self { hosts, before, room_kib, plan }
     }
 
     /// Whether a host is there for this account: its own ones, where it has such.
@@ -229,14 +234,18 @@ impl<'a> Planning<'a> {
         booked
     }
 
-    /// Places one more, where the fewest of its kind are, and of those where the most room is.
+    /// Places one more, where the fewest of its kind are; of those where others of its function were,
+    /// and then where the most room is.
     fn add(&mut self, want: &Want) -> bool {
         let kept = |host: HostId| self.plan.keep.get(&(want.revision, host)).copied().unwrap_or(0);
         let fits = self.room_kib.iter().filter(|(host, room_kib)| {
             **room_kib >= want.memory_kib.max(1) && self.takes(**host, &want.account)
         });
         let best = fits
-            .map(|(host, room_kib)| (kept(*host), std::cmp::Reverse(*room_kib), *host))
+            .map(|(host, room_kib)| {
+                let apart = !self.before.contains(&(want.function, *host));
+                (kept(*host), apart, Reverse(*room_kib), *host)
+            })
             .min()
             .map(|(.., host)| host);
         best.is_some_and(|host| self.book((want.revision, host), 1, want.memory_kib) == 1)
@@ -337,7 +346,7 @@ pub struct Ready {
 pub fn waiting(hosts: &[Ready]) -> Option<HostId> {
     let free = |ready: &&Ready| ready.instances.saturating_sub(ready.calls);
     let with_one = hosts.iter().filter(|ready| free(ready) > 0);
-    with_one.min_by_key(|ready| (std::cmp::Reverse(free(ready)), ready.host)).map(|it| it.host)
+    with_one.min_by_key(|ready| (Reverse(free(ready)), ready.host)).map(|it| it.host)
 }
 
 #[cfg(test)]

@@ -154,6 +154,22 @@ fn the_version_before_stays_until_the_next_one_is_there() {
 }
 
 #[test]
+fn the_next_version_goes_where_the_one_before_answers() {
+    let hosts = [open(1, 4096), open(2, 1024), open(3, 1024), open(4, 4096)];
+    let kept = [2, 3].map(|at| Kept {
+        revision: revision(7),
+        function: FunctionId::new(Uuid::from_u128(1)),
+        host: host(at),
+        wanted: 1,
+        ready: 1,
+        memory_kib: 128 * MIB,
+    });
+    let next = plan(&[want(8, 1, 2, 128)], &hosts, &kept);
+    let expected = [(7, 2), (7, 3), (8, 2), (8, 3)].map(|(of, at)| ((revision(of), host(at)), 1));
+    assert_eq!(next.keep, BTreeMap::from(expected));
+}
+
+#[test]
 fn it_stands_by_what_hosts_have() {
     let found = Found { wanted: 2, ..Found::default() };
     assert_eq!(standing(&found), Standing::InProgress);
