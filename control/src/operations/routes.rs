@@ -85,7 +85,7 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         routes.push(route);
     }
     let (functions, sizes, provisions) = functions;
-    let sizes = (&sizes, ready(&provisions, &hosts));
+    let instances = (&sizes, ready(&provisions, &hosts));
     let (mut aliases, settings) = around;
     let mut called = Vec::new();
     for (function, revisions) in functions {
@@ -94,7 +94,7 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         let around = (around.0.unwrap_or_default(), around.1.map_or(&[][..], Vec::as_slice));
         let link = across.link(&function)?;
         let around = (around, link);
-        called.push(function_route(function, name.clone(), (&revisions, &sizes), around)?);
+        called.push(function_route(function, name.clone(), (&revisions, &instances), around)?);
     }
     let hosts = hosts.into_iter().filter_map(function_host).collect();
     let principals = principals.collect();

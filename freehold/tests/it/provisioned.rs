@@ -5,7 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use api::functions::provisioned::{ProvisionedConcurrency, ProvisionedSettings, ProvisionedStatus};
-use api::functions::{CreateAlias, CreateFunction, PublishVersion, Share, UpdateAlias};
+use api::functions::{
+    CreateAlias, CreateFunction, PublishVersion, Share, UpdateAlias, UpdateFunction,
+};
 use api::pages::{LogQuery, PageQuery};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -19,6 +21,8 @@ use crate::world::{PROGRAM, strangers};
 const WAIT_MS: u64 = 60_000;
 /// Longest time until as many instances are there as there are to be, also after a host was lost.
 const READY_S: u64 = 90;
+/// Most memory of a function.
+const MEMORY_MIB_MAX: u32 = 10_240;
 /// Callers at one time, and instances that are kept for them.
 const CALLERS: u32 = 2;
 
@@ -49,6 +53,23 @@ struct Seen {
     kept: bool,
 }
 
+async fn make(owner: &Account, name: &str, memory_mib: u32) -> FunctionName {
+    let object = owner.send(&Package::empty().file("app.py", CODE)).await.unwrap().id;
+    let wanted = CreateFunction {
+        handler: "app.handler".to_owned(),
+        memory_mib: Some(memory_mib),
+        timeout_ms: Some(20_000),
+        ..CreateFunction::new(name.parse().unwrap(), FunctionRuntime::Python3, object)
+    };
+    owner.client.function_create(&wanted).await.unwrap().name
+}
+
+/// Memory for functions of the only host, in MiB: they have a third of what other instances have.
+async fn memory_mib(cloud: &Cloud) -> u32 {
+    let host = cloud.operator().status().await.unwrap().hosts.remove(0);
+    u32::try_from((host.memory_bytes >> 20) / 3).unwrap()
+}
+
 struct World {
     owner: Account,
     name: FunctionName,
@@ -57,14 +78,7 @@ struct World {
 impl World {
     /// A function with its first version.
     async fn begin(owner: Account, memory_mib: u32) -> Self {
-        let object = owner.send(&Package::empty().file("app.py", CODE)).await.unwrap().id;
-        let wanted = CreateFunction {
-            handler: "app.handler".to_owned(),
-            memory_mib: Some(memory_mib),
-            timeout_ms: Some(20_000),
-            ..CreateFunction::new("ready".parse().unwrap(), FunctionRuntime::Python3, object)
-        };
-        let name = owner.client.function_create(&wanted).await.unwrap().name;
+        let name = make(&owner, "ready", memory_mib).await;
         let world = Self { owner, name };
         assert_eq!(world.publish().await, "1");
         world
@@ -319,6 +333,72 @@ async fn calls_find_what_is_provisioned_on_any_host() {
     cloud.close().await;
 }
 
+/// What does not begin is told of, in its own words, and tried again once another is wanted.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_begin_is_told_with_its_reason() {
+    if !has_python() {
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    let world = World::begin(owner, 128).await;
+    let broken = "raise ValueError('told to')\n";
+    let object = world.owner.send(&Package::empty().file("app.py", broken)).await.unwrap().id;
+    let generation = world.owner.client.function_fetch(&world.name).await.unwrap().generation;
+    let wanted = UpdateFunction { object: Some(object), generation, ..UpdateFunction::default() };
+    world.owner.client.function_update(&world.name, &wanted).await.unwrap();
+    let second = world.publish().await;
+    let alias = world.name_version(&second).await;
+    world.provision("live", 1).await;
+    let failed = world.until("live", ProvisionedStatus::Failed).await;
+    let reason = failed.reason.unwrap();
+    assert!(reason.starts_with("on local: ") && reason.contains("told to"), "{reason}");
+    assert_eq!(failed.available, 0);
+    world.move_alias(&alias, "1", None).await;
+    world.until("live", ProvisionedStatus::Ready).await;
+    let seen = world.until_kept("live", 1).await;
+    assert_eq!(seen[0].version, "1");
+    cloud.close().await;
+}
+
+/// What is kept warm stays, also where another function has no room beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_provisioned_makes_room_for_nobody() {
+    if !has_python() {
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    let mib = memory_mib(&cloud).await;
+    if mib > MEMORY_MIB_MAX {
+        eprintln!("SKIPPED: no function is as large as this machine's memory for functions");
+        return cloud.close().await;
+    }
+    let world = World::begin(owner, 128).await;
+    world.provision("1", 1).await;
+    world.until("1", ProvisionedStatus::Ready).await;
+    let before = world.call("1", json!({})).await;
+    // It fits alone, and not beside the other.
+    let large = make(&world.owner, "large", mib - 64).await;
+    let refused = until(READY_S, "the gateway to know the function", || async {
+        let payload = (Bytes::from_static(b"{}"), WAIT_MS);
+        let refused = world.owner.client.function_call(&large, None, payload).await.unwrap_err();
+        (refused.status() != Some(404)).then_some(refused)
+    })
+    .await;
+    assert_eq!(refused.status(), Some(503), "{refused:?}");
+    let after = world.call("1", json!({})).await;
+    assert!(after.kept && !after.cold && after.instance == before.instance, "{after:?}");
+    world.owner.client.provisioned_delete((&world.name, "1")).await.unwrap();
+    let called = until(READY_S, "room for the other", || async {
+        let payload = (Bytes::from_static(b"{}"), WAIT_MS);
+        world.owner.client.function_call(&large, None, payload).await.ok()
+    })
+    .await;
+    assert_eq!(called.error, None);
+    cloud.close().await;
+}
+
 /// What has no room is told of, and calls run all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_no_room_is_told_and_calls_run_on_demand() {
@@ -327,12 +407,10 @@ async fn what_has_no_room_is_told_and_calls_run_on_demand() {
     }
     let cloud = Cloud::one(PROGRAM).await;
     let (owner, _) = strangers(&cloud).await;
-    let host = cloud.operator().status().await.unwrap().hosts.remove(0);
-    // Functions have a third of what is for other instances: nine tenths of it fit once, but not into
-    // the three quarters that may be provisioned. A function may have no more than 10 GiB.
-    let mib = (host.memory_bytes >> 20) / 3;
-    let memory_mib = u32::try_from(mib * 9 / 10).unwrap().min(10_240);
-    let fit = u32::try_from(mib * 3 / 4).unwrap() / memory_mib;
+    // Nine tenths of it fit once, but not into the three quarters that may be provisioned.
+    let mib = memory_mib(&cloud).await;
+    let memory_mib = (mib * 9 / 10).min(MEMORY_MIB_MAX);
+    let fit = mib * 3 / 4 / memory_mib;
     let world = World::begin(owner, memory_mib).await;
     world.provision("1", fit + 1).await;
     let failed = world.until("1", ProvisionedStatus::Failed).await;

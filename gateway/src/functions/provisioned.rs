@@ -38,6 +38,10 @@ impl Calls {
         (placing, call): (&Placing, &Call),
         hosts: &[Arc<Host>],
     ) -> Option<Given<'a>> {
+        if call.payer.is_some() {
+            // Other accounts' calls have instances of their own, which are not kept.
+            return None;
+        }
         let fallback = call.fallback.as_ref().map(|fallback| fallback.revision);
         let mut revisions = std::iter::once(placing.revision).chain(fallback);
         revisions.find_map(|revision| {

@@ -149,7 +149,9 @@ pub async fn remove(
         let name = name.clone();
         Box::pin(async move { alias_delete(tx, id, &name).await })
     });
-    Ok(removed.await?)
+    removed.await?;
+    control.wake(provisioning::NAME);
+    Ok(())
 }
 
 /// Whether the versions that an alias names are there and may be named together; in words where
