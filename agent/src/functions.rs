@@ -453,6 +453,9 @@ impl Turn {
         if !warm.retire() {
             return;
         }
+        if warm.is_provisioned() {
+            self.agent.look_at_provisioned();
+        }
         self.agent.make_for_waiting(&self.known);
         let (agent, known, warm) = (self.agent.clone(), Arc::clone(&self.known), Arc::clone(warm));
         self.agent.shared.tasks.spawn("function end", async move {

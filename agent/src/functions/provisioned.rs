@@ -16,7 +16,7 @@ use policy::provision::{Here, Step, step};
 use tokio::sync::Notify;
 use types::RevisionId;
 
-use super::instance::{Broken, Warm};
+use super::instance::{Broken, Warm, how};
 use super::pool::Pool;
 use super::{Known, Refusal, Use};
 use crate::Agent;
@@ -25,8 +25,8 @@ use crate::Agent;
 const LOOK_MS: u64 = 1_000;
 /// How often control is told also where nothing has changed: it may have lost what it was told.
 const TELL_MS: u64 = 5_000;
-/// Pauses after starts that failed, in milliseconds: from one that nobody notices to one that costs
-/// nothing.
+/// Pauses after starts that failed, and instances that ended without a call, in milliseconds: from one
+/// that nobody notices to one that costs nothing.
 const PAUSE_MS_MIN: u64 = 1_000;
 const PAUSE_MS_MAX: u64 = 60_000;
 
@@ -42,7 +42,7 @@ pub(crate) struct Keepings {
 #[derive(Debug, Default)]
 struct Keeping {
     instances: u32,
-    /// Starts in a row that failed.
+    /// Starts that failed, and instances that ended without a call, since that was last so for long.
     failures: u32,
     /// Before then no other one is tried.
     rests_until_ms: u64,
@@ -73,32 +73,53 @@ impl Agent {
         }
     }
 
+    /// Has it looked at once whether all are there that are to be.
+    pub(super) fn look_at_provisioned(&self) {
+        self.shared.functions.provisioned.changed.notify_one();
+    }
+
     /// Notes how a start went that was to be kept.
     pub(super) fn kept(&self, known: &Known, pool: &mut Pool, failure: Option<&Broken>) {
         pool.provisioned.starting -= 1;
         let keepings = &self.shared.functions.provisioned;
         if let Some(keeping) = keepings.revisions.lock().get_mut(&known.of.revision) {
-            keeping.trouble = failure.map(Broken::told);
-            keeping.failures =
-                if failure.is_some() { keeping.failures.saturating_add(1) } else { 0 };
-            if failure.is_some() {
-                self.rest(keeping);
+            match failure {
+                Some(failure) => self.rest(keeping, failure.told()),
+                None => keeping.trouble = None,
             }
         }
-        keepings.changed.notify_one();
+        self.look_at_provisioned();
     }
 
-    fn rest(&self, keeping: &mut Keeping) {
+    /// Has no other one started for a while, the longer the more often that was so lately.
+    fn rest(&self, keeping: &mut Keeping, trouble: String) {
+        let now_ms = self.shared.clock.now_ms();
+        let lately = now_ms.saturating_sub(keeping.rests_until_ms) < PAUSE_MS_MAX;
+        keeping.failures = if lately { keeping.failures.saturating_add(1) } else { 1 };
         let seed = self.shared.clock.uuid().as_u64_pair().0;
         let rest_ms = pause_ms(keeping.failures, PAUSE_MS_MIN, PAUSE_MS_MAX, seed);
-        keeping.rests_until_ms = self.shared.clock.now_ms().saturating_add(rest_ms);
+        keeping.rests_until_ms = now_ms.saturating_add(rest_ms);
+        keeping.trouble = Some(trouble);
+    }
+
+    /// Ends what is idle and has ended by itself; one that was kept is not followed by another at once.
+    fn see_to_ended(&self, known: &Arc<Known>) {
+        let ended = known.pool.lock().take_out_ended();
+        if let Some(kept) = ended.iter().find(|warm| warm.is_provisioned()) {
+            let how =
+                kept.running.exit().map_or_else(|| "with no reason".to_owned(), |it| how(&it));
+            let mut revisions = self.shared.functions.provisioned.revisions.lock();
+            if let Some(keeping) = revisions.get_mut(&known.of.revision) {
+                self.rest(keeping, format!("an instance ended without a call, {how}"));
+            }
+        }
+        self.end_all(known, ended);
     }
 
     /// Brings one revision nearer to what is to be kept of it, and says what is there.
     async fn see_to_provisioned(&self, revision: RevisionId, wanted: u32) -> ProvisionedHere {
         let known = self.known(Use { revision, payer: None });
-        let ended = known.pool.lock().take_out_ended();
-        self.end_all(&known, ended);
+        self.see_to_ended(&known);
         let step = {
             let mut pool = known.pool.lock();
             pool.provisioned.wanted = wanted;

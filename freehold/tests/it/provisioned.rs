@@ -3,6 +3,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use api::functions::provisioned::{ProvisionedConcurrency, ProvisionedSettings, ProvisionedStatus};
 use api::functions::{
@@ -21,6 +22,10 @@ use crate::world::{PROGRAM, strangers};
 const WAIT_MS: u64 = 60_000;
 /// Longest time until as many instances are there as there are to be, also after a host was lost.
 const READY_S: u64 = 90;
+/// Longest time until an instance that ended between calls is told of: it is looked for each second.
+const TOLD: Duration = Duration::from_secs(5);
+/// Instances that may end at another moment.
+const TRIES: u32 = 10;
 /// Most memory of a function.
 const MEMORY_MIB_MAX: u32 = 10_240;
 /// Callers at one time, and instances that are kept for them.
@@ -28,7 +33,7 @@ const CALLERS: u32 = 2;
 
 /// Takes long to begin, and says how it did.
 const CODE: &str = r#"
-import os, time
+import os, threading, time
 
 time.sleep(0.5)
 
@@ -36,6 +41,8 @@ def handler(event, context):
     if event.get("crash"):
         os._exit(3)
     time.sleep(event.get("s", 0))
+    if event.get("ends"):
+        threading.Timer(0.03, os._exit, [4]).start()
     return {
         "version": context.function_version,
         "instance": context.log_stream_name,
@@ -358,6 +365,43 @@ async fn what_does_not_begin_is_told_with_its_reason() {
     world.until("live", ProvisionedStatus::Ready).await;
     let seen = world.until_kept("live", 1).await;
     assert_eq!(seen[0].version, "1");
+    cloud.close().await;
+}
+
+/// What ends by itself is told of, and followed by another.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_without_a_call_is_told_of_and_made_up_for() {
+    if !has_python() {
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    let world = World::begin(owner, 128).await;
+    world.provision("1", 1).await;
+    world.until("1", ProvisionedStatus::Ready).await;
+    let before = world.call("1", json!({})).await;
+    // It may end before its answer is there, or be frozen before it ends: then once more.
+    let told = async || {
+        let payload = (Bytes::from_static(br#"{"ends": true}"#), WAIT_MS);
+        world.owner.client.function_call(&world.name, Some("1"), payload).await.unwrap();
+        let told = until(READY_S, "a reason", || async {
+            let reason = world.standing("1").await.reason?;
+            reason.contains("ended without a call").then_some(reason)
+        });
+        tokio::time::timeout(TOLD, told).await.ok()
+    };
+    let mut reason = None;
+    for _ in 0..TRIES {
+        reason = told().await;
+        if reason.is_some() {
+            break;
+        }
+    }
+    let reason = reason.expect("an instance that ended between calls is told of");
+    assert!(reason.ends_with("with error: exit status 4"), "{reason}");
+    world.until("1", ProvisionedStatus::Ready).await;
+    let after = world.until_kept("1", 1).await;
+    assert_ne!(after[0].instance, before.instance);
     cloud.close().await;
 }
 
