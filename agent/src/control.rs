@@ -9,6 +9,7 @@ use tokio_util::io::ReaderStream;
 
 use api::client::Client;
 use api::internal::functions::Revision;
+use api::internal::functions::provisioned::ProvisionedReport;
 use api::internal::functions::sizes::{FunctionsUsage, SizeAnswer, SizeReport};
 use api::internal::{Assignments, HostReport, InstanceLogs, InstanceReport, Output, Watch};
 use types::{AccountId, HostId, InstanceId, RevisionId};
@@ -62,6 +63,8 @@ pub trait Control: Send + Sync + std::fmt::Debug + 'static {
     ) -> Answer<'a, SizeAnswer>;
     /// Tells what calls of functions took.
     fn functions_usage<'a>(&'a self, host: HostId, usage: &'a FunctionsUsage) -> Answer<'a, ()>;
+    /// Tells what this host has of the instances that it is to keep warm.
+    fn provisioned<'a>(&'a self, host: HostId, report: &'a ProvisionedReport) -> Answer<'a, ()>;
     /// A sealed blob of an account: `chunks/ID` or `manifests/ID`.
     fn blob<'a>(&'a self, account: AccountId, key: &'a str) -> Answer<'a, Bytes>;
 }
@@ -136,6 +139,10 @@ impl Control for Remote {
 
     fn functions_usage<'a>(&'a self, host: HostId, usage: &'a FunctionsUsage) -> Answer<'a, ()> {
         async move { self.client.functions_usage(host, usage).await.map_err(refine) }.boxed()
+    }
+
+    fn provisioned<'a>(&'a self, host: HostId, report: &'a ProvisionedReport) -> Answer<'a, ()> {
+        async move { self.client.provisioned_report(host, report).await.map_err(refine) }.boxed()
     }
 
     fn blob<'a>(&'a self, account: AccountId, key: &'a str) -> Answer<'a, Bytes> {

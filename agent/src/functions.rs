@@ -19,6 +19,7 @@ mod lines;
 mod near;
 mod parked;
 mod pool;
+pub(crate) mod provisioned;
 mod sizes;
 mod sizing;
 
@@ -75,7 +76,19 @@ pub(crate) struct Functions {
     /// Memory that instances have, those in the making included.
     memory_bytes: Mutex<u64>,
     parked: parked::Sets,
+    provisioned: provisioned::Keepings,
     pub(crate) journal: journal::Journal,
+}
+
+/// What an instance is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A call, or one that is expected.
+    Call,
+    /// A burst, with which it ends.
+    Burst,
+    /// To be kept warm, whether or not it is called.
+    Provisioned,
 }
 
 /// What calls have in common that may come to one instance.
@@ -248,7 +261,8 @@ impl Agent {
                     // It has ended since it was looked at: what is there is looked at anew.
                 }
                 Dispatch::Make => {
-                    self.begin(&mut pool, (known, burst), spec);
+                    let origin = if burst { Origin::Burst } else { Origin::Call };
+                    self.begin(&mut pool, (known, origin), spec);
                     break pool.wait();
                 }
                 Dispatch::Wait => break pool.wait(),
@@ -262,32 +276,34 @@ impl Agent {
     }
 
     /// Has an instance made, whatever becomes of the call that it is made for.
-    fn begin(&self, pool: &mut Pool, (known, burst): (&Arc<Known>, bool), spec: &Arc<Revision>) {
+    fn begin(&self, pool: &mut Pool, (known, origin): (&Arc<Known>, Origin), spec: &Arc<Revision>) {
         pool.starting += 1;
         let memory = self.reserve(known.sizes.kib(asked_kib(spec)) << 10);
         let (agent, known, spec) = (self.clone(), Arc::clone(known), Arc::clone(spec));
         self.shared.tasks.spawn("function start", async move {
-            agent.make((&known, burst), &spec, memory).await;
+            agent.make((&known, origin), &spec, memory).await;
         });
     }
 
     /// Makes an instance, for whoever has waited the longest.
     async fn make(
         &self,
-        (known, burst): (&Arc<Known>, bool),
+        (known, origin): (&Arc<Known>, Origin),
         spec: &Arc<Revision>,
         memory: Memory,
     ) {
         let began_us = self.shared.clock.now_us();
         let id = InstanceId::new(self.shared.clock.uuid());
-        let told = (id, known.of.payer);
+        let told = (id, known.of.payer, origin);
         let made = Warm::start(self, spec, told, memory).await;
         let took_us = self.shared.clock.now_us().saturating_sub(began_us);
         let mut pool = known.pool.lock();
         pool.starting -= 1;
+        if origin == Origin::Provisioned {
+            self.kept(known, &mut pool, made.as_ref().err());
+        }
         let made = made.map(|mut warm| {
-            warm.count(pool.count());
-            warm.burst = burst;
+            warm.count(pool.count(origin));
             let warm = Arc::new(warm);
             pool.use_new(Arc::clone(&warm));
             Turn::new(self, known, Some(warm))
@@ -330,7 +346,7 @@ impl Agent {
         let Some(spec) = known.spec.get() else { return };
         let mut pool = known.pool.lock();
         if pool.lacks() && self.room(known, spec) > 0 {
-            self.begin(&mut pool, (known, false), spec);
+            self.begin(&mut pool, (known, Origin::Call), spec);
         }
     }
 
@@ -432,6 +448,9 @@ impl Turn {
         if !warm.retire() {
             return;
         }
+        if warm.is_provisioned() {
+            self.agent.look_at_provisioned();
+        }
         self.agent.make_for_waiting(&self.known);
         let (agent, known, warm) = (self.agent.clone(), Arc::clone(&self.known), Arc::clone(warm));
         self.agent.shared.tasks.spawn("function end", async move {
@@ -470,7 +489,7 @@ async fn make_ahead(agent: &Agent, known: &Arc<Known>, at_ms: u64) {
     // A call that came meanwhile has its own expectation.
     let expected = pool.called_ms() < at_ms && !pool.is_live() && pool.starting == 0;
     if expected && agent.room(known, spec) > 0 {
-        agent.begin(&mut pool, (known, false), spec);
+        agent.begin(&mut pool, (known, Origin::Call), spec);
     }
 }
 

@@ -135,6 +135,7 @@ impl Agent {
         tasks.spawn("host report", watch::report(self.clone()));
         tasks.spawn("assignments", watch::assignments(self.clone()));
         tasks.spawn("functions", functions::sweep(self.clone()));
+        tasks.spawn("function provision", functions::provisioned::keep(self.clone()));
         tasks.spawn("function usage", functions::tell_usage(self.clone()));
         tasks.spawn("function logs", functions::journal::forward(self.clone()));
     }

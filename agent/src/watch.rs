@@ -20,6 +20,7 @@ pub(crate) async fn report(agent: Agent) {
         generation: settings.generation,
         cpu_milli: settings.cpu_milli,
         memory_bytes: settings.memory_bytes,
+        functions_memory_bytes: settings.functions_memory_bytes,
         data_address: settings.data_address.map(|address| address.to_string()),
         functions_socket: Some(agent.functions_socket().display().to_string()),
         fleet: settings.fleet.clone(),
@@ -61,6 +62,7 @@ pub(crate) async fn assignments(agent: Agent) {
                 if assignments.generation >= after {
                     after = assignments.generation;
                     wanted = assignments.instances;
+                    agent.keep_provisioned(&assignments.provisioned);
                 }
             }
             Err(error) => {

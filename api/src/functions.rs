@@ -4,11 +4,13 @@
 //! `GET|POST /v1/functions/{name}/versions`, `GET|POST /v1/functions/{name}/aliases`,
 //! `PUT|DELETE /v1/functions/{name}/aliases/{alias}`, `GET /v1/functions/{name}/dead-events`,
 //! `POST|DELETE /v1/functions/{name}/dead-events/{event}`, `GET /v1/functions/{name}/log`,
-//! `GET|PUT /v1/functions/{name}/sizing` and others of [`sizes`], those of [`urls`],
+//! `GET|PUT /v1/functions/{name}/sizing` and others of [`sizes`], those of [`urls`] and of
+//! [`provisioned`],
 //! `GET|POST /v1/functions/{name}/schedules`, `DELETE /v1/functions/{name}/schedules/{schedule}`, and,
 //! answered by the gateway, `POST /v1/functions/{name}/invocations?qualifier=&mode=`.
 
 pub mod events;
+pub mod provisioned;
 pub mod sizes;
 pub mod urls;
 

@@ -19,6 +19,7 @@ use types::{
 
 use crate::accounts::Role;
 use crate::status::Feature;
+use functions::provisioned::Provisioned;
 
 /// Longest wait of a watch, so that a lost connection is noticed.
 pub const WATCH_WAIT_MS_MAX: u64 = 30_000;
@@ -84,6 +85,9 @@ pub struct HostReport {
     pub generation: u64,
     pub cpu_milli: u32,
     pub memory_bytes: u64,
+    /// Memory for functions, besides that.
+    #[serde(default)]
+    pub functions_memory_bytes: u64,
     /// Where gateways on other hosts reach its instances: `host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_address: Option<String>,
@@ -102,6 +106,9 @@ pub struct Assignments {
     pub generation: u64,
     /// All of them; what is not here is to be stopped.
     pub instances: Vec<Assignment>,
+    /// Instances of functions that it is to keep warm; what is not here is kept as others are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provisioned: Vec<Provisioned>,
 }
 
 /// An instance that a host is to run.

@@ -6,6 +6,7 @@ pub mod endpoints;
 pub mod garbage;
 pub mod hosts;
 pub mod keys;
+pub mod provisioning;
 pub mod schedules;
 pub mod trimming;
 
@@ -22,6 +23,7 @@ pub fn registry(control: &Control) -> Vec<Arc<dyn Reconciler>> {
         Arc::new(endpoints::Endpoints::new(control.clone())),
         Arc::new(garbage::Garbage::new(control.clone())),
         Arc::new(keys::Keys::new(control.clone())),
+        Arc::new(provisioning::Provisioning::new(control.clone())),
         Arc::new(schedules::Schedules::new(control.clone())),
         Arc::new(trimming::Trimming::new(control.clone())),
     ]

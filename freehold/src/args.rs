@@ -34,8 +34,8 @@ pub use cloud::{
 pub use endpoints::{DeployArguments, EndpointCommand, InvokeArguments, UpdateArguments};
 pub use functions::{
     AliasArguments, AliasCommand, CreateFunctionArguments, DeadCommand, EventsArguments,
-    FunctionCommand, FunctionSettings, InvokeFunctionArguments, RuntimeWord, ScheduleArguments,
-    ScheduleCommand, SizingArguments, UpdateFunctionArguments,
+    FunctionCommand, FunctionSettings, InvokeFunctionArguments, ProvisionArguments, RuntimeWord,
+    ScheduleArguments, ScheduleCommand, SizingArguments, UpdateFunctionArguments,
 };
 pub use grants::{
     GrantCommand, GrantSettings, LimitArguments, LinkCommand, LinkSettings, UsageArguments,

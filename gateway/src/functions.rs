@@ -14,6 +14,7 @@ mod links;
 mod meter;
 pub(crate) mod metrics;
 mod placing;
+mod provisioned;
 mod route;
 mod signed;
 mod streaming;

@@ -24,6 +24,7 @@ pub mod linking;
 pub mod parking;
 pub mod placement;
 pub mod polling;
+pub mod provision;
 pub mod ranking;
 pub mod rate;
 pub mod renewal;

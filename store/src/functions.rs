@@ -8,6 +8,7 @@ pub mod aliases;
 pub mod events;
 pub mod grants;
 pub mod links;
+pub mod provisions;
 pub mod schedules;
 pub mod settings;
 pub mod sizes;
@@ -22,6 +23,7 @@ use crate::error::Error;
 use crate::feeds::{Topic, feed_bump};
 use crate::objects::{object_hold, objects_release};
 use crate::statement::Row;
+use provisions::provisions_forget;
 use sizes::sizes_forget;
 
 /// A function.
@@ -220,8 +222,12 @@ pub async fn revision_fetch_numbered(
 
 /// Removes a numbered version of a function; its number is not given out again.
 pub async fn revision_delete(tx: &mut Tx<'_>, row: &RevisionRow) -> Result<(), Error> {
-    objects_release(tx, &row.id.to_string()).await?;
-    sizes_forget(tx, row.id).await?;
+    forget(tx, row.id).await?;
+    if let Some(number) = row.number {
+        let text = "DELETE FROM function_settings WHERE function_id = $1 AND qualifier = $2";
+        let delete = tx.sql("delete a version's settings", text).bind(&row.function_id);
+        delete.bind(&number.to_string()).run().await?;
+    }
     let text = "DELETE FROM function_revisions WHERE id = $1";
     tx.sql("delete a version of a function", text).bind(&row.id).run().await?;
     feed_bump(tx, Topic::Routes);
@@ -296,9 +302,7 @@ pub async fn function_publish(
 pub async fn function_delete(tx: &mut Tx<'_>, id: FunctionId) -> Result<(), Error> {
     let text = "SELECT id FROM function_revisions WHERE function_id = $1";
     for row in tx.sql("list revisions", text).bind(&id).every().await? {
-        let revision: RevisionId = row.get("id")?;
-        objects_release(tx, &revision.to_string()).await?;
-        sizes_forget(tx, revision).await?;
+        forget(tx, row.get("id")?).await?;
     }
     for text in [
         "DELETE FROM function_schedules WHERE function_id = $1",
@@ -323,12 +327,18 @@ pub async fn revisions_trim(tx: &mut Tx<'_>, before_ms: u64) -> Result<u64, Erro
     let rows = tx.sql("list replaced revisions", text).bind(&before_ms).every().await?;
     for row in &rows {
         let id: RevisionId = row.get("id")?;
-        objects_release(tx, &id.to_string()).await?;
-        sizes_forget(tx, id).await?;
+        forget(tx, id).await?;
         let text = "DELETE FROM function_revisions WHERE id = $1";
         tx.sql("forget a revision", text).bind(&id).run().await?;
     }
     Ok(rows.len() as u64)
+}
+
+/// Lets go of all that hangs on a revision, before it goes itself.
+async fn forget(tx: &mut Tx<'_>, id: RevisionId) -> Result<(), Error> {
+    objects_release(tx, &id.to_string()).await?;
+    sizes_forget(tx, id).await?;
+    provisions_forget(tx, id).await
 }
 
 async fn guard(tx: &mut Tx<'_>, id: FunctionId, changed: u64) -> Result<(), Error> {

@@ -20,6 +20,8 @@ pub struct HostRow {
     pub generation: u64,
     pub cpu_milli: u32,
     pub memory_bytes: u64,
+    /// Memory for functions, besides that.
+    pub functions_memory_bytes: u64,
     /// Where gateways on other hosts reach its instances: `host:port`.
     pub data_address: Option<String>,
     /// Where gateways on the same host call functions: a path.
@@ -42,6 +44,7 @@ pub struct HostSays {
     pub generation: u64,
     pub cpu_milli: u32,
     pub memory_bytes: u64,
+    pub functions_memory_bytes: u64,
     pub data_address: Option<String>,
     pub functions_socket: Option<String>,
     pub fleet: Fleet,
@@ -55,6 +58,7 @@ fn host(row: &Row) -> Result<HostRow, Error> {
         generation: row.get("generation")?,
         cpu_milli: row.get("cpu_milli")?,
         memory_bytes: row.get("memory_bytes")?,
+        functions_memory_bytes: row.get("functions_memory_bytes")?,
         data_address: row.get("data_address")?,
         functions_socket: row.get("functions_socket")?,
         fleet: row.get("fleet")?,
@@ -79,6 +83,7 @@ pub async fn host_insert(tx: &mut Tx<'_>, row: &HostRow) -> Result<(), Error> {
         .bind(&row.local)
         .bind(&row.functions_socket)
         .bind(&row.fleet)
+        .bind(&row.functions_memory_bytes)
         .run()
         .await?;
     Ok(())
@@ -126,6 +131,7 @@ pub async fn host_report(
         .bind(&now_ms)
         .bind(&says.functions_socket)
         .bind(&says.fleet)
+        .bind(&says.functions_memory_bytes)
         .run()
         .await?;
     if changed == 0 {

@@ -23,7 +23,7 @@ pub(crate) struct Migration {
 }
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: [Migration; 11] = [
+pub(crate) const MIGRATIONS: [Migration; 12] = [
     Migration { number: 1, text: include_str!("migrations/0001_accounts.sql") },
     Migration { number: 2, text: include_str!("migrations/0002_objects.sql") },
     Migration { number: 3, text: include_str!("migrations/0003_catalogue.sql") },
@@ -35,6 +35,7 @@ pub(crate) const MIGRATIONS: [Migration; 11] = [
     Migration { number: 9, text: include_str!("migrations/0009_links.sql") },
     Migration { number: 10, text: include_str!("migrations/0010_fleets.sql") },
     Migration { number: 11, text: include_str!("migrations/0011_webhooks.sql") },
+    Migration { number: 12, text: include_str!("migrations/0012_provisioned.sql") },
 ];
 
 const PREPARE: &str = include_str!("migrations/prepare.sql");

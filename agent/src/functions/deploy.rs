@@ -10,8 +10,12 @@ use std::sync::Arc;
 use api::internal::functions::Fallback;
 use policy::deploy::{Decision, FAILED_STARTS_MAX, Freshness, Health, Old, Situation, decide};
 
-use super::{Known, Use};
+use super::{Known, Origin, Use};
 use crate::Agent;
+
+/// Where the version before is kept warm, the new one may be about to be: this host has heard of it
+/// so long after the alias was moved, in milliseconds.
+const HEARD_MS: u64 = 5_000;
 
 /// What answers a call.
 pub(super) struct Chosen {
@@ -28,11 +32,18 @@ impl Agent {
         let known = self.known(of);
         let before = Use { revision: fallback.revision, ..of };
         let age_ms = self.shared.clock.now_ms().saturating_sub(fallback.changed_at_ms);
-        let (new_is_warm, health) = {
+        let (old_is_warm, old_is_kept) = {
+            let known = self.known(before);
             let pool = known.pool.lock();
-            (pool.is_live(), pool.health())
+            (pool.is_live(), pool.is_provisioned())
         };
-        let old_is_warm = self.known(before).pool.lock().is_live();
+        let (new_is_warm, new_is_kept, health) = {
+            let pool = known.pool.lock();
+            let kept = pool.is_provisioned() || old_is_kept && age_ms < HEARD_MS;
+            // What is to be kept warm is warm once all of it is there.
+            let warm = pool.is_live() && (!kept || pool.has_all_provisioned());
+            (warm, kept, pool.health())
+        };
         let decided = decide(&Situation {
             freshness: Freshness::StaleWhileDeploy { max_stale_ms: fallback.max_stale_ms },
             pinned: false,
@@ -45,7 +56,10 @@ impl Agent {
         match decided {
             Decision::Switch(_) | Decision::Wait(_) => new,
             Decision::ServeOld { .. } => {
-                self.prepare(known);
+                // What is kept warm is started without a call.
+                if !new_is_kept {
+                    self.prepare(known);
+                }
                 old
             }
             Decision::RollBack { .. } => old,
@@ -66,7 +80,7 @@ impl Agent {
                 Ok(spec)
                     if !pool.is_live() && pool.starting == 0 && agent.room(&known, &spec) > 0 =>
                 {
-                    agent.begin(&mut pool, (&known, false), &spec);
+                    agent.begin(&mut pool, (&known, Origin::Call), &spec);
                 }
                 Ok(_) => {}
                 Err(error) => {

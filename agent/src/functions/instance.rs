@@ -23,7 +23,7 @@ use super::journal::Writer;
 use super::lines::Lines;
 use super::pool::Counted;
 use super::sizes::Token;
-use super::{Memory, egress};
+use super::{Memory, Origin, egress};
 use crate::Agent;
 use crate::life::Trouble;
 use crate::packages::{Form, Unpacked};
@@ -60,8 +60,8 @@ pub(crate) struct Warm {
     _package: Arc<Unpacked>,
     /// What it is known by, as long as it lives.
     pub(super) token: Token,
-    /// Whether it was made for a burst, and ends with it.
-    pub(super) burst: bool,
+    /// What it was made for.
+    pub(super) origin: Origin,
     state: Mutex<State>,
 }
 
@@ -98,6 +98,15 @@ impl Broken {
         Self { kind: kind.to_owned(), payload: payload.into(), start }
     }
 
+    /// In words, for the function's owner.
+    pub(super) fn told(&self) -> String {
+        let said: serde_json::Value = serde_json::from_slice(&self.payload).unwrap_or_default();
+        match said["errorMessage"].as_str() {
+            Some(message) => format!("{}: {message}", self.kind),
+            None => self.kind.clone(),
+        }
+    }
+
     /// What the call that it was made for is told.
     pub(crate) fn outcome(self, log_tail: bool, waited_us: u64) -> Outcome {
         let called = Called {
@@ -116,7 +125,7 @@ impl Warm {
     pub(crate) async fn start(
         agent: &Agent,
         spec: &Revision,
-        (id, payer): (InstanceId, Option<AccountId>),
+        (id, payer, origin): (InstanceId, Option<AccountId>, Origin),
         memory: Memory,
     ) -> Result<Self, Broken> {
         let clock = &agent.shared.clock;
@@ -135,7 +144,7 @@ impl Warm {
         };
         let package = unpacked.map_err(|error| host(&error))?;
         let began_us = clock.now_us();
-        let function = function(agent, spec, (id, payer), &package);
+        let function = function(agent, spec, (id, payer, origin), &package);
         let function = function.map_err(|error| host(&error))?;
         let start = Start {
             id,
@@ -172,7 +181,7 @@ impl Warm {
             runtime,
             _package: package,
             token: Token::default(),
-            burst: false,
+            origin,
             state: Mutex::new(state),
         };
         match begun {
@@ -188,6 +197,11 @@ impl Warm {
     /// Makes it one of its pool's.
     pub(super) fn count(&mut self, counted: Counted) {
         self.state.get_mut().counted = Some(counted);
+    }
+
+    /// Whether it is kept warm, called or not.
+    pub(super) fn is_provisioned(&self) -> bool {
+        self.origin == Origin::Provisioned
     }
 
     /// Whether no call has come to it yet.
@@ -394,12 +408,12 @@ async fn begun(
 fn function(
     agent: &Agent,
     spec: &Revision,
-    (id, payer): (InstanceId, Option<AccountId>),
+    (id, payer, origin): (InstanceId, Option<AccountId>, Origin),
     package: &Unpacked,
 ) -> io::Result<Function> {
     let said = package.image();
     let mut env = said.map(|image| image.env.clone()).unwrap_or_default();
-    env.extend(variables(spec, id));
+    env.extend(variables(spec, id, origin));
     let image = said.map(|image| Image::of(package.folder(), PathBuf::from(&image.folder)));
     let image = image.transpose()?;
     let bootstrap = |file: &str| vec![format!("{}/{file}", executor::start::RUNTIME_DIR)];
@@ -431,16 +445,20 @@ fn function(
 }
 
 /// The owner's variables, and Lambda's above them.
-fn variables(spec: &Revision, id: InstanceId) -> BTreeMap<String, String> {
+fn variables(spec: &Revision, id: InstanceId, origin: Origin) -> BTreeMap<String, String> {
     let memory_mib = (spec.limits.memory_bytes >> 20).to_string();
     let (group, stream) = (format!("/aws/lambda/{}", spec.function), id.to_string());
     let account = account_number(spec.account);
+    let initialised = match origin {
+        Origin::Call | Origin::Burst => "on-demand",
+        Origin::Provisioned => "provisioned-concurrency",
+    };
     let said = [
         ("_HANDLER", spec.handler.as_str()),
         ("AWS_LAMBDA_FUNCTION_NAME", spec.function.as_str()),
         ("AWS_LAMBDA_FUNCTION_VERSION", spec.version.as_str()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &memory_mib),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", initialised),
         ("AWS_LAMBDA_LOG_GROUP_NAME", &group),
         ("AWS_LAMBDA_LOG_STREAM_NAME", &stream),
         ("AWS_LAMBDA_LOG_FORMAT", "Text"),

@@ -4,20 +4,23 @@
 //! than it may; a place that comes free is kept only where nobody waits; the fullest instance that
 //! has a place is used next, and of idle ones the one that was used last, so that the others may end.
 
+mod provisioned;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use policy::deploy::Health;
 use policy::dispatch::{Dispatch, Instances, Limits, dispatch, fullest, retry_ms};
-use policy::warmth::FIXED_MS;
+use policy::warmth::{FIXED_MS, HORIZON_MS};
 use tokio::sync::oneshot;
 use types::Concurrency;
 
 use super::deploy::Counts;
 use super::instance::{Broken, Warm};
 use super::keeping::Keeping;
-use super::{Turn, Waiter};
+use super::{Origin, Turn, Waiter};
+use provisioned::Provisioned;
 
 /// Most instances of one revision on a host.
 const INSTANCES_MAX: u32 = 1_000;
@@ -25,6 +28,8 @@ const INSTANCES_MAX: u32 = 1_000;
 const WAITING_MAX: u32 = 1_000;
 /// How long an instance that was made for a burst is kept: as long as a burst may pause.
 const BURST_KEEP_MS: u64 = 5_000;
+/// Until when an instance is kept that stays until it is let go.
+const KEPT_MS: u64 = u64::MAX;
 /// Of how many measurements the usual time is the mean, later ones counting more.
 const USUAL_OF: u64 = 8;
 
@@ -52,6 +57,9 @@ pub(super) struct Pool {
     preparing: bool,
     /// For how long an instance that was made ahead is kept, in milliseconds.
     ahead_keep_ms: Option<u64>,
+    /// Those to be kept warm, and how many of the live ones are such.
+    pub(super) provisioned: Provisioned,
+    live_provisioned: Arc<AtomicU32>,
 }
 
 /// An instance without a call.
@@ -139,7 +147,7 @@ impl Pool {
             used.calls += 1;
             return Some(Arc::clone(&used.warm));
         }
-        let warm = self.idle.pop_back()?.warm;
+        let warm = self.take_idle()?;
         self.use_new(Arc::clone(&warm));
         Some(warm)
     }
@@ -168,19 +176,22 @@ impl Pool {
     }
 
     /// Since when the longest idle instance has been so.
+    /// Of those that may be ended for others.
     pub(super) fn idle_since_ms(&self) -> Option<u64> {
-        self.idle.front().map(|idle| idle.since_ms)
+        self.idle.iter().find(|idle| !idle.warm.is_provisioned()).map(|idle| idle.since_ms)
     }
 
-    /// The instance that has been idle the longest.
+    /// The instance that has been idle the longest, of those that may be ended for others.
     pub(super) fn take_longest_idle(&mut self) -> Option<Arc<Warm>> {
-        self.idle.pop_front().map(|idle| idle.warm)
+        let at = self.idle.iter().position(|idle| !idle.warm.is_provisioned())?;
+        self.idle.remove(at).map(|idle| idle.warm)
     }
 
     /// Counts one more instance, for as long as what comes back lives.
-    pub(super) fn count(&self) -> Counted {
-        self.live.fetch_add(1, Ordering::Relaxed);
-        Counted(Arc::clone(&self.live))
+    pub(super) fn count(&self, origin: Origin) -> Counted {
+        let kept = (origin == Origin::Provisioned).then(|| Arc::clone(&self.live_provisioned));
+        let counts = std::iter::once(Arc::clone(&self.live)).chain(kept);
+        Counted(counts.inspect(|count| _ = count.fetch_add(1, Ordering::Relaxed)).collect())
     }
 
     /// Instances that run a call, or are about to be given one.
@@ -218,7 +229,14 @@ impl Pool {
 
     /// Keeps an instance as idle; says what the caller has to see to.
     pub(super) fn keep(&mut self, warm: Arc<Warm>, now_ms: u64) -> Kept {
-        let (until_ms, ahead_ms) = if warm.burst {
+        let (until_ms, ahead_ms) = if warm.is_provisioned() {
+            // No call has waited for its start, and none is told of it. What calls of it are like is of
+            // use once it is kept no more.
+            if warm.take_start().is_none() {
+                self.keeping.ended(self.busy(), now_ms);
+            }
+            (KEPT_MS, None)
+        } else if warm.origin == Origin::Burst {
             (now_ms.saturating_add(BURST_KEEP_MS), None)
         } else if warm.is_fresh() {
             // It was made ahead of a call, and none has come yet.
@@ -239,7 +257,7 @@ impl Pool {
     pub(super) fn places_told(&self, now_ms: u64) -> (u32, u64) {
         let until_ms = self.idle.iter().map(|idle| idle.until_ms).max().unwrap_or(now_ms);
         let used_ms = self.open().and(self.call_us).unwrap_or(0) / 1_000;
-        (self.places(), until_ms.saturating_sub(now_ms).max(used_ms))
+        (self.places(), until_ms.saturating_sub(now_ms).max(used_ms).min(HORIZON_MS))
     }
 
     /// Whether nobody else sees to it that an instance is made; then the caller does.
@@ -329,11 +347,13 @@ impl Pool {
 
 /// One instance of a pool.
 #[derive(Debug)]
-pub(super) struct Counted(Arc<AtomicU32>);
+pub(super) struct Counted(Vec<Arc<AtomicU32>>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        for count in &self.0 {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

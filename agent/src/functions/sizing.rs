@@ -19,7 +19,7 @@ use types::InstanceId;
 use super::call::Ran;
 use super::instance::Warm;
 use super::sizes::{Measured, again};
-use super::{Known, Turn};
+use super::{Known, Origin, Turn};
 use crate::Agent;
 use crate::control::ControlError;
 use crate::retry::Pauses;
@@ -126,9 +126,9 @@ impl Agent {
         }
         let memory = self.reserve(to_kib << 10);
         let id = InstanceId::new(self.shared.clock.uuid());
-        let told = (id, known.of.payer);
+        let told = (id, known.of.payer, Origin::Call);
         let mut warm = Warm::start(self, spec, told, memory).await.ok()?;
-        warm.count(known.pool.lock().count());
+        warm.count(known.pool.lock().count(Origin::Call));
         if !self.resize(known, &warm, to_kib) {
             warm.end(self).await;
             return None;

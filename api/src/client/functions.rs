@@ -6,6 +6,7 @@ use http::{HeaderValue, Method, header};
 use super::call::{Answer, Call};
 use super::{Client, Error, segment};
 use crate::functions::events::{EventSettings, EventSettingsQuery, ShownEventSettings};
+use crate::functions::provisioned::{ProvisionedConcurrency, ProvisionedSettings};
 use crate::functions::sizes::{Advice, AdviceQuery, SizeStep, Sizing};
 use crate::functions::urls::{FunctionUrl, UrlQuery, UrlSettings};
 use crate::functions::{
@@ -158,6 +159,48 @@ impl Client {
     ) -> Result<(), Error> {
         self.tell(Call::delete(format!("{}/url", path(name))).query(of)).await
     }
+}
+
+impl Client {
+    /// How many instances are kept warm, by version and alias.
+    /// `GET /v1/functions/{name}/provisioned`
+    pub async fn provisioned_list(
+        &self,
+        name: &FunctionName,
+    ) -> Result<Vec<ProvisionedConcurrency>, Error> {
+        self.ask(Call::get(format!("{}/provisioned", path(name)))).await
+    }
+
+    /// How many instances of a version or an alias are kept warm.
+    /// `GET /v1/functions/{name}/provisioned/{qualifier}`
+    pub async fn provisioned(
+        &self,
+        (name, qualifier): (&FunctionName, &str),
+    ) -> Result<ProvisionedConcurrency, Error> {
+        self.ask(Call::get(provisioned_path(name, qualifier))).await
+    }
+
+    /// Has so many instances of a version or an alias kept warm.
+    /// `PUT /v1/functions/{name}/provisioned/{qualifier}`
+    pub async fn provisioned_put(
+        &self,
+        (name, qualifier): (&FunctionName, &str),
+        wanted: ProvisionedSettings,
+    ) -> Result<ProvisionedConcurrency, Error> {
+        self.ask(Call::put(provisioned_path(name, qualifier)).json(&wanted)).await
+    }
+
+    /// Has none kept warm any more. `DELETE /v1/functions/{name}/provisioned/{qualifier}`
+    pub async fn provisioned_delete(
+        &self,
+        (name, qualifier): (&FunctionName, &str),
+    ) -> Result<(), Error> {
+        self.tell(Call::delete(provisioned_path(name, qualifier))).await
+    }
+}
+
+fn provisioned_path(name: &FunctionName, qualifier: &str) -> String {
+    format!("{}/provisioned/{}", path(name), segment(qualifier))
 }
 
 impl Client {

@@ -8,6 +8,7 @@ use types::{AccountId, EventId, HostId, InstanceId, RevisionId};
 
 use super::call::Call;
 use super::{Client, Error};
+use crate::internal::functions::provisioned::ProvisionedReport;
 use crate::internal::functions::sizes::{FunctionsUsage, SizeAnswer, SizeReport};
 use crate::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents, UsageTaken,
@@ -131,6 +132,16 @@ impl Client {
     pub async fn functions_usage(&self, host: HostId, usage: &FunctionsUsage) -> Result<(), Error> {
         let call = Call::post(format!("/internal/v1/hosts/{host}/functions-usage"));
         self.tell(call.json(usage).repeatable()).await
+    }
+
+    /// Tells what a host has of the instances that it is to keep warm.
+    /// `PUT /internal/v1/hosts/{host}/provisioned`
+    pub async fn provisioned_report(
+        &self,
+        host: HostId,
+        report: &ProvisionedReport,
+    ) -> Result<(), Error> {
+        self.tell(Call::put(format!("/internal/v1/hosts/{host}/provisioned")).json(report)).await
     }
 
     /// A sealed blob of an account: `chunks/ID` or `manifests/ID`.

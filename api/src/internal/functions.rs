@@ -8,6 +8,7 @@
 
 pub mod near;
 pub mod pieces;
+pub mod provisioned;
 pub mod sizes;
 pub mod urls;
 
@@ -474,6 +475,9 @@ pub struct VersionRoute {
     /// Where the size of its instances stands.
     #[serde(default)]
     pub size: SettledSize,
+    /// Its provisioned instances that hosts have ready.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provisioned: BTreeMap<HostId, u32>,
 }
 
 /// A host that runs functions.

@@ -1,5 +1,6 @@
 //! `/v1/functions`.
 
+mod provisioned;
 mod urls;
 
 use axum::extract::State;
@@ -38,6 +39,7 @@ pub fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(sizing, put_sizing))
         .routes(routes!(sizes))
         .routes(routes!(advice))
+        .merge(provisioned::routes())
         .merge(urls::routes())
 }
 

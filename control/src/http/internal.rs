@@ -12,6 +12,7 @@ use futures::TryStreamExt as _;
 use http::StatusCode;
 
 use api::identity::{Process, Subject};
+use api::internal::functions::provisioned::ProvisionedReport;
 use api::internal::functions::sizes::{FunctionsUsage, SizeAnswer, SizeReport};
 use api::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents, UsageTaken,
@@ -44,6 +45,7 @@ pub fn routes() -> Router<Control> {
         .route("/internal/v1/revisions/{revision}", get(revision))
         .route("/internal/v1/revisions/{revision}/logs/{instance}", post(function_logs))
         .route("/internal/v1/revisions/{revision}/sizes", post(revision_size))
+        .route("/internal/v1/hosts/{host}/provisioned", put(report_provisioned))
         .route("/internal/v1/hosts/{host}/functions-usage", post(functions_usage))
         .route("/internal/v1/routes", get(watch_routes))
         .route("/internal/v1/usage", post(report_usage))
@@ -214,6 +216,17 @@ async fn revision_size(
 ) -> Result<Json<SizeAnswer>, ApiError> {
     only_agent(&control, &peer, report.host).await?;
     Ok(Json(functions::sizes::report(&control, id, report).await?))
+}
+
+async fn report_provisioned(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(host): Path<HostId>,
+    Json(report): Json<ProvisionedReport>,
+) -> Result<StatusCode, ApiError> {
+    only_agent(&control, &peer, host).await?;
+    functions::provisioned::report(&control, host, report).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn functions_usage(

@@ -10,6 +10,7 @@
 
 mod aliases;
 mod functions;
+mod provisioned;
 mod settings;
 mod urls;
 
@@ -41,6 +42,7 @@ pub fn routes() -> Router<Control> {
     Router::new()
         .merge(functions::routes())
         .merge(aliases::routes())
+        .merge(provisioned::routes())
         .merge(settings::routes())
         .merge(urls::routes())
 }

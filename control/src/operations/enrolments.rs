@@ -148,6 +148,7 @@ async fn settle(
         generation: 0,
         cpu_milli: 0,
         memory_bytes: 0,
+        functions_memory_bytes: 0,
         data_address: None,
         functions_socket: None,
         fleet: Fleet::default(),

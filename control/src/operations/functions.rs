@@ -3,6 +3,7 @@
 pub mod aliases;
 pub mod destinations;
 pub mod events;
+pub mod provisioned;
 pub mod schedules;
 pub mod settings;
 pub mod sizes;

@@ -5,6 +5,7 @@
 
 use api::internal::HostReport;
 use store::Tx;
+use store::functions::provisions::provisions_reset;
 use store::hosts::{HostRow, HostSays, host_fetch, host_insert, host_report};
 use store::instances::{InstanceState, Wanted, instance_end, instances_list_live};
 use types::{ErrorKind, Fleet, HostId};
@@ -22,6 +23,7 @@ pub async fn report(
         generation: report.generation,
         cpu_milli: report.cpu_milli,
         memory_bytes: report.memory_bytes,
+        functions_memory_bytes: report.functions_memory_bytes,
         data_address: report.data_address,
         functions_socket: report.functions_socket,
         fleet: report.fleet,
@@ -34,6 +36,7 @@ pub async fn report(
         generation: 0,
         cpu_milli: 0,
         memory_bytes: 0,
+        functions_memory_bytes: 0,
         data_address: None,
         functions_socket: None,
         fleet: Fleet::default(),
@@ -59,6 +62,7 @@ pub async fn report(
                 };
                 host_report(tx, id, &says, now_ms).await?;
                 if says.generation > generation {
+                    provisions_reset(tx, id).await?;
                     end_unwanted(tx, id, now_ms).await
                 } else {
                     Ok(())

@@ -3,11 +3,13 @@
 //! Always true: the stored task never holds a key; keys are added when an agent asks for its
 //! assignments. Placing an instance that exists changes nothing.
 
+use api::internal::functions::provisioned::Provisioned;
 use api::internal::{
     Assignment, Assignments, InstanceLogs, InstanceReport, ObjectGrant, Output, Purpose, Task,
     Watch,
 };
 use policy::placement::{self, Need};
+use store::functions::provisions::provisions_list_assigned;
 use store::hosts::{HostRow, host_fetch, hosts_list};
 use store::instances::{
     InstanceRow, InstanceSays, InstanceState, Owner, Wanted, instance_fetch, instance_insert,
@@ -170,12 +172,13 @@ pub async fn assignments(
     let wait_ms = watch.wait_ms.min(WATCH_WAIT_MS_MAX);
     let store = &control.shared.store;
     store.feed_wait(Topic::Host(host), watch.after, wait_ms).await?;
-    let (generation, rows) = store
+    let (generation, rows, provisions) = store
         .read("list assignments", |tx| {
             Box::pin(async move {
                 let generation = store::feeds::feed_fetch(tx, Topic::Host(host)).await?;
                 let rows = instances_list_assigned(tx, host).await?;
-                Ok::<_, store::Error>((generation, rows))
+                let provisions = provisions_list_assigned(tx, host).await?;
+                Ok::<_, store::Error>((generation, rows, provisions))
             })
         })
         .await?;
@@ -190,7 +193,11 @@ pub async fn assignments(
         }
         instances.push(Assignment { id: row.id, generation: row.generation, task });
     }
-    Ok(Assignments { generation, instances })
+    let provisioned = provisions
+        .into_iter()
+        .map(|(revision, instances)| Provisioned { revision, instances })
+        .collect();
+    Ok(Assignments { generation, instances, provisioned })
 }
 
 /// Adds the key that opens the object and nothing else.

@@ -12,13 +12,14 @@ use store::Topic;
 use store::accounts::accounts_names;
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
 use store::functions::aliases::{AliasRow, aliases_list_all};
+use store::functions::provisions::{ProvisionRow, provisions_list};
 use store::functions::settings::{SettingRow, settings_list_all};
 use store::functions::sizes::{SizeRow, sizes_list_all};
 use store::functions::{FunctionRow, RevisionRow, functions_list_callable};
 use store::hosts::{HostRow, hosts_list};
 use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
 use store::tokens::{AccessKeyRow, tokens_list_live};
-use types::{AccountId, AliasName, Name, RevisionId};
+use types::{AccountId, AliasName, HostId, Name, RevisionId};
 
 use crate::caller::role_of;
 use crate::operations::functions::settings::{concurrency_of, permissions_of};
@@ -45,7 +46,9 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
                 let endpoints = endpoints_list_all(tx).await?;
                 let instances = instances_list_live(tx).await?;
                 let hosts = hosts_list(tx).await?;
-                let functions = (functions_list_callable(tx).await?, sizes_list_all(tx).await?);
+                let sizes = sizes_list_all(tx).await?;
+                let provisions = provisions_list(tx).await?;
+                let functions = (functions_list_callable(tx).await?, sizes, provisions);
                 let around = (aliases_list_all(tx).await?, settings_list_all(tx).await?);
                 let across = Across::read(tx, now_ms).await?;
                 let owners = endpoints.iter().map(|endpoint| endpoint.account_id);
@@ -81,7 +84,8 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         }
         routes.push(route);
     }
-    let (functions, sizes) = functions;
+    let (functions, sizes, provisions) = functions;
+    let instances = (&sizes, ready(&provisions, &hosts));
     let (mut aliases, settings) = around;
     let mut called = Vec::new();
     for (function, revisions) in functions {
@@ -90,7 +94,7 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         let around = (around.0.unwrap_or_default(), around.1.map_or(&[][..], Vec::as_slice));
         let link = across.link(&function)?;
         let around = (around, link);
-        called.push(function_route(function, name.clone(), (&revisions, &sizes), around)?);
+        called.push(function_route(function, name.clone(), (&revisions, &instances), around)?);
     }
     let hosts = hosts.into_iter().filter_map(function_host).collect();
     let principals = principals.collect();
@@ -115,10 +119,29 @@ fn access_key(control: &Control, key: &AccessKeyRow) -> Option<AccessKey> {
     Some(AccessKey { name: key.name.clone(), day_keys })
 }
 
+/// What is known of revisions' instances: their sizes, and those that hosts keep ready.
+type Instances<'a> =
+    (&'a BTreeMap<RevisionId, SizeRow>, BTreeMap<RevisionId, BTreeMap<HostId, u32>>);
+
+/// Provisioned instances that are ready, on hosts that are not lost.
+fn ready(
+    provisions: &[ProvisionRow],
+    hosts: &[HostRow],
+) -> BTreeMap<RevisionId, BTreeMap<HostId, u32>> {
+    let mut ready: BTreeMap<RevisionId, BTreeMap<HostId, u32>> = BTreeMap::new();
+    for row in provisions.iter().filter(|row| row.has.ready > 0) {
+        if hosts.iter().any(|host| host.id == row.host_id && !host.lost) {
+            let instances = row.has.ready.min(row.wanted);
+            ready.entry(row.revision_id).or_default().insert(row.host_id, instances);
+        }
+    }
+    ready
+}
+
 fn function_route(
     function: FunctionRow,
     account_name: Name,
-    (revisions, sizes): (&[RevisionRow], &BTreeMap<RevisionId, SizeRow>),
+    (revisions, (sizes, provisioned)): (&[RevisionRow], &Instances<'_>),
     ((aliases, settings), link): ((Vec<AliasRow>, &[SettingRow]), Option<LinkRoute>),
 ) -> Result<FunctionRoute, Error> {
     let mut versions = BTreeMap::new();
@@ -129,6 +152,7 @@ fn function_route(
             timeout_ms: spec.timeout_ms,
             memory_bytes: u64::from(spec.memory_mib) << 20,
             size: sizes.get(&revision.id).map(settled).unwrap_or_default(),
+            provisioned: provisioned.get(&revision.id).cloned().unwrap_or_default(),
         };
         versions.insert(version_of(revision), route);
     }

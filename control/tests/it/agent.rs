@@ -89,6 +89,7 @@ impl Agent {
             generation: *self.generation.lock(),
             cpu_milli: 64_000,
             memory_bytes: 1 << 40,
+            functions_memory_bytes: 1 << 30,
             data_address: None,
             functions_socket: None,
             fleet: Fleet::default(),

@@ -157,6 +157,10 @@ impl World {
             ask("GET", "/v1/functions/Resize/urls".into()),
             tell("PUT", "/v1/functions/Resize/url", &json!({ "auth": "iam" })),
             ask("DELETE", "/v1/functions/Resize/url".into()),
+            ask("GET", "/v1/functions/Resize/provisioned".into()),
+            tell("PUT", "/v1/functions/Resize/provisioned/1", &json!({ "instances": 1 })),
+            ask("GET", "/v1/functions/Resize/provisioned/1".into()),
+            ask("DELETE", "/v1/functions/Resize/provisioned/1".into()),
             ask("GET", "/v1/functions/Resize/schedules".into()),
             tell("POST", "/v1/functions/Resize/schedules", &schedule),
             ask("DELETE", format!("/v1/functions/Resize/schedules/new-{who}")),
@@ -307,6 +311,7 @@ async fn every_operation_of_the_api_is_in_the_table() {
                 .replace("errors/not_found", "errors/{code}")
                 .replace("functions/Resize", "functions/{name}")
                 .replace("schedules/new-0", "schedules/{schedule}")
+                .replace("provisioned/1", "provisioned/{qualifier}")
                 .replace("aliases/live", "aliases/{alias}")
                 .replace("aliases/used-0", "aliases/{alias}")
                 .replace("event-00000000000000000000000000000001", "{event}")

@@ -193,6 +193,7 @@ fn body(path: &str) -> Value {
             "change": { "what": "grown", "from_kib": 1, "to_kib": 2, "used_kib": 1 },
         }),
         "functions-usage" => json!({ "revisions": [] }),
+        "provisioned" => json!({ "generation": 1, "revisions": [] }),
         "take" => json!({ "limit": 1, "wait_ms": 0 }),
         "keep" => json!({ "events": [] }),
         "outcome" => json!({

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, House, Member, request};
 
 /// Where the routes are declared.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     include_str!("../../src/http/lambda/functions.rs"),
     include_str!("../../src/http/lambda/aliases.rs"),
+    include_str!("../../src/http/lambda/provisioned.rs"),
     include_str!("../../src/http/lambda/settings.rs"),
     include_str!("../../src/http/lambda/urls.rs"),
 ];
@@ -52,7 +53,7 @@ async fn every_path_asks_who_calls_and_shows_a_stranger_nothing() {
     let wanted = json!({ "name": "Resize", "runtime": "provided", "object": object });
     assert_eq!(house.post(&alice, "/v1/functions", wanted).await.status, 201);
     let routes = routes();
-    assert!(routes.len() >= 33, "{routes:?}");
+    assert!(routes.len() >= 36, "{routes:?}");
     for route in &routes {
         let nobody = ask(&house, None, route).await;
         assert_eq!((nobody.status, &*nobody.kind), (403, "UnrecognizedClientException"));

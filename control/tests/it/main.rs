@@ -21,6 +21,7 @@ mod limits;
 mod objects;
 mod outage;
 mod pages;
+mod provisioned;
 mod publishes;
 mod reconcilers;
 mod sagas;

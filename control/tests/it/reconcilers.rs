@@ -15,6 +15,7 @@ use control::operations::{endpoints as operations, enrolments, keys, objects as 
 use control::reconcilers;
 use serde_json::json;
 use store::endpoints::endpoints_list_all;
+use store::functions::provisions::{provision_put, provisions_list};
 use store::instances::{Owner, instances_list_live, instances_list_of};
 use store::objects::{object_fetch, object_hold};
 use store::sagas::sagas_list_about;
@@ -25,10 +26,12 @@ use workflow::reconciler::{Reconciler, Status};
 
 use crate::agent::{Agent, Play};
 use crate::harness::{GRACE_MS, House, Member, Template, name, read, write};
+use crate::provisioned;
 use crate::sql_faults::Trap;
 
 /// The reconcilers that are tried below.
-const TRIED: [&str; 6] = ["hosts", "endpoints", "garbage", "keys", "schedules", "trimming"];
+const TRIED: [&str; 7] =
+    ["hosts", "endpoints", "garbage", "keys", "provisioning", "schedules", "trimming"];
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -356,6 +359,40 @@ async fn what_is_old_is_forgotten() {
                 let subject = publish.to_string();
                 let sagas = read!(store, sagas_list_about(&subject)).unwrap();
                 expect(sagas.is_empty(), "a saga that ended long ago")
+            }
+            .boxed()
+        })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_provisioned_is_placed_and_what_is_not_is_let_go() {
+    assert_upheld(|| async {
+        let house = Arc::new(House::open().await);
+        let alice = house.account("alice").await;
+        let agent = Agent::on(&house.control, 1).await;
+        let first = provisioned::version(&house, &alice).await;
+        let path = format!("/v1/functions/Resize/provisioned/{first}");
+        let wanted = json!({ "instances": 2 });
+        assert_eq!(provisioned::put(&house, &alice, &path, wanted).await.status, 200);
+        let kept = read!(house.store(), provisions_list()).unwrap();
+        assert_eq!(kept, [], "the reconciler has not looked yet");
+        // Something that nobody wants any more.
+        let second = provisioned::version(&house, &alice).await;
+        let gone = provisioned::revision(&house, &alice, &second).await;
+        write!(house.store(), provision_put((gone, agent.host), 1)).unwrap();
+        let wanted = provisioned::revision(&house, &alice, &first).await;
+        let acts =
+            &[Act::Sql("INSERT ON function_provisions"), Act::Sql("DELETE ON function_provisions")];
+        let after = Arc::clone(&house);
+        trial(&house, ("provisioning", acts), || async { 0 }.boxed()).at_rest(move || {
+            let (house, host) = (Arc::clone(&after), agent.host);
+            async move {
+                let kept = read!(house.store(), provisions_list()).unwrap();
+                let kept: Vec<_> =
+                    kept.iter().map(|row| (row.revision_id, row.host_id, row.wanted)).collect();
+                expect(kept == [(wanted, host, 2)], "something else is kept than is wanted")
             }
             .boxed()
         })

@@ -56,6 +56,8 @@ pub enum FunctionCommand {
     /// Give it an address that any HTTP client calls
     #[command(subcommand)]
     Url(UrlCommand),
+    /// Keep instances of a version or an alias warm, called or not, or show what is kept
+    Provision(ProvisionArguments),
     /// Show how the memory of its instances is chosen, or change it
     Sizing(SizingArguments),
     /// List what was done about the memory of its instances, and why
@@ -159,6 +161,23 @@ pub struct ScheduleArguments {
     /// What becomes of runs missed while the cloud was down: skip, once or all
     #[arg(long, default_value = "once", value_name = "WORD")]
     pub missed: String,
+}
+
+#[derive(Debug, Args)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("wanted").args(["instances", "none"]))]
+pub struct ProvisionArguments {
+    /// The function
+    pub name: FunctionName,
+    /// The version or alias; without it all are shown
+    #[arg(long, value_name = "NAME", required_if_eq("none", "true"))]
+    pub qualifier: Option<String>,
+    /// Keep so many warm
+    #[arg(long, value_name = "N", requires = "qualifier")]
+    pub instances: Option<u32>,
+    /// Keep none warm any more
+    #[arg(long)]
+    pub none: bool,
 }
 
 #[derive(Debug, Subcommand)]

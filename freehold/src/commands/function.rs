@@ -3,6 +3,7 @@
 mod alias;
 mod dead;
 mod events;
+mod provision;
 mod schedule;
 mod size;
 mod url;
@@ -52,7 +53,7 @@ pub(super) async fn run(
                 every(|page| async move { client.functions_list(&page).await }).await?;
             list(&all, "function", |function| function.name.to_string(), out)
         }
-        FunctionCommand::Show { name } => out.one(&client.function_fetch(&name).await?, rows),
+        FunctionCommand::Show { name } => show(&name, client, out).await,
         FunctionCommand::Versions { name } => {
             let name = &name;
             let all: Vec<Function> =
@@ -62,6 +63,7 @@ pub(super) async fn run(
         FunctionCommand::Alias(command) => alias::run(command, client, out).await,
         FunctionCommand::Schedule(command) => schedule::run(command, client, out).await,
         FunctionCommand::Url(command) => url::run(command, client, out).await,
+        FunctionCommand::Provision(wanted) => provision::run(wanted, client, out).await,
         FunctionCommand::Sizing(wanted) => size::sizing(wanted, client, out).await,
         FunctionCommand::Sizes { name } => size::sizes(&name, client, out).await,
         FunctionCommand::Advise { name, qualifier } => {
@@ -74,6 +76,17 @@ pub(super) async fn run(
             note(&format!("{name} is removed, with its versions"))
         }
     }
+}
+
+/// A function, with what is kept warm of it.
+async fn show(name: &FunctionName, client: &Client, out: &Output) -> Result<(), Failure> {
+    let function = client.function_fetch(name).await?;
+    let kept = client.provisioned_list(name).await?;
+    out.one(&function, |function| {
+        let mut rows = rows(function);
+        rows.extend(kept.iter().map(provision::row));
+        rows
+    })
 }
 
 async fn create(

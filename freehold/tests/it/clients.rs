@@ -10,6 +10,7 @@ mod lambda;
 mod management;
 mod models;
 mod perf;
+mod provisioned;
 mod trainers;
 mod urls;
 

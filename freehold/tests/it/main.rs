@@ -18,6 +18,7 @@ mod killed;
 mod killed_agents;
 mod links;
 mod misbehaving;
+mod provisioned;
 mod renewal;
 mod routes;
 mod services;

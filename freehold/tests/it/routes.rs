@@ -155,6 +155,7 @@ impl Things {
             .replace("{alias}", "hush-alias")
             .replace("{schedule}", "hush-schedule")
             .replace("{version}", "1")
+            .replace("{qualifier}", "1")
             .replace("{key}", "hush-key")
             .replace("{event}", "event-00000000000000000000000000000001")
     }
@@ -209,6 +210,9 @@ impl Things {
             }
             ("PUT", "/v1/functions/{name}" | "/v1/functions/{name}/aliases/{alias}")
             | ("POST", "/v1/functions/{name}/versions") => (json!({ "generation": 1 }), refused),
+            ("PUT", "/v1/functions/{name}/provisioned/{qualifier}") => {
+                (json!({ "instances": 1 }), refused)
+            }
             ("POST" | "PUT", "/v1/functions/{name}/url") => (json!({ "auth": "none" }), refused),
             ("POST", "/v1/functions/{name}/schedules") => {
                 (json!({ "name": "mine", "expression": "rate(1 day)" }), refused)

@@ -24,6 +24,7 @@ use workflow::CancellationToken;
 use super::Function;
 use super::dial::authority;
 use super::placing::{Chosen, Placing, TOLD_MS};
+use super::provisioned;
 use super::streaming::{Payload, Pieces};
 use crate::error::Error;
 use crate::hub::Hub;
@@ -80,8 +81,7 @@ impl Hosts {
     }
 
     /// Gives a call to a host that takes it, and waits for what became of it, or for how it begins to
-    /// answer. Where there are
-    /// several, `call.burst` is set for each by how it was chosen.
+    /// answer. Where there are several, `call.burst` is set for each by how it was chosen.
     ///
     /// # Errors
     ///
@@ -108,7 +108,12 @@ impl Hosts {
         let seen = &function.seen;
         let mut choice = seen.begin(function, &self.0, placing.now_ms);
         let mut missed = unreached();
-        while let Some(Chosen { host, burst, how }) = choice.next(seen, &placing) {
+        let mut given = seen.provisioned.give(function, (&placing, &call), &self.0);
+        let mut next = || {
+            let provisioned = given.as_mut().and_then(provisioned::Given::chosen);
+            provisioned.or_else(|| choice.next(seen, &placing))
+        };
+        while let Some(Chosen { host, burst, how }) = next() {
             call.burst = burst;
             hub.metrics.function_placed(&host.told.name, how);
             let id = host.told.host;

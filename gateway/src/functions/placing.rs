@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::Function;
 use super::hosts::Host;
+use super::provisioned::Calls;
 
 /// For how long what a host told of its memory is taken for true, in milliseconds: after that it
 /// may have ended what it had.
@@ -28,7 +29,11 @@ const USUAL_OF: u64 = 4;
 
 /// What this gateway has seen of a function's calls; outlives a table.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(Mutex<State>);
+pub(crate) struct Seen {
+    state: Mutex<State>,
+    /// What was given to provisioned instances.
+    pub(super) provisioned: Calls,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -84,7 +89,7 @@ impl Seen {
             of(all, |fleet| *fleet == types::Fleet::Dedicated(function.account_name().clone()));
         let dedicated = !own.is_empty();
         let fleet = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             state.heat = state.heat.called(now_ms);
             let code = Code { heat: state.heat, cold_ms: state.cold_ms, dedicated };
             let (fleet, reason) = fleet::fleet(&code, state.fleet, now_ms);
@@ -105,7 +110,7 @@ impl Seen {
 
     /// Counts a call on its way to a host: it takes an idle instance, where one is there.
     pub(super) fn given(&self, host: HostId, revision: RevisionId) {
-        if let Some(idle) = self.0.lock().idle.get_mut(&(host, revision)) {
+        if let Some(idle) = self.state.lock().idle.get_mut(&(host, revision)) {
             idle.count = idle.count.saturating_sub(1);
         }
     }
@@ -118,7 +123,7 @@ impl Seen {
         called: &Called,
         now_ms: u64,
     ) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if let Some(start) = called.start {
             let us = start.code_us.saturating_add(start.sandbox_us).saturating_add(start.init_us);
             let (ms, before) = (us.div_ceil(1_000), state.cold_ms);
@@ -133,7 +138,7 @@ impl Seen {
     }
 
     fn is_idle(&self, host: HostId, placing: &Placing) -> bool {
-        let state = self.0.lock();
+        let state = self.state.lock();
         let idle = state.idle.get(&(host, placing.revision));
         idle.is_some_and(|idle| idle.count > 0 && idle.until_ms > placing.now_ms)
     }

@@ -209,6 +209,7 @@ mod tests {
                     timeout_ms: 1_000,
                     memory_bytes: 128 << 20,
                     size: SettledSize::default(),
+                    provisioned: BTreeMap::new(),
                 },
             )
         });

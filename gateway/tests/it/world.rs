@@ -41,6 +41,7 @@ pub(crate) fn function_of(owner: &Route) -> FunctionRoute {
         timeout_ms: 1_000,
         memory_bytes: 128 << 20,
         size: SettledSize::default(),
+        provisioned: std::collections::BTreeMap::new(),
     };
     FunctionRoute {
         function: FunctionId::new(Uuid::from_u128(4)),

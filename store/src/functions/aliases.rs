@@ -28,7 +28,7 @@ pub struct AliasRow {
     pub changed_at_ms: u64,
 }
 
-fn alias(row: &Row) -> Result<AliasRow, Error> {
+pub(super) fn alias(row: &Row) -> Result<AliasRow, Error> {
     let version: u32 = row.get("version")?;
     let other: Option<u32> = row.get("other_version")?;
     let share: Option<u32> = row.get("other_share")?;

@@ -24,6 +24,8 @@ words! {
         Permissions = "permissions",
         /// How the memory of its instances is chosen.
         Sizing = "sizing",
+        /// How many instances are kept warm.
+        Provisioned = "provisioned",
         /// An address of its own.
         Url = "url",
         /// Words of its owner.
@@ -81,6 +83,16 @@ pub async fn settings_list_all(
         settings.entry(row.get("function_id")?).or_default().push(setting(row)?);
     }
     Ok(settings)
+}
+
+/// Every setting of a kind with its function, the one that was changed the longest ago first.
+pub async fn settings_list_of_kind(
+    tx: &mut Tx<'_>,
+    kind: SettingKind,
+) -> Result<Vec<(FunctionId, SettingRow)>, Error> {
+    let text = include_str!("settings_of_kind.sql");
+    let rows = tx.sql("list settings of a kind", text).bind(&kind).every().await?;
+    rows.iter().map(|row| Ok((row.get("function_id")?, setting(row)?))).collect()
 }
 
 /// Removes a setting, and tells whether it was there.

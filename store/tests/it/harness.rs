@@ -198,6 +198,7 @@ pub(crate) fn host(number: u128) -> HostRow {
         generation: 0,
         cpu_milli: 0,
         memory_bytes: 0,
+        functions_memory_bytes: 0,
         data_address: None,
         functions_socket: None,
         fleet: Fleet::default(),

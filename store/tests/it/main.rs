@@ -15,6 +15,7 @@ mod logs;
 mod migrations;
 mod objects;
 mod places;
+mod provisions;
 mod running;
 mod sagas;
 mod transactions;

@@ -285,6 +285,7 @@ fn says(generation: u64, address: Option<&str>) -> HostSays {
         generation,
         cpu_milli: 2_000,
         memory_bytes: 1 << 33,
+        functions_memory_bytes: 1 << 31,
         data_address: address.map(ToOwned::to_owned),
         functions_socket: None,
         fleet: Fleet::default(),

@@ -17,6 +17,7 @@ use types::FunctionReference;
 use super::{Asked, Json, Pages, Refusal, Who, qualified, some};
 use crate::operations::functions;
 use crate::operations::functions::destinations::put_checked;
+use crate::operations::functions::provisioned::check_limit;
 use crate::operations::functions::settings::{
     self as operations, BY_URL_CONDITION, CONCURRENCY_MAX, Concurrency, Statement,
 };
@@ -64,6 +65,7 @@ async fn put_concurrency(
             "{max} calls at one time; at most {CONCURRENCY_MAX}"
         )));
     }
+    check_limit(&control, &asked.caller, &asked.function, max).await?;
     let value = (CONCURRENCY.0, CONCURRENCY.1, &Concurrency { max });
     operations::put(&control, &asked.caller, &asked.function, value).await?;
     Ok(axum::Json(json!({ "ReservedConcurrentExecutions": max })))

@@ -15,10 +15,11 @@ use store::functions::aliases::{
 use store::functions::revision_fetch_numbered;
 use types::{AliasName, ErrorKind, FunctionName};
 
-use super::{DESCRIPTION_BYTES_MAX, own};
+use super::{DESCRIPTION_BYTES_MAX, own, provisioned};
 use crate::caller::Caller;
 use crate::operations::instances::found;
 use crate::operations::{page, slice};
+use crate::reconcilers::provisioning;
 use crate::{Control, Error};
 
 /// Makes an alias.
@@ -118,6 +119,9 @@ pub async fn update(
                 there = check(&row).map_err(|error| error.to_string());
             }
             if there.is_ok() {
+                there = provisioned::allows(tx, &row).await?;
+            }
+            if there.is_ok() {
                 alias_change(tx, &row).await?;
             }
             Ok::<_, store::Error>(there.map(|()| row))
@@ -127,6 +131,7 @@ pub async fn update(
         Err(store::Error::Stale { stored, .. }) => Err(Error::Stale { stored }),
         changed => {
             let row = found(changed, || format!("the alias {function}:{name}"))?;
+            control.wake(provisioning::NAME);
             row.map(shape).map_err(Error::invalid)
         }
     }
@@ -144,7 +149,9 @@ pub async fn remove(
         let name = name.clone();
         Box::pin(async move { alias_delete(tx, id, &name).await })
     });
-    Ok(removed.await?)
+    removed.await?;
+    control.wake(provisioning::NAME);
+    Ok(())
 }
 
 /// Whether the versions that an alias names are there and may be named together; in words where

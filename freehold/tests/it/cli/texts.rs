@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 66] = [
+const COMMANDS: [&[&str]; 67] = [
     &[],
     &["up"],
     &["demo"],
@@ -38,6 +38,7 @@ const COMMANDS: [&[&str]; 66] = [
     &["function", "update"],
     &["function", "invoke"],
     &["function", "events"],
+    &["function", "provision"],
     &["function", "sizing"],
     &["function", "advise"],
     &["function", "alias"],
