@@ -15,11 +15,11 @@ use sim::{grid, replay};
 use super::{Compared, compare};
 
 /// The load, if its files are there.
-fn azure() -> Option<Trace> {
+pub(super) fn azure() -> Option<Trace> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/traces");
     let read = |name: &str| fs::read_to_string(folder.join(format!("azure2019_500f_{name}.csv")));
     let Ok(calls) = read("8h_invocations") else {
-        println!("skipped: there are no traces in {}", folder.display());
+        println!("SKIPPED: there are no traces in {}", folder.display());
         return None;
     };
     let mut trace = Trace::read(&calls).unwrap();
