@@ -38,6 +38,8 @@ fn samples_of_functions_are_won_call_by_call() {
     let sampled = tell("each call, samples", &costs.samples(SEED, SAMPLES, costs.len()));
     assert!(sampled.all >= part(&sampled, 80), "{sampled:?}");
     assert!(sampled.cold >= part(&sampled, 98) && sampled.share >= part(&sampled, 95));
+    let halves = tell("each call, halves", &costs.halves(SEED, SAMPLES / 2));
+    assert!(halves.all >= part(&halves, 80) && halves.share >= part(&halves, 95));
 }
 
 #[test]

@@ -113,6 +113,22 @@ proptest! {
         }
     }
 
+    /// A cold start is worth no less the more seldom a function is called and the more the stakes
+    /// say; never less than a third of what they say, nor more than three times.
+    #[test]
+    fn worth_rises_with_gaps_and_stakes(
+        lengths_ms in vec(0..100_000_000_u64, GAPS_MIN..20),
+        longer_ms in 0..100_000_000_u64,
+        worth_ms in 1_000..HORIZON_MS,
+        more in 0..1_000_u64,
+    ) {
+        let longer: Vec<u64> = lengths_ms.iter().map(|gap_ms| gap_ms + longer_ms).collect();
+        let worth = learnt(&lengths_ms).worth_ms(worth_ms);
+        prop_assert!(worth <= learnt(&longer).worth_ms(worth_ms));
+        prop_assert!(worth <= learnt(&lengths_ms).worth_ms(worth_ms + more));
+        prop_assert!(3 * worth + 3 >= worth_ms - worth_ms / 1_000 && worth <= 3 * worth_ms);
+    }
+
     /// Only the latest gaps count: two functions that had the same ones have the same window.
     #[test]
     fn what_is_long_past_is_forgotten(
