@@ -162,7 +162,9 @@ impl Warmth {
             Known::Fixed(window) => *window,
             Known::Hybrid(histogram) => histogram.window(),
             Known::LeastCost(classes) => {
-                gaps(classes, running).window(shared(self.stakes, running))
+                let worth_ms = gaps(classes, 1).worth_ms(self.stakes.worth_ms);
+                let stakes = Stakes { worth_ms, ..self.stakes };
+                gaps(classes, running).window(shared(stakes, running))
             }
         }
     }
@@ -172,6 +174,8 @@ impl Warmth {
 ///
 /// A cold start beside others is one call of so many that come together: the more of them are
 /// served, the less it is worth, so that bursts of one function do not outbid rare calls of others.
+/// How seldom the function is called its first instance knows: the tenth is seldom wanted even of
+/// one that is called all the time.
 fn shared(stakes: Stakes, running: u32) -> Stakes {
     Stakes { worth_ms: (stakes.worth_ms >> class(running)).max(1), ..stakes }
 }

@@ -13,9 +13,9 @@ use policy::warmth::{Found, Policy, Warmth};
 use crate::report::{Calls, Report, cold_share_p75_ppm};
 use crate::trace::{Function, MINUTE_MS, Trace};
 
-/// What one cold start is worth here, in idle milliseconds: that of a second of a function with as
-/// much memory as functions have on average.
-pub const WORTH_MS: u64 = 150 * MINUTE_MS;
+/// What one cold start is worth here, in idle milliseconds, as in published comparisons: as much as
+/// a second of a function of the usual size ([`policy::warmth::worth_ms`]).
+pub const WORTH_MS: u64 = 120 * MINUTE_MS;
 
 /// Plays a trace on the minute grid.
 pub fn play(trace: &Trace, policy: Policy) -> Report {

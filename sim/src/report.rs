@@ -25,6 +25,24 @@ pub struct Report {
 }
 
 impl Report {
+    /// The report of several functions, each of which has a report of its own.
+    pub fn together<'a>(functions: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = Self::default();
+        let mut calls = Vec::new();
+        for one in functions {
+            all.calls += one.calls;
+            all.cold += one.cold;
+            all.idle_kib_ms += one.idle_kib_ms;
+            all.waited_ms += one.waited_ms;
+            all.queued += one.queued;
+            all.evicted += one.evicted;
+            all.decisions += one.decisions;
+            calls.push(Calls { all: one.calls, cold: one.cold });
+        }
+        all.cold_share_p75_ppm = cold_share_p75_ppm(calls.into_iter());
+        all
+    }
+
     /// Idle memory in MiB times minutes, rounded down.
     pub fn idle_mib_minutes(&self) -> u64 {
         u64::try_from(self.idle_kib_ms / (1024 * 60_000)).unwrap_or(u64::MAX)

@@ -57,7 +57,7 @@ const BENCHMARKS: [Benchmark; 6] = [
 ];
 
 const SIMULATE: &str = "decisions about functions at 10,000 of them, how fast loads are simulated, \
-    and what keeping warm would have cost on a recorded one";
+    and what keeping warm would have cost on a recorded one and on unseen ones";
 
 /// One measured line of the page.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 //! then widened by what gaps not seen yet may be.
 //!
 //! Always true: exact integers; the choice is that of trying every window, and costs no more than
-//! any fixed time over the same gaps; gaps that are all equal leave no idle time.
+//! any fixed time over the same gaps; gaps that are all equal leave no idle time once they are many.
 //! Absent on purpose: functions that are like this one, and times of day.
 
 use super::{HORIZON_MS, Window};
@@ -15,13 +15,20 @@ use super::{HORIZON_MS, Window};
 pub const GAPS_MAX: usize = 200;
 /// With fewer gaps there is no spread to tell how far the next one may lie off.
 pub const GAPS_MIN: usize = 2;
-/// The mean gap, in milliseconds, at which a cold start is worth what the stakes say.
-const USUAL_GAP_MS: u64 = 60 * 60_000;
+/// The mean gap, in milliseconds, at which a cold start is worth what the stakes say; and those at
+/// which it is worth a third of that, at the least, and three times, at the most.
+const USUAL_GAP_MS: u64 = 20 * 60_000;
+const SHORT_GAP_MS: u64 = USUAL_GAP_MS / 9;
+const LONG_GAP_MS: u64 = USUAL_GAP_MS * 9;
 /// The part of a lone gap by which the next one is expected to lie off at most.
 const MARGIN: u64 = 8;
-/// Gaps that count twice as much as the same number before them: a function that has changed is
-/// followed within as many calls, and one that has not is known by the weight of about 150 gaps.
-const HALVING: usize = GAPS_MAX / 4;
+/// With so many gaps they tell by themselves how far the next one may lie off.
+pub const SETTLED: usize = 50;
+/// A gap counts half as much once so many came after it, and ever less in proportion: a function
+/// that has changed is followed within twice as many calls, one that has not is known by all gaps.
+pub const FRESH: usize = 16;
+/// What the weights of gaps are parts of: even the oldest one's is exact to a hundredth.
+const WEIGHTS: usize = 1 << 16;
 /// A window is chosen anew after so small a part of the gaps is new, or when one missed it.
 const NEW_PART: usize = 16;
 
@@ -39,6 +46,8 @@ pub struct Stakes {
 pub struct Gaps {
     /// The place to be written next is `seen % GAPS_MAX`. Milliseconds; the horizon fits.
     latest: Vec<u32>,
+    /// All of them together.
+    total_ms: u64,
     seen: usize,
     /// Gaps since the window was chosen.
     new: usize,
@@ -49,10 +58,12 @@ impl Gaps {
     /// Counts a gap; one beyond the horizon as just beyond it.
     pub fn learn(&mut self, gap_ms: u64) {
         let gap = u32::try_from(gap_ms.min(HORIZON_MS + 1)).unwrap_or(u32::MAX);
+        self.total_ms += u64::from(gap);
         if self.latest.len() < GAPS_MAX {
             self.latest.push(gap);
         } else {
-            self.latest[self.seen % GAPS_MAX] = gap;
+            let oldest = std::mem::replace(&mut self.latest[self.seen % GAPS_MAX], gap);
+            self.total_ms -= u64::from(oldest);
         }
         self.seen = if self.seen + 1 == 2 * GAPS_MAX { GAPS_MAX } else { self.seen + 1 };
         self.new += 1;
@@ -77,10 +88,31 @@ impl Gaps {
         window
     }
 
+    /// What a cold start of a function with these gaps is worth: more where it is called seldom, by
+    /// the square root of the mean gap; what the stakes say where too few gaps were seen.
+    ///
+    /// Who minds how many calls are cold holds each of them for worth the same. Who minds a
+    /// function's share of cold calls holds one for worth the more the fewer calls there are, in
+    /// proportion to the gap. The root stands between both. What is called more seldom still is
+    /// cold for most of its callers anyway, and what is called all the time is warm anyway.
+    pub fn worth_ms(&self, worth_ms: u64) -> u64 {
+        let worth_ms = worth_ms.min(HORIZON_MS);
+        let seen = u64::try_from(self.latest.len()).unwrap_or(u64::MAX);
+        if self.latest.len() < GAPS_MIN {
+            return worth_ms;
+        }
+        let mean_ms = (self.total_ms / seen).clamp(SHORT_GAP_MS, LONG_GAP_MS);
+        // The worth is below 2^30 and the gap below 2^24, so that the product fits.
+        let square = u128::from(worth_ms).pow(2) * u128::from(mean_ms);
+        let seldom_ms = (square / u128::from(USUAL_GAP_MS)).isqrt();
+        u64::try_from(seldom_ms).unwrap_or(u64::MAX).max(1)
+    }
+
     fn weighed(&self, place: usize) -> Gap {
         let newest = self.seen.saturating_sub(1) % GAPS_MAX;
         let age = (newest + GAPS_MAX - place) % GAPS_MAX;
-        Gap { ms: self.latest[place], weight: 1 << ((GAPS_MAX - 1 - age) / HALVING) }
+        let weight = u32::try_from(WEIGHTS / (age + FRESH)).unwrap_or(1);
+        Gap { ms: self.latest[place], weight }
     }
 }
 
@@ -111,7 +143,6 @@ pub fn choose(gaps: &[Gap], stakes: Stakes) -> Window {
         [lone] => return after_one(u64::from(lone.ms), stakes),
         _ => {}
     }
-    let stakes = Stakes { worth_ms: rarer_worth_ms(gaps, stakes.worth_ms), ..stakes };
     let Some(covered) = cheapest(gaps, stakes) else {
         return Window::keep(0);
     };
@@ -136,32 +167,6 @@ fn after_one(gap_ms: u64, stakes: Stakes) -> Window {
         return Window::keep(end_ms.max(stakes.worth_ms));
     }
     Window::between(gap_ms - margin_ms, end_ms)
-}
-
-/// What a cold start of a function with these gaps is worth: more where it is called seldom, by
-/// the cube root of the mean gap, but no less than a half and no more than twice.
-///
-/// A call is the larger a part of what somebody sees of a function the fewer there are; were all
-/// worth the same, rare functions would be left cold for the sake of frequent ones.
-fn rarer_worth_ms(gaps: &[Gap], worth_ms: u64) -> u64 {
-    let weight: u128 = gaps.iter().map(|gap| u128::from(gap.weight)).sum();
-    let total: u128 = gaps.iter().map(|gap| u128::from(gap.weight) * u128::from(gap.ms)).sum();
-    let mean_ms = u64::try_from(total / weight.max(1)).unwrap_or(u64::MAX);
-    // An eighth of the usual gap halves the worth, eight times of it doubles it.
-    let mean_ms = mean_ms.clamp(USUAL_GAP_MS / 8, USUAL_GAP_MS * 8);
-    // The worth is 2^30 at most and the gap 2^25, so that the product fits.
-    let cube = u128::from(worth_ms.min(HORIZON_MS)).pow(3) * u128::from(mean_ms);
-    cube_root(cube / u128::from(USUAL_GAP_MS)).max(1)
-}
-
-/// The whole part of the cube root of a number below 2^96.
-fn cube_root(cube: u128) -> u64 {
-    let (mut low, mut high) = (0_u64, 1_u64 << 32);
-    while high - low > 1 {
-        let middle = low.midpoint(high);
-        if u128::from(middle).pow(3) <= cube { low = middle } else { high = middle }
-    }
-    low
 }
 
 /// The window from one gap to another that costs least; `None` where keeping nothing does.
@@ -213,17 +218,19 @@ fn cheapest(gaps: &[Gap], stakes: Stakes) -> Option<Covered> {
 ///
 /// Were the shortest of `n` gaps taken by chance, one in `n + 1` would be shorter, by a length that
 /// falls off with the mean distance `d` of gaps. A margin `m` costs `m` idle time a call, and saves
-/// a cold start in all but `exp(-m / d)` of these: least at `m = d ln(L / ((n + 1) d))`.
+/// a cold start in all but `exp(-m / d)` of these: least at `m = d ln(L / ((n + 1) d))`. Few gaps
+/// may lie nearer to each other than to the next one ([`margin_ms`]).
 fn widened_start_ms(gaps: &[Gap], first: usize, last: usize, stakes: Stakes) -> u64 {
     let start_ms = u64::from(gaps[first].ms);
+    let margin_ms = margin_ms(gaps, first);
     let distance_ms = distance_ms(gaps, first, last);
     if distance_ms == 0 {
-        return start_ms;
+        return start_ms - margin_ms;
     }
     let seen = u64::try_from(gaps.len()).unwrap_or(u64::MAX);
     let odds = stakes.worth_ms / seen.saturating_add(1).saturating_mul(distance_ms);
     let doublings = u64::from(u64::BITS - odds.leading_zeros());
-    start_ms.saturating_sub(distance_ms * doublings * 7 / 10)
+    start_ms.saturating_sub(margin_ms.max(distance_ms * doublings * 7 / 10))
 }
 
 /// The end of a window, after its last gap by what gaps not seen yet may be longer.
@@ -235,11 +242,23 @@ fn widened_end_ms(gaps: &[Gap], covered: Covered, stakes: Stakes) -> u64 {
     let Covered { first, last } = covered;
     let first = first.unwrap_or(0);
     let end_ms = u64::from(gaps[last].ms);
+    let margin_ms = margin_ms(gaps, last);
     if last + 1 < gaps.len() {
-        return end_ms.saturating_add(distance_ms(gaps, first, last));
+        return end_ms.saturating_add(margin_ms.max(distance_ms(gaps, first, last)));
     }
     let spread_ms = end_ms - u64::from(gaps[first].ms);
-    end_ms.saturating_add(spread_ms.min(stakes.worth_ms)).max(stakes.worth_ms)
+    let wider_ms = margin_ms.max(spread_ms.min(stakes.worth_ms));
+    end_ms.saturating_add(wider_ms).max(stakes.worth_ms)
+}
+
+/// By how much the next gap may lie off this one though all that were seen lie nearer: the fewer
+/// gaps were seen, the more. It is idle time, a half of a gap in all until they are settled.
+fn margin_ms(gaps: &[Gap], place: usize) -> u64 {
+    if gaps.len() >= SETTLED {
+        return 0;
+    }
+    let seen = u64::try_from(gaps.len()).unwrap_or(u64::MAX);
+    u64::from(gaps[place].ms) / MARGIN.saturating_mul(seen.max(1))
 }
 
 /// The mean distance between neighbouring gaps of a window, rounded up.

@@ -42,3 +42,11 @@ fn least_cost_costs_less_than_the_hybrid_on_made_loads() {
         }
     }
 }
+
+#[test]
+fn a_load_is_made_from_its_seed() {
+    let (name, way) = load::WAYS[0];
+    assert_eq!(load::make(name, way, 1), load::make(name, way, 1));
+    assert_ne!(load::make(name, way, 1), load::make(name, way, 2));
+    assert_eq!(load::make(name, way, 1).length(), 2 * 1_440);
+}

@@ -5,9 +5,13 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, that tell what they compare")]
 
+#[path = "../../src/bin/bench-unseen/load.rs"]
 mod load;
 mod made;
 mod recorded;
+#[path = "../../src/bin/bench-unseen/samples.rs"]
+mod samples;
+mod unseen;
 
 use policy::warmth::{FIXED_MS, Policy};
 use sim::report::Report;

@@ -1,12 +1,13 @@
 //! What decisions about functions cost, how fast loads are simulated, and what ways of keeping
-//! instances warm would have cost on a recorded load, where there is one beside the checkout.
+//! instances warm would have cost on a recorded load, where there is one beside the checkout, and on
+//! loads by which no way of it was chosen.
 
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::Row;
-use super::tools::{number, result};
+use super::tools::{number, pointer, result};
 use crate::places::Places;
 use crate::{Failure, process};
 
@@ -56,7 +57,39 @@ pub(super) fn run(places: &Places) -> Result<Vec<Row>, Failure> {
         rows.extend(compared(&told, "grid", "minutes with a call")?);
         rows.extend(compared(&told, "call", "call by call")?);
     }
+    let mut command = Command::new(places.target.join("release/bench-unseen"));
+    if recorded {
+        command.args(&paths);
+    }
+    let told = result(&mut command)?;
+    let loads = told.as_array().into_iter().flatten();
+    rows.extend(loads.map(unseen).collect::<Result<Vec<_>, _>>()?);
     Ok(rows)
+}
+
+/// Least cost on loads of a kind by which nothing was chosen. Nothing has to be reached: there are
+/// kinds on which it spends more memory, or has more cold starts, and those are told as well.
+fn unseen(told: &Value) -> Result<Row, Failure> {
+    let of = |name| number(told, name);
+    let (cold, share, idle) = (of("cold")?, of("share")?, of("idle")?);
+    let percent = |name| of(name).map(|milli| milli / 10.0);
+    let (cold_percent, idle_percent) = (percent("cold_milli")?, percent("idle_milli")?);
+    Ok(Row {
+        work: format!("unseen, {}: {}", pointer(told, "/counted")?, pointer(told, "/what")?),
+        measured: format!(
+            "better in all three in {} of {}, {} with an even share",
+            of("all")?,
+            of("of")?,
+            of("all_or_even")?
+        ),
+        beside: format!(
+            "of the hybrid's: cold starts {cold_percent:.0} %, idle memory {idle_percent:.0} %, \
+             p75 {:+.1} points (medians); less in {cold}, {idle} and {share}",
+            of("share_ppm")? / 1e4
+        ),
+        must: "told only".to_owned(),
+        reached: true,
+    })
 }
 
 fn speed(told: &Value) -> Result<Row, Failure> {
