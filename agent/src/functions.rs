@@ -16,12 +16,15 @@ mod instance;
 pub(crate) mod journal;
 mod keeping;
 mod lines;
+mod memory;
 mod near;
 mod parked;
 mod pool;
 pub(crate) mod provisioned;
 mod sizes;
 mod sizing;
+mod sweep;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,20 +44,15 @@ use crate::control::ControlError;
 use call::Ran;
 use deploy::Chosen;
 use instance::{Broken, Warm};
-use pool::{Kept, Pool};
+use memory::Memory;
+use pool::Pool;
 use sizes::Sizes;
 use sizing::{Sized, asked_kib};
+use turn::Turn;
 
-/// Revisions that are remembered, with the gaps between their calls: some kilobytes each.
-const KNOWN_MAX: usize = 10_000;
-/// How often it is looked for such instances, and how long a window of the parked sets is.
-const SWEEP_MS: u64 = 1_000;
 /// Instances that may end one after the other before they take a call, until it is given up. An idle
 /// one may have ended unnoticed; more than a few in a row are no chance.
 const UNTOUCHED_MAX: usize = 5;
-/// An instance that nobody has called for so long is frozen: longer than a caller needs between two
-/// calls of a series, and short enough that nothing is done meanwhile at others' expense.
-const FREEZE_MS: u64 = 100;
 
 /// Why a call was not run.
 #[derive(Debug, thiserror::Error)]
@@ -106,28 +104,6 @@ struct Known {
     spec: OnceCell<Arc<Revision>>,
     pool: Mutex<Pool>,
     sizes: Sizes,
-}
-
-/// The memory of one instance, given back when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Memory {
-    agent: Agent,
-    bytes: u64,
-}
-
-impl Memory {
-    /// Makes it so much, whether or not there is room.
-    fn set(&mut self, bytes: u64) {
-        let mut all = self.agent.shared.functions.memory_bytes.lock();
-        *all = (*all).saturating_sub(self.bytes).saturating_add(bytes);
-        self.bytes = bytes;
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        *self.agent.shared.functions.memory_bytes.lock() -= self.bytes;
-    }
 }
 
 impl Agent {
@@ -349,205 +325,6 @@ impl Agent {
             self.begin(&mut pool, (known, Origin::Call), spec);
         }
     }
-
-    /// How many more instances of this size fit.
-    fn room(&self, known: &Known, spec: &Revision) -> u32 {
-        let bytes = known.sizes.kib(asked_kib(spec)) << 10;
-        u32::try_from(self.free_bytes() / bytes.max(1)).unwrap_or(u32::MAX)
-    }
-
-    /// Memory for more instances, in bytes.
-    fn free_bytes(&self) -> u64 {
-        let used = *self.shared.functions.memory_bytes.lock();
-        self.shared.settings.functions_memory_bytes.saturating_sub(used)
-    }
-
-    /// Ends the instances of other revisions that have been idle the longest, until one of this size
-    /// fits. What they had is given to the next before they are wholly gone, some milliseconds later.
-    fn make_room(&self, known: &Known, spec: &Revision) {
-        let all = self.shared.functions.known.lock();
-        while self.room(known, spec) == 0 {
-            let others = all.iter().filter(|(other, _)| **other != known.of);
-            let idle =
-                others.filter_map(|(_, known)| Some((known.pool.lock().idle_since_ms()?, known)));
-            let Some((_, known)) = idle.min_by_key(|(since_ms, _)| *since_ms) else { return };
-            let Some(warm) = known.pool.lock().take_longest_idle() else { return };
-            warm.give_back_memory();
-            let agent = self.clone();
-            self.shared.tasks.spawn("function end", async move { warm.end(&agent).await });
-        }
-    }
-
-    fn reserve(&self, bytes: u64) -> Memory {
-        *self.shared.functions.memory_bytes.lock() += bytes;
-        Memory { agent: self.clone(), bytes }
-    }
-}
-
-/// A place in an instance, in the hands of one call. When this is dropped the place goes to the next
-/// call, unless it was given up in the middle of one: then the instance is ended.
-#[derive(Debug)]
-struct Turn {
-    agent: Agent,
-    known: Arc<Known>,
-    /// None for one moment while it is handed on.
-    warm: Option<Arc<Warm>>,
-    /// Whether it works on something, or broke, and so is of no use to another call.
-    used: bool,
-    /// Whether it was made for this call alone.
-    once: bool,
-}
-
-impl Turn {
-    fn new(agent: &Agent, known: &Arc<Known>, warm: Option<Arc<Warm>>) -> Self {
-        Self { agent: agent.clone(), known: Arc::clone(known), warm, used: false, once: false }
-    }
-
-    /// Gives the instance the size that it is to have.
-    fn fit(&self, spec: &Revision) {
-        self.agent.fit(&self.known, spec, self.warm());
-    }
-
-    fn warm(&self) -> &Arc<Warm> {
-        self.warm.as_ref().expect("a turn has its instance until it is dropped")
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let Some(warm) = self.warm.take() else { return };
-        if self.used {
-            return self.retire(&warm);
-        }
-        let stopping = self.agent.shared.tasks.stopping().is_cancelled();
-        let mut pool = self.known.pool.lock();
-        if !stopping {
-            let turn = Self::new(&self.agent, &self.known, Some(Arc::clone(&warm)));
-            // None where somebody has it now.
-            let Some(mut left) = pool.give(Ok(turn)) else { return };
-            left.warm = None;
-        }
-        if !pool.leave(&warm) {
-            return;
-        }
-        if stopping {
-            drop(pool);
-            return self.retire(&warm);
-        }
-        let kept = pool.keep(warm, self.agent.shared.clock.now_ms());
-        drop(pool);
-        self.see_to(kept);
-    }
-}
-
-impl Turn {
-    /// Ends an instance that is nobody's any more, unless another of its calls has seen to that.
-    /// Whoever waits gets another at once where one fits, and else when nothing is left of this one.
-    fn retire(&self, warm: &Arc<Warm>) {
-        self.known.pool.lock().take_out(warm);
-        if !warm.retire() {
-            return;
-        }
-        if warm.is_provisioned() {
-            self.agent.look_at_provisioned();
-        }
-        self.agent.make_for_waiting(&self.known);
-        let (agent, known, warm) = (self.agent.clone(), Arc::clone(&self.known), Arc::clone(warm));
-        self.agent.shared.tasks.spawn("function end", async move {
-            warm.end(&agent).await;
-            drop(warm);
-            agent.make_for_waiting(&known);
-        });
-    }
-}
-
-impl Turn {
-    /// Has done what is to be done for an instance that is idle now.
-    fn see_to(&self, kept: Kept) {
-        let tasks = &self.agent.shared.tasks;
-        if kept.freeze {
-            let (agent, known) = (self.agent.clone(), Arc::clone(&self.known));
-            tasks.spawn("function freeze", async move { freeze_idle(&agent, &known).await });
-        }
-        if let Some(at_ms) = kept.ahead_ms {
-            let (agent, known) = (self.agent.clone(), Arc::clone(&self.known));
-            tasks.spawn("function ahead", async move { make_ahead(&agent, &known, at_ms).await });
-        }
-    }
-}
-
-/// Makes an instance ahead of a call that is expected, unless one is there by then.
-async fn make_ahead(agent: &Agent, known: &Arc<Known>, at_ms: u64) {
-    let stopping = agent.shared.tasks.stopping();
-    let pause_ms = at_ms.saturating_sub(agent.shared.clock.now_ms());
-    tokio::select! {
-        () = stopping.cancelled() => return,
-        () = agent.shared.clock.sleep_ms(pause_ms) => {}
-    }
-    let Some(spec) = known.spec.get() else { return };
-    let mut pool = known.pool.lock();
-    // A call that came meanwhile has its own expectation.
-    let expected = pool.called_ms() < at_ms && !pool.is_live() && pool.starting == 0;
-    if expected && agent.room(known, spec) > 0 {
-        agent.begin(&mut pool, (known, Origin::Call), spec);
-    }
-}
-
-/// Freezes the instances of a revision that nobody calls, for as long as there are some to freeze.
-async fn freeze_idle(agent: &Agent, known: &Known) {
-    let clock = &agent.shared.clock;
-    loop {
-        clock.sleep_ms(FREEZE_MS).await;
-        let until_ms = clock.now_ms().saturating_sub(FREEZE_MS);
-        if !known.pool.lock().freeze_until(until_ms) {
-            return;
-        }
-    }
-}
-
-/// Ends instances that nobody calls, until the tasks stop; then all of them.
-pub(crate) async fn sweep(agent: Agent) {
-    let stopping = agent.shared.tasks.stopping();
-    loop {
-        tokio::select! {
-            () = stopping.cancelled() => break,
-            () = agent.shared.clock.sleep_ms(SWEEP_MS) => {}
-        }
-        agent.parking_window_over();
-        end_idle(&agent, agent.shared.clock.now_ms()).await;
-    }
-    agent.parking_over();
-    end_idle(&agent, u64::MAX).await;
-}
-
-/// Ends what is not to be kept at this time, and forgets revisions of which nothing is of use.
-async fn end_idle(agent: &Agent, now_ms: u64) {
-    let mut ended = Vec::new();
-    {
-        let mut all = agent.shared.functions.known.lock();
-        for known in all.values() {
-            ended.extend(known.pool.lock().over(now_ms));
-        }
-        forget(&mut all, now_ms);
-    }
-    // At the same time, since each may have a moment to see to its end.
-    futures::future::join_all(ended.iter().map(|warm| warm.end(agent))).await;
-}
-
-/// Forgets revisions that were not called for as long as anything is expected, and of those that
-/// have nothing running the ones called the longest ago, where there are too many.
-fn forget(all: &mut BTreeMap<Use, Arc<Known>>, now_ms: u64) {
-    all.retain(|_, known| Arc::strong_count(known) > 1 || !known.pool.lock().is_over(now_ms));
-    if all.len() <= KNOWN_MAX {
-        return;
-    }
-    let mut called: Vec<u64> = all.values().map(|known| known.pool.lock().called_ms()).collect();
-    called.sort_unstable();
-    let before_ms = called[called.len() - KNOWN_MAX];
-    all.retain(|_, known| {
-        let pool = known.pool.lock();
-        Arc::strong_count(known) > 1 || !pool.is_empty() || pool.called_ms() >= before_ms
-    });
 }
 
 /// Who waits for an instance.
@@ -555,3 +332,4 @@ type Waiter = oneshot::Sender<Result<Turn, Broken>>;
 
 pub(crate) use http::router;
 pub(crate) use sizing::tell_usage;
+pub(crate) use sweep::sweep;

@@ -12,13 +12,13 @@ use policy::parking::{Claims, Has, Settings, target};
 
 use crate::Agent;
 
-/// What sets are held to, with windows of [`super::SWEEP_MS`]. At most 64, which a host of today
+/// What sets are held to, with windows of [`super::sweep::SWEEP_MS`]. At most 64, which a host of today
 /// does not start in the time that one takes; three deviations; and none where nothing came for as
 /// long as an idle instance is kept.
 const SETTINGS: Settings = Settings {
     min: 2,
     max: 64,
-    window_us: super::SWEEP_MS * 1_000,
+    window_us: super::sweep::SWEEP_MS * 1_000,
     deviations_milli: 3_000,
     quiet_windows_max: 600,
 };

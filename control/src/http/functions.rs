@@ -111,7 +111,7 @@ async fn versions(
     Path(name): Path<FunctionName>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Function>>, ApiError> {
-    Ok(Json(operations::versions(&control, &caller, &name, &page).await?))
+    Ok(Json(operations::versions::list(&control, &caller, &name, &page).await?))
 }
 
 /// Makes a numbered version of what is the latest.
@@ -124,7 +124,10 @@ async fn publish(
     Path(name): Path<FunctionName>,
     Json(request): Json<PublishVersion>,
 ) -> Result<(StatusCode, Json<Function>), ApiError> {
-    Ok((StatusCode::CREATED, Json(operations::publish(&control, &caller, &name, request).await?)))
+    Ok((
+        StatusCode::CREATED,
+        Json(operations::versions::publish(&control, &caller, &name, request).await?),
+    ))
 }
 
 /// Lists a function's aliases.

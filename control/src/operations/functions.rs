@@ -1,6 +1,7 @@
 //! Functions: made, changed, versioned, removed. They are run by agents, when gateways ask.
 
 pub mod aliases;
+mod code;
 pub mod destinations;
 pub mod events;
 pub mod provisioned;
@@ -9,34 +10,34 @@ pub mod settings;
 pub mod sizes;
 mod spec;
 pub mod urls;
+pub mod versions;
 
 use std::collections::BTreeMap;
 
 use access::{Action, Kind, Resource};
 use api::functions::sizes::SizingMode;
-use api::functions::{CreateFunction, Function, LATEST, PublishVersion, UpdateFunction};
+use api::functions::{CreateFunction, Function, LATEST, UpdateFunction};
 use api::internal::InstanceLogs;
 use api::internal::functions::Revision;
 use api::pages::{Log, LogQuery, Page, PageQuery};
 use futures::FutureExt as _;
-use store::functions::aliases::{AliasRow, alias_fetch, aliases_list};
+use store::functions::aliases::alias_fetch;
 use store::functions::{
     FunctionRow, RevisionRow, function_change, function_delete, function_fetch,
-    function_fetch_by_name, function_insert, function_publish, functions_list, revision_delete,
-    revision_fetch, revision_fetch_numbered, revisions_list_numbered,
+    function_fetch_by_name, function_insert, functions_list, revision_fetch,
+    revision_fetch_numbered,
 };
 use types::{
-    AliasName, Concurrency, FunctionId, FunctionName, FunctionRuntime, InstanceId, ObjectId,
-    RevisionId,
+    AliasName, Concurrency, FunctionId, FunctionName, FunctionRuntime, InstanceId, RevisionId,
 };
 
+use code::package;
 use spec::{MEMORY_MIB, MEMORY_MIB_MAX, MEMORY_MIB_MIN, TIMEOUT_MS};
 
 use crate::caller::Caller;
 use crate::operations::instances::{self, found, grant_of};
 use crate::operations::items::from_json;
-use crate::operations::{changed, made, objects, page, slice};
-use crate::packages::with_package;
+use crate::operations::{changed, made, page, slice};
 use crate::{Control, Error};
 
 pub(crate) use spec::{Code, DESCRIPTION_BYTES_MAX, Spec};
@@ -255,92 +256,6 @@ pub(crate) async fn change_described(
     shape(caller, &FunctionRow { latest: next.id, generation, ..row }, next)
 }
 
-/// Makes a numbered version of what is the latest.
-pub async fn publish(
-    control: &Control,
-    caller: &Caller,
-    name: &FunctionName,
-    request: PublishVersion,
-) -> Result<Function, Error> {
-    Ok(publish_described(control, caller, name, (request, false)).await?.function)
-}
-
-/// The same; where it is asked to be made `once`, and the newest version is what is the latest,
-/// that one is given.
-pub(crate) async fn publish_described(
-    control: &Control,
-    caller: &Caller,
-    name: &FunctionName,
-    (request, once): (PublishVersion, bool),
-) -> Result<Described, Error> {
-    let (row, latest) = own(control, caller, name, Action::FunctionsWrite).await?;
-    if once && row.versions > 0 {
-        let (id, number) = (row.id, row.versions);
-        let read = control.shared.store.read("fetch a version of a function", move |tx| {
-            Box::pin(revision_fetch_numbered(tx, id, number))
-        });
-        match read.await {
-            Ok(newest) if newest.object_id == latest.object_id && newest.spec == latest.spec => {
-                return shape(caller, &row, newest);
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == types::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let description = request.description.unwrap_or_else(|| latest.description.clone());
-    from_json::<Spec>(&latest.spec)?.check(&description)?;
-    let version = RevisionRow {
-        id: RevisionId::new(control.clock().uuid()),
-        description,
-        created_at_ms: control.now_ms(),
-        ..latest
-    };
-    let (id, generation) = (row.id, request.generation);
-    let published = control
-        .shared
-        .store
-        .transact("make a version of a function", |tx| {
-            let version = version.clone();
-            Box::pin(async move { function_publish(tx, id, generation, &version).await })
-        })
-        .await;
-    let number = changed(published, || format!("the function {name}"))?;
-    let row = FunctionRow { generation: generation + 1, ..row };
-    shape(caller, &row, RevisionRow { number: Some(number), ..version })
-}
-
-/// A function's numbered versions.
-pub async fn versions(
-    control: &Control,
-    caller: &Caller,
-    name: &FunctionName,
-    query: &PageQuery,
-) -> Result<Page<Function>, Error> {
-    let page = versions_described(control, caller, name, query).await?;
-    Ok(Page { items: page.items.into_iter().map(|it| it.function).collect(), next: page.next })
-}
-
-/// The same, with what only foreign protocols tell.
-pub(crate) async fn versions_described(
-    control: &Control,
-    caller: &Caller,
-    name: &FunctionName,
-    query: &PageQuery,
-) -> Result<Page<Described>, Error> {
-    let (row, _) = own(control, caller, name, Action::FunctionsRead).await?;
-    let slice = slice::<u32>(query)?;
-    let (id, limit, after) = (row.id, slice.limit, slice.after.unwrap_or(0));
-    let read = control.shared.store.read("list versions of a function", |tx| {
-        Box::pin(revisions_list_numbered(tx, id, after, limit + 1))
-    });
-    let mut versions = Vec::new();
-    for version in read.await? {
-        versions.push(shape(caller, &row, version)?);
-    }
-    Ok(page(versions, limit, |it| it.function.version.clone(), |it| it))
-}
-
 /// Removes a function and its versions.
 pub async fn remove(control: &Control, caller: &Caller, name: &FunctionName) -> Result<(), Error> {
     let (row, _) = own(control, caller, name, Action::FunctionsDelete).await?;
@@ -348,69 +263,6 @@ pub async fn remove(control: &Control, caller: &Caller, name: &FunctionName) -> 
     let removed =
         control.shared.store.transact("delete a function", |tx| Box::pin(function_delete(tx, id)));
     Ok(removed.await?)
-}
-
-/// Removes a numbered version, where no alias names it.
-pub(crate) async fn remove_version(
-    control: &Control,
-    caller: &Caller,
-    name: &FunctionName,
-    number: u32,
-) -> Result<(), Error> {
-    let (row, _) = own(control, caller, name, Action::FunctionsDelete).await?;
-    let id = row.id;
-    let removed = control.shared.store.transact("delete a version of a function", |tx| {
-        Box::pin(async move {
-            let aliases = aliases_list(tx, id, None, u32::MAX >> 1).await?;
-            let of_it = |alias: &&AliasRow| {
-                alias.version == Some(number) || alias.other.is_some_and(|(it, _)| it == number)
-            };
-            if let Some(alias) = aliases.iter().find(of_it) {
-                return Ok(Some(alias.name.clone()));
-            }
-            let version = revision_fetch_numbered(tx, id, number).await?;
-            revision_delete(tx, &version).await?;
-            Ok::<_, store::Error>(None)
-        })
-    });
-    match found(removed.await, || format!("the function {name}:{number}"))? {
-        None => Ok(()),
-        Some(alias) => Err(Error::Conflict {
-            code: "conflict",
-            message: format!("the alias {alias} names version {number}: move it first"),
-        }),
-    }
-}
-
-/// Sees that a package of the account can be unpacked, and is an image where it is run as one.
-async fn package(
-    control: &Control,
-    caller: &Caller,
-    id: ObjectId,
-    runtime: FunctionRuntime,
-) -> Result<Code, Error> {
-    let row = objects::own(control, caller, id).await?;
-    let reader = control.open_object(&row).await?;
-    let checked = with_package(reader, |open| {
-        formats::archive::check_any(open(), &formats::archive::Limits::default())
-    });
-    match checked.await? {
-        Ok(entries) if runtime == FunctionRuntime::Image && !is_image(&entries) => {
-            let message = "this package is no image: send a folder or an archive with oci-layout \
-                           and index.json, as `skopeo copy` and `docker save` write it";
-            Err(Error::Invalid { code: "invalid_package", message: message.to_owned() })
-        }
-        Ok(_) => Ok(Code { bytes: row.bytes, sha256: row.sha256 }),
-        Err(error) if error.kind() == types::ErrorKind::Internal => {
-            Err(Error::internal("could not read a package", error))
-        }
-        Err(error) => Err(Error::Invalid { code: error.code(), message: error.to_string() }),
-    }
-}
-
-fn is_image(entries: &[formats::archive::Entry]) -> bool {
-    let has = |name: &str| entries.iter().any(|entry| entry.path == name);
-    has(formats::image::LAYOUT_FILE) && has("index.json")
 }
 
 /// What an agent runs for a revision, with the key of its package.

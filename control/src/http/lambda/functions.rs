@@ -179,7 +179,8 @@ async fn create(
     if request.publish == Some(true) {
         let generation = made.function.generation;
         let wanted = PublishVersion { description: None, generation };
-        made = operations::publish_described(&control, &caller, &name, (wanted, true)).await?;
+        made = operations::versions::publish_described(&control, &caller, &name, (wanted, true))
+            .await?;
     }
     let body = shape(&made, (&caller, &region), "");
     Ok((StatusCode::CREATED, axum::Json(body)).into_response())
@@ -262,7 +263,7 @@ async fn versions(
 ) -> Result<axum::Json<Value>, Refusal> {
     let Asked { caller, region, function, .. } = asked;
     let first = page.cursor.is_none();
-    let found = operations::versions_described(&control, &caller, &function, &page).await?;
+    let found = operations::versions::list_described(&control, &caller, &function, &page).await?;
     let mut all = Vec::new();
     if first {
         let latest = operations::fetch_described(&control, &caller, &function, "").await?;
@@ -331,7 +332,8 @@ async fn replace(
         let generation = changed.function.generation;
         let wanted = (PublishVersion { description: None, generation }, true);
         let Asked { caller, function, .. } = &asked;
-        let made = operations::publish_described(&control, caller, function, wanted).await?;
+        let made =
+            operations::versions::publish_described(&control, caller, function, wanted).await?;
         return Ok(axum::Json(shape(&made, place, &made.function.version)));
     }
     Ok(axum::Json(shape(&changed, place, "")))
@@ -377,7 +379,8 @@ async fn publish(
     let generation = found.function.generation;
     let description = request.description.filter(|it| !it.is_empty());
     let wanted = (PublishVersion { description, generation }, true);
-    let made = operations::publish_described(&control, &caller, &function, wanted).await?;
+    let made =
+        operations::versions::publish_described(&control, &caller, &function, wanted).await?;
     let body = shape(&made, (&caller, &region), &made.function.version);
     Ok((StatusCode::CREATED, axum::Json(body)).into_response())
 }
@@ -389,7 +392,7 @@ async fn remove(State(control): State<Control>, asked: Asked) -> Result<StatusCo
         qualifier => {
             let number = qualifier.parse();
             let number = number.map_err(|_| Refusal::invalid("only versions are deleted so"))?;
-            operations::remove_version(&control, &caller, &function, number).await?;
+            operations::versions::remove(&control, &caller, &function, number).await?;
         }
     }
     Ok(StatusCode::NO_CONTENT)
