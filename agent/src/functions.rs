@@ -225,7 +225,8 @@ impl Agent {
         }
         let waiting = loop {
             let mut pool = known.pool.lock();
-            let dispatched = pool.dispatch(self.room(known, spec), spec.concurrency);
+            let dispatched =
+                pool.dispatch(self.room(known, spec), spec.concurrency, self.shared.clock.now_us());
             if matches!(dispatched, Dispatch::Use | Dispatch::Make) {
                 pool.called(dispatched == Dispatch::Make, self.shared.clock.now_ms());
             }

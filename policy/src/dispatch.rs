@@ -1,7 +1,8 @@
 //! Dispatch: whether a call goes to an instance that has a place, waits, or has an instance made.
 //!
-//! A call waits for a place where that is expected to take less time than to make another instance.
-//! The places of an instance that is being made belong to the calls that have waited the longest, so
+//! A call waits for a place where that is expected to take less time than to make another instance,
+//! the time included for which every call has had to wait before it: where that goes on, one would
+//! have helped by now. The places of an instance that is being made belong to the calls that have waited the longest, so
 //! a burst makes as many as it needs and no more.
 //!
 //! Always true: a place is used at once, in the fullest instance that has one, so that others may
@@ -29,6 +30,9 @@ pub struct Instances {
     /// How long it usually takes until a new instance can work, in microseconds; none where none
     /// was made yet.
     pub start_us: Option<u64>,
+    /// For how long no call has found a place, or since an instance was made for one that did not,
+    /// in microseconds.
+    pub full_us: u64,
 }
 
 /// Most of each.
@@ -119,7 +123,7 @@ fn worth_making(has: &Instances) -> bool {
     // Places come free one after the other, evenly over the time of a call.
     let places = u128::from(has.busy) * u128::from(has.concurrency.get());
     let wait_us = u128::from(call_us) * ahead / places;
-    wait_us > u128::from(start_us)
+    wait_us + u128::from(has.full_us) > u128::from(start_us)
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub(super) struct Pool {
     freezing: bool,
     call_us: Option<u64>,
     start_us: Option<u64>,
+    /// Since when no call has found a place, or an instance was made for one that did not.
+    full_since_us: Option<u64>,
     keeping: Keeping,
     counts: Counts,
     /// Whether somebody sees to it that an instance is made.
@@ -88,12 +90,26 @@ pub(super) struct Kept {
 
 impl Pool {
     /// What becomes of a call, where so many more instances fit, and each may have so many calls.
-    pub(super) fn dispatch(&mut self, room: u32, concurrency: Concurrency) -> Dispatch {
+    pub(super) fn dispatch(
+        &mut self,
+        room: u32,
+        concurrency: Concurrency,
+        now_us: u64,
+    ) -> Dispatch {
         self.concurrency = concurrency;
         self.idle.retain(|idle| idle.warm.works());
         self.waiting.retain(|waiter| !waiter.is_closed());
         let limits = Limits { instances_max: INSTANCES_MAX, room, waiting_max: WAITING_MAX };
-        dispatch(&self.has(), &limits)
+        let full_us = self.full_since_us.map_or(0, |since_us| now_us.saturating_sub(since_us));
+        let dispatched = dispatch(&Instances { full_us, ..self.has() }, &limits);
+        self.full_since_us = match dispatched {
+            Dispatch::Use => None,
+            Dispatch::Make => Some(now_us),
+            Dispatch::Wait | Dispatch::Throttled | Dispatch::Full => {
+                self.full_since_us.or(Some(now_us))
+            }
+        };
+        dispatched
     }
 
     /// When a call that was refused may be tried again, in milliseconds.
@@ -111,6 +127,7 @@ impl Pool {
             waiting: count(self.waiting.len()),
             call_us: self.call_us,
             start_us: self.start_us,
+            full_us: 0,
         }
     }
 

@@ -22,9 +22,10 @@ prop_compose! {
         waiting in 0..40_u32,
         call_us in proptest::option::of(0..10_000_000_u64),
         start_us in proptest::option::of(0..1_000_000_u64),
+        full_us in 0..1_000_000_u64,
     ) -> Instances {
         let concurrency = several(concurrency);
-        Instances { concurrency, places, busy, starting, waiting, call_us, start_us }
+        Instances { concurrency, places, busy, starting, waiting, call_us, start_us, full_us }
     }
 }
 
@@ -122,8 +123,8 @@ proptest! {
         prop_assert_eq!(made, filled.min(limits.instances_max).min(limits.room));
     }
 
-    /// The longer calls take, the sooner another instance is made; the longer a start takes, the
-    /// later.
+    /// The longer calls take, and the longer no place was free, the sooner another instance is made;
+    /// the longer a start takes, the later.
     #[test]
     fn longer_calls_make_more_and_longer_starts_fewer(
         has in instances(),
@@ -133,7 +134,8 @@ proptest! {
         let makes = |has: &Instances| dispatch(has, &limits) == Dispatch::Make;
         let slower = Instances { call_us: has.call_us.map(|us| us + more_us), ..has };
         let colder = Instances { start_us: has.start_us.map(|us| us + more_us), ..has };
-        prop_assert!(!makes(&has) || makes(&slower));
+        let fuller = Instances { full_us: has.full_us + more_us, ..has };
+        prop_assert!(!makes(&has) || makes(&slower) && makes(&fuller));
         prop_assert!(!makes(&colder) || makes(&has));
     }
 }
@@ -146,6 +148,9 @@ fn a_short_wait_is_better_than_a_long_start() {
     assert_eq!(dispatch(&has, &limits), Dispatch::Wait);
     assert_eq!(dispatch(&Instances { waiting: 30, ..has }, &limits), Dispatch::Make);
     assert_eq!(dispatch(&Instances { call_us: Some(90_000), ..has }, &limits), Dispatch::Make);
+    // For as long as a start takes every call has had to wait.
+    assert_eq!(dispatch(&Instances { full_us: 10_000, ..has }, &limits), Dispatch::Wait);
+    assert_eq!(dispatch(&Instances { full_us: 20_000, ..has }, &limits), Dispatch::Make);
     let full = Limits { room: 0, waiting_max: 0, ..limits };
     assert_eq!(dispatch(&has, &full), Dispatch::Full);
     assert_eq!(dispatch(&has, &Limits { instances_max: 2, ..full }), Dispatch::Throttled);
