@@ -1,14 +1,12 @@
 //! Dispatch: whether a call goes to an instance that has a place, waits, or has an instance made.
 //!
-//! A call waits for a place where that is expected to take less time than to make another instance,
-//! the time included for which every call has had to wait before it: where that goes on, one would
-//! have helped by now. The places of an instance that is being made belong to the calls that have waited the longest, so
-//! a burst makes as many as it needs and no more.
+//! A call waits for a place where that takes less time than to make an instance, the time included for
+//! which every call before it has had to wait. The places of an instance that is being made belong to
+//! the calls that have waited the longest, so a burst makes as many as it needs and no more.
 //!
-//! Always true: a place is used at once, in the fullest instance that has one, so that others may
-//! end; no more instances are being made than have a call that waits; limits are kept; a call is
-//! refused only where it could neither wait nor have an instance made.
-//! Absent on purpose: which of equally full instances, when one ends, hosts.
+//! Always true: a place is used at once, in the fullest instance that has one; no more instances are
+//! being made than have a call that waits; limits are kept; only a call is refused that could neither
+//! wait nor have an instance made. Absent on purpose: which of equally full instances, when one ends.
 
 use types::Concurrency;
 
