@@ -132,8 +132,11 @@ impl Executor {
         let machine = settings.without.iter().fold(Machine::get().clone(), Machine::without);
         let first_slot = clock.random::<4>();
         let runtimes = settings.folder.join(RUNTIMES);
-        // What a fork may enter and become, an unprivileged one could not.
-        let forks = settings.zygote && matches!(machine.users, Users::PerInstance { .. });
+        // What a fork may enter and become, an unprivileged one could not; nor does an OCI runtime
+        // make a container around a process that runs already.
+        let forks = settings.zygote
+            && sandbox.level() == Level::Process
+            && matches!(machine.users, Users::PerInstance { .. });
         let shared = Shared {
             zygotes: forks.then(|| Zygotes::new(runtimes.clone())),
             runtimes,

@@ -24,9 +24,9 @@ use crate::error::Error;
 use crate::features::{Feature, features};
 use crate::launch::{Launched, Level, Order, Overhead, ProcessSandbox, Sandbox, Socket};
 use crate::machine::{Machine, Users};
-use crate::plan::Namespaces;
+use crate::plan::{Bind, BindKind, Command as Planned, Namespaces, Plan, WAIT, Waits};
 use crate::sandbox::Fault;
-use crate::start::Work;
+use crate::start::{TASK_ROOT, Work};
 
 /// Where runtimes are looked for by their names.
 const FOLDERS: [&str; 6] =
@@ -102,7 +102,7 @@ pub(crate) fn make(choice: &Choice, program: &Path) -> Result<Box<dyn Sandbox>, 
     if let Some(why) = lacks() {
         return Err(Error::Runtime { runtime: path, why: why.to_owned() });
     }
-    Ok(Box::new(OciSandbox { process: process()?, runtime }))
+    Ok(Box::new(OciSandbox { process: process()?, runtime, program: program.to_path_buf() }))
 }
 
 /// What this machine lacks for OCI runtimes.
@@ -192,6 +192,8 @@ struct OciSandbox {
     /// Starts the keepers.
     process: ProcessSandbox,
     runtime: Runtime,
+    /// What waits in a parked container, until it becomes the function's program.
+    program: PathBuf,
 }
 
 impl Sandbox for OciSandbox {
@@ -223,11 +225,15 @@ impl Sandbox for OciSandbox {
     }
 
     fn check_parking(&self) -> Result<(), Error> {
+        if self.runtime.kind != Kind::Runsc {
+            return Ok(());
+        }
         Err(Error::Refused {
             work: "a parked sandbox",
             feature: "late mounts",
-            why: "an OCI runtime makes a sandbox whole, and starts its program at once".to_owned(),
-            cure: "functions start without parked sandboxes, somewhat later; choose process for them",
+            why: "gVisor's kernel cannot be shown a package from outside, once it runs".to_owned(),
+            cure: "functions start without parked sandboxes, somewhat later; choose crun or process \
+                   for them",
         })
     }
 
@@ -243,8 +249,26 @@ impl Sandbox for OciSandbox {
         // is the runtime's.
         plan.namespaces = Namespaces { process: true, network: true, ..Namespaces::default() };
         plan.runtime = Some(runtime);
+        if plan.waits == Some(Waits::Process) {
+            have_wait(&self.program, plan);
+        }
         self.process.launch(order, socket)
     }
+}
+
+/// Has this program wait in the container, for a program that only the claim tells.
+fn have_wait(program: &Path, plan: &mut Plan) {
+    let Some(root) = &mut plan.root else { return };
+    // The package will cover it: no function sees it.
+    let target = Path::new(TASK_ROOT).join("freehold");
+    let source = program.to_path_buf();
+    root.binds.push(Bind { source, target: target.clone(), kind: BindKind::Read });
+    plan.command = Some(Planned {
+        program: target,
+        args: vec!["sandbox".to_owned(), WAIT.to_owned()],
+        env: std::collections::BTreeMap::new(),
+        folder: "/".into(),
+    });
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::machine::{Machine, Users};
 use crate::oci::Runtime;
 use crate::start::{Function, Image, Job, ML, PACKAGE, RUNTIME_DIR, Start, TASK_ROOT, Work};
 
-pub(crate) use parked::{Claim, Waits, claim, park};
+pub(crate) use parked::{Claim, WAIT, Waits, claim, park};
 
 /// Where the worker's program stands.
 pub(crate) const PROGRAM: &str = "/opt/freehold/bin/freehold";

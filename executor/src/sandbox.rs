@@ -12,7 +12,7 @@ pub(crate) mod first;
 mod keeper;
 pub(crate) mod lockdown;
 mod loopback;
-mod parked;
+pub(crate) mod parked;
 pub(crate) mod root;
 pub(crate) mod seccomp;
 mod zygote;
@@ -20,6 +20,7 @@ mod zygote;
 use std::process::ExitCode;
 
 use crate::descriptors;
+use crate::plan::WAIT;
 use channel::Channels;
 pub(crate) use channel::write;
 
@@ -58,8 +59,12 @@ impl Fault {
 
 /// Makes the sandbox whose plan comes in on standard input, and returns when it has ended.
 ///
-/// The binary calls this for `freehold sandbox` before it starts any thread.
+/// The binary calls this for `freehold sandbox` before it starts any thread. Inside a parked
+/// container it waits there instead, for what it is to become.
 pub fn sandbox_main() -> ExitCode {
+    if std::env::args_os().nth(2).is_some_and(|word| word == WAIT) {
+        return parked::become_claimed();
+    }
     let channels = match Channels::take() {
         Ok(channels) => channels,
         Err(Fault(_)) => return ExitCode::from(71),

@@ -131,8 +131,13 @@ impl Opened {
         let mut text = String::new();
         let read = ready.take(FAULT_BYTES_MAX).read_to_string(&mut text).await;
         read.map_err(Error::io("read whether the sandbox started"))?;
+        // The keeper's end closes the pipe too; alive, it tells of the first process next.
         if text.is_empty() {
-            return Ok(started);
+            let told = started.report.fill_buf().await;
+            if !told.map_err(Error::io("read the sandbox's reports"))?.is_empty() {
+                return Ok(started);
+            }
+            "the sandbox has died".clone_into(&mut text);
         }
         started.control = None;
         started.keeper.reap().await;

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["sandbox"] => executor::sandbox_main(),
+        ["sandbox", ..] => executor::sandbox_main(),
         ["worker"] => serve(),
         ["attack", name, rest @ ..] => attack(name, rest),
         ["as-user", user, folder, package, rest @ ..] => as_user(user, folder, package, rest),

@@ -58,9 +58,10 @@ pub(super) fn lay_out(plan: &Plan, runtime: &Runtime) -> Result<Bundle, Fault> {
 
 /// Makes what mounts need to stand on, and the links and small files of the plan.
 fn places(root: &Root) -> Result<(), Fault> {
-    for folder in ["/proc", "/dev", "/tmp"] {
-        let place = inside(root, Path::new(folder))?;
-        fs::create_dir_all(&place).map_err(Fault::at(format!("make {folder}")))?;
+    let always = ["/proc", "/dev", "/tmp"].map(Path::new);
+    for folder in always.into_iter().chain(root.folders.iter().map(PathBuf::as_path)) {
+        let place = inside(root, folder)?;
+        fs::create_dir_all(&place).map_err(Fault::at(format!("make {}", folder.display())))?;
     }
     for bind in root.binds.iter().filter(|bind| bind.kind != BindKind::Device) {
         let place = inside(root, &bind.target)?;

@@ -4,8 +4,9 @@
 //! Always true: it is number 1 of a process namespace that holds the runtime, all that it leaves
 //! running, and the container; when it ends, the kernel ends them. It ends with the keeper.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio, exit};
 
 use nix::mount::{MsFlags, mount};
@@ -22,6 +23,7 @@ use crate::sandbox::channel::{
     Channels, close_socket, is_over, keep_socket_from_program, quiet, socket, tell,
 };
 use crate::sandbox::first::reap;
+use crate::sandbox::parked::hand_mounts_out;
 
 /// Longest part of a runtime's own words that is told.
 const FAULT_BYTES_MAX: usize = 2_000;
@@ -29,9 +31,16 @@ const FAULT_BYTES_MAX: usize = 2_000;
 const SIGNALLED: i32 = 128;
 
 /// Never returns to the keeper's code: ends with 0 after a report, else with 70.
-pub(crate) fn run(plan: &Plan, runtime: &Runtime, channels: &mut Channels, keeper: &OwnedFd) -> ! {
-    match start(plan, runtime, keeper) {
+pub(crate) fn run(
+    plan: &Plan,
+    runtime: &Runtime,
+    channels: &mut Channels,
+    keeper: &OwnedFd,
+    claims: Option<UnixStream>,
+) -> ! {
+    match start(plan, runtime, keeper, claims.as_ref()) {
         Ok(program) => {
+            drop(claims);
             if plan.channel == Channel::Socket {
                 close_socket();
             }
@@ -50,7 +59,12 @@ pub(crate) fn run(plan: &Plan, runtime: &Runtime, channels: &mut Channels, keepe
 }
 
 /// Makes the container; its program runs when this returns.
-fn start(plan: &Plan, runtime: &Runtime, keeper: &OwnedFd) -> Result<Pid, Fault> {
+fn start(
+    plan: &Plan,
+    runtime: &Runtime,
+    keeper: &OwnedFd,
+    claims: Option<&UnixStream>,
+) -> Result<Pid, Fault> {
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(Fault::at("ask to end with the keeper"))?;
     if is_over(keeper) {
         return Err(Fault::new("the keeper is gone"));
@@ -65,13 +79,19 @@ fn start(plan: &Plan, runtime: &Runtime, keeper: &OwnedFd) -> Result<Pid, Fault>
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>)
         .map_err(Fault::at("mount /proc"))?;
-    call(plan, runtime, &bundle)
+    call(plan, runtime, &bundle, claims)
 }
 
-/// Has the runtime create and start the container. One that makes groups of its own does it in two
-/// steps: in between, the container goes where the plan wants it.
-fn call(plan: &Plan, runtime: &Runtime, bundle: &Bundle) -> Result<Pid, Fault> {
-    let whole = runtime.groups.is_empty();
+/// Has the runtime create and start the container. In between, the container of one that makes
+/// groups of its own goes where the plan wants it, and the keeper of one that will wait for a claim
+/// is told where the package is to be shown; else both are one step.
+fn call(
+    plan: &Plan,
+    runtime: &Runtime,
+    bundle: &Bundle,
+    claims: Option<&UnixStream>,
+) -> Result<Pid, Fault> {
+    let whole = runtime.groups.is_empty() && claims.is_none();
     let mut command = words(plan, runtime, bundle);
     command.args(if whole { &["run", "--detach"][..] } else { &["create"] });
     command.arg("--bundle").arg(&bundle.at).arg("--pid-file").arg(&bundle.pid).arg(&bundle.name);
@@ -79,12 +99,21 @@ fn call(plan: &Plan, runtime: &Runtime, bundle: &Bundle) -> Result<Pid, Fault> {
         command.stdin(Stdio::from(socket()?));
         keep_socket_from_program().map_err(Fault::at("keep the runtime's files few"))?;
     }
+    if let Some(claims) = claims {
+        let claims = claims.try_clone().map_err(Fault::at("duplicate a socket"))?;
+        command.stdin(Stdio::from(OwnedFd::from(claims)));
+    }
     carry_out(command, runtime, bundle)?;
     let text = fs::read_to_string(&bundle.pid).map_err(Fault::at("read the container's pid"))?;
     let pid = text.trim().parse().map_err(Fault::at("understand the container's pid"))?;
     let pid = Pid::from_raw(pid);
     if !whole {
         groups::enter(&runtime.groups, pid)?;
+        if let Some(claims) = claims {
+            let namespace = File::open(format!("/proc/{pid}/ns/mnt"));
+            let namespace = namespace.map_err(Fault::at("open the container's mounts"))?;
+            hand_mounts_out(claims, &namespace)?;
+        }
         let mut command = words(plan, runtime, bundle);
         command.arg("start").arg(&bundle.name);
         carry_out(command, runtime, bundle)?;

@@ -14,11 +14,15 @@ use crate::start::{Function, PYTHON, Parking, Start, TASK_ROOT, Work};
 /// The script with which an interpreter waits.
 const PARKED: &str = "/var/runtime/parked.py";
 
+/// The argument with which [`crate::sandbox_main`] waits inside a container.
+pub(crate) const WAIT: &str = "wait";
+
 /// What waits in a parked sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Waits {
-    /// The sandbox's own process, which becomes the function's program.
+    /// The sandbox's own process, which becomes the function's program. In a container that is
+    /// this program, started inside, with the claim on its standard input.
     Process,
     /// An interpreter that is started for it, with the claim on its standard input.
     Interpreter,

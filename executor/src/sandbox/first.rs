@@ -106,19 +106,25 @@ fn program(plan: &Plan, claims: Option<&UnixStream>) -> Result<Command, Fault> {
         _ => Stdio::null(),
     };
     match (&plan.command, claims) {
-        (Some(planned), _) => Ok(command(planned, stdin, plan.limits.data_bytes)),
-        (None, Some(claims)) => Ok(command(&parked::wait(claims)?, stdin, plan.limits.data_bytes)),
+        (Some(planned), _) => Ok(limited(planned, stdin, plan.limits.data_bytes)),
+        (None, Some(claims)) => Ok(limited(&parked::wait(claims)?, stdin, plan.limits.data_bytes)),
         (None, None) => Err(Fault("the plan names no program".to_owned())),
     }
 }
 
 #[expect(unsafe_code, reason = "a hook before exec has no safe form")]
-fn command(planned: &Planned, stdin: Stdio, data_bytes: u64) -> Command {
+fn limited(planned: &Planned, stdin: Stdio, data_bytes: u64) -> Command {
+    let mut command = command(planned, stdin);
+    // SAFETY: runs in this process of one thread, and makes two system calls.
+    unsafe { command.pre_exec(move || lockdown::limit_data(data_bytes)) };
+    command
+}
+
+/// What is planned, with nothing of this process's own but its limits.
+pub(super) fn command(planned: &Planned, stdin: Stdio) -> Command {
     let mut command = Command::new(&planned.program);
     command.args(&planned.args).env_clear().envs(&planned.env).current_dir(&planned.folder);
     command.stdin(stdin);
-    // SAFETY: runs in this process of one thread, and makes two system calls.
-    unsafe { command.pre_exec(move || lockdown::limit_data(data_bytes)) };
     command
 }
 

@@ -96,7 +96,7 @@ fn start(channels: &mut Channels) -> Result<(Started, Plan, Option<Ends>), Fault
             drop(alive.write);
             let inside = ends.map(|ends| ends.inside);
             match &plan.runtime {
-                Some(runtime) => oci::first::run(&plan, runtime, channels, &alive.read),
+                Some(runtime) => oci::first::run(&plan, runtime, channels, &alive.read, inside),
                 None => first::run(&plan, channels, &alive.read, inside),
             }
         }

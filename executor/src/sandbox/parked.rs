@@ -13,7 +13,9 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::{ExitCode, Stdio};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -26,7 +28,7 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use super::channel::{self, tell};
 use super::keeper::Started;
 use super::zygote::{self, Forked};
-use super::{Fault, descriptors};
+use super::{Fault, descriptors, first};
 use crate::exit::Report;
 use crate::plan::{Claim, Plan, Waits};
 use crate::start::TASK_ROOT;
@@ -46,7 +48,7 @@ impl Ends {
 }
 
 /// In the first process: tells the keeper where the package will have to be shown.
-pub(super) fn hand_mounts_out(inside: &UnixStream, namespace: &File) -> Result<(), Fault> {
+pub(crate) fn hand_mounts_out(inside: &UnixStream, namespace: &File) -> Result<(), Fault> {
     descriptors::send(inside, namespace).map_err(Fault::at("hand the mount namespace out"))
 }
 
@@ -66,6 +68,31 @@ pub(super) fn hand_rules_out(
 pub(super) fn wait(mut inside: &UnixStream) -> Result<crate::plan::Command, Fault> {
     inside.write_all(&[0]).map_err(Fault::at("say that this process waits"))?;
     channel::read(&mut inside)
+}
+
+/// In a container, as its first process: waits on standard input, and becomes the program. Where it
+/// cannot, it tells why through the same socket, which else ends with it.
+pub(super) fn become_claimed() -> ExitCode {
+    let claims = std::io::stdin().as_fd().try_clone_to_owned();
+    let Ok(claims) = claims.map(UnixStream::from) else { return ExitCode::FAILURE };
+    let fault = match wait(&claims) {
+        Ok(planned) => {
+            let mut program = first::command(&planned, Stdio::null());
+            let error = program.exec();
+            Fault(format!("start {}: {error}", planned.program.display()))
+        }
+        Err(fault) => fault,
+    };
+    // Who would hear it may be gone.
+    let _ = (&claims).write_all(fault.0.as_bytes());
+    ExitCode::from(127)
+}
+
+/// In the keeper: waits until what waits in a container has become the program.
+fn has_become(mut waits: &UnixStream) -> Result<(), Fault> {
+    let mut fault = String::new();
+    waits.read_to_string(&mut fault).map_err(Fault::at("hear of the program's start"))?;
+    if fault.is_empty() { Ok(()) } else { Err(Fault(fault)) }
 }
 
 /// In the keeper: waits until the program's process waits, and then for the claim; the zygote's fork
@@ -112,6 +139,9 @@ pub(super) fn claimed(
     let Claim { package, command } = channel::read(control)?;
     show(&package, &namespace)?;
     channel::write(&keepers, &command).map_err(Fault::at("hand the claim on"))?;
+    if plan.runtime.is_some() && plan.waits == Some(Waits::Process) {
+        has_become(&keepers)?;
+    }
     Ok(true)
 }
 
@@ -132,7 +162,7 @@ fn first_ready(of: &[BorrowedFd<'_>]) -> Result<usize, Fault> {
     }
 }
 
-/// Shows a folder of the host as the function's package, in a mount namespace that becomes ours.
+/// Shows a folder of the host as the function's package, in another mount namespace.
 fn show(package: &Path, namespace: &OwnedFd) -> Result<(), Fault> {
     let told = || format!("show {}", package.display());
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
@@ -140,9 +170,11 @@ fn show(package: &Path, namespace: &OwnedFd) -> Result<(), Fault> {
         | OpenTreeFlags::AT_RECURSIVE;
     let tree = open_tree(CWD, package, flags).map_err(Fault::at(told()))?;
     seal(&tree).map_err(Fault::at(told()))?;
+    let own = File::open("/proc/self/ns/mnt").map_err(Fault::at("open the own mounts"))?;
     setns(namespace, CloneFlags::CLONE_NEWNS).map_err(Fault::at("enter the mount namespace"))?;
-    move_mount(&tree, "", CWD, TASK_ROOT, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .map_err(Fault::at(told()))
+    let shown = move_mount(&tree, "", CWD, TASK_ROOT, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH);
+    setns(own, CloneFlags::CLONE_NEWNS).map_err(Fault::at("leave the mount namespace"))?;
+    shown.map_err(Fault::at(told()))
 }
 
 /// Makes a tree of mounts read-only, without setuid programs and device files.

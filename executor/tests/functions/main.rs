@@ -88,8 +88,13 @@ impl Host {
         }
         let [python3, provided] = [FunctionRuntime::Python3, FunctionRuntime::Provided];
         let ways = [Way::Made, Way::Parked(python3), Way::Parked(provided), Way::Started];
-        let parks = levels::chosen() == Choice::Process;
-        let ways = ways.into_iter().filter(move |way| python && (parks || *way == Way::Made));
+        // Interpreters are forked for processes only, and gVisor's sandboxes cannot be parked.
+        let count = match levels::chosen() {
+            Choice::Process => ways.len(),
+            sandbox if sandbox.to_string() == "runsc" => 1,
+            _ => 3,
+        };
+        let ways = ways.into_iter().take(count).filter(move |_| python);
         ways.filter_map(move |way| {
             let host = Self::new(way, change)?;
             host.put("app.py", code);

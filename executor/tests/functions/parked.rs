@@ -243,7 +243,7 @@ fn nothing_is_parked_and_functions_start_without() {
         let Some(host) = one_host(ECHO) else { return };
         let refused = host.executor.park(PYTHON_HERE).await.unwrap_err();
         assert!(matches!(refused, Error::Refused { .. }), "{refused}");
-        assert!(refused.to_string().contains("choose process"), "{refused}");
+        assert!(refused.to_string().contains("choose crun"), "{refused}");
         let running = host.python("app.handler").await;
         assert_eq!(begun(&running).await, Begun::Yes);
     });
@@ -268,12 +268,16 @@ fn nothing_of_a_runtimes_groups_is_left_after_a_kill() {
 // too small for it is not refused there.
 over!(crun:
     nothing_of_a_runtimes_groups_is_left_after_a_kill
-    nothing_is_parked_and_functions_start_without
+    python_notices_no_difference what_is_parked_and_dropped_is_cleared_away
+    a_sandbox_that_has_died_fails_its_claim_and_leaves_nothing
+    a_package_that_is_not_there_fails_the_claim_with_its_name
     a_frozen_instance_does_nothing_until_it_is_thawed_and_can_be_ended
     a_running_instance_is_given_more_memory_and_can_use_it);
 over!(runc:
     nothing_of_a_runtimes_groups_is_left_after_a_kill
-    nothing_is_parked_and_functions_start_without
+    python_notices_no_difference what_is_parked_and_dropped_is_cleared_away
+    a_sandbox_that_has_died_fails_its_claim_and_leaves_nothing
+    a_package_that_is_not_there_fails_the_claim_with_its_name
     a_frozen_instance_does_nothing_until_it_is_thawed_and_can_be_ended
     a_running_instance_is_given_more_memory_and_can_use_it);
 over!(runsc:

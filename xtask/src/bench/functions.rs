@@ -42,6 +42,7 @@ fn starts(places: &Places, tools: &Tools) -> Result<Vec<Row>, Failure> {
     let told = result(&mut command)?;
     let mut rows = Vec::new();
     rows.extend(containers::rows(places, tools, (STARTS, &told["cold_ms"]))?);
+    rows.extend(containers::parked(places, tools)?);
     for (kind, p50_ms_max, p99_ms_max, per_s_min) in KINDS {
         let (parked, made) = (format!("{kind} parked"), format!("{kind} made"));
         let (parked, made) = (&told["cold_ms"][parked], &told["cold_ms"][made]);

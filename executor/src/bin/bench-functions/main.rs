@@ -3,7 +3,8 @@
 //!
 //! Usage: `bench-functions [STARTS [SECONDS [PARKED [LAMBDA]]]]`: how many cold starts of each kind
 //! are timed, for how long they are repeated, how many sandboxes are parked at once, and a folder
-//! with Lambda's own client. It prints one JSON object. `serve KIND INSTANCES` is [`serve`], `containers
+//! with Lambda's own client. `FREEHOLD_SANDBOX` chooses what makes the sandboxes, as for the cloud. It
+//! prints one JSON object. `serve KIND INSTANCES` is [`serve`], `containers
 //! PROGRAM STARTS` [`containers`]; with a Runtime API it is the native function.
 //! Always true: a start is timed from the claim, or from the start, to the answer of its first call;
 //! parking, ending and clearing away are in what goes on, and in no single time.
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match (std::env::var("AWS_LAMBDA_RUNTIME_API"), words.as_slice()) {
-        (_, ["sandbox"]) => return executor::sandbox_main(),
+        (_, ["sandbox", ..]) => return executor::sandbox_main(),
         // What a container runs: it says that it has begun, and is over.
         (_, ["begun"]) => return ExitCode::SUCCESS,
         (Ok(address), _) => answer(&address),
@@ -185,7 +186,10 @@ impl Host {
             }
         }
         let clock = Clock::system();
-        let settings = Settings::new(program, folder.join("work"));
+        let mut settings = Settings::new(program, folder.join("work"));
+        if let Ok(sandbox) = std::env::var("FREEHOLD_SANDBOX") {
+            settings.sandbox = sandbox.parse()?;
+        }
         let executor = Executor::new(settings, clock.clone(), Tasks::new())?;
         Ok(Arc::new(Self { folder, executor, clock, lambda: lambda.is_some() }))
     }

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["sandbox"] => executor::sandbox_main(),
+        ["sandbox", ..] => executor::sandbox_main(),
         ["names"] => {
             ALL.iter().copied().flatten().for_each(|(name, _)| println!("{name}"));
             ExitCode::SUCCESS
