@@ -151,6 +151,7 @@ impl Agent {
                         id: &call.id,
                         log_tail: call.log_tail,
                         waited_us,
+                        stale_ms,
                         memory_mib: spec.limits.memory_bytes >> 20,
                         now_ms: self.shared.clock.now_ms(),
                     };

@@ -30,6 +30,8 @@ pub(super) struct Unrun<'a> {
     /// Whether its caller wants the end of its lines.
     pub(super) log_tail: bool,
     pub(super) waited_us: u64,
+    /// For how long what was to run had been replaced, where it is the call's fallback.
+    pub(super) stale_ms: Option<u64>,
     /// What its instance would have had.
     pub(super) memory_mib: u64,
     pub(super) now_ms: u64,
@@ -62,6 +64,7 @@ impl Broken {
         let mut called = Called {
             error: Some(self.kind),
             waited_us: call.waited_us,
+            stale_ms: call.stale_ms,
             start: Some(self.start),
             memory_peak_bytes: self.memory_peak_bytes,
             ..Called::default()
