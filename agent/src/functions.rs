@@ -8,6 +8,7 @@
 //! Absent on purpose: what a call may cost, who may call (the gateway has looked), what a function
 //! is (control says).
 
+mod broken;
 mod call;
 mod deploy;
 mod egress;
@@ -41,9 +42,10 @@ use types::{AccountId, InstanceId, RevisionId};
 
 use crate::Agent;
 use crate::control::ControlError;
+use broken::{Broken, Unrun};
 use call::Ran;
 use deploy::Chosen;
-use instance::{Broken, Warm};
+use instance::Warm;
 use memory::Memory;
 use pool::Pool;
 use sizes::Sizes;
@@ -145,7 +147,16 @@ impl Agent {
             let turn = match got {
                 Ok(turn) => turn,
                 Err(broken) => {
-                    return Ok(Answered::Whole(Box::new(broken.outcome(call.log_tail, waited_us))));
+                    let unrun = Unrun {
+                        id: &call.id,
+                        log_tail: call.log_tail,
+                        waited_us,
+                        stale_ms,
+                        memory_mib: spec.limits.memory_bytes >> 20,
+                        now_ms: self.shared.clock.now_ms(),
+                    };
+                    let outcome = broken.outcome(&self.shared.functions.journal, &unrun);
+                    return Ok(Answered::Whole(Box::new(outcome)));
                 }
             };
             turn.fit(&spec);

@@ -41,7 +41,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub use deploy::wait_until_ready;
-pub use function::send_code;
+pub use function::send_folder;
 pub use logs::{Follower, Subject, sentence};
 pub use pipeline::{folder_of as pipeline_folder, manifest_of as pipeline_manifest};
 pub use publish::publish_folder;

@@ -190,8 +190,7 @@ async fn open(
         }
         pieces @ Payload::Pieces(_) => pieces,
     };
-    let fell = target.fallback.filter(|_| called.stale_ms.is_some());
-    let version = fell.map_or(target.version, |fallback| fallback.version);
+    let version = target.answered(called.stale_ms.is_some());
     Ok(Opened { called, payload, version, meter })
 }
 

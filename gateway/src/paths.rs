@@ -103,22 +103,9 @@ pub(crate) fn shape(path: &str, own: Option<&OwnHost>) -> Shape {
     match path.strip_prefix("/v2") {
         _ if by_path || matches!(own, Some(OwnHost::Url(_))) => Shape::Url,
         Some(rest) if rest.is_empty() || rest.starts_with('/') => Shape::Oip,
-        _ if is_dated(path) => Shape::Lambda,
+        _ if types::functions::is_dated(path) => Shape::Lambda,
         _ => Shape::Problem,
     }
-}
-
-/// Whether a path begins with a date, as those of Lambda's API do, such as `/2015-03-31/functions`.
-fn is_dated(path: &str) -> bool {
-    let bytes = path.as_bytes();
-    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-    let dash = |at: usize| bytes.get(at) == Some(&b'-');
-    (1..=4).all(digit)
-        && dash(5)
-        && (6..=7).all(digit)
-        && dash(8)
-        && (9..=10).all(digit)
-        && bytes.get(11) == Some(&b'/')
 }
 
 impl<'a> Target<'a> {
@@ -224,7 +211,7 @@ impl<'a> Target<'a> {
         {
             return decode(function).map(|function| Self::Function { function });
         }
-        if is_dated(path) {
+        if types::functions::is_dated(path) {
             return Self::of_lambda(path);
         }
         match path {

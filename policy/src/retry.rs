@@ -21,6 +21,9 @@ pub const AGE_MS_MAX: u64 = 6 * 60 * 60_000;
 pub const PAUSE_MS_MIN: u64 = 1_000;
 /// The longest such pause, in milliseconds: five minutes.
 pub const PAUSE_MS_MAX: u64 = 5 * 60_000;
+/// Most destinations that are told one after the other, each of what became of the one before; a
+/// destination may lead back to where it began. Source: Lambda ends such a loop after about as many.
+pub const TOLD_MAX: u32 = 16;
 
 /// Waits before the retries of a function's own errors, in milliseconds.
 const WAITS_MS: [u64; RETRIES_MAX as usize] = [60_000, 120_000];

@@ -91,7 +91,7 @@ pub enum Error {
         expected: usize,
     },
     /// A value is no number that can stand there.
-    #[error("line {line}: {value:?} in column {column:?} is not a number from 0")]
+    #[error("line {line}: {value:?} in column {column:?} is no number from 0, or too large")]
     Number {
         /// From 1.
         line: usize,

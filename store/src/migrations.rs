@@ -23,7 +23,7 @@ pub(crate) struct Migration {
 }
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: [Migration; 12] = [
+pub(crate) const MIGRATIONS: [Migration; 13] = [
     Migration { number: 1, text: include_str!("migrations/0001_accounts.sql") },
     Migration { number: 2, text: include_str!("migrations/0002_objects.sql") },
     Migration { number: 3, text: include_str!("migrations/0003_catalogue.sql") },
@@ -36,6 +36,7 @@ pub(crate) const MIGRATIONS: [Migration; 12] = [
     Migration { number: 10, text: include_str!("migrations/0010_fleets.sql") },
     Migration { number: 11, text: include_str!("migrations/0011_webhooks.sql") },
     Migration { number: 12, text: include_str!("migrations/0012_provisioned.sql") },
+    Migration { number: 13, text: include_str!("migrations/0013_told_events.sql") },
 ];
 
 const PREPARE: &str = include_str!("migrations/prepare.sql");

@@ -316,6 +316,19 @@ pub fn function_arn(
     }
 }
 
+/// Whether a path begins with a date, as those of Lambda's API do, such as `/2015-03-31/functions`.
+pub fn is_dated(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let dash = |at: usize| bytes.get(at) == Some(&b'-');
+    (1..=4).all(digit)
+        && dash(5)
+        && (6..=7).all(digit)
+        && dash(8)
+        && (9..=10).all(digit)
+        && bytes.get(11) == Some(&b'/')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use api::internal::functions::near::{Answered, Outcome};
 use api::internal::functions::pieces::Piece;
 use api::internal::functions::sizes::CallSizing;
-use api::internal::functions::{Call, Called, Revision, StartTimes};
+use api::internal::functions::{Call, Called, Revision, StartTimes, shown};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -104,7 +104,8 @@ impl Turn {
             sizing: call.sizing,
             cpu_before_us: measured.then(|| warm.running.cpu_us()),
             start: warm.take_start(),
-            id: call.id.clone(),
+            // The program's own lines, and its errors, name the call as the log does.
+            id: shown(&call.id),
             began_us: clock.now_us(),
             waited_us,
             log_tail: call.log_tail,
@@ -112,7 +113,7 @@ impl Turn {
             timeout_ms,
         };
         let invocation = Invocation {
-            id: call.id,
+            id: course.id.clone(),
             deadline_ms: clock.now_ms().saturating_add(timeout_ms),
             payload,
             function_arn: call.function_arn,

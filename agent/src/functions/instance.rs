@@ -9,9 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use api::internal::functions::near::Outcome;
-use api::internal::functions::{Called, Revision, StartTimes};
-use bytes::Bytes;
+use api::internal::functions::{Revision, StartTimes};
 use executor::runtime_api::{Begun, Failure, Runtime, Shutdown};
 use executor::{Ending, Exit, Function, Image, Parking, Running, Start, Work};
 use parking_lot::Mutex;
@@ -19,6 +17,7 @@ use serde_json::json;
 use types::functions::account_number;
 use types::{AccountId, FunctionRuntime, InstanceId, Limits};
 
+use super::broken::Broken;
 use super::journal::Writer;
 use super::lines::Lines;
 use super::pool::Counted;
@@ -84,42 +83,6 @@ struct State {
     counted: Option<Counted>,
 }
 
-/// Why there is no instance for a call: the function's own fault, told to its caller.
-#[derive(Debug)]
-pub(crate) struct Broken {
-    kind: String,
-    payload: Bytes,
-    start: StartTimes,
-}
-
-impl Broken {
-    fn new(kind: &str, message: &str, start: StartTimes) -> Self {
-        let payload = json!({ "errorType": kind, "errorMessage": message }).to_string();
-        Self { kind: kind.to_owned(), payload: payload.into(), start }
-    }
-
-    /// In words, for the function's owner.
-    pub(super) fn told(&self) -> String {
-        let said: serde_json::Value = serde_json::from_slice(&self.payload).unwrap_or_default();
-        match said["errorMessage"].as_str() {
-            Some(message) => format!("{}: {message}", self.kind),
-            None => self.kind.clone(),
-        }
-    }
-
-    /// What the call that it was made for is told.
-    pub(crate) fn outcome(self, log_tail: bool, waited_us: u64) -> Outcome {
-        let called = Called {
-            error: Some(self.kind),
-            waited_us,
-            start: Some(self.start),
-            log_tail: log_tail.then(String::new),
-            ..Called::default()
-        };
-        Outcome { called, payload: self.payload }
-    }
-}
-
 impl Warm {
     /// Starts an instance, and waits until its program asks for work.
     pub(crate) async fn start(
@@ -130,6 +93,8 @@ impl Warm {
     ) -> Result<Self, Broken> {
         let clock = &agent.shared.clock;
         let mut times = StartTimes::default();
+        // What it writes of another account's calls is neither's to read.
+        let writer = if payer.is_some() { Writer::muted() } else { Writer::new(spec.id, id) };
         let since = |began_us: u64| clock.now_us().saturating_sub(began_us);
         let began_us = clock.now_us();
         let form = match spec.runtime {
@@ -139,9 +104,11 @@ impl Warm {
         };
         let unpacked = agent.shared.packages.unpack_as(&spec.package, form).await;
         times.code_us = since(began_us);
-        let host = |error: &dyn std::error::Error| {
-            Broken::new("Sandbox.Failure", &Trouble::of(error).0, times)
+        let never = |message: &str, times| {
+            let lines = Lines::new(None, writer.clone(), spec.version.clone());
+            Broken::new(Failure::new("Sandbox.Failure", message), times, lines)
         };
+        let host = |error: &dyn std::error::Error| never(&Trouble::of(error).0, times);
         let package = unpacked.map_err(|error| host(&error))?;
         let began_us = clock.now_us();
         let function = function(agent, spec, (id, payer, origin), &package);
@@ -158,13 +125,11 @@ impl Warm {
         times.sandbox_us = since(began_us);
         let Some(runtime) = running.runtime().cloned() else {
             running.kill();
-            return Err(Broken::new("Sandbox.Failure", "it has no Runtime API", times));
+            return Err(never("it has no Runtime API", times));
         };
         let began_us = clock.now_us();
         let begun = begun(agent, spec, &running, &runtime).await;
         times.init_us = since(began_us);
-        // What it writes of another account's calls is neither's to read.
-        let writer = if payer.is_some() { Writer::muted() } else { Writer::new(spec.id, id) };
         let state = State {
             start: Some(times),
             memory: Some(memory),
@@ -176,7 +141,7 @@ impl Warm {
             counted: None,
         };
         let warm = Self {
-            lines: Mutex::new(Lines::new(running.logs(), writer, spec.version.clone())),
+            lines: Mutex::new(Lines::new(Some(running.logs()), writer, spec.version.clone())),
             running,
             runtime,
             _package: package,
@@ -186,10 +151,12 @@ impl Warm {
         };
         match begun {
             Ok(()) => Ok(warm),
-            Err(Failure { kind, payload }) => {
+            Err(failure) => {
                 warm.ends_for(Shutdown::Failure);
                 warm.end(agent).await;
-                Err(Broken { kind, payload, start: times })
+                let memory_peak_bytes = warm.running.usage().memory_peak_bytes;
+                let lines = warm.lines.lock().left();
+                Err(Broken::new(failure, times, lines).having_used(memory_peak_bytes))
             }
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! Always true: lines are told in the order in which they were written; a call's `START` comes before
 //! any line that could be its own, its `END` and `REPORT` behind; a caller's lines are those that were
-//! written during its call, whichever of the calls of that time they are of.
+//! written during its call, whichever of the calls of that time they are of; what a program wrote that
+//! has not begun is the call's that it was made for.
 //! Absent on purpose: whose call a line is of, which nobody but the program knows.
 
 use std::collections::VecDeque;
@@ -21,8 +22,11 @@ const TAIL_LINES_MAX: usize = 256;
 /// The lines of one instance.
 #[derive(Debug)]
 pub(super) struct Lines {
-    reader: LogReader,
+    /// None of an instance that was never made.
+    reader: Option<LogReader>,
     writer: Writer,
+    /// The last lines before the first call; none once it has begun.
+    before: Option<VecDeque<String>>,
     /// Calls under way, in the order in which they began.
     calls: Vec<Call>,
     /// The version that runs.
@@ -42,13 +46,25 @@ struct Call {
 
 impl Lines {
     /// The lines of an instance of this version.
-    pub(super) fn new(reader: LogReader, writer: Writer, version: String) -> Self {
-        Self { reader, writer, calls: Vec::new(), version }
+    pub(super) fn new(reader: Option<LogReader>, writer: Writer, version: String) -> Self {
+        Self { reader, writer, before: Some(VecDeque::new()), calls: Vec::new(), version }
+    }
+
+    /// Those of an instance that has ended before its first call, for that call.
+    pub(super) fn left(&mut self) -> Self {
+        Self {
+            reader: self.reader.take(),
+            writer: self.writer.clone(),
+            before: self.before.take(),
+            calls: Vec::new(),
+            version: self.version.clone(),
+        }
     }
 
     /// Notes that a call begins, and whether its caller wants the end of its lines.
     pub(super) fn begin(&mut self, (id, began_ms): (&str, u64), wanted: bool) {
-        let tail = wanted.then(VecDeque::new);
+        let before = self.before.take();
+        let tail = wanted.then(|| before.unwrap_or_default());
         self.calls.push(Call { id: id.to_owned(), began_ms, told: false, tail });
     }
 
@@ -64,14 +80,7 @@ impl Lines {
         (id, now_ms): (&str, u64),
         report: impl Fn() -> String,
     ) -> Option<String> {
-        for call in &mut self.calls {
-            if !std::mem::replace(&mut call.told, true) {
-                let version = &self.version;
-                let start = || format!("START RequestId: {} Version: {version}", shown(&call.id));
-                keep(&mut call.tail, start);
-                self.writer.write(journal, (call.began_ms, "platform"), start);
-            }
-        }
+        self.start(journal);
         self.take_in(journal);
         let place = self.calls.iter().position(|call| call.id == id)?;
         let Call { mut tail, .. } = self.calls.remove(place);
@@ -83,9 +92,32 @@ impl Lines {
         tail.map(end_of)
     }
 
+    /// Tells the calls that have begun since.
+    fn start(&mut self, journal: &Journal) {
+        for call in &mut self.calls {
+            if !std::mem::replace(&mut call.told, true) {
+                let version = &self.version;
+                let start = || format!("START RequestId: {} Version: {version}", shown(&call.id));
+                keep(&mut call.tail, start);
+                self.writer.write(journal, (call.began_ms, "platform"), start);
+            }
+        }
+    }
+
+    /// Tells what the program could not, for all calls under way.
+    pub(super) fn tell(&mut self, journal: &Journal, now_ms: u64, text: &str) {
+        self.start(journal);
+        for call in &mut self.calls {
+            keep(&mut call.tail, || text.to_owned());
+        }
+        self.writer.write(journal, (now_ms, "platform"), || text.to_owned());
+    }
+
     /// Tells what the program has written since.
     pub(super) fn take_in(&mut self, journal: &Journal) {
-        while let Some(line) = self.reader.ready() {
+        let Some(reader) = &mut self.reader else { return };
+        while let Some(line) = reader.ready() {
+            keep(&mut self.before, || line.line.clone());
             for call in &mut self.calls {
                 keep(&mut call.tail, || line.line.clone());
             }

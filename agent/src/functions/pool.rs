@@ -16,8 +16,9 @@ use policy::warmth::{FIXED_MS, HORIZON_MS};
 use tokio::sync::oneshot;
 use types::Concurrency;
 
+use super::broken::Broken;
 use super::deploy::Counts;
-use super::instance::{Broken, Warm};
+use super::instance::Warm;
 use super::keeping::Keeping;
 use super::{Origin, Turn, Waiter};
 use provisioned::Provisioned;

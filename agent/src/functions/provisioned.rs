@@ -16,7 +16,8 @@ use policy::provision::{Here, Step, step};
 use tokio::sync::Notify;
 use types::RevisionId;
 
-use super::instance::{Broken, Warm, how};
+use super::broken::Broken;
+use super::instance::{Warm, how};
 use super::pool::Pool;
 use super::{Known, Refusal, Use};
 use crate::Agent;

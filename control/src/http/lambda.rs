@@ -20,7 +20,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -50,6 +50,16 @@ pub fn routes() -> Router<Control> {
 /// Where a request was signed for, by which its answers name functions.
 #[derive(Clone, Debug)]
 pub(super) struct Region(pub(super) String);
+
+/// The refusal of an operation of Lambda's that this cloud does not have.
+pub(super) fn not_here(method: &Method, path: &str) -> Response {
+    let (status, kind) = (StatusCode::NOT_FOUND, "UnknownOperationException");
+    let message = format!(
+        "{method} {path} is no operation of this cloud: \
+        docs/lambda.md says which of Lambda's there are"
+    );
+    Refusal { status, kind, message }.into_response()
+}
 
 /// Finds out who calls, or refuses. The body is read whole, since it is signed.
 pub async fn authenticate(

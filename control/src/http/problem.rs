@@ -11,8 +11,10 @@ use tracing::Instrument as _;
 
 use api::Problem;
 use api::problem::status_of;
-
+use types::functions::is_dated;
 use workflow::chain;
+
+use super::lambda;
 
 /// An error on its way to the client.
 #[derive(Debug)]
@@ -106,13 +108,21 @@ fn new_id() -> String {
 }
 
 /// Nothing is at this path.
-pub async fn no_route(request: Request) -> ApiError {
-    let path = request.uri().path().to_owned();
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing at {path}"))
+pub async fn no_route(request: Request) -> Response {
+    let path = request.uri().path();
+    if is_dated(path) {
+        return lambda::not_here(request.method(), path);
+    }
+    let title = format!("there is nothing at {path}");
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", title).into_response()
 }
 
 /// Something is at this path, but not for this method.
-pub async fn no_method(request: Request) -> ApiError {
-    let title = format!("{} does not take {}", request.uri().path(), request.method());
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title)
+pub async fn no_method(request: Request) -> Response {
+    let path = request.uri().path();
+    if is_dated(path) {
+        return lambda::not_here(request.method(), path);
+    }
+    let title = format!("{path} does not take {}", request.method());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title).into_response()
 }

@@ -17,6 +17,7 @@ use store::functions::{FunctionRow, function_fetch};
 use types::{AccountId, CallLimits, GrantId, Name};
 
 use crate::caller::Caller;
+use crate::moment::iso8601;
 use crate::operations::functions::{DESCRIPTION_BYTES_MAX, fetch_described, own};
 use crate::operations::instances::found;
 use crate::operations::items::{from_json, shown_sharing, stored_sharing};
@@ -67,6 +68,15 @@ pub(crate) fn check_limits(limits: &CallLimits) -> Result<(), Error> {
     Ok(())
 }
 
+/// Refuses new limits that are over.
+pub(crate) fn check_end(limits: &CallLimits, now_ms: u64) -> Result<(), Error> {
+    let Some(end_ms) = limits.ends_at_ms.filter(|end_ms| *end_ms <= now_ms) else { return Ok(()) };
+    let end = iso8601(end_ms);
+    Err(Error::invalid(format!(
+        "it would end at {end}, which is over: say a time to come, in milliseconds since 1970"
+    )))
+}
+
 pub(crate) fn check_description(description: &str) -> Result<(), Error> {
     if description.len() > DESCRIPTION_BYTES_MAX {
         let message = format!("the description has more than {DESCRIPTION_BYTES_MAX} bytes");
@@ -82,6 +92,7 @@ pub async fn create(
     request: CreateGrant,
 ) -> Result<Grant, Error> {
     let (function, _) = own(control, caller, &request.function, Action::FunctionsWrite).await?;
+    check_end(&request.limits, control.now_ms())?;
     let mut spec = Spec {
         qualifier: request.qualifier,
         everybody: false,

@@ -16,7 +16,7 @@ use store::functions::{FunctionRow, function_delete};
 use types::{AccountId, CallLimits, FunctionId, FunctionName, Name, RevisionId, TokenId};
 
 use crate::caller::Caller;
-use crate::operations::grants::{self, check_description, check_limits};
+use crate::operations::grants::{self, check_description, check_end, check_limits};
 use crate::operations::instances::found;
 use crate::operations::items::from_json;
 use crate::operations::{changed, made, page, slice};
@@ -52,6 +52,7 @@ pub async fn create(
     };
     let (owner, grant) = granted(control, caller, &request.owner, &request.grant).await?;
     check(&spec, &grant)?;
+    check_end(&spec.limits, control.now_ms())?;
     let (now_ms, id) = (control.now_ms(), FunctionId::new(control.clock().uuid()));
     let named = FunctionRow {
         id,
@@ -260,6 +261,13 @@ async fn shape(
     };
     let route = route(&row, named.account_id, grant.as_ref())?;
     let spec: Spec = from_json(&row.spec)?;
+    let now_ms = control.now_ms();
+    let is_over = |limits: &CallLimits| limits.ends_at_ms.is_some_and(|end_ms| end_ms <= now_ms);
+    let broken = match &route.to {
+        Err(why) => Some(why.clone()),
+        Ok(to) if is_over(&to.limits) => Some("its grant has ended".to_owned()),
+        Ok(_) => is_over(&spec.limits).then(|| "it has ended".to_owned()),
+    };
     Ok(Link {
         id: named.id,
         name: named.name,
@@ -269,7 +277,7 @@ async fn shape(
         limits: spec.limits,
         tokens: spec.tokens,
         description: spec.description,
-        broken: route.to.err(),
+        broken,
         generation: named.generation,
         created_at_ms: named.created_at_ms,
     })

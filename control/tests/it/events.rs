@@ -5,11 +5,12 @@ use api::internal::functions::{
     TakeEvents, TakenEvent,
 };
 use control::operations::functions::events;
+use policy::retry::TOLD_MAX;
 use serde_json::{Value, json};
 use types::{EventId, FunctionId};
 use uuid::Uuid;
 
-use crate::harness::{House, Member};
+use crate::harness::{House, Member, request};
 
 async fn begin() -> (House, Member, FunctionId) {
     let house = House::open().await;
@@ -93,6 +94,34 @@ async fn a_function_that_fails_has_its_event_three_times_and_then_it_can_be_seen
     let dead = dead(&house, &alice).await;
     assert_eq!(dead[0]["payload"], json!({ "a": 1 }));
     assert_eq!(dead[0]["failures"].as_array().unwrap().len(), 3);
+}
+
+/// A destination may lead back to where it began.
+#[tokio::test]
+async fn a_chain_of_destinations_ends_and_what_failed_last_can_be_seen() {
+    for (name, well) in [("OnFailure", false), ("OnSuccess", true)] {
+        let (house, alice, function) = begin().await;
+        let told = json!({ "Destination": "Resize" });
+        let wanted = json!({ "MaximumRetryAttempts": 0, "DestinationConfig": { name: told } });
+        let path = "/2019-09-25/functions/Resize/event-invoke-config";
+        let put = house.send(request("PUT", path, Some(&alice), Some(wanted))).await;
+        assert_eq!(put.status, 200, "{put:?}");
+        events::accept(&house.control, event(function, 1, "{}")).await.unwrap();
+        let mut runs = 0;
+        while let [taken] = &*take(&house).await {
+            runs += 1;
+            assert!(runs <= TOLD_MAX + 1, "{name} goes on without end");
+            let (version, payload) = ("1".to_owned(), "1".to_owned());
+            let answered = EventEnded::Answered { version, payload };
+            end(&house, taken, if well { answered } else { failed() }).await;
+        }
+        assert_eq!(runs, TOLD_MAX + 1, "{name}: the first, and each that was told");
+        let dead = dead(&house, &alice).await;
+        assert_eq!(dead.len(), usize::from(!well), "{name}: {dead:?}");
+        if let [dead] = &*dead {
+            assert_eq!(dead["failures"][0]["error"], "Function.ValueError");
+        }
+    }
 }
 
 #[tokio::test]

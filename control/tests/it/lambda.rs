@@ -43,6 +43,20 @@ async fn ask(house: &House, member: Option<&Member>, route: &(String, String)) -
     house.send(request(method, path, member, body)).await
 }
 
+/// Clients take an error without one of Lambda's names for one without words.
+#[tokio::test]
+async fn what_is_not_here_is_refused_in_lambdas_words() {
+    let house = House::open().await;
+    let alice = house.account("alice").await;
+    let paths = ["/2018-10-31/layers", "/2015-03-31/functions/Resize/nothing"];
+    let of_another_method = [("PATCH", "/2015-03-31/functions")];
+    for (method, path) in paths.map(|path| ("GET", path)).into_iter().chain(of_another_method) {
+        let answer = house.send(request(method, path, Some(&alice), None)).await;
+        assert_eq!((answer.status, &*answer.kind), (404, "UnknownOperationException"), "{path}");
+        assert!(answer.body["message"].as_str().unwrap().contains(path), "{:?}", answer.body);
+    }
+}
+
 #[tokio::test]
 async fn every_path_asks_who_calls_and_shows_a_stranger_nothing() {
     let house = House::open().await;

@@ -13,6 +13,7 @@ mod errors;
 mod events;
 mod garbage;
 mod generations;
+mod grants;
 mod harness;
 mod hosts;
 mod idempotency;

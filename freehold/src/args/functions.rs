@@ -229,8 +229,8 @@ pub enum RuntimeWord {
 pub struct CreateFunctionArguments {
     /// Its name
     pub name: FunctionName,
-    /// The folder with its code
-    #[arg(long, value_name = "FOLDER", requires = "runtime")]
+    /// The folder with its code, or a zip file or tar archive of one
+    #[arg(long, value_name = "FOLDER|ARCHIVE", requires = "runtime")]
     pub code: Option<PathBuf>,
     /// An image of a container in its place: a folder or a tar archive in OCI's layout
     #[arg(long, value_name = "FOLDER|ARCHIVE")]
@@ -246,8 +246,8 @@ pub struct CreateFunctionArguments {
 pub struct UpdateFunctionArguments {
     /// Its name
     pub name: FunctionName,
-    /// The folder with its new code [default: the code stays]
-    #[arg(long, value_name = "FOLDER")]
+    /// The folder with its new code, or an archive of one [default: the code stays]
+    #[arg(long, value_name = "FOLDER|ARCHIVE")]
     pub code: Option<PathBuf>,
     /// Its new image, where it is one
     #[arg(long, value_name = "FOLDER|ARCHIVE", conflicts_with = "code")]

@@ -160,8 +160,25 @@ async fn update(
     out.one(&client.function_update(&name, &wanted).await?, rows)
 }
 
+/// Sends code: a folder, or an archive of one, which is unpacked first so that equal code is sent
+/// once.
+async fn send_code(path: &Path, client: &Client, out: &Output) -> Result<ObjectId, Failure> {
+    if path.is_file() {
+        let folder = unpack(path).map_err(|error| {
+            let hint = "--code takes a folder with the code, or a zip file or tar archive of one";
+            error.hint(hint).code("invalid_package")
+        })?;
+        return send_folder(folder.path(), client, out).await;
+    }
+    send_folder(path, client, out).await
+}
+
 /// Packs a folder and sends what is missing of it.
-pub async fn send_code(folder: &Path, client: &Client, out: &Output) -> Result<ObjectId, Failure> {
+pub async fn send_folder(
+    folder: &Path,
+    client: &Client,
+    out: &Output,
+) -> Result<ObjectId, Failure> {
     let busy = out.busy(&format!("packing {}", folder.display()));
     let package = publish::pack_any(folder.to_owned()).await;
     busy.finish_and_clear();
@@ -173,8 +190,15 @@ pub async fn send_code(folder: &Path, client: &Client, out: &Output) -> Result<O
 async fn send_image(path: &Path, client: &Client, out: &Output) -> Result<ObjectId, Failure> {
     if path.is_dir() {
         check_image(path)?;
-        return send_code(path, client, out).await;
+        return send_folder(path, client, out).await;
     }
+    let folder = unpack(path)?;
+    check_image(folder.path())?;
+    send_folder(folder.path(), client, out).await
+}
+
+/// Unpacks an archive into a folder that goes with what is given back.
+fn unpack(path: &Path) -> Result<tempfile::TempDir, Failure> {
     let unread = |error: &dyn std::fmt::Display| {
         Failure::usage(format!("could not read {}: {error}", path.display()))
     };
@@ -183,8 +207,7 @@ async fn send_image(path: &Path, client: &Client, out: &Output) -> Result<Object
     let limits = archive::Limits::default();
     archive::extract_any(std::io::BufReader::new(file), folder.path(), &limits)
         .map_err(|error| unread(&error))?;
-    check_image(folder.path())?;
-    send_code(folder.path(), client, out).await
+    Ok(folder)
 }
 
 /// Sees that a folder is a layout, with an image for some host.

@@ -15,7 +15,6 @@ use api::pages::LogLine;
 use api::publishes::{Publish, PublishRequest, PublishState};
 use formats::{archive, manifest};
 use types::{ObjectId, Reference};
-use workflow::chain;
 
 use super::logs::{Follower, Subject, sentence};
 use super::wording;
@@ -136,8 +135,8 @@ pub(super) async fn pack_any(folder: PathBuf) -> Result<NamedTempFile, Failure> 
         let file = NamedTempFile::new().map_err(unwritable)?;
         let mut out = BufWriter::with_capacity(1 << 20, file.as_file());
         archive::pack(&folder, &mut out).map_err(|error| {
-            Failure::refused(format!("{}: {}", folder.display(), chain(&error)))
-                .code("invalid_package")
+            // Its words have its cause in them.
+            Failure::refused(format!("{}: {error}", folder.display())).code("invalid_package")
         })?;
         out.into_inner().map_err(|error| unwritable(error.into_error()))?;
         Ok(file)
@@ -191,4 +190,16 @@ fn rows(publish: &Publish, version: Option<&Version>) -> Vec<(String, String)> {
     }
     rows.push(("publishing".to_owned(), publish.id.to_string()));
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn why_a_folder_cannot_be_packed_is_said_once() {
+        let failure = pack_any("no/such/folder".into()).await.unwrap_err();
+        let said = format!("{failure:?}");
+        assert_eq!(said.matches("No such file").count(), 1, "{said}");
+    }
 }

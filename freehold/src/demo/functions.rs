@@ -163,7 +163,7 @@ async fn send(
     let failed = |error: std::io::Error| Failure::refused(format!("{}: {error}", folder.display()));
     std::fs::create_dir_all(&folder).map_err(failed)?;
     std::fs::write(folder.join("app.py"), code).map_err(failed)?;
-    commands::send_code(&folder, client, &Output::new(Format::Json)).await
+    commands::send_folder(&folder, client, &Output::new(Format::Json)).await
 }
 
 /// Calls a function until it is known everywhere, and gives what it answers.

@@ -137,7 +137,7 @@ async fn an_image_becomes_a_function() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_becomes_a_function_as_an_image_and_as_a_plain_package() {
+async fn a_server_becomes_a_function_as_an_image_and_as_a_plain_package_or_an_archive_of_one() {
     if !has_python() {
         return;
     }
@@ -149,9 +149,16 @@ async fn a_server_becomes_a_function_as_an_image_and_as_a_plain_package() {
     std::fs::write(plain.join("bootstrap"), format!("#!{PYTHON}\n{SERVES}")).unwrap();
     let mode = Command::new("chmod").arg("755").arg(plain.join("bootstrap")).status();
     assert!(mode.unwrap().success());
-    for (name, what, path, words) in
-        [("image", "--image", &layout, json!(["serve"])), ("plain", "--code", &plain, json!([]))]
-    {
+    // The same code in an archive.
+    let zip = "import shutil, sys; shutil.make_archive(sys.argv[1], 'zip', sys.argv[1])";
+    let zip = Command::new(PYTHON).args(["-c", zip]).arg(&plain).status();
+    assert!(zip.unwrap().success());
+    let zipped = plain.with_extension("zip");
+    for (name, what, path, words) in [
+        ("image", "--image", &layout, json!(["serve"])),
+        ("plain", "--code", &plain, json!([])),
+        ("zipped", "--code", &zipped, json!([])),
+    ] {
         let path = path.to_str().unwrap();
         let mut said = vec!["function", "create", name, what, path, "--runtime", "server"];
         said.extend(["--memory", "256"]);

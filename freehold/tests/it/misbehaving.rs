@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use api::functions::CreateFunction;
+use api::pages::LogQuery;
 use serde_json::Value;
 use testkit::processes::running_with;
 use testkit::wait::until;
@@ -58,6 +59,7 @@ def spin():
         pass
 
 if MODE == "crash-at-start":
+    os.write(2, b"cannot begin\n")
     os._exit(3)
 if MODE == "hang-at-start":
     sleep()
@@ -213,6 +215,33 @@ async fn misbehaves(owner: &Account, case: &Case) {
         })
         .await;
     }
+}
+
+/// A call whose program does not begin is in the log, as any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_program_said_that_did_not_begin_is_in_the_log_of_its_call() {
+    if !std::path::Path::new("/usr/bin/python3").is_file() {
+        eprintln!("SKIPPED: there is no /usr/bin/python3");
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    let name = make(&owner, "crash-at-start").await;
+    assert_eq!(call(&owner, &name).await.0.as_deref(), Some("Runtime.ExitError"));
+    let lines = until(GONE_S, "the call's last line", || async {
+        let log = owner.client.function_log(&name, &LogQuery::default()).await.unwrap();
+        let lines: Vec<String> = log.lines.into_iter().map(|line| line.text).collect();
+        lines.iter().any(|line| line.starts_with("REPORT ")).then_some(lines)
+    })
+    .await;
+    let starts =
+        ["cannot begin", "START ", "Runtime.ExitError: Error: Runtime exited", "END ", "REPORT "];
+    assert_eq!(lines.len(), starts.len(), "{lines:?}");
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(start), "{line:?} does not start with {start:?}: {lines:?}");
+    }
+    assert!(lines[4].contains("Init Duration: ") && lines[4].ends_with("Runtime.ExitError"));
+    cloud.close().await;
 }
 
 /// A call that waits for an instance gets another when the one it waited for is ended, also where no

@@ -232,6 +232,7 @@ pub(crate) fn refusal(error: &Error) -> Response<Body> {
         (Error::BadSignature { .. }, _) => (403, "InvalidSignatureException", None),
         (Error::NoCredentials, _) => (403, "MissingAuthenticationTokenException", None),
         (_, ErrorKind::Unauthenticated) => (403, "UnrecognizedClientException", None),
+        (_, ErrorKind::Forbidden) => (403, "AccessDeniedException", None),
         (_, ErrorKind::NotFound) => (404, "ResourceNotFoundException", None),
         (Error::Reserved { .. }, _) => {
             let reason = "ReservedFunctionConcurrentInvocationLimitExceeded";
@@ -293,6 +294,14 @@ mod tests {
         assert_eq!(value, "00000000-0000-0000-0000-000000000007");
         let id = HeaderValue::from_static("mine");
         assert_eq!(lambda_id(&id).unwrap().1, "mine");
+    }
+
+    /// Clients try again after a 5xx.
+    #[test]
+    fn a_link_that_lets_no_call_through_is_no_fault_of_ours() {
+        let answer = refusal(&Error::LinkBroken { reason: "it has ended".to_owned() });
+        assert_eq!(answer.status(), 403);
+        assert_eq!(answer.headers()["x-amzn-errortype"], "AccessDeniedException");
     }
 
     /// On our own API and on Lambda's, with the same time.

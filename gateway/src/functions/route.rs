@@ -1,10 +1,11 @@
 //! Functions as routes tell of them: which version a name means, and who may call it.
 //!
-//! Always true: an alias chooses among its versions by the call alone; what an alias named before
-//! its last change is known only while this gateway lives.
+//! Always true: an alias chooses among its versions by the call alone; what it named before, and had
+//! answer, is known only while this gateway lives.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::Action;
 use api::functions::LATEST;
@@ -39,11 +40,22 @@ pub(crate) struct Function {
 struct Alias {
     told: AliasRoute,
     routing: Routing,
-    before: Option<(String, RevisionId)>,
+    before: Option<Before>,
+    /// Whether the version before was needed for the latest call.
+    fell: Arc<AtomicBool>,
+}
+
+/// What an alias named before.
+#[derive(Clone, Debug)]
+struct Before {
+    version: String,
+    revision: RevisionId,
+    /// When it was replaced, in Unix milliseconds.
+    replaced_at_ms: u64,
 }
 
 /// What a call runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// `$LATEST`, or a number.
     pub(crate) version: String,
@@ -52,6 +64,19 @@ pub(crate) struct Target {
     pub(crate) memory_kib: u64,
     /// What may run in its place for a while.
     pub(crate) fallback: Option<Fallback>,
+    /// To be told whether that did.
+    fell: Option<Arc<AtomicBool>>,
+}
+
+impl Target {
+    /// The version that answered, given whether the fallback did.
+    pub(crate) fn answered(self, fell: bool) -> String {
+        if let Some(seen) = &self.fell {
+            seen.store(fell, Ordering::Relaxed);
+        }
+        let fallback = self.fallback.filter(|_| fell);
+        fallback.map_or(self.version, |fallback| fallback.version)
+    }
 }
 
 impl Function {
@@ -60,17 +85,23 @@ impl Function {
         let mut aliases = HashMap::new();
         for (name, route) in &told.aliases {
             let was = before.and_then(|before| before.aliases.get(name.as_str()));
+            let same = was.filter(|was| was.told.version == route.version);
+            let fell = same.map(|same| Arc::clone(&same.fell)).unwrap_or_default();
+            // One that did not answer itself, or not yet, is nothing to go back to.
+            let stays = |was: &Alias| same.is_some() || was.fell.load(Ordering::Relaxed);
             let before = match was {
-                Some(was) if was.told.version == route.version => was.before.clone(),
+                Some(was) if stays(was) => was.before.clone(),
                 Some(was) => {
                     let version = was.told.version.clone();
                     let revision = before.and_then(|before| before.told.versions.get(&version));
-                    revision.map(|route| (version, route.revision))
+                    let replaced_at_ms = route.changed_at_ms;
+                    revision.map(|it| Before { version, revision: it.revision, replaced_at_ms })
                 }
                 None => None,
             };
-            let routing = routing(route);
-            aliases.insert(name.to_string(), Alias { told: route.clone(), routing, before });
+            let there = |it: &Before| told.versions.contains_key(&it.version);
+            let (told, routing, before) = (route.clone(), routing(route), before.filter(there));
+            aliases.insert(name.to_string(), Alias { told, routing, before, fell });
         }
         let seen = before.map(|before| Arc::clone(&before.seen)).unwrap_or_default();
         Self { told, aliases, seen }
@@ -119,7 +150,7 @@ impl Function {
             let revision = route(version)?.revision;
             let version = version.to_owned();
             let memory_kib = self.memory_kib(&version);
-            return Ok(Target { version, revision, memory_kib, fallback: None });
+            return Ok(Target { version, revision, memory_kib, fallback: None, fell: None });
         };
         let seed = call.as_u64_pair();
         let version = match alias.routing.choose(seed.0 ^ seed.1) {
@@ -129,14 +160,15 @@ impl Function {
         let route = route(&version)?;
         let main = version == alias.told.version;
         let before = alias.before.as_ref().filter(|_| main && alias.told.max_stale_ms > 0);
-        let fallback = before.map(|(version, revision)| Fallback {
-            version: version.clone(),
-            revision: *revision,
-            changed_at_ms: alias.told.changed_at_ms,
+        let fallback = before.map(|before| Fallback {
+            version: before.version.clone(),
+            revision: before.revision,
+            changed_at_ms: before.replaced_at_ms,
             max_stale_ms: alias.told.max_stale_ms,
         });
         let (revision, memory_kib) = (route.revision, self.memory_kib(&version));
-        Ok(Target { version, revision, memory_kib, fallback })
+        let fell = fallback.is_some().then(|| Arc::clone(&alias.fell));
+        Ok(Target { version, revision, memory_kib, fallback, fell })
     }
 
     /// How the size of what a call runs is chosen, where it is; and whether all calls may be run
@@ -199,7 +231,7 @@ mod tests {
     use super::*;
 
     fn route(version: &str, other: Option<(&str, u32)>, max_stale_ms: u64) -> FunctionRoute {
-        let versions = ["$LATEST", "1", "2"].iter().zip(1_u128..);
+        let versions = ["$LATEST", "1", "2", "3"].iter().zip(1_u128..);
         let versions = versions.map(|(version, number)| {
             let revision = RevisionId::new(Uuid::from_u128(number));
             (
@@ -247,7 +279,7 @@ mod tests {
             let target = function.target(qualifier, call).unwrap();
             assert_eq!((target.version.as_str(), target.fallback), (version, None), "{qualifier}");
         }
-        for qualifier in ["3", "dead", "LATEST"] {
+        for qualifier in ["4", "dead", "LATEST"] {
             assert!(function.target(qualifier, call).is_err(), "{qualifier}");
         }
     }
@@ -300,5 +332,36 @@ mod tests {
         assert!(again.target("live", call).unwrap().fallback.is_some());
         let strict = Function::build(route("2", None, 0), Some(&second));
         assert_eq!(strict.target("live", call).unwrap().fallback, None);
+    }
+
+    /// Versions that do not begin, one after the other, leave the last one that did.
+    #[test]
+    fn what_never_answered_itself_is_nothing_to_go_back_to() {
+        let call = Uuid::from_u128(3);
+        let moved = |version: &str, at_ms: u64, before: &Arc<Function>| {
+            let mut told = route(version, None, 60_000);
+            told.aliases.values_mut().for_each(|alias| alias.changed_at_ms = at_ms);
+            Arc::new(Function::build(told, Some(before)))
+        };
+        let back = |function: &Function| {
+            let fallback = function.target("live", call).unwrap().fallback.unwrap();
+            (fallback.version, fallback.changed_at_ms)
+        };
+        let first = Arc::new(Function::build(route("1", None, 60_000), None));
+        for (fell, expected) in [(true, ("1", 10)), (false, ("2", 30))] {
+            let second = moved("2", 10, &first);
+            assert_eq!(back(&second), ("1".to_owned(), 10));
+            let answered = second.target("live", call).unwrap().answered(fell);
+            assert_eq!(answered, if fell { "1" } else { "2" });
+            // Other changes of the alias replace nothing.
+            let second = moved("2", 20, &second);
+            assert_eq!(back(&second), ("1".to_owned(), 10));
+            let (version, at_ms) = expected;
+            assert_eq!(back(&moved("3", 30, &second)), (version.to_owned(), at_ms));
+        }
+        let mut gone = route("2", None, 60_000);
+        gone.versions.remove("1");
+        let gone = Function::build(gone, Some(&first));
+        assert_eq!(gone.target("live", call).unwrap().fallback, None, "it was deleted");
     }
 }

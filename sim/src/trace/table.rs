@@ -1,8 +1,11 @@
 //! Tables: the lines of a file of comma-separated values, and the numbers in them.
 //!
-//! Always true: every row has a value for each column. Absent on purpose: quotes, signs, exponents.
+//! Always true: every row has a value for each column. Absent on purpose: quotes, signs.
 
 use super::Error;
+
+/// Largest exponent, either way: that of the numbers which programs write.
+const EXPONENT_MAX: i64 = 400;
 
 /// The lines of a file, taken apart.
 pub(super) struct Table<'text> {
@@ -23,7 +26,8 @@ impl<'text> Table<'text> {
     pub(super) fn read(text: &'text str, names: &[&str]) -> Result<Self, Error> {
         let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
         let (_, heads) = lines.next().ok_or(Error::Empty)?;
-        let heads = heads.split(',').map(str::trim).collect();
+        // Spreadsheets mark a file as Unicode so.
+        let heads = heads.trim_start_matches('\u{feff}').split(',').map(str::trim).collect();
         let mut table = Self { heads, rows: Vec::new(), names: Vec::new() };
         table.names = names.iter().map(|name| table.column(name)).collect::<Result<_, _>>()?;
         for (line, text) in lines {
@@ -60,17 +64,7 @@ impl<'text> Table<'text> {
 
     /// A decimal number in thousandths, what is smaller being cut off.
     pub(super) fn thousandths(&self, row: &Row<'_>, place: usize) -> Result<u64, Error> {
-        let value = row.values[place];
-        let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
-        let digits =
-            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let part: String = part.chars().chain("000".chars()).take(3).collect();
-        let number = (digits(whole) && digits(&part)).then(|| whole.parse::<u64>().ok());
-        let thousands = number.flatten().and_then(|whole| whole.checked_mul(1_000));
-        let number = thousands.zip(part.parse::<u64>().ok());
-        number
-            .and_then(|(thousands, part)| thousands.checked_add(part))
-            .ok_or_else(|| self.no_number(row, place))
+        thousandths(row.values[place]).ok_or_else(|| self.no_number(row, place))
     }
 
     fn no_number(&self, row: &Row<'_>, place: usize) -> Error {
@@ -79,5 +73,27 @@ impl<'text> Table<'text> {
             column: self.heads[place].to_owned(),
             value: row.values[place].to_owned(),
         }
+    }
+}
+
+/// A number such as `79.992` or `9.5367e-07` in thousandths, what is smaller being cut off.
+fn thousandths(text: &str) -> Option<u64> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) {
+        return None;
+    }
+    let exponent: i64 =
+        exponent.parse().ok().filter(|it| (-EXPONENT_MAX..=EXPONENT_MAX).contains(it))?;
+    let places = exponent + 3 - i64::try_from(part.len()).ok()?;
+    let mut all = format!("{whole}{part}");
+    match usize::try_from(places) {
+        Ok(more) => all.extend(std::iter::repeat_n('0', more)),
+        Err(_) => all.truncate(all.len().saturating_sub(usize::try_from(-places).ok()?)),
+    }
+    match all.trim_start_matches('0') {
+        "" => Some(0),
+        all => all.parse().ok(),
     }
 }

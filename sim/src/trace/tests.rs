@@ -60,12 +60,15 @@ fn what_is_wrong_is_told_with_its_place() {
     assert_eq!(told("HashOwner,HashApp,HashFunction\n"), "it has no column \"1 (a minute)\"");
     let line = |line: &str| told(&format!("{CALLS}{line}\n"));
     assert_eq!(line("o,a,h,http,0"), "line 4 has 5 values where 7 columns are named");
-    assert_eq!(line("o,a,h,http,0,-1,0"), "line 4: \"-1\" in column \"2\" is not a number from 0");
+    assert_eq!(
+        line("o,a,h,http,0,-1,0"),
+        "line 4: \"-1\" in column \"2\" is no number from 0, or too large"
+    );
     assert_eq!(line("o,a,f,http,0,0,0"), "line 4 names a function that came before");
     let mut trace = trace();
     let memory =
         |value: &str| format!("HashOwner,HashApp,HashFunction,AverageAllocatedMb\no,a,g,{value}\n");
-    for value in ["", ".", ".5", "-1", "1e3", "1.x", "99999999999999999999"] {
+    for value in ["", ".", ".5", "-1", "1e", "1.x", "99999999999999999999"] {
         let wrong = trace.tell_memory(&memory(value)).unwrap_err();
         assert!(
             matches!(wrong, Error::Number { line: 2, .. }) || value == "1.",
@@ -95,6 +98,29 @@ fn single_calls_count_in_the_minute_in_which_they_began() {
     );
     assert_eq!(
         told("a,f,soon,1"),
-        "line 2: \"soon\" in column \"end_timestamp\" is not a number from 0"
+        "line 2: \"soon\" in column \"end_timestamp\" is no number from 0, or too large"
     );
+}
+
+#[test]
+fn numbers_are_read_as_programs_write_them() {
+    let read = |duration: &str| {
+        let text = format!("\u{feff}app,func,end_timestamp,duration\r\na,f,100,{duration}\r\n");
+        Trace::read(&text).map(|trace| trace.functions[0].durations.at(0))
+    };
+    for (text, ms) in [
+        ("2", 2_000),
+        ("0.25", 250),
+        ("57.15786004066467", 57_157),
+        ("9.5367431640625e-07", 0),
+        ("1.2345e1", 12_345),
+        ("12e-1", 1_200),
+        ("2E+1", 20_000),
+        ("1e-400", 0),
+    ] {
+        assert_eq!(read(text).unwrap(), ms, "{text}");
+    }
+    for text in ["1.234x", "1.", ".5", "1e", "1e1.5", "1e99", "1e-401", "-1", "nan", "inf", "0x1"] {
+        assert!(matches!(read(text), Err(Error::Number { .. })), "{text}");
+    }
 }

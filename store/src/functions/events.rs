@@ -33,6 +33,8 @@ pub struct EventRow {
     pub qualifier: String,
     /// The URL that is told, in place of a run; empty where the function runs.
     pub webhook: String,
+    /// Destinations that were told before this one, each of what became of the one before.
+    pub told: u32,
     /// JSON, as it came.
     pub payload: String,
     pub state: EventState,
@@ -55,6 +57,7 @@ impl EventRow {
             function_id,
             qualifier: String::new(),
             webhook: String::new(),
+            told: 0,
             payload,
             state: EventState::Waiting,
             attempts: 0,
@@ -72,6 +75,7 @@ fn event(row: &Row) -> Result<EventRow, Error> {
         function_id: row.get("function_id")?,
         qualifier: row.get("qualifier")?,
         webhook: row.get("webhook")?,
+        told: row.get("told")?,
         payload: row.get("payload")?,
         state: row.get("state")?,
         attempts: row.get("attempts")?,
@@ -98,6 +102,7 @@ pub async fn event_insert(tx: &mut Tx<'_>, row: &EventRow) -> Result<bool, Error
         .bind(&row.accepted_at_ms)
         .bind(&row.history)
         .bind(&row.webhook)
+        .bind(&row.told)
         .run()
         .await?;
     feed_bump(tx, Topic::Events);

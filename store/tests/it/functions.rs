@@ -231,6 +231,7 @@ async fn settings_are_replaced(house: House) {
 fn event(function_id: FunctionId, number: u128, due_at_ms: u64) -> EventRow {
     EventRow {
         webhook: format!("https://example.org/{number}"),
+        told: 3,
         id: EventId::new(uuid(number)),
         function_id,
         qualifier: "live".to_owned(),

@@ -3,12 +3,13 @@
 //!
 //! Always true: a destination is a function of the same account, or the URL of a webhook; telling a
 //! webhook is an event of its own, tried again as one, and dead as one where it cannot be told: no
-//! other destination hears of that. Absent on purpose: connecting, which gateways do.
+//! other destination hears of that; a chain of destinations ends. Absent on purpose: connecting, which gateways do.
 
 use access::Action;
 use access::webhooks::WebhookSecret;
 use api::functions::events::{EventSettings, EventSettingsQuery, ShownEventSettings};
 use api::internal::functions::Webhook;
+use policy::retry::TOLD_MAX;
 use serde_json::{Value, json};
 use store::Tx;
 use store::functions::events::{EventRow, event_insert};
@@ -150,14 +151,14 @@ pub(super) fn policy_of(settings: &EventSettings) -> Result<policy::retry::Setti
 }
 
 /// The settings that count for an event: those of its qualifier, or else the function's. Of the
-/// telling of a webhook nobody is told.
+/// telling of a webhook nobody is told, nor at the end of a chain: what fails there is dead.
 pub(super) fn settings_of(rows: &[SettingRow], event: &EventRow) -> Result<EventSettings, Error> {
     let own: Option<EventSettings> = find(rows, SettingKind::Events, &event.qualifier)?;
     let settings = match own {
         Some(settings) => settings,
         None => find(rows, SettingKind::Events, "")?.unwrap_or_default(),
     };
-    if event.webhook.is_empty() {
+    if event.webhook.is_empty() && event.told < TOLD_MAX {
         return Ok(settings);
     }
     Ok(EventSettings { on_success: None, on_failure: None, ..settings })
@@ -214,13 +215,13 @@ pub(super) fn record(
 /// that is gone is told of in the log only: its owner removed it.
 pub(super) async fn deliver(
     tx: &mut Tx<'_>,
-    (id, from, qualifier): (EventId, &FunctionRow, &str),
+    (id, from, event): (EventId, &FunctionRow, &EventRow),
     (destination, record): (&str, &Value),
     now_ms: u64,
 ) -> Result<(), store::Error> {
     let Ok(destination) = read(destination) else { return Ok(()) };
     let (function_id, qualifier, webhook) = match destination {
-        Destination::Webhook(url) => (from.id, qualifier.to_owned(), url),
+        Destination::Webhook(url) => (from.id, event.qualifier.clone(), url),
         Destination::Function(named) => {
             match function_fetch_by_name(tx, from.account_id, &named.name).await {
                 Ok(to) => (to.id, named.qualifier, String::new()),
@@ -233,7 +234,7 @@ pub(super) async fn deliver(
         }
     };
     let fresh = EventRow::new(id, function_id, record.to_string(), now_ms);
-    let row = EventRow { qualifier, webhook, ..fresh };
+    let row = EventRow { qualifier, webhook, told: event.told.saturating_add(1), ..fresh };
     event_insert(tx, &row).await.map(|_| ())
 }
 

@@ -209,8 +209,7 @@ pub async fn outcome(control: &Control, id: EventId, outcome: EventOutcome) -> R
                 None => event_finish(tx, id, outcome.attempt).await?,
             };
             if mine && let Some((destination, record)) = &next.told {
-                deliver(tx, (fresh, function, &row.qualifier), (destination, record), now_ms)
-                    .await?;
+                deliver(tx, (fresh, function, row), (destination, record), now_ms).await?;
             }
             Ok::<_, store::Error>(())
         })

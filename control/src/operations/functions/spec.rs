@@ -69,18 +69,22 @@ impl Spec {
         let memory = MEMORY_MIB_MIN..=MEMORY_MIB_MAX;
         if !memory.contains(&self.memory_mib) {
             let (min, max, given) = (MEMORY_MIB_MIN, MEMORY_MIB_MAX, self.memory_mib);
-            return Err(Error::invalid(format!("memory_mib is {given}; use {min} to {max}")));
+            let message = format!("{given} MiB of memory; use {min} to {max}");
+            return Err(Error::invalid(message));
         }
         if !(1..=TIMEOUT_MS_MAX).contains(&self.timeout_ms) {
             let given = self.timeout_ms;
-            return Err(Error::invalid(format!(
-                "timeout_ms is {given}; use 1 to {TIMEOUT_MS_MAX}"
-            )));
+            let message = format!("a time limit of {given} ms; use 1 to {TIMEOUT_MS_MAX}");
+            return Err(Error::invalid(message));
         }
         let handler = &self.handler;
         let plain =
             handler.len() <= HANDLER_BYTES_MAX && handler.bytes().all(|it| it.is_ascii_graphic());
         let named = matches!(self.runtime, FunctionRuntime::Python3 | FunctionRuntime::Nodejs);
+        if named && handler.is_empty() {
+            let message = format!("{} needs a handler: say module.function", self.runtime);
+            return Err(Error::invalid(message));
+        }
         if !plain || (named && !handler.contains('.')) {
             let message = "the handler is at most 128 letters without blanks: module.function for python3 and nodejs";
             return Err(Error::invalid(message.to_owned()));

@@ -9,7 +9,7 @@ use types::{CallLimits, Name, ServiceKeyId};
 
 use super::own;
 use crate::caller::Caller;
-use crate::operations::grants::check_limits;
+use crate::operations::grants::{check_end, check_limits};
 use crate::operations::items::from_json;
 use crate::operations::{made, page, slice};
 use crate::{Control, Error};
@@ -23,6 +23,7 @@ pub(crate) async fn create(
 ) -> Result<CreatedServiceKey, Error> {
     let (service, _) = own(control, caller, service, Action::ServicesWrite).await?;
     check_limits(&request.limits)?;
+    check_end(&request.limits, control.now_ms())?;
     let secret = Secret::generate();
     let limits = serde_json::to_value(request.limits);
     let row = ServiceKeyRow {

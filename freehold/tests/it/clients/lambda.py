@@ -61,7 +61,8 @@ def handler(event, context):
     if isinstance(event, dict) and event.get("sleep"):
         time.sleep(event["sleep"])
     return {"version": %r, "event": event, "arn": context.invoked_function_arn,
-            "client": context.client_context, "colour": os.environ.get("COLOUR")}
+            "client": context.client_context, "colour": os.environ.get("COLOUR"),
+            "id": context.aws_request_id}
 """
 
 owner = client(TOLD["owner"])
@@ -103,8 +104,9 @@ answer = owner.invoke(FunctionName="greet", Payload=b'{"a": 1}', LogType="Tail")
 assert answer["StatusCode"] == 200 and answer["ExecutedVersion"] == "$LATEST", answer
 told = payload(answer)
 assert told["version"] == "one" and told["event"] == {"a": 1} and told["colour"] == "blue", told
+assert told["id"] == answer["ResponseMetadata"]["RequestId"], "what it logs can be found: %r" % told
 assert base64.b64decode(answer["LogResult"]) is not None
-assert answer["ResponseMetadata"]["RequestId"].count("-") == 4, answer
+assert told["id"].count("-") == 4, answer
 context = base64.b64encode(json.dumps({"custom": {"k": "v"}}).encode()).decode()
 told = payload(owner.invoke(FunctionName="greet", ClientContext=context))
 assert told["event"] == {} and told["client"] == {"custom": {"k": "v"}}, told
