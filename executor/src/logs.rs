@@ -2,14 +2,16 @@
 //!
 //! Always true: an instance that writes much costs no more than [`LINES_MAX`] lines and
 //! [`BYTES_MAX`] bytes; a reader that falls behind is told how many lines it missed; a slow reader
-//! never stops the instance.
+//! never stops the instance; lines are in the order in which they were written to their stream,
+//! whoever took them in.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use workflow::Clock;
 
@@ -19,6 +21,11 @@ pub const LINES_MAX: usize = 4_096;
 pub const BYTES_MAX: usize = 4 << 20;
 /// Longest line; the rest of a longer one is dropped, and the cut is marked.
 pub const LINE_BYTES_MAX: usize = 8 << 10;
+/// What is read at a time.
+const READ_BYTES: usize = 16 << 10;
+/// Most reads of [`Logs::take_in`] from a stream: what a pipe holds. One that is written to without
+/// end must not keep it.
+const READS_MAX: usize = 4;
 /// What ends a line that was cut.
 const CUT: &str = " …";
 
@@ -50,7 +57,19 @@ pub struct Line {
 #[derive(Clone, Debug)]
 pub(crate) struct Logs {
     ring: Arc<Mutex<Ring>>,
+    /// The streams that are still written to.
+    sources: Arc<Mutex<Vec<Arc<Source>>>>,
     changed: watch::Sender<u64>,
+}
+
+/// A stream, from which whoever needs its lines first takes them in.
+#[derive(Debug)]
+pub(crate) struct Source {
+    stream: Stream,
+    pipe: pipe::Receiver,
+    clock: Clock,
+    /// Held while reading, so that bytes come in their order.
+    splitter: Mutex<Splitter>,
 }
 
 #[derive(Debug, Default)]
@@ -59,13 +78,11 @@ struct Ring {
     bytes: usize,
     /// The number of the first line kept, counting from 0.
     first: u64,
-    /// Streams that are still written to.
-    open: usize,
 }
 
 impl Logs {
     pub(crate) fn new() -> Self {
-        Self { ring: Arc::default(), changed: watch::Sender::new(0) }
+        Self { ring: Arc::default(), sources: Arc::default(), changed: watch::Sender::new(0) }
     }
 
     /// Starts to read from the oldest line kept.
@@ -73,34 +90,57 @@ impl Logs {
         LogReader { logs: self.clone(), next: 0, changed: self.changed.subscribe() }
     }
 
-    /// Counts a stream as open until [`Logs::collect`] of it ends.
-    pub(crate) fn open(&self) {
-        self.ring.lock().open += 1;
+    /// Adds a stream, which counts as open until [`Logs::collect`] of it ends.
+    pub(crate) fn open(&self, stream: Stream, pipe: pipe::Receiver, clock: Clock) -> Arc<Source> {
+        let splitter = Mutex::default();
+        let source = Arc::new(Source { stream, pipe, clock, splitter });
+        self.sources.lock().push(Arc::clone(&source));
+        source
     }
 
     /// Reads lines until the stream ends.
-    pub(crate) async fn collect(
-        self,
-        stream: Stream,
-        mut from: impl AsyncRead + Unpin,
-        clock: Clock,
-    ) -> io::Result<()> {
-        let mut splitter = Splitter::default();
-        let mut buffer = vec![0; 16 << 10];
+    pub(crate) async fn collect(self, source: Arc<Source>) -> io::Result<()> {
+        let mut buffer = vec![0; READ_BYTES];
         let ended = loop {
-            match from.read(&mut buffer).await {
+            if let Err(error) = source.pipe.readable().await {
+                break Err(error);
+            }
+            let mut splitter = source.splitter.lock();
+            match source.pipe.try_read(&mut buffer) {
                 Ok(0) => break Ok(()),
-                Ok(count) => {
-                    let lines = splitter.feed(&buffer[..count]);
-                    self.push(lines, stream, clock.now_ms());
-                }
+                Ok(count) => self.feed(&source, &mut splitter, &buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => break Err(error),
             }
         };
-        self.push(splitter.finish(), stream, clock.now_ms());
-        self.ring.lock().open -= 1;
+        let rest = source.splitter.lock().finish();
+        self.push(rest, source.stream, source.clock.now_ms());
+        self.sources.lock().retain(|one| !Arc::ptr_eq(one, &source));
         self.changed.send_modify(|count| *count += 1);
         ended
+    }
+
+    /// Takes in what was written until now. [`Logs::collect`] would too, a moment later.
+    fn take_in(&self) {
+        let mut buffer = [0; READ_BYTES];
+        for source in self.sources.lock().iter() {
+            let mut splitter = source.splitter.lock();
+            for _ in 0..READS_MAX {
+                // Not by Tokio, which asks the kernel only once it has heard that there is something.
+                match nix::unistd::read(&source.pipe, &mut buffer) {
+                    Ok(count) if count > 0 => {
+                        self.feed(source, &mut splitter, &buffer[..count]);
+                    }
+                    Err(Errno::EINTR) => {}
+                    // Nothing now, or nothing ever, which the collector hears of.
+                    Ok(_) | Err(_) => break,
+                }
+            }
+        }
+    }
+
+    fn feed(&self, source: &Source, splitter: &mut Splitter, bytes: &[u8]) {
+        self.push(splitter.feed(bytes), source.stream, source.clock.now_ms());
     }
 
     /// Adds lines.
@@ -140,11 +180,16 @@ impl LogReader {
             if let Some(line) = self.ready() {
                 return Some(line);
             }
-            if self.logs.ring.lock().open == 0 {
+            if self.logs.sources.lock().is_empty() {
                 return self.ready();
             }
             self.changed.changed().await.ok()?;
         }
+    }
+
+    /// Takes in what the instance has written until now, for [`LogReader::ready`].
+    pub fn take_in(&self) {
+        self.logs.take_in();
     }
 
     /// The next line, where there is one already.
@@ -218,14 +263,23 @@ mod tests {
         assert_eq!(splitter.finish(), ["next"]);
     }
 
+    /// A stream of these logs, and where it is written to.
+    fn stream(logs: &Logs) -> (Arc<Source>, pipe::Sender) {
+        let (clock, _hand) = Clock::manual(7);
+        let (sender, receiver) = pipe::pipe().unwrap();
+        (logs.open(Stream::Out, receiver, clock), sender)
+    }
+
     #[tokio::test]
     async fn a_slow_reader_is_told_what_it_missed() {
-        let (clock, _hand) = Clock::manual(7);
+        use tokio::io::AsyncWriteExt as _;
         let logs = Logs::new();
         let mut reader = logs.reader();
+        let (source, mut to) = stream(&logs);
         let text = "line\n".repeat(LINES_MAX + 3);
-        logs.open();
-        logs.clone().collect(Stream::Out, text.as_bytes(), clock).await.unwrap();
+        let write = async move { to.write_all(text.as_bytes()).await };
+        let (written, collected) = tokio::join!(write, logs.clone().collect(source));
+        written.and(collected).unwrap();
         let first = reader.next().await.unwrap();
         assert_eq!((first.missed, first.at_ms), (3, 7));
         let mut count = 1;
@@ -234,5 +288,26 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, LINES_MAX);
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_there_at_once_for_who_asks() {
+        let logs = Logs::new();
+        let mut reader = logs.reader();
+        let (source, to) = stream(&logs);
+        // Nothing has run that could have collected it.
+        nix::unistd::write(&to, b"one\ntwo\nthr").unwrap();
+        assert_eq!(reader.ready(), None);
+        reader.take_in();
+        let lines = |reader: &mut LogReader| -> Vec<String> {
+            std::iter::from_fn(|| reader.ready()).map(|line| line.line).collect()
+        };
+        assert_eq!(lines(&mut reader), ["one", "two"]);
+        nix::unistd::write(&to, b"ee\nfour").unwrap();
+        drop(to);
+        logs.take_in();
+        logs.collect(source).await.unwrap();
+        assert_eq!(lines(&mut reader), ["three", "four"]);
+        assert_eq!(reader.next().await, None);
     }
 }

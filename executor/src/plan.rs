@@ -30,6 +30,9 @@ const STACK_BYTES: u64 = 8 << 20;
 const DATA_SLACK_BYTES: u64 = 128 << 20;
 /// Most threads whose stacks are added to the data limit.
 const STACKS_MAX: u64 = 256;
+/// What one file may have above the scratch, so that who fills that is told that it is full, and is
+/// not ended by a signal. Holds folders that lie on the host's disk until their sizes are looked at.
+const FILE_SLACK_BYTES: u64 = 1 << 20;
 /// Most open files; a worker has one per connection, Python opens hundreds at once.
 const OPEN_FILES_MAX: u64 = 4_096;
 /// Device files that every program may expect.
@@ -436,7 +439,7 @@ fn limits(start: &Start, machine: &Machine) -> Limits {
     let processes = u64::from(start.limits.processes);
     Limits {
         data_bytes: data_bytes(&start.limits),
-        file_bytes: start.limits.scratch_bytes,
+        file_bytes: start.limits.scratch_bytes.saturating_add(FILE_SLACK_BYTES),
         open_files: OPEN_FILES_MAX,
         // The sandbox's own first process is one more.
         processes: machine.process_limit.then_some(processes + 1),

@@ -119,10 +119,10 @@ impl Opened {
     pub(crate) async fn started(self, on: &Supervisor) -> Result<Started, Error> {
         let Self { keeper, control, ready, report, out, err, handed } = self;
         for (stream, from) in [(Stream::Out, out), (Stream::Err, err)] {
-            let (logs, clock) = (on.instance.logs.clone(), on.clock.clone());
-            logs.open();
+            let logs = on.instance.logs.clone();
+            let source = logs.open(stream, from, on.clock.clone());
             on.tasks.spawn("instance-logs", async move {
-                if let Err(error) = logs.collect(stream, from, clock).await {
+                if let Err(error) = logs.collect(source).await {
                     tracing::warn!(%error, "could not read an instance's lines");
                 }
             });

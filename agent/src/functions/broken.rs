@@ -3,14 +3,40 @@
 //! Always true: the call that an instance was made for is in the log, as any other: with what the
 //! program wrote before it ended, why it did, and where the time went.
 
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use api::internal::functions::near::Outcome;
 use api::internal::functions::{Called, StartTimes};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use executor::runtime_api::Failure;
+use types::FunctionRuntime;
 
 use super::journal::{self, Journal};
 use super::lines::Lines;
+
+/// Why a package whose `bootstrap` is its program cannot be started, where that can be seen before;
+/// else the fault would look like this host's. The type is Lambda's.
+pub(super) fn entrypoint(runtime: FunctionRuntime, package: &Path) -> Option<Failure> {
+    if !matches!(runtime, FunctionRuntime::Provided) {
+        return None;
+    }
+    let message = match fs::metadata(package.join("bootstrap")) {
+        Ok(found) if !found.is_file() => "bootstrap is not a file",
+        Ok(found) if found.permissions().mode() & 0o111 == 0 => {
+            "bootstrap may not be executed: chmod +x bootstrap, and give the code again"
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            "there is no file bootstrap at the top of the code: the runtime provided starts it"
+        }
+        // What else there is, the start itself tells.
+        Ok(_) | Err(_) => return None,
+    };
+    Some(Failure::new("Runtime.InvalidEntrypoint", message))
+}
 
 /// What became of an instance that has not begun.
 #[derive(Debug)]
@@ -76,5 +102,31 @@ impl Broken {
         let tail = self.lines.end(journal, (call.id, call.now_ms), report);
         called.log_tail = tail.map(|tail| BASE64_STANDARD.encode(tail));
         Outcome { called, payload: self.payload }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_cannot_be_started_is_its_owners_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let why = |runtime| {
+            let failure = entrypoint(runtime, folder.path())?;
+            assert_eq!(failure.kind, "Runtime.InvalidEntrypoint");
+            Some(String::from_utf8(failure.payload.to_vec()).unwrap())
+        };
+        assert!(why(FunctionRuntime::Provided).unwrap().contains("there is no file bootstrap"));
+        assert_eq!(why(FunctionRuntime::Python3), None);
+        let program = folder.path().join("bootstrap");
+        fs::write(&program, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(why(FunctionRuntime::Provided).unwrap().contains("chmod +x"));
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(why(FunctionRuntime::Provided), None);
+        fs::remove_file(&program).unwrap();
+        fs::create_dir(&program).unwrap();
+        assert!(why(FunctionRuntime::Provided).unwrap().contains("not a file"));
     }
 }

@@ -17,7 +17,7 @@ use serde_json::json;
 use types::functions::account_number;
 use types::{AccountId, FunctionRuntime, InstanceId, Limits};
 
-use super::broken::Broken;
+use super::broken::{Broken, entrypoint};
 use super::journal::Writer;
 use super::lines::Lines;
 use super::pool::Counted;
@@ -104,12 +104,16 @@ impl Warm {
         };
         let unpacked = agent.shared.packages.unpack_as(&spec.package, form).await;
         times.code_us = since(began_us);
-        let never = |message: &str, times| {
+        let never = |failure, times| {
             let lines = Lines::new(None, writer.clone(), spec.version.clone());
-            Broken::new(Failure::new("Sandbox.Failure", message), times, lines)
+            Broken::new(failure, times, lines)
         };
-        let host = |error: &dyn std::error::Error| never(&Trouble::of(error).0, times);
+        let fault = |message: &str| Failure::new("Sandbox.Failure", message);
+        let host = |error: &dyn std::error::Error| never(fault(&Trouble::of(error).0), times);
         let package = unpacked.map_err(|error| host(&error))?;
+        if let Some(failure) = entrypoint(spec.runtime, package.folder()) {
+            return Err(never(failure, times));
+        }
         let began_us = clock.now_us();
         let function = function(agent, spec, (id, payer, origin), &package);
         let function = function.map_err(|error| host(&error))?;
@@ -125,7 +129,7 @@ impl Warm {
         times.sandbox_us = since(began_us);
         let Some(runtime) = running.runtime().cloned() else {
             running.kill();
-            return Err(never("it has no Runtime API", times));
+            return Err(never(fault("it has no Runtime API"), times));
         };
         let began_us = clock.now_us();
         let begun = begun(agent, spec, &running, &runtime).await;

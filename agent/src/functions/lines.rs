@@ -116,6 +116,7 @@ impl Lines {
     /// Tells what the program has written since.
     pub(super) fn take_in(&mut self, journal: &Journal) {
         let Some(reader) = &mut self.reader else { return };
+        reader.take_in();
         while let Some(line) = reader.ready() {
             keep(&mut self.before, || line.line.clone());
             for call in &mut self.calls {

@@ -56,6 +56,9 @@ def payload(answer):
 CODE = """
 import json, os, time
 def handler(event, context):
+    if isinstance(event, dict) and event.get("say"):
+        for number in range(5):
+            print(event["say"], number)
     if isinstance(event, dict) and event.get("fail"):
         raise ValueError("told to")
     if isinstance(event, dict) and event.get("sleep"):
@@ -105,7 +108,13 @@ assert answer["StatusCode"] == 200 and answer["ExecutedVersion"] == "$LATEST", a
 told = payload(answer)
 assert told["version"] == "one" and told["event"] == {"a": 1} and told["colour"] == "blue", told
 assert told["id"] == answer["ResponseMetadata"]["RequestId"], "what it logs can be found: %r" % told
-assert base64.b64decode(answer["LogResult"]) is not None
+for word in ["first", "second", "third"]:
+    said = owner.invoke(
+        FunctionName="greet", Payload=json.dumps({"say": word}).encode(), LogType="Tail"
+    )
+    lines = base64.b64decode(said["LogResult"]).decode().splitlines()
+    written = [line for line in lines if not line.startswith(("START ", "END ", "REPORT "))]
+    assert written == ["%s %d" % (word, number) for number in range(5)], lines
 assert told["id"].count("-") == 4, answer
 context = base64.b64encode(json.dumps({"custom": {"k": "v"}}).encode()).decode()
 told = payload(owner.invoke(FunctionName="greet", ClientContext=context))
