@@ -97,12 +97,7 @@ impl Warm {
         let writer = if payer.is_some() { Writer::muted() } else { Writer::new(spec.id, id) };
         let since = |began_us: u64| clock.now_us().saturating_sub(began_us);
         let began_us = clock.now_us();
-        let form = match spec.runtime {
-            FunctionRuntime::Image => Form::Image,
-            FunctionRuntime::Server => Form::Either,
-            _ => Form::Plain,
-        };
-        let unpacked = agent.shared.packages.unpack_as(&spec.package, form).await;
+        let unpacked = agent.shared.packages.unpack_as(&spec.package, form(spec.runtime)).await;
         times.code_us = since(began_us);
         let never = |failure, times| {
             let lines = Lines::new(None, writer.clone(), spec.version.clone());
@@ -372,6 +367,15 @@ async fn begun(
             let s = init_ms_max / 1_000;
             unheard("Sandbox.Timedout", &format!("Error: initialisation took more than {s} s"))
         }
+    }
+}
+
+/// What a package of such a function may be.
+fn form(runtime: FunctionRuntime) -> Form {
+    match runtime {
+        FunctionRuntime::Image => Form::Image,
+        FunctionRuntime::Server => Form::Either,
+        _ => Form::Plain,
     }
 }
 
