@@ -13,7 +13,7 @@ pub(crate) type Target = fn(&[u8]) -> bool;
 
 /// Every target, by the name of its folder in `corpus`.
 #[allow(dead_code, reason = "a fuzz target uses one of them")]
-pub(crate) const ALL: [(&str, Target); 11] = [
+pub(crate) const ALL: [(&str, Target); 13] = [
     ("archive", archive),
     ("layer", layer),
     ("cloudevents", cloudevents),
@@ -25,6 +25,8 @@ pub(crate) const ALL: [(&str, Target); 11] = [
     ("npy", npy),
     ("csv", csv),
     ("frame", frame),
+    ("sshd", sshd),
+    ("weblog", weblog),
 ];
 
 /// A package: what is read again is the same.
@@ -185,4 +187,19 @@ pub(crate) fn frame(data: &[u8]) -> bool {
         assert_eq!(again, Some((number, frame)));
     }
     is_taken
+}
+
+/// A line of a system's log: what it is said to repeat is bounded.
+pub(crate) fn sshd(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let told = formats::sshd::parse(text, 2017, &jiff::tz::TimeZone::UTC);
+    told.is_some_and(|told| told.times <= 1_000_000)
+}
+
+/// A line of a web log: nothing of it is longer than the line.
+pub(crate) fn weblog(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(told) = formats::weblog::parse(text) else { return false };
+    assert!(told.path.len() <= text.len() && (100..1_000).contains(&told.status));
+    true
 }

@@ -14,4 +14,6 @@ pub mod npy;
 pub mod oip;
 pub mod onnx;
 pub mod schema;
+pub mod sshd;
 pub mod table;
+pub mod weblog;

@@ -10,4 +10,5 @@ mod npy;
 mod oip;
 mod onnx;
 mod protobuf;
+mod recorded;
 mod table;

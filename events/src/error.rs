@@ -1,0 +1,66 @@
+//! What can go wrong with a stream's log.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A failure of a stream's log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk refused.
+    #[error("could not {action} {}", path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Events that were acknowledged cannot be read any more.
+    #[error(
+        "{} is damaged at byte {offset}, among events that were acknowledged: restore the file from a \
+         backup, or move it away to go on without its events", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it the first unreadable event begins.
+        offset: u64,
+    },
+    /// An event that is not one.
+    #[error("event {position} of {count}: {message}")]
+    Invalid {
+        /// Its place among those that came with it, from 1.
+        position: usize,
+        /// How many came.
+        count: usize,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// The disk would not say that earlier events are safe, so nothing can be promised of later ones.
+    #[error(
+        "the log of this stream could not be written safely, and takes nothing until it is opened again"
+    )]
+    Broken,
+    /// The stream is being closed.
+    #[error("the stream is closed")]
+    Closed,
+    /// They could not be kept, and none of them is.
+    #[error("the events were not kept")]
+    NotKept {
+        /// Why, for all that were to be written together.
+        source: Arc<Error>,
+    },
+}
+
+impl Error {
+    /// Makes an error of a failed call, for `map_err`.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

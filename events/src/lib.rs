@@ -1,0 +1,21 @@
+//! Events: what happened, kept in the order in which it was accepted.
+//!
+//! A stream's events are appended to a log on this host, many callers to one write to the disk, and
+//! read from it by as many readers as want to, each at its own place.
+//!
+//! Always true: what was acknowledged is on the disk, once, and is read back as it was given; what
+//! was refused is not there at all; memory does not grow with a slow disk or a slow reader.
+//! Absent on purpose: who may write (control has looked), where streams live, and what events mean.
+#![forbid(unsafe_code)]
+
+pub mod dedupe;
+mod error;
+mod event;
+mod frame;
+pub mod log;
+pub mod stream;
+
+pub use error::Error;
+pub use event::{EVENT_BYTES_MAX, Event};
+pub use log::{Log, Reader, Stored};
+pub use stream::{Appended, Settings, Stream};

@@ -1,0 +1,230 @@
+//! The log of a stream: files of frames, named by the sequence number of their first event.
+//!
+//! Always true: what [`Log::commit`] has returned for is on the disk; what it has failed for is not
+//! read back; a tail that was being written when the power went is cut off when the log is opened,
+//! and nothing that was acknowledged is in it. Numbers begin with 1 and have no gaps.
+//! Absent on purpose: locks; a log has one writer, and its readers stop at what is committed.
+
+mod reader;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::event::Event;
+use crate::frame::{self, FRAME_BYTES_MAX, Read};
+
+pub use reader::Reader;
+
+/// Largest file before the next one begins: small enough to be removed by and by, large enough that
+/// a day of a busy stream is some hundred files.
+pub const FILE_BYTES_MAX: u64 = 64 << 20;
+/// Most bytes that are committed at once, so that whoever waits does not wait for long; also how much
+/// of a file's end may be unreadable after the power went.
+pub const GROUP_BYTES_MAX: usize = 4 << 20;
+/// What files end with.
+const SUFFIX: &str = "log";
+
+/// An event that was accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Its number in the stream.
+    pub sequence: u64,
+    /// When it was accepted, in Unix microseconds.
+    pub accepted_us: u64,
+    /// The event.
+    pub event: Event,
+}
+
+/// A file of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) path: PathBuf,
+    /// The number of its first event.
+    pub(crate) first: u64,
+}
+
+/// The files in a folder, the oldest first.
+pub(crate) fn parts(folder: &Path) -> Result<Vec<Part>, Error> {
+    let entries = fs::read_dir(folder).map_err(Error::io("list", folder))?;
+    let mut parts = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(Error::io("list", folder))?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        let first = stem.and_then(|stem| stem.parse().ok());
+        if let Some(first) = first.filter(|_| path.extension().is_some_and(|it| it == SUFFIX)) {
+            parts.push(Part { path, first });
+        }
+    }
+    parts.sort_by_key(|part| part.first);
+    Ok(parts)
+}
+
+/// Where events are appended.
+#[derive(Debug)]
+pub struct Log {
+    folder: PathBuf,
+    part: Part,
+    file: File,
+    /// How much of the file is committed.
+    bytes: u64,
+    /// The number of the next event.
+    next: u64,
+    file_bytes_max: u64,
+    /// Whether the disk once did not say that what was written is safe.
+    broken: bool,
+}
+
+impl Log {
+    /// Opens the log in this folder, or begins one, and cuts off what was being written when it was
+    /// last left. Hands over every event that was accepted at this time or later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] where what was committed cannot be read, [`Error::Io`].
+    pub fn open(
+        folder: &Path,
+        since_us: u64,
+        mut each: impl FnMut(&Stored),
+    ) -> Result<Self, Error> {
+        fs::create_dir_all(folder).map_err(Error::io("make", folder))?;
+        let parts = parts(folder)?;
+        let Some((last, earlier)) = parts.split_last() else {
+            return Self::begin(folder, 1);
+        };
+        // What is accepted later lies later: a file counts from where the next one begins too early.
+        let firsts: Vec<Option<u64>> =
+            parts.iter().map(|part| first_us(&part.path)).collect::<Result<_, _>>()?;
+        for (part, next_us) in earlier.iter().zip(&firsts[1..]) {
+            if next_us.is_none_or(|next_us| next_us >= since_us) {
+                scan(part, false, |stored| each(stored))?;
+            }
+        }
+        let (bytes, next) = scan(last, true, each)?;
+        let file = OpenOptions::new().write(true).open(&last.path);
+        let file = file.map_err(Error::io("open", &last.path))?;
+        let length = file.metadata().map_err(Error::io("look at", &last.path))?.len();
+        if length > bytes {
+            tracing::info!(
+                path = %last.path.display(), bytes = length - bytes,
+                "cut off what was being written when this log was last left"
+            );
+            file.set_len(bytes).map_err(Error::io("cut", &last.path))?;
+            file.sync_all().map_err(Error::io("sync", &last.path))?;
+        }
+        Ok(Self::over(folder, last.clone(), file, (bytes, next)))
+    }
+
+    fn begin(folder: &Path, first: u64) -> Result<Self, Error> {
+        let path = folder.join(format!("{first:020}.{SUFFIX}"));
+        let file = File::create(&path).map_err(Error::io("make", &path))?;
+        file.sync_all().map_err(Error::io("sync", &path))?;
+        // Its name must outlive the power too.
+        let names = File::open(folder).and_then(|folder| folder.sync_all());
+        names.map_err(Error::io("sync", folder))?;
+        Ok(Self::over(folder, Part { path, first }, file, (0, first)))
+    }
+
+    fn over(folder: &Path, part: Part, file: File, (bytes, next): (u64, u64)) -> Self {
+        let folder = folder.to_path_buf();
+        Self { folder, part, file, bytes, next, file_bytes_max: FILE_BYTES_MAX, broken: false }
+    }
+
+    /// The number of the next event.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Writes events accepted now, and returns once they are on the disk; gives the number of the
+    /// first. Together they should have at most [`GROUP_BYTES_MAX`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], and nothing of them is kept; [`Error::Broken`] once the disk has not said that
+    /// what was written is safe: it may be or not, and only opening the log again tells.
+    pub fn commit<'a>(
+        &mut self,
+        events: impl IntoIterator<Item = &'a Event>,
+        accepted_us: u64,
+    ) -> Result<u64, Error> {
+        if self.broken {
+            return Err(Error::Broken);
+        }
+        let (mut frames, mut count) = (Vec::new(), 0);
+        for event in events {
+            frame::write(&mut frames, event, accepted_us);
+            count += 1;
+        }
+        let length = frames.len() as u64;
+        if self.bytes > 0 && self.bytes + length > self.file_bytes_max {
+            let next = Self::begin(&self.folder, self.next)?;
+            *self = Self { file_bytes_max: self.file_bytes_max, ..next };
+        }
+        let path = &self.part.path;
+        let written = self.file.seek(SeekFrom::Start(self.bytes));
+        if let Err(error) = written.and_then(|_| self.file.write_all(&frames)) {
+            // A part of them may be there; the next ones are written over it.
+            let cut = self.file.set_len(self.bytes);
+            self.broken = cut.is_err();
+            return Err(Error::io("write", path)(error));
+        }
+        if let Err(error) = self.file.sync_data() {
+            // The kernel forgets what it could not write: asking again would say that all is well.
+            self.broken = true;
+            return Err(Error::io("sync", path)(error));
+        }
+        let first = self.next;
+        self.bytes += length;
+        self.next += count;
+        Ok(first)
+    }
+}
+
+/// When the first event of a file was accepted; none where there is none.
+fn first_us(path: &Path) -> Result<Option<u64>, Error> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    let mut head = Vec::new();
+    let read = file.take(FRAME_BYTES_MAX as u64).read_to_end(&mut head);
+    read.map_err(Error::io("read", path))?;
+    match frame::read(&head) {
+        Read::Frame { accepted_us, .. } => Ok(Some(accepted_us)),
+        Read::Part | Read::Bad => Ok(None),
+    }
+}
+
+/// Hands over all events of a file; gives the bytes that are good, and the number of the next event.
+fn scan(part: &Part, is_last: bool, mut each: impl FnMut(&Stored)) -> Result<(u64, u64), Error> {
+    let path = &part.path;
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    let length = file.metadata().map_err(Error::io("look at", path))?.len();
+    let (mut buffer, mut from, mut good, mut next) = (Vec::new(), 0, 0_u64, part.first);
+    loop {
+        match frame::read(&buffer[from..]) {
+            Read::Frame { event, accepted_us, bytes } => {
+                each(&Stored { sequence: next, accepted_us, event });
+                from += bytes;
+                good += bytes as u64;
+                next += 1;
+                continue;
+            }
+            Read::Bad => break,
+            Read::Part => {}
+        }
+        buffer.drain(..from);
+        from = 0;
+        let more = (&mut file).take(FRAME_BYTES_MAX as u64).read_to_end(&mut buffer);
+        if more.map_err(Error::io("read", path))? == 0 {
+            break;
+        }
+    }
+    let left = length - good;
+    // More than one commit's bytes, or in a file that has a successor: they had been acknowledged.
+    if left > 0 && (!is_last || left > GROUP_BYTES_MAX as u64) {
+        return Err(Error::Damaged { path: path.clone(), offset: good });
+    }
+    Ok((good, next))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

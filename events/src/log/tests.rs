@@ -1,0 +1,170 @@
+use std::os::unix::fs::FileExt as _;
+
+use proptest::prelude::*;
+
+use super::*;
+
+prop_compose! {
+    pub(crate) fn any_event()(
+        time_ns in 0..u64::MAX / 2,
+        texts in prop::collection::vec("[a-z0-9é]{1,12}", 6),
+        attributes in prop::collection::btree_map("[a-z]{1,8}", ".{0,16}", 0..4),
+        data in prop::collection::vec(any::<u8>(), 0..200),
+    ) -> Event {
+        let [id, source, kind, subject, region, group] = <[String; 6]>::try_from(texts).unwrap();
+        let content_type = "application/json".to_owned();
+        let data = data.into();
+        Event { time_ns, id, source, kind, subject, region, group, attributes, content_type, data }
+    }
+}
+
+pub(crate) fn event(id: u64) -> Event {
+    let (source, kind) = ("/test".to_owned(), "sign-in".to_owned());
+    Event { time_ns: id, id: id.to_string(), source, kind, ..Event::default() }
+}
+
+fn open(folder: &Path, since_us: u64) -> (Log, Vec<Stored>) {
+    let mut all = Vec::new();
+    let log = Log::open(folder, since_us, |stored| all.push(stored.clone())).unwrap();
+    (log, all)
+}
+
+/// Everything that a reader finds below this number.
+fn read(folder: &Path, from: u64, until: u64, most: usize) -> Vec<Stored> {
+    let (mut reader, mut all) = (Reader::new(folder, from), Vec::new());
+    loop {
+        let events = reader.read(until, most).unwrap();
+        if events.is_empty() {
+            return all;
+        }
+        assert!(events.len() <= most);
+        all.extend(events);
+    }
+}
+
+/// A log of small files with these commits, each of so many events.
+fn written(folder: &Path, commits: &[Vec<Event>]) -> Log {
+    let (mut log, _) = open(folder, 0);
+    log.file_bytes_max = 600;
+    for (at_us, events) in (1..).zip(commits) {
+        log.commit(events, at_us).unwrap();
+    }
+    log
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_was_committed_is_read_in_its_order_by_every_reader(
+        commits in prop::collection::vec(prop::collection::vec(any_event(), 1..6), 1..12),
+        from in 1_u64..40, most in 1_usize..9, since_us in 0_u64..14,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let next = written(folder.path(), &commits).next();
+        let all: Vec<(u64, &Event)> =
+            (1..).zip(&commits).flat_map(|(at, events)| events.iter().map(move |it| (at, it))).collect();
+        prop_assert_eq!(next, all.len() as u64 + 1);
+        let told = read(folder.path(), from, next, most);
+        let expected = all.iter().zip(1..).skip(usize::try_from(from).unwrap() - 1);
+        let expected: Vec<Stored> = expected
+            .map(|(&(accepted_us, event), sequence)| Stored { sequence, accepted_us, event: event.clone() })
+            .collect();
+        prop_assert_eq!(&told, &expected);
+        // Opened again it goes on, and has handed over what was accepted since.
+        let (mut log, found) = open(folder.path(), since_us);
+        let wanted = all.iter().filter(|(at_us, _)| *at_us >= since_us).count();
+        prop_assert!(found.len() >= wanted);
+        prop_assert_eq!(log.commit(&[event(1)], 99).unwrap(), next);
+    }
+
+    /// Wherever the power goes while a commit is written, what was committed before is there.
+    #[test]
+    fn a_torn_tail_costs_nothing_that_was_committed(
+        events in prop::collection::vec(any_event(), 1..6), torn in any_event(), cut: prop::sample::Index,
+        noise in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, _) = open(folder.path(), 0);
+        log.commit(&events, 1).unwrap();
+        let (path, bytes) = (log.part.path.clone(), log.bytes);
+        drop(log);
+        let mut tail = Vec::new();
+        frame::write(&mut tail, &torn, 2);
+        tail.truncate(cut.index(tail.len()));
+        tail.extend(noise);
+        OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&tail, bytes).unwrap();
+        let (log, found) = open(folder.path(), 0);
+        prop_assert!(found.iter().map(|it| &it.event).take(events.len()).eq(&events));
+        prop_assert!(found.len() <= events.len() + 1);
+        prop_assert_eq!(fs::metadata(&path).unwrap().len(), log.bytes);
+    }
+}
+
+#[test]
+fn damage_among_committed_events_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let commits: Vec<Vec<Event>> = (0..40).map(|id| vec![event(id)]).collect();
+    let log = written(folder.path(), &commits);
+    let found = parts(folder.path()).unwrap();
+    assert!(found.len() > 2, "{found:?}");
+    let damaged = &found[1].path;
+    let file = OpenOptions::new().write(true).open(damaged).unwrap();
+    file.write_all_at(b"x", 20).unwrap();
+    let error = Log::open(folder.path(), 0, |_| {}).unwrap_err();
+    assert!(matches!(&error, Error::Damaged { path, offset: 0 } if path == damaged), "{error}");
+    let mut reader = Reader::new(folder.path(), 1);
+    let mut before = 0;
+    let error = loop {
+        match reader.read(log.next(), 1_000) {
+            Ok(events) => before += events.len() as u64,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(before + 1, found[1].first);
+    assert!(matches!(&error, Error::Damaged { path, offset: 0 } if path == damaged), "{error}");
+}
+
+#[test]
+fn a_reader_never_gives_what_was_not_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), 0);
+    log.commit(&[event(1), event(2)], 1).unwrap();
+    // As a commit that fails in its middle leaves it, for a moment.
+    let mut tail = Vec::new();
+    frame::write(&mut tail, &event(3), 2);
+    log.file.write_all_at(&tail, log.bytes).unwrap();
+    let mut reader = Reader::new(folder.path(), 1);
+    assert_eq!(reader.read(3, 1).unwrap()[0].event, event(1));
+    assert_eq!(reader.read(3, 9).unwrap()[0].event, event(2));
+    assert_eq!(reader.read(3, 9).unwrap(), []);
+    log.commit(&[event(4)], 3).unwrap();
+    assert_eq!(reader.read(4, 9).unwrap()[0].event, event(4));
+}
+
+#[test]
+fn a_reader_that_comes_too_late_begins_with_the_oldest_that_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let commits: Vec<Vec<Event>> = (0..40).map(|id| vec![event(id)]).collect();
+    let next = written(folder.path(), &commits).next();
+    let found = parts(folder.path()).unwrap();
+    fs::remove_file(&found[0].path).unwrap();
+    let told = read(folder.path(), 1, next, 100);
+    assert_eq!(told[0].sequence, found[1].first);
+    assert_eq!(told.last().unwrap().sequence, next - 1);
+}
+
+#[test]
+fn what_the_disk_refuses_is_not_there_and_the_next_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), 0);
+    log.commit(&[event(1)], 1).unwrap();
+    let good = std::mem::replace(&mut log.file, File::open(&log.part.path).unwrap());
+    // A file that may only be read refuses to be cut too, so nothing is promised of it any more.
+    assert!(matches!(log.commit(&[event(2)], 2), Err(Error::Io { action: "write", .. })));
+    assert!(matches!(log.commit(&[event(2)], 2), Err(Error::Broken)));
+    (log.file, log.broken) = (good, false);
+    assert_eq!(log.commit(&[event(3)], 3).unwrap(), 2);
+    let events: Vec<Event> = read(folder.path(), 1, 3, 9).into_iter().map(|it| it.event).collect();
+    assert_eq!(events, [event(1), event(3)]);
+}

@@ -1,0 +1,231 @@
+//! A stream: many callers append to one log, and one write to the disk is for all who wait.
+//!
+//! Always true: an answer comes after the disk has said that the events are safe; the events of one
+//! call are kept together or not at all; one that comes again within the window is acknowledged and
+//! not stored again; what waits is bounded, and whoever appends more waits for room.
+//! Absent on purpose: a time to wait for company. While one group is written the next one gathers.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use workflow::{Clock, Tasks};
+
+use crate::dedupe::Dedupe;
+use crate::error::Error;
+use crate::event::Event;
+use crate::frame::{self, FRAME_BYTES_MAX};
+use crate::log::{GROUP_BYTES_MAX, Log, Reader};
+
+/// Most bytes of events that wait for the disk, of one stream: some seconds of a slow one.
+pub const WAITING_BYTES_MAX: usize = 32 << 20;
+/// Most calls that wait for the disk.
+const CALLS_MAX: usize = 4_096;
+/// For how long events are known again, by default: a day, in which most senders try again.
+pub const DEDUPE_WINDOW_MS: u64 = 24 * 3_600_000;
+
+/// How a stream is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// For how long an event that comes again is known, in milliseconds.
+    pub dedupe_window_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { dedupe_window_ms: DEDUPE_WINDOW_MS }
+    }
+}
+
+/// What became of a call's events. All of them are safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The number of the first that was stored; none where all were known.
+    pub first: Option<u64>,
+    /// How many were stored.
+    pub stored: u64,
+    /// How many were known already.
+    pub known: u64,
+}
+
+/// A stream on this host. Cheap to clone; clones are the same stream.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    folder: PathBuf,
+    calls: mpsc::Sender<Call>,
+    room: Arc<Semaphore>,
+    committed: watch::Receiver<u64>,
+}
+
+/// A call that waits for its group.
+struct Call {
+    events: Vec<Event>,
+    bytes: usize,
+    done: oneshot::Sender<Result<Appended, Error>>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Stream {
+    /// Opens the stream in this folder, or begins one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::open`].
+    pub async fn open(
+        folder: &Path,
+        settings: Settings,
+        clock: Clock,
+        tasks: &Tasks,
+    ) -> Result<Self, Error> {
+        let window_us = settings.dedupe_window_ms.saturating_mul(1_000);
+        let since_us = clock.now_us().saturating_sub(window_us);
+        let place = folder.to_path_buf();
+        let opening = tokio::task::spawn_blocking(move || {
+            let mut dedupe = Dedupe::new(window_us);
+            let log = Log::open(&place, since_us, |stored| {
+                dedupe.remember(stored.event.identity(), stored.accepted_us);
+            })?;
+            let committed = watch::Sender::new(log.next());
+            Ok::<_, Error>(Writer { log, dedupe, clock, committed })
+        });
+        let writer = opening.await.map_err(|_| Error::Closed)??;
+        let (calls, waiting) = mpsc::channel(CALLS_MAX);
+        let committed = writer.committed.subscribe();
+        tasks.spawn("stream", run(writer, waiting));
+        let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+        Ok(Self { folder: folder.to_path_buf(), calls, room, committed })
+    }
+
+    /// Appends events, and returns once they are safe. Waits for room where much waits already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] where one of them is no event or they are too many, [`Error::NotKept`]
+    /// where the disk refused: none of them is kept then. [`Error::Closed`]: some may be, and to
+    /// append them again does no harm.
+    pub async fn append(&self, events: Vec<Event>) -> Result<Appended, Error> {
+        let bytes = check(&events)?;
+        let wanted = u32::try_from(bytes).map_err(|_| Error::Closed)?;
+        let room = Arc::clone(&self.room).acquire_many_owned(wanted).await;
+        let room = room.map_err(|_| Error::Closed)?;
+        let (done, answer) = oneshot::channel();
+        let call = Call { events, bytes, done, _room: room };
+        self.calls.send(call).await.map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// The number below which every event is safe; changes as events come.
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.clone()
+    }
+
+    /// Reads from the event with this number on.
+    pub fn reader(&self, from: u64) -> Reader {
+        Reader::new(&self.folder, from)
+    }
+}
+
+/// The bytes of a call's events.
+fn check(events: &[Event]) -> Result<usize, Error> {
+    let count = events.len();
+    let mut bytes = 0;
+    for (place, event) in events.iter().enumerate() {
+        bytes += frame::length(event);
+        let message = match event.fault() {
+            Some(message) => message,
+            None if bytes > GROUP_BYTES_MAX => {
+                format!("with it they have more than {GROUP_BYTES_MAX} bytes: send fewer at a time")
+            }
+            None => continue,
+        };
+        return Err(Error::Invalid { position: place + 1, count, message });
+    }
+    Ok(bytes)
+}
+
+/// Commits group after group, until nobody can append any more.
+async fn run(mut writer: Writer, mut waiting: mpsc::Receiver<Call>) {
+    let mut later = None;
+    while let Some(call) = match later.take() {
+        Some(call) => Some(call),
+        None => waiting.recv().await,
+    } {
+        let (mut bytes, mut group) = (call.bytes, vec![call]);
+        while let Ok(call) = waiting.try_recv() {
+            if bytes + call.bytes > GROUP_BYTES_MAX {
+                later = Some(call);
+                break;
+            }
+            bytes += call.bytes;
+            group.push(call);
+        }
+        let committed = tokio::task::spawn_blocking(move || {
+            writer.commit(group);
+            writer
+        });
+        // Only a fault of ours ends it; whoever waits is told that the stream is closed.
+        let Ok(back) = committed.await else { return };
+        writer = back;
+    }
+}
+
+/// What commits.
+#[derive(Debug)]
+struct Writer {
+    log: Log,
+    dedupe: Dedupe,
+    clock: Clock,
+    committed: watch::Sender<u64>,
+}
+
+impl Writer {
+    fn commit(&mut self, group: Vec<Call>) {
+        let now_us = self.clock.now_us();
+        let (mut fresh, mut identities, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+        let mut shares = Vec::with_capacity(group.len());
+        for call in &group {
+            let before = fresh.len();
+            for event in &call.events {
+                let identity = event.identity();
+                if !self.dedupe.knows(identity, now_us) && seen.insert(identity) {
+                    fresh.push(event);
+                    identities.push(identity);
+                }
+            }
+            shares.push((before as u64, (fresh.len() - before) as u64));
+        }
+        let committed = if fresh.is_empty() {
+            Ok(self.log.next())
+        } else {
+            self.log.commit(fresh, now_us).map_err(Arc::new)
+        };
+        if committed.is_ok() {
+            for identity in identities {
+                self.dedupe.remember(identity, now_us);
+            }
+        }
+        // Whoever is answered finds its events there.
+        self.committed.send_replace(self.log.next());
+        for (call, (before, stored)) in group.into_iter().zip(shares) {
+            let count = call.events.len() as u64;
+            let answer = match &committed {
+                Ok(first) => Ok(Appended {
+                    first: (stored > 0).then_some(first + before),
+                    stored,
+                    known: count - stored,
+                }),
+                Err(source) => Err(Error::NotKept { source: Arc::clone(source) }),
+            };
+            // Who asked may be gone; the events are safe all the same.
+            let _ = call.done.send(answer);
+        }
+    }
+}
+
+// Whatever is taken for one call has room, and the largest event is one.
+const _: () =
+    assert!(FRAME_BYTES_MAX <= GROUP_BYTES_MAX && GROUP_BYTES_MAX * 4 <= WAITING_BYTES_MAX);
+
+#[cfg(test)]
+mod tests;
