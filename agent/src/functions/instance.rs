@@ -438,12 +438,13 @@ fn variables(spec: &Revision, id: InstanceId, origin: Origin) -> BTreeMap<String
         ("AWS_LAMBDA_LOG_STREAM_NAME", &stream),
         ("AWS_LAMBDA_LOG_FORMAT", "Text"),
         ("AWS_ACCOUNT_ID", &account),
-        ("AWS_REGION", "local"),
-        ("AWS_DEFAULT_REGION", "local"),
-        ("TZ", ":UTC"),
     ];
-    let mut env = spec.env.clone();
-    env.extend(said.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    // Unless the owner says otherwise: somebody else's store may be in a region.
+    let usual = [("AWS_REGION", "local"), ("AWS_DEFAULT_REGION", "local"), ("TZ", ":UTC")];
+    let mut env: BTreeMap<String, String> = usual.map(own).into();
+    env.extend(spec.env.clone());
+    env.extend(said.map(own));
     env
 }
 

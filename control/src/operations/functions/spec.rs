@@ -22,6 +22,19 @@ pub(crate) const DESCRIPTION_BYTES_MAX: usize = 256;
 /// What tells a program how many calls it may have at a time: more than an instance is given would
 /// have it wait for calls that never come.
 const CONCURRENCY_VARIABLE: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
+/// Variables that tell a program what the cloud has made of it: an owner's value would be lost.
+/// Regions and `TZ` are not among them: what the owner says of those counts.
+const RESERVED: [&str; 9] = [
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+];
 const PROCESSES: u32 = 1_024;
 const SCRATCH_BYTES: u64 = 512 << 20;
 
@@ -132,6 +145,10 @@ fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), Error
             format!("{CONCURRENCY_VARIABLE} is set by the cloud: say concurrency instead");
         return Err(Error::invalid(message));
     }
+    if let Some(name) = RESERVED.iter().find(|name| environment.contains_key(**name)) {
+        let message = format!("{name} is set by the cloud: choose another name");
+        return Err(Error::invalid(message));
+    }
     for (name, value) in environment {
         let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let first = name.starts_with(|first: char| first.is_ascii_alphabetic());
@@ -142,4 +159,25 @@ fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), Error
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_that_would_be_lost_are_refused_by_their_names() {
+        let told = |name: &str| {
+            let environment = BTreeMap::from([(name.to_owned(), "x".to_owned())]);
+            check_environment(&environment).map_err(|error| error.to_string())
+        };
+        for name in RESERVED {
+            assert!(told(name).unwrap_err().contains(name));
+        }
+        assert!(told(CONCURRENCY_VARIABLE).unwrap_err().contains("say concurrency"));
+        assert!(told("_HANDLER").unwrap_err().contains("no variable"));
+        for name in ["AWS_REGION", "TZ", "AWS_ACCESS_KEY_ID", "COLOUR"] {
+            told(name).unwrap();
+        }
+    }
 }
