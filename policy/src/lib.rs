@@ -28,6 +28,7 @@ pub mod provision;
 pub mod ranking;
 pub mod rate;
 pub mod renewal;
+pub mod replay;
 pub mod resize;
 pub mod retry;
 pub mod schedule;
