@@ -22,6 +22,7 @@ pub mod egress;
 pub mod evidence;
 pub mod fleet;
 pub mod garbage;
+pub mod gates;
 pub mod linking;
 pub mod parking;
 pub mod placement;
