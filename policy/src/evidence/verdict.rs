@@ -41,10 +41,13 @@ impl Guardrail {
     }
 
     /// Carries the evidence over to a stage that begins, in which other events are counted: with
-    /// another share, or on live events after recorded ones.
+    /// another share, or on live events after recorded ones. Where that asks something else, such as
+    /// rates after pairs, or has other margins, it begins without.
     #[must_use]
     pub fn next_stage(&self, watch: Watch) -> Self {
-        Self { carried: self.evidence(), watch, ..*self }
+        let asks_the_same = self.watch.asks_the_same(&watch);
+        let carried = if asks_the_same { self.evidence() } else { Evidence::default() };
+        Self { watch, carried, ..*self }
     }
 
     /// The chance of an error in this direction.

@@ -4,6 +4,7 @@
 //! Absent on purpose: which error bounds its evidence is held against.
 
 use std::fmt;
+use std::mem::discriminant;
 
 use serde::{Deserialize, Serialize};
 
@@ -143,6 +144,16 @@ impl Watch {
             Self::Rates { margins, .. } | Self::Pairs { margins, .. } => *margins,
             Self::Differences { seen } => seen.margins(),
             Self::Mean { .. } => Margins { tolerance_ppm: 0, margin_ppm: 0 },
+        }
+    }
+
+    /// Whether another one's nulls are the same, whatever its events.
+    pub(super) fn asks_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Mean { bounds: one, .. }, Self::Mean { bounds: other, .. }) => {
+                (one.tolerance, one.margin) == (other.tolerance, other.margin)
+            }
+            _ => discriminant(self) == discriminant(other) && self.margins() == other.margins(),
         }
     }
 

@@ -95,6 +95,18 @@ fn evidence_is_carried_from_stage_to_stage() {
     let mut verdict = Verdict::default();
     assert_eq!(verdict.judge(&alone, DEADLINE, EARLY), Answer::KeepSampling);
     assert_eq!(verdict.judge(&carried, DEADLINE, EARLY), Answer::Revert);
+    // Another share is another stage; other margins, and rates after pairs, are another question.
+    let rates = |share_ppm, margins| {
+        let arm = |bad| Arm { events: 1_000, bad };
+        let seen = Counts { candidate: arm(30), incumbent: arm(10) };
+        Watch::Rates { share_ppm, margins, seen }
+    };
+    let first = guardrail(rates(500_000, MARGINS));
+    assert_eq!(first.next_stage(rates(600_000, MARGINS)).carried, first.evidence());
+    let wider = Margins { tolerance_ppm: 200_000, ..MARGINS };
+    for other in [rates(500_000, wider), pairs(13, 2)] {
+        assert_eq!(first.next_stage(other).carried, Evidence::default());
+    }
 }
 
 /// What a judge of bucket medians let pass, as wins and losses of a candidate over its buckets, or as
