@@ -3,8 +3,8 @@
 //! The live system and a simulator run the same functions. Reasons come back as data.
 //!
 //! Always true: the same arguments give the same answer on every machine; every function is
-//! total; an answer that ranks ends with an id, so that it is unique.
-//! Absent on purpose: clocks, chance, floats, logs, storage, hash order.
+//! total; an answer that ranks ends with an id, so that it is unique. Floats are in [`evidence`] only.
+//! Absent on purpose: clocks, chance, logs, storage, hash order.
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -18,8 +18,11 @@ pub mod cors;
 pub mod deploy;
 pub mod dispatch;
 pub mod egress;
+#[allow(clippy::float_arithmetic, reason = "statistics, whose functions are those of libm")]
+pub mod evidence;
 pub mod fleet;
 pub mod garbage;
+pub mod gates;
 pub mod linking;
 pub mod parking;
 pub mod placement;

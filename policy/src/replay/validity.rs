@@ -154,21 +154,21 @@ pub enum Disclosure {
 
 /// What is said of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Validity {
     /// Why it is not to be believed; none where it is valid.
     pub reasons: Vec<Reason>,
     /// What else is to be known.
     pub disclosed: Vec<Disclosure>,
 }
 
-impl Verdict {
+impl Validity {
     /// Whether the run may be believed.
     pub fn is_valid(&self) -> bool {
         self.reasons.is_empty()
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Validity {
     /// The word, and then each reason and disclosure in a line of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_valid() { "VALID" } else { "INVALID" })?;
@@ -178,7 +178,7 @@ impl fmt::Display for Verdict {
 }
 
 /// Judges a run.
-pub fn judge(facts: &Facts, needs: &Needs) -> Verdict {
+pub fn judge(facts: &Facts, needs: &Needs) -> Validity {
     let latency_part = u128::from(facts.latency_p99_ns) * u128::from(LAG_MILLI_MAX) / 1_000;
     let lag_ns_max = u64::try_from(latency_part).unwrap_or(u64::MAX).max(ON_TIME_NS);
     let (lag_ns, took_ns, events) = (facts.lag_p99_ns, facts.took_ns, facts.events);
@@ -202,7 +202,7 @@ pub fn judge(facts: &Facts, needs: &Needs) -> Verdict {
         (facts.stopped, Disclosure::Stopped),
         (resumed > 0, Disclosure::Resumed { resumed, gap_ns }),
     ];
-    Verdict { reasons: those_met(conditions), disclosed: those_met(disclosures) }
+    Validity { reasons: those_met(conditions), disclosed: those_met(disclosures) }
 }
 
 fn those_met<T, const N: usize>(conditions: [(bool, T); N]) -> Vec<T> {

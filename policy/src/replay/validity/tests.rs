@@ -51,9 +51,9 @@ fn each_fault_alone_makes_a_run_invalid() {
 #[test]
 fn what_is_disclosed_does_not_spoil_a_run() {
     let facts = Facts { stopped: true, resumed: 2, gap_ns: 1_500_000, ..good() };
-    let verdict = judge(&facts, &NEEDS);
-    assert!(verdict.is_valid());
-    assert_eq!(verdict.disclosed.len(), 2);
+    let validity = judge(&facts, &NEEDS);
+    assert!(validity.is_valid());
+    assert_eq!(validity.disclosed.len(), 2);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn limits_themselves_are_kept() {
         Facts { events: NEEDS.events_min, ..good },
         Facts { busy_milli: BUSY_MILLI - 1, ..good },
     ] {
-        assert_eq!(judge(&valid, &NEEDS), Verdict::default());
+        assert_eq!(judge(&valid, &NEEDS), Validity::default());
     }
     for invalid in [
         Facts { sent: 29_699, ..good },
