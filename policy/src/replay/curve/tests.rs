@@ -85,7 +85,7 @@ proptest! {
         let (every, turn) = (every_ns as f64 / 1e9, std::f64::consts::TAU);
         let come = |at_ns: f64| {
             let (at, rest) = (at_ns / 1e9, (at_ns % every_ns as f64) / 1e9);
-            mean * at + swing * every / turn * (1.0 - (turn * rest / every).cos())
+            mean * at + swing * every / turn * (1.0 - libm::cos(turn * rest / every))
         };
         // Of so many events floats leave a part of a billionth open.
         let (wanted, open) = (units as f64 / 1e15, 1e-9);
