@@ -13,6 +13,7 @@ mod config;
 pub(crate) mod first;
 pub(crate) mod groups;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -266,7 +267,7 @@ fn have_wait(program: &Path, plan: &mut Plan) {
     plan.command = Some(Planned {
         program: target,
         args: vec!["sandbox".to_owned(), WAIT.to_owned()],
-        env: std::collections::BTreeMap::new(),
+        env: BTreeMap::new(),
         folder: "/".into(),
     });
 }

@@ -10,7 +10,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ratio, UHZ};
+use super::Ratio;
+use super::pattern::WHOLE_PPM;
 
 /// Most strata that have an account of their own, 2 MiB of them; the others share one.
 pub const STRATA_MAX: usize = 65_536;
@@ -32,7 +33,7 @@ impl Resample {
     /// Sends each event so many times on average.
     pub fn new(factor: Ratio) -> Self {
         let (parts, of) = (u128::from(factor.parts()), i128::from(factor.of()));
-        let of = of * i128::from(UHZ);
+        let of = of * i128::from(WHOLE_PPM);
         Self { parts, of, strata: BTreeMap::new(), others: 0, whole: 0 }
     }
 

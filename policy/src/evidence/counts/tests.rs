@@ -26,6 +26,11 @@ fn tests() -> impl Strategy<Value = (u32, Margins)> {
     })
 }
 
+/// The evidence after one bad event more, of the candidate's and of the incumbent's.
+fn after(test: &Ratio, candidate: u64, incumbent: u64) -> (Evidence, Evidence) {
+    (of(test, candidate + 1, incumbent), of(test, candidate, incumbent + 1))
+}
+
 /// The candidate's part of bad events where its rate is so many times the incumbent's.
 fn part_of_bad(share: f64, ratio: f64) -> f64 {
     share * ratio / (share * ratio + 1.0 - share)
@@ -42,7 +47,7 @@ proptest! {
     ) {
         let test = Ratio::of_rates(share_ppm, margins);
         let now = of(&test, candidate, incumbent);
-        let (worse, better) = (of(&test, candidate + 1, incumbent), of(&test, candidate, incumbent + 1));
+        let (worse, better) = after(&test, candidate, incumbent);
         prop_assume!(within(worse) && within(better));
         for (direction, ppm) in [
             (Direction::Revert, margins.tolerance_ppm),
@@ -64,7 +69,7 @@ proptest! {
         incumbent in 0..300_u64,
     ) {
         let test = Ratio::of_rates(share_ppm, margins);
-        let (worse, better) = (of(&test, candidate + 1, incumbent), of(&test, candidate, incumbent + 1));
+        let (worse, better) = after(&test, candidate, incumbent);
         prop_assume!(within(worse) && within(better));
         prop_assert!(worse.revert_ln > better.revert_ln);
         prop_assert!(worse.promote_ln < better.promote_ln);

@@ -12,7 +12,7 @@ struct Account {
 
 impl Account {
     fn new(factor: Ratio) -> Self {
-        let of = i128::from(factor.of()) * i128::from(UHZ);
+        let of = i128::from(factor.of()) * i128::from(WHOLE_PPM);
         let factor_parts = (i128::from(factor.parts()), of);
         Self {
             resample: Resample::new(factor),
