@@ -65,6 +65,7 @@ def handler(event, context):
         time.sleep(event["sleep"])
     return {"version": %r, "event": event, "arn": context.invoked_function_arn,
             "client": context.client_context, "colour": os.environ.get("COLOUR"),
+            "region": os.environ["AWS_REGION"],
             "id": context.aws_request_id}
 """
 
@@ -76,7 +77,7 @@ code = zipped("app.py", CODE % "one")
 made = owner.create_function(
     FunctionName="greet", Role=ROLE, Runtime="python3.12", Handler="app.handler",
     Code={"ZipFile": code}, Timeout=5, MemorySize=128, Description="greets",
-    Environment={"Variables": {"COLOUR": "blue"}}, Tags={"team": "a"},
+    Environment={"Variables": {"COLOUR": "blue", "AWS_REGION": "eu-1"}}, Tags={"team": "a"},
 )
 assert made["ResponseMetadata"]["HTTPStatusCode"] == 201, made
 assert made["CodeSize"] == len(code), made
@@ -95,6 +96,11 @@ refused(
 )
 refused(
     "InvalidParameterValueException", owner.create_function, FunctionName="broken", Role=ROLE,
+    Runtime="python3.12", Handler="app.handler", Code={"ZipFile": code},
+    Environment={"Variables": {"AWS_LAMBDA_FUNCTION_NAME": "another"}},
+)
+refused(
+    "InvalidParameterValueException", owner.create_function, FunctionName="broken", Role=ROLE,
     Runtime="cobol85", Handler="app.handler", Code={"ZipFile": code},
 )
 found = owner.get_function(FunctionName=made["FunctionArn"])
@@ -107,6 +113,7 @@ answer = owner.invoke(FunctionName="greet", Payload=b'{"a": 1}', LogType="Tail")
 assert answer["StatusCode"] == 200 and answer["ExecutedVersion"] == "$LATEST", answer
 told = payload(answer)
 assert told["version"] == "one" and told["event"] == {"a": 1} and told["colour"] == "blue", told
+assert told["region"] == "eu-1", told
 assert told["id"] == answer["ResponseMetadata"]["RequestId"], "what it logs can be found: %r" % told
 for word in ["first", "second", "third"]:
     said = owner.invoke(
