@@ -79,11 +79,16 @@ impl Event {
 
     /// A digest of its source and id, by which it is known again.
     pub(crate) fn identity(&self) -> u128 {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&(self.source.len() as u64).to_le_bytes());
-        hasher.update(self.source.as_bytes()).update(self.id.as_bytes());
-        let mut digest = [0; 16];
-        hasher.finalize_xof().fill(&mut digest);
-        u128::from_le_bytes(digest)
+        identity(&self.source, &self.id)
     }
+}
+
+/// A digest of a source and an id.
+pub(crate) fn identity(source: &str, id: &str) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(source.len() as u64).to_le_bytes());
+    hasher.update(source.as_bytes()).update(id.as_bytes());
+    let mut digest = [0; 16];
+    hasher.finalize_xof().fill(&mut digest);
+    u128::from_le_bytes(digest)
 }

@@ -12,10 +12,16 @@ pub mod dedupe;
 mod error;
 mod event;
 mod frame;
+pub mod labels;
 pub mod log;
+pub mod segment;
+pub mod select;
 pub mod stream;
 
 pub use error::Error;
 pub use event::{EVENT_BYTES_MAX, Event};
+pub use labels::Label;
 pub use log::{Log, Reader, Stored};
+pub use segment::{Forgotten, Sealed, Segment};
+pub use select::{Selected, Selecting, Selection, Stats};
 pub use stream::{Appended, Settings, Stream};
