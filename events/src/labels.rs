@@ -95,8 +95,8 @@ pub(crate) struct Known {
 
 /// What labels of an event are kept by; of all events with an id, where the source is empty.
 pub(crate) fn key(source: &str, id: &str) -> [u64; 2] {
-    let [a, b, c, d, e, f, g, h, rest @ ..] = identity(source, id).to_le_bytes();
-    [u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes(rest)]
+    let digest = identity(source, id);
+    [digest >> 64, digest].map(|word| u64::try_from(word & u128::from(u64::MAX)).unwrap_or(0))
 }
 
 impl Known {
@@ -173,7 +173,9 @@ impl Labels {
             return Err(Error::Label { message });
         }
         let mut frames = Vec::new();
-        labels.iter().for_each(|label| write(&mut frames, label));
+        for label in labels {
+            write(&mut frames, label);
+        }
         let written = open.file.seek(SeekFrom::Start(open.bytes));
         let written = written.and_then(|_| open.file.write_all(&frames));
         if let Err(error) = written.and_then(|()| open.file.sync_data()) {
@@ -183,7 +185,9 @@ impl Labels {
         }
         open.bytes += frames.len() as u64;
         let known = Arc::make_mut(&mut open.known);
-        labels.iter().for_each(|label| known.tell(label));
+        for label in labels {
+            known.tell(label);
+        }
         Ok(())
     }
 

@@ -132,17 +132,13 @@ impl Reader {
             else {
                 return Ok(None);
             };
-            match place {
-                Some(place) => self.open = Open::new(parts[place].clone())?,
-                None => {
-                    self.next = match self.find_sealed()? {
-                        Some(next) => next,
-                        None => oldest.first,
-                    };
-                    if self.sealed.is_some() {
-                        return Ok(None);
-                    }
-                }
+            if let Some(place) = place {
+                self.open = Open::new(parts[place].clone())?;
+                continue;
+            }
+            self.next = self.find_sealed()?.unwrap_or(oldest.first);
+            if self.sealed.is_some() {
+                return Ok(None);
             }
         }
         Ok(self.open.as_mut())

@@ -143,7 +143,9 @@ impl Segments {
             }
         }
         found.sort_unstable();
-        found.into_iter().for_each(|(_, at_us, identity)| each(identity, at_us));
+        for (_, at_us, identity) in found {
+            each(identity, at_us);
+        }
         Ok(())
     }
 

@@ -64,6 +64,9 @@ pub(super) enum Is {
     NotLess(String),
 }
 
+/// What is made of the value behind a sign.
+type Operator = fn(String) -> Is;
+
 /// Why a text is no filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("in the filter, {term:?} {problem}")]
@@ -129,7 +132,7 @@ fn term(text: &str) -> Result<(Term, &str), Fault> {
     if is_missing {
         return Err(fault(text, "has a mark before and a value behind: use name!=value, or !name"));
     }
-    let operators: [(&str, fn(String) -> Is); 6] = [
+    let operators: [(&str, Operator); 6] = [
         ("!=", Is::Other),
         ("<=", Is::NotMore),
         (">=", Is::NotLess),

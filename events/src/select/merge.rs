@@ -145,12 +145,11 @@ impl Selecting {
         let Self { sources, selection, found, order, .. } = self;
         let next = sources[place].go_on(selection, found)?;
         let Some(mut top) = order.peek_mut() else { return Ok(()) };
-        match next {
-            Some((time_ns, sequence)) => *top = Reverse((time_ns, sequence, place)),
-            None => {
-                PeekMut::pop(top);
-                sources[place] = Source::Done;
-            }
+        if let Some((time_ns, sequence)) = next {
+            *top = Reverse((time_ns, sequence, place));
+        } else {
+            PeekMut::pop(top);
+            sources[place] = Source::Done;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ proptest! {
             times.extend(std::iter::repeat_n(hour * HOUR_NS + 7, count));
         }
         let cuts = cuts(&times);
-        prop_assert_eq!(cuts.iter().map(|cut| cut.len()).sum::<usize>(), times.len());
+        prop_assert_eq!(cuts.iter().map(Range::len).sum::<usize>(), times.len());
         prop_assert!(cuts.windows(2).all(|pair| pair[0].end == pair[1].start));
         let of = |place: usize| times[place] / HOUR_NS;
         for cut in &cuts {
