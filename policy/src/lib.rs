@@ -35,4 +35,5 @@ pub mod replay;
 pub mod resize;
 pub mod retry;
 pub mod schedule;
+pub mod sketch;
 pub mod warmth;
