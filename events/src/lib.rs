@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod frame;
 pub mod log;
+pub mod replay;
 pub mod stream;
 
 pub use error::Error;
