@@ -16,6 +16,7 @@ pub mod labels;
 pub mod log;
 pub mod segment;
 pub mod select;
+pub mod replay;
 pub mod stream;
 
 pub use error::Error;

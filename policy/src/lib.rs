@@ -36,4 +36,5 @@ pub mod resize;
 pub mod retry;
 pub mod schedule;
 pub mod segments;
+pub mod sketch;
 pub mod warmth;
