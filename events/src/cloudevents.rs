@@ -202,7 +202,7 @@ mod tests {
     fn an_event_without_a_time_happened_when_it_was_accepted() {
         let event = r#"{"specversion":"1.0","id":"1","source":"a","type":"b"}"#;
         assert_eq!(back(event.to_owned()).time_ns, 7_000);
-        let wrong = event.replace("}", r#","time":"yesterday"}"#);
+        let wrong = event.replace('}', r#","time":"yesterday"}"#);
         let body = Bytes::from(wrong);
         let refused = read([STRUCTURED].into_iter(), &body, 7).unwrap_err().to_string();
         assert!(

@@ -92,10 +92,8 @@ fn table(
     for selected in events {
         let Selected { sequence, accepted_us, event, label } = selected?;
         let text = std::str::from_utf8(&event.data).ok();
-        let attributes = match event.attributes.is_empty() {
-            true => String::new(),
-            false => serde_json::to_string(&event.attributes).unwrap_or_default(),
-        };
+        let attributes = Some(&event.attributes).filter(|it| !it.is_empty());
+        let attributes = attributes.and_then(|it| serde_json::to_string(it).ok());
         let coded = text.map_or_else(|| BASE64_STANDARD.encode(&event.data), |_| String::new());
         to.write_record([
             sequence.to_string().as_str(),
@@ -108,7 +106,7 @@ fn table(
             &event.region,
             &event.group,
             label.as_deref().unwrap_or_default(),
-            &attributes,
+            attributes.as_deref().unwrap_or_default(),
             &event.content_type,
             text.unwrap_or_default(),
             &coded,

@@ -72,8 +72,8 @@ fn header(row: &ByteRecord, taking: &Taking<'_, '_>) -> Result<Vec<String>, Erro
     }
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort_unstable();
-    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        return refuse(format!("two columns are named {:?}: rename one", pair[0]));
+    if let Some([name, _]) = sorted.array_windows().find(|[one, next]| one == next) {
+        return refuse(format!("two columns are named {name:?}: rename one"));
     }
     for (part, place) in taking.options.mapping.named() {
         if !names.iter().any(|name| name == place) {

@@ -63,9 +63,10 @@ pub(super) fn read(file: File, taking: &mut Taking<'_, '_>) -> Result<(), Error>
     if !is_segment {
         check(taking, &names)?;
     }
-    let mask = match is_segment {
-        true => ProjectionMask::all(),
-        false => ProjectionMask::roots(builder.parquet_schema(), plain),
+    let mask = if is_segment {
+        ProjectionMask::all()
+    } else {
+        ProjectionMask::roots(builder.parquet_schema(), plain)
     };
     let reader = builder.with_batch_size(ROWS).with_projection(mask).build().map_err(fault)?;
     let mut line = 0;

@@ -24,14 +24,11 @@ pub(super) fn parse(text: &str, zone: &TimeZone) -> Option<u64> {
     if let Some(time_ns) = number(text) {
         return Some(time_ns);
     }
-    let told = match text.parse::<Timestamp>() {
-        Ok(told) => told,
-        Err(_) => {
-            let date = || text.parse::<civil::Date>().map(civil::Date::into);
-            let time: DateTime = text.parse().or_else(|_| date()).ok()?;
-            zone.to_ambiguous_zoned(time).compatible().ok()?.timestamp()
-        }
-    };
+    let told = text.parse::<Timestamp>().ok().or_else(|| {
+        let date = || text.parse::<civil::Date>().map(civil::Date::into);
+        let time: DateTime = text.parse().or_else(|_| date()).ok()?;
+        Some(zone.to_ambiguous_zoned(time).compatible().ok()?.timestamp())
+    })?;
     u64::try_from(told.as_nanosecond()).ok()
 }
 
