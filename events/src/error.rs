@@ -67,6 +67,18 @@ pub enum Error {
         /// What is wrong, and what to do.
         message: String,
     },
+    /// A file that cannot be taken.
+    #[error("the file cannot be taken: {message}")]
+    Import {
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// What is to be imported cannot be read.
+    #[error("the file could not be read to its end")]
+    Input(#[source] io::Error),
+    /// What is exported cannot be written.
+    #[error("the events could not be written to where they are to go")]
+    Output(#[source] io::Error),
     /// Labels that cannot be kept.
     #[error("{message}")]
     Label {

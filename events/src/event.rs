@@ -13,6 +13,24 @@ const ATTRIBUTES_MAX: usize = 64;
 /// The latest time that tools which count nanoseconds in 64 bits with a sign can tell: in 2262.
 const TIME_NS_MAX: u64 = i64::MAX.unsigned_abs();
 
+/// The attribute that says what came of an event.
+pub(crate) const LABEL: &str = "label";
+/// What no attribute is named: the parts of an event, as they are called by one or another.
+const RESERVED: [&str; 12] = [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "time",
+    "subject",
+    "region",
+    "group",
+    "content_type",
+    "datacontenttype",
+    "data",
+    "data_base64",
+];
+
 /// What happened. Two events with the same id of the same source are the same event.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Event {
@@ -68,6 +86,11 @@ impl Event {
         if self.attributes.len() > ATTRIBUTES_MAX {
             let count = self.attributes.len();
             return Some(format!("it has {count} attributes; use at most {ATTRIBUTES_MAX}"));
+        }
+        if let Some(name) = self.attributes.keys().find(|name| RESERVED.contains(&name.as_str())) {
+            return Some(format!(
+                "its attribute {name} is named as a part of every event: rename it"
+            ));
         }
         if self.time_ns > TIME_NS_MAX {
             return Some("its time is after the year 2262: is it in nanoseconds?".to_owned());

@@ -8,10 +8,13 @@
 //! Absent on purpose: who may write (control has looked), where streams live, and what events mean.
 #![forbid(unsafe_code)]
 
+pub mod cloudevents;
 pub mod dedupe;
 mod error;
 mod event;
+pub mod export;
 mod frame;
+pub mod import;
 pub mod labels;
 pub mod log;
 pub mod segment;

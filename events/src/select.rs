@@ -24,6 +24,7 @@ use crate::event::Event;
 use crate::log::Reader;
 use crate::stream::Stream;
 
+pub(crate) use filter::value;
 pub use filter::{FILTER_BYTES_MAX, Fault, Filter, TERMS_MAX};
 pub use merge::{Found, Selecting};
 pub use stats::{Counted, Stats, TOP_MAX};

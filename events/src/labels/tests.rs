@@ -106,7 +106,8 @@ async fn labels_that_cannot_be_kept_are_refused_whole() {
 fn damage_among_labels_that_were_told_is_told_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let labels = Labels::new(folder.path());
-    let call: Vec<Label> = (0..CALL_MAX).map(|id| label(&"s".repeat(300), &id.to_string(), "x")).collect();
+    let call: Vec<Label> =
+        (0..CALL_MAX).map(|id| label(&"s".repeat(300), &id.to_string(), "x")).collect();
     labels.append(&call).unwrap();
     labels.append(&call).unwrap();
     let path = folder.path().join(NAME);

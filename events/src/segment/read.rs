@@ -21,7 +21,7 @@ use parquet::file::metadata::RowGroupMetaData;
 
 use super::{Segment, manifest};
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{Event, LABEL};
 use crate::log::Stored;
 
 /// About how many bytes of rows are taken at a time.
@@ -136,6 +136,7 @@ pub(crate) struct Rows {
     attributes: Option<Attributes>,
     data: Option<StringArray>,
     data_bytes: Option<BinaryArray>,
+    label: Option<StringArray>,
 }
 
 struct Attributes {
@@ -146,7 +147,7 @@ struct Attributes {
 
 impl Rows {
     /// None where the columns are of other types.
-    fn of(batch: &RecordBatch) -> Option<Self> {
+    pub(crate) fn of(batch: &RecordBatch) -> Option<Self> {
         let text = |name: &str| match batch.column_by_name(name) {
             Some(column) => column.as_string_opt::<i32>().cloned().map(Some),
             None => Some(None),
@@ -180,6 +181,7 @@ impl Rows {
             attributes,
             data: text("data")?,
             data_bytes,
+            label: text(LABEL)?,
         })
     }
 
@@ -243,6 +245,11 @@ impl Rows {
             Some(column) => column.value(row),
             None => text(self.data.as_ref(), row).as_bytes(),
         }
+    }
+
+    /// The label, in exports.
+    pub(crate) fn label(&self, row: usize) -> Option<&str> {
+        self.label.as_ref().filter(|it| it.is_valid(row)).map(|it| it.value(row))
     }
 
     pub(crate) fn stored(&self, row: usize) -> Stored {

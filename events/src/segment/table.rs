@@ -19,6 +19,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::event::LABEL;
 use crate::log::Stored;
 
 /// Most rows of a row group: what is read to find an event in it.
@@ -27,8 +28,6 @@ pub(crate) const GROUP_ROWS_MAX: usize = 16 * 1024;
 const GROUP_BYTES_MAX: usize = 8 << 20;
 /// How hard it is compressed: level 3 halves what level 1 leaves of JSON no more, and costs twice.
 const ZSTD_LEVEL: i32 = 1;
-/// The column of labels, in exports.
-pub(crate) const LABEL: &str = "label";
 
 /// The columns of a segment.
 pub(crate) fn schema(is_labelled: bool) -> SchemaRef {

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 
 use proptest::prelude::*;
@@ -88,11 +88,11 @@ proptest! {
             let world = World::new();
             let mut stream = world.open().await;
             let mut model: Vec<Stored> = Vec::new();
-            let mut known = BTreeMap::new();
+            let mut known = BTreeSet::new();
             let (mut early, mut told) = (stream.reader(1), Vec::new());
             for (events, then) in steps {
                 for event in &events {
-                    if known.insert((event.source.clone(), event.id.clone()), ()).is_none() {
+                    if known.insert((event.source.clone(), event.id.clone())) {
                         let (sequence, accepted_us) = (model.len() as u64 + 1, world.clock.now_us());
                         model.push(Stored { sequence, accepted_us, event: event.clone() });
                     }

@@ -175,7 +175,7 @@ fn of(name: &str) -> Option<Of> {
 }
 
 /// The value at the beginning, which may stand in quotes as in JSON, and what is behind it.
-fn value(text: &str) -> Result<(String, &str), Fault> {
+pub(crate) fn value(text: &str) -> Result<(String, &str), Fault> {
     if !text.starts_with('"') {
         let (value, rest) = text.split_at(text.find(',').unwrap_or(text.len()));
         return Ok((value.trim_end().to_owned(), rest));

@@ -14,6 +14,7 @@ use super::filter::Of;
 use super::row::Row;
 use super::{Selected, Selection, prune};
 use crate::error::Error;
+use crate::event::LABEL;
 use crate::labels::Known;
 use crate::log::Stored;
 use crate::segment::read::{Opened, Reading, Rows};
@@ -180,7 +181,7 @@ impl Selecting {
 
     fn label_of(&self, row: Row<'_>) -> Option<Arc<str>> {
         let told = self.labels.of(row.source(), row.id());
-        told.or_else(|| row.attribute("label").map(Arc::from))
+        told.or_else(|| row.attribute(LABEL).map(Arc::from))
     }
 
     /// Whether the label of an event is one that is wanted.

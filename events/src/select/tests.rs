@@ -230,7 +230,10 @@ async fn a_selection_that_cannot_be_meant_is_refused() {
     let share = |share_bp| Some(Sample { key: Key::Id, salt: String::new(), share_bp });
     for (selection, word) in [
         (Selection { since_ns: Some(2), until_ns: Some(1), ..nothing.clone() }, "two times"),
-        (Selection { from_sequence: Some(2), until_sequence: Some(1), ..nothing.clone() }, "numbers"),
+        (
+            Selection { from_sequence: Some(2), until_sequence: Some(1), ..nothing.clone() },
+            "numbers",
+        ),
         (Selection { sample: share(0), ..nothing.clone() }, "ten-thousandths"),
         (Selection { sample: share(10_001), ..nothing.clone() }, "ten-thousandths"),
         (Selection { sequences: (0..100_001).collect(), ..nothing.clone() }, "at most 100000"),
@@ -295,7 +298,10 @@ async fn who_selects_hinders_nobody_and_is_hindered_by_nobody() {
     let begun: Vec<u64> = half.by_ref().take(300).map(|it| it.unwrap().sequence).collect();
     stream.append((1_000..2_000).map(event).collect()).await.unwrap();
     stream.seal().await.unwrap();
-    stream.retain(policy::segments::Retention { age_ms_max: None, bytes_max: Some(0) }).await.unwrap();
+    stream
+        .retain(policy::segments::Retention { age_ms_max: None, bytes_max: Some(0) })
+        .await
+        .unwrap();
     let all: Vec<u64> = first.map(|it| it.unwrap().sequence).collect();
     assert_eq!(all, (1..=800).collect::<Vec<_>>());
     let rest: Vec<u64> = half.map(|it| it.unwrap().sequence).collect();
