@@ -153,6 +153,11 @@ impl Stream {
         self.committed.clone()
     }
 
+    /// The number below which every event is in a segment, or was removed; changes as they are sealed.
+    pub fn sealed(&self) -> watch::Receiver<u64> {
+        self.shared.segments.sealed()
+    }
+
     /// Reads from the event with this number on.
     pub fn reader(&self, from: u64) -> Reader {
         Reader::new(&self.shared.folder, from)
