@@ -16,7 +16,7 @@ pub(crate) mod table;
 
 use serde::{Deserialize, Serialize};
 
-pub use folder::{Forgotten, Sealed};
+pub use folder::Forgotten;
 pub(crate) use folder::{Held, Segments, Snapshot};
 pub(crate) use manifest::Manifest;
 

@@ -64,12 +64,12 @@ pub(crate) struct Snapshot {
 }
 
 /// What was sealed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sealed {
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sealed {
     /// Events that moved from the log to segments.
-    pub events: u64,
+    pub(crate) events: u64,
     /// Segments that were written.
-    pub segments: u64,
+    pub(crate) segments: u64,
 }
 
 /// What was removed.
