@@ -17,9 +17,9 @@ mod frame;
 pub mod import;
 pub mod labels;
 pub mod log;
+pub mod replay;
 pub mod segment;
 pub mod select;
-pub mod replay;
 pub mod stream;
 
 pub use error::Error;

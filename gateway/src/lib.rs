@@ -11,6 +11,7 @@ pub mod error;
 pub mod service;
 mod services;
 pub mod settings;
+mod shadows;
 
 mod aside;
 mod backends;
@@ -26,8 +27,10 @@ mod oip;
 mod paths;
 mod proxy;
 mod routes;
+mod runs;
 mod statistics;
 mod stream;
+mod streams;
 pub mod trust;
 mod usage;
 

@@ -29,7 +29,9 @@ use crate::invocations;
 use crate::oip::rest;
 use crate::paths::{self, OwnHost, Shape, Target};
 use crate::proxy;
+use crate::runs;
 use crate::services;
+use crate::streams;
 
 /// The header that carries the request's id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
@@ -115,6 +117,8 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
         Target::Service { account, service, rest } => {
             services::answer(hub, incoming, (&account, &service, rest)).await
         }
+        Target::Stream { stream, verb } => streams::answer(hub, incoming, (&stream, verb)).await,
+        Target::Records { run } => runs::records(hub, incoming, &run).await,
         Target::Url { id, rest } => functions::answer_url(hub, incoming, (id, rest)).await,
         Target::Ping { endpoint } => invocations::ping(hub, &incoming, &endpoint),
         Target::Invocations { endpoint } => invocations::invoke(hub, incoming, &endpoint).await,

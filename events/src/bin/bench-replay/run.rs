@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use events::replay::report::Times;
-use events::replay::{Address, FromJson, Form, Labelled, Plan, Posts, Run, Variant};
+use events::replay::{Address, Form, FromJson, Labelled, Plan, Posts, Run, Variant};
 use policy::replay::schedule::{Mode, Settings};
 use policy::replay::{Ratio, UHZ};
 use serde_json::json;
