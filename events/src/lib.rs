@@ -26,6 +26,6 @@ pub use error::Error;
 pub use event::{EVENT_BYTES_MAX, Event};
 pub use labels::Label;
 pub use log::{Log, Reader, Stored};
-pub use segment::{Forgotten, Sealed, Segment};
+pub use segment::{Forgotten, Segment};
 pub use select::{Selected, Selecting, Selection, Stats};
 pub use stream::{Appended, Settings, Stream};

@@ -16,14 +16,9 @@ pub(crate) mod table;
 
 use serde::{Deserialize, Serialize};
 
-pub use folder::{Forgotten, Sealed};
+pub use folder::Forgotten;
 pub(crate) use folder::{Held, Segments, Snapshot};
 pub(crate) use manifest::Manifest;
-
-/// Most events that are sealed at once, and so of one segment: what is sorted in memory.
-pub const SEALED_EVENTS_MAX: usize = 256 * 1024;
-/// Most bytes of events, as they lie in the log, that are sealed at once.
-pub const SEALED_BYTES_MAX: usize = 64 << 20;
 
 /// A segment, as the manifest lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,10 +37,14 @@ pub struct Segment {
     pub first_ns: u64,
     /// When the last did.
     pub last_ns: u64,
-    /// When the last was accepted, in Unix microseconds.
+    /// When the first was accepted, in Unix microseconds.
+    pub accepted_first_us: u64,
+    /// When the last was.
     pub accepted_us: u64,
     /// Its events.
     pub rows: u64,
+    /// The bytes of its events, as they lay in the log.
+    pub unpacked_bytes: u64,
     /// Its length in bytes.
     pub bytes: u64,
     /// The BLAKE3 digest of the file, in hexadecimal digits.

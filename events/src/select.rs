@@ -186,12 +186,15 @@ impl Stream {
         if let Some(message) = selection.fault() {
             return Err(Error::Selection { message });
         }
-        // What is left in the log then is no more than what is sorted in memory.
-        self.shared.segments.seal()?;
+        // What is left in the log then is no more than what is sorted in memory. Where the disk is full
+        // there may be more: it can be read all the same.
+        if let Err(error) = self.shared.segments.seal() {
+            tracing::warn!(%error, "events were not sealed: they stay in the log");
+        }
         let sealed = self.shared.segments.current();
         let committed = *self.committed().borrow();
-        let mut selecting =
-            Selecting::new(selection, &sealed, self.shared.labels.known()?, columns);
+        let labels = self.shared.labels.known()?;
+        let mut selecting = Selecting::new(selection, &sealed, labels, columns)?;
         let (from, last) = selection.numbers();
         let mut reader = Reader::new(&self.shared.folder, sealed.sealed_until.max(from));
         let until = committed.min(last.saturating_add(1));

@@ -22,7 +22,7 @@ use crate::event::Event;
 use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::labels::Labels;
 use crate::log::{GROUP_BYTES_MAX, Log, Reader};
-use crate::segment::{Forgotten, Sealed, Segment, Segments};
+use crate::segment::{Forgotten, Segment, Segments};
 
 /// Most bytes of events that wait for the disk, of one stream: some seconds of a slow one.
 pub const WAITING_BYTES_MAX: usize = 32 << 20;
@@ -153,6 +153,11 @@ impl Stream {
         self.committed.clone()
     }
 
+    /// The number below which every event is in a segment, or was removed; changes as they are sealed.
+    pub fn sealed(&self) -> watch::Receiver<u64> {
+        self.shared.segments.sealed()
+    }
+
     /// Reads from the event with this number on.
     pub fn reader(&self, from: u64) -> Reader {
         Reader::new(&self.shared.folder, from)
@@ -164,21 +169,21 @@ impl Stream {
         current.held.iter().map(|held| held.segment.clone()).collect()
     }
 
-    /// Seals all that is safe now, and returns once it is in segments.
+    /// Seals all that is safe now, and returns once it is in segments; gives the number of the first
+    /// event that is not.
     ///
     /// # Errors
     ///
     /// [`Error::Io`], [`Error::Parquet`], [`Error::Damaged`]; what is not sealed is in the log still.
     /// [`Error::Closed`].
-    pub async fn seal(&self) -> Result<Sealed, Error> {
+    pub async fn seal(&self) -> Result<u64, Error> {
         roll(&self.asks).await?;
-        self.seal_full().await
-    }
-
-    /// Seals the files of the log that are written no more.
-    async fn seal_full(&self) -> Result<Sealed, Error> {
         let shared = Arc::clone(&self.shared);
-        blocking(move || shared.segments.seal()).await
+        blocking(move || {
+            shared.segments.seal()?;
+            Ok(shared.segments.current().sealed_until)
+        })
+        .await
     }
 
     /// Removes all events of a subject that are safe now, and their labels. Whoever reads already

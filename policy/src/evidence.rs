@@ -140,12 +140,12 @@ impl fmt::Display for Percent {
 
 /// A count as a float: exact below 2^53, and nothing here is counted beyond.
 #[allow(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-fn float(count: u64) -> f64 {
+pub(crate) fn float(count: u64) -> f64 {
     count as f64
 }
 
 /// Parts per million as a float, exactly.
-fn part(ppm: u32) -> f64 {
+pub(crate) fn part(ppm: u32) -> f64 {
     f64::from(ppm)
 }
 

@@ -3,11 +3,14 @@
 //! The live system and a simulator run the same functions. Reasons come back as data.
 //!
 //! Always true: the same arguments give the same answer on every machine; every function is
-//! total; an answer that ranks ends with an id, so that it is unique. Floats are in [`evidence`] only.
+//! total; an answer that ranks ends with an id, so that it is unique. Floats are in [`evidence`] and
+//! [`accuracy`] only.
 //! Absent on purpose: clocks, chance, logs, storage, hash order.
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[allow(clippy::float_arithmetic, reason = "statistics, whose functions are those of libm")]
+pub mod accuracy;
 pub mod advise;
 pub mod alias;
 pub mod allowance;

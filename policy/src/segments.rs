@@ -1,4 +1,4 @@
-//! Segments: how a stream's sorted events are cut into files, and which files go when.
+//! Segments: how a stream's sorted events are cut into files, which of them are merged, and which go.
 //!
 //! A busy hour has files of its own, so that a question about an hour reads that hour; quiet hours
 //! share one, so that events spread over years do not become a file for every hour of them.
@@ -30,6 +30,49 @@ pub fn cuts(times_ns: &[u64]) -> Vec<Range<usize>> {
         from = until;
     }
     cuts
+}
+
+/// Most events that are sealed or merged at once: what is sorted in memory.
+pub const SEALED_EVENTS_MAX: u64 = 256 * 1024;
+/// Most bytes of events, as they lie in the log, that are sealed or merged at once.
+pub const SEALED_BYTES_MAX: u64 = 64 << 20;
+/// Longest time in which what is merged was accepted, in microseconds: a day, so that what is kept
+/// for some days goes by days.
+pub const MERGED_US_MAX: u64 = 24 * 3_600_000_000;
+/// A batch is merged with what was sealed after it when it has at most as many times its events.
+const MERGED_TIMES: u64 = 2;
+
+/// What was sealed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Its events.
+    pub events: u64,
+    /// Their bytes, as they lay in the log.
+    pub bytes: u64,
+    /// When the first of them was accepted, in Unix microseconds.
+    pub first_us: u64,
+    /// When the last was.
+    pub last_us: u64,
+}
+
+/// How many of the last batches are to be merged; 0 where none are.
+///
+/// Small ones grow together, each event a few times, so that their number grows with the logarithm of
+/// their events and with the days only.
+pub fn merged(batches: &[Batch]) -> usize {
+    let Some((last, earlier)) = batches.split_last() else { return 0 };
+    let (mut events, mut bytes, mut count) = (last.events, last.bytes, 1);
+    for batch in earlier.iter().rev() {
+        let is_small = batch.events <= events.saturating_mul(MERGED_TIMES);
+        events = events.saturating_add(batch.events);
+        bytes = bytes.saturating_add(batch.bytes);
+        let has_room = events <= SEALED_EVENTS_MAX && bytes <= SEALED_BYTES_MAX;
+        if !is_small || !has_room || last.last_us.saturating_sub(batch.first_us) > MERGED_US_MAX {
+            break;
+        }
+        count += 1;
+    }
+    if count > 1 { count } else { 0 }
 }
 
 /// How long what is sealed is kept.

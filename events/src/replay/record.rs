@@ -155,3 +155,61 @@ impl Record {
         self.latency_ns().map(|latency_ns| latency_ns.saturating_sub(service_ns))
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    /// A record of an answer, or of none, in this second of a run.
+    pub(in super::super) fn record(second: u64, outcome: Outcome) -> Record {
+        let intended_ns = 1_700_000_000 * SECOND_NS + second * SECOND_NS;
+        Record {
+            number: second,
+            sequence: second + 10,
+            copy: 0,
+            variant: 0,
+            stratum: 3,
+            region: "eu".into(),
+            group: "".into(),
+            offset_ns: second * SECOND_NS,
+            intended_ns,
+            sent_ns: outcome.is_sent().then_some(intended_ns + 20),
+            first_ns: outcome.is_answered().then_some(intended_ns + 700),
+            done_ns: intended_ns + 900,
+            service_us: None,
+            status: outcome.is_answered().then_some(200),
+            outcome,
+            bytes_out: 100,
+            bytes_in: 50,
+            answer_crc: None,
+            score: None,
+            class: None,
+            label: None,
+        }
+    }
+
+    #[test]
+    fn words_of_outcomes_lead_back() {
+        for (at, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(Outcome::of_word(outcome.word()), Some(outcome));
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.word());
+            assert_eq!(outcome as usize, at);
+            assert!(outcome.is_sent() || !outcome.is_answered());
+        }
+    }
+
+    #[test]
+    fn times_are_told_apart() {
+        let mut record = record(1, Outcome::Ok);
+        record.service_us = Some(0);
+        assert_eq!((record.lag_ns(), record.latency_ns()), (Some(20), Some(880)));
+        assert_eq!((record.response_ns(), record.overhead_ns()), (Some(900), Some(880)));
+        let skipped = self::record(1, Outcome::Skipped);
+        assert_eq!(
+            (skipped.lag_ns(), skipped.response_ns(), skipped.overhead_ns()),
+            (None, None, None)
+        );
+    }
+}

@@ -8,7 +8,7 @@
 //! where it ends; a file that somebody reads is there until nobody does.
 //! Absent on purpose: tasks and time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use policy::segments::{Held as Facts, Retention, expired};
+use tokio::sync::watch;
+
+use policy::segments as plan;
 
 use super::Segment;
 use super::manifest::{self, Manifest};
@@ -62,12 +64,12 @@ pub(crate) struct Snapshot {
 }
 
 /// What was sealed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sealed {
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sealed {
     /// Events that moved from the log to segments.
-    pub events: u64,
+    pub(crate) events: u64,
     /// Segments that were written.
-    pub segments: u64,
+    pub(crate) segments: u64,
 }
 
 /// What was removed.
@@ -86,6 +88,7 @@ pub(crate) struct Segments {
     change: Mutex<Manifest>,
     /// What there is, for readers, who never wait for a change.
     current: RwLock<Arc<Snapshot>>,
+    sealed: watch::Sender<u64>,
 }
 
 impl fmt::Debug for Segments {
@@ -113,7 +116,8 @@ impl Segments {
         }
         let held = manifest.segments.iter().map(|segment| held(&folder, segment)).collect();
         let current = RwLock::new(Arc::new(snapshot(&manifest, held)));
-        let segments = Self { stream: stream.to_path_buf(), change: Mutex::new(manifest), current };
+        let (sealed, stream) = (watch::Sender::new(manifest.sealed_until), stream.to_path_buf());
+        let segments = Self { stream, change: Mutex::new(manifest), current, sealed };
         segments.clear(&segments.change.lock())?;
         Ok(segments)
     }
@@ -149,6 +153,11 @@ impl Segments {
         Ok(())
     }
 
+    /// The number below which every event is sealed.
+    pub(crate) fn sealed(&self) -> watch::Receiver<u64> {
+        self.sealed.subscribe()
+    }
+
     /// What there is now.
     pub(crate) fn current(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read())
@@ -181,21 +190,54 @@ impl Segments {
             wanted.segments.extend(written);
             self.replace(&mut manifest, wanted)?;
             self.clear(&manifest)?;
+            while self.merge(&mut manifest)? {}
         }
     }
 
+    /// Merges the last batches where they are small; says whether they were.
+    fn merge(&self, manifest: &mut Manifest) -> Result<bool, Error> {
+        let mut batches: BTreeMap<u64, plan::Batch> = BTreeMap::new();
+        for segment in &manifest.segments {
+            let Segment { accepted_first_us: first_us, accepted_us: last_us, .. } = *segment;
+            let batch = batches.entry(segment.batch);
+            let batch = batch.or_insert(plan::Batch { events: 0, bytes: 0, first_us, last_us });
+            batch.events += segment.rows;
+            batch.bytes += segment.unpacked_bytes;
+            batch.first_us = batch.first_us.min(first_us);
+            batch.last_us = batch.last_us.max(last_us);
+        }
+        let (firsts, batches): (Vec<u64>, Vec<plan::Batch>) = batches.into_iter().unzip();
+        let count = plan::merged(&batches);
+        if count == 0 {
+            return Ok(false);
+        }
+        let first = firsts[firsts.len() - count];
+        let (parts, others): (Vec<&Segment>, Vec<&Segment>) =
+            manifest.segments.iter().partition(|segment| segment.batch >= first);
+        let mut segments: Vec<Segment> = others.into_iter().cloned().collect();
+        let folder = manifest::folder(&self.stream);
+        segments.extend(Batch::merged(&self.stream, &parts)?.write(&folder)?);
+        let wanted = Manifest { segments, ..*manifest };
+        self.replace(manifest, wanted)?;
+        Ok(true)
+    }
+
     /// Removes segments that are too old, or too many.
-    pub(crate) fn retain(&self, retention: &Retention, now_us: u64) -> Result<Forgotten, Error> {
+    pub(crate) fn retain(
+        &self,
+        retention: &plan::Retention,
+        now_us: u64,
+    ) -> Result<Forgotten, Error> {
         let mut manifest = self.change.lock();
-        let facts = |it: &Segment| Facts {
+        let facts = |it: &Segment| plan::Held {
             bytes: it.bytes,
             accepted_us: it.accepted_us,
             time_ns: it.last_ns,
         };
-        let files: Vec<Facts> = manifest.segments.iter().map(facts).collect();
-        let gone = expired(&files, retention, now_us);
+        let files: Vec<plan::Held> = manifest.segments.iter().map(facts).collect();
+        let gone = plan::expired(&files, retention, now_us);
         let mut forgotten = Forgotten::default();
-        let mut wanted = Manifest { segments: Vec::new(), ..manifest.clone() };
+        let mut wanted = Manifest { segments: Vec::new(), ..*manifest };
         for (place, segment) in manifest.segments.iter().enumerate() {
             if gone.binary_search(&place).is_ok() {
                 forgotten.events += segment.rows;
@@ -221,7 +263,7 @@ impl Segments {
             }
         };
         let mut forgotten = Forgotten::default();
-        let mut wanted = Manifest { segments: Vec::new(), ..manifest.clone() };
+        let mut wanted = Manifest { segments: Vec::new(), ..*manifest };
         for segment in &manifest.segments {
             if !self.has(segment, subject)? {
                 wanted.segments.push(segment.clone());
@@ -308,6 +350,7 @@ impl Segments {
             }
         }
         *self.current.write() = Arc::new(now);
+        self.sealed.send_replace(wanted.sealed_until);
         *manifest = wanted;
         Ok(())
     }

@@ -24,8 +24,8 @@ use crate::error::Error;
 use crate::event::{Event, LABEL};
 use crate::log::Stored;
 
-/// About how many bytes of rows are taken at a time.
-const TAKEN_BYTES: usize = 2 << 20;
+/// About how many bytes of rows are taken at a time, where nothing else is said.
+pub(crate) const TAKEN_BYTES: usize = 2 << 20;
 /// Most rows that are taken at a time.
 const TAKEN_ROWS_MAX: usize = 2_048;
 
@@ -81,6 +81,16 @@ impl Opened {
         groups: Vec<usize>,
         columns: Option<&[&'static str]>,
     ) -> Result<Reading, Error> {
+        self.read_by(groups, columns, TAKEN_BYTES)
+    }
+
+    /// As [`Self::read`], about so many bytes at a time.
+    pub(crate) fn read_by(
+        self,
+        groups: Vec<usize>,
+        columns: Option<&[&'static str]>,
+        bytes: usize,
+    ) -> Result<Reading, Error> {
         let Self { path, builder } = self;
         let metadata = builder.metadata();
         let row_bytes = groups.iter().map(|&group| {
@@ -88,7 +98,7 @@ impl Opened {
             group.total_byte_size() / group.num_rows().max(1)
         });
         let row_bytes = usize::try_from(row_bytes.max().unwrap_or(0)).unwrap_or(0).max(1);
-        let rows = (TAKEN_BYTES / row_bytes).clamp(1, TAKEN_ROWS_MAX);
+        let rows = (bytes / row_bytes).clamp(1, TAKEN_ROWS_MAX);
         let mask = match columns {
             None => ProjectionMask::all(),
             Some(names) => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),

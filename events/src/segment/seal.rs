@@ -9,10 +9,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
-use policy::segments::cuts;
+use policy::segments::{SEALED_BYTES_MAX, SEALED_EVENTS_MAX, cuts};
 
 use super::table::Writer;
-use super::{SEALED_BYTES_MAX, SEALED_EVENTS_MAX, Segment};
+use super::{Segment, read};
 use crate::error::Error;
 use crate::frame;
 use crate::log::{Reader, Stored};
@@ -42,19 +42,28 @@ impl Batch {
     ) -> Result<Self, Error> {
         let mut reader = Reader::new(stream, first);
         let (mut events, mut bytes, mut disordered) = (Vec::new(), 0, 0);
-        while events.len() < SEALED_EVENTS_MAX && bytes < SEALED_BYTES_MAX {
-            let more = reader.read(until, READ_MAX.min(SEALED_EVENTS_MAX - events.len()))?;
+        let events_max = usize::try_from(SEALED_EVENTS_MAX).unwrap_or(usize::MAX);
+        while events.len() < events_max && bytes < SEALED_BYTES_MAX {
+            let more = reader.read(until, READ_MAX.min(events_max - events.len()))?;
             if more.is_empty() {
                 break;
             }
             for stored in &more {
-                bytes += frame::length(&stored.event);
+                bytes += frame::length(&stored.event) as u64;
                 disordered += u64::from(stored.event.time_ns < last_time_ns);
                 last_time_ns = stored.event.time_ns;
             }
             events.extend(more);
         }
         Ok(Self { events, first, until: reader.next(), disordered, last_time_ns })
+    }
+
+    /// What was sealed as several, as one.
+    pub(super) fn merged(stream: &Path, segments: &[&Segment]) -> Result<Self, Error> {
+        let events = read::from(stream, segments, 0)?;
+        let first = segments.iter().map(|it| it.batch).min().unwrap_or(0);
+        let until = segments.iter().map(|it| it.batch_last + 1).max().unwrap_or(0);
+        Ok(Self { events, first, until, disordered: 0, last_time_ns: 0 })
     }
 
     /// Sorts the events and writes them; gives the segments.
@@ -64,8 +73,8 @@ impl Batch {
         let mut segments = Vec::new();
         for (number, cut) in cuts(&times_ns).into_iter().enumerate() {
             let hour = hour(times_ns[cut.start]);
-            let name = format!("{hour}-{:020}-{number:04}.parquet", self.first);
             let batch = (self.first, self.until - 1);
+            let name = format!("{hour}-{:020}-{:020}-{number:04}.parquet", batch.0, batch.1);
             let events = self.events[cut].iter().map(Ok);
             segments.extend(write(folder, name, batch, events)?);
         }
@@ -91,8 +100,8 @@ pub(super) fn write<S: Borrow<Stored>>(
     let told = File::create(&unfinished).map_err(Error::io("make", &unfinished))?;
     let mut writer = Writer::new(Told::new(told), false).map_err(Error::parquet("write", &path))?;
     let (first, last) = (u64::MAX, 0);
-    let (bytes, blake3) = (0, String::new());
-    let (first_ns, last_ns, accepted_us, rows) = (u64::MAX, 0, 0, 0);
+    let (first_ns, last_ns, accepted_first_us, accepted_us) = (u64::MAX, 0, u64::MAX, 0);
+    let (rows, unpacked_bytes, bytes, blake3) = (0, 0, 0, String::new());
     let mut segment = Segment {
         file,
         batch,
@@ -101,7 +110,9 @@ pub(super) fn write<S: Borrow<Stored>>(
         last,
         first_ns,
         last_ns,
+        accepted_first_us,
         accepted_us,
+        unpacked_bytes,
         rows,
         bytes,
         blake3,
@@ -113,8 +124,10 @@ pub(super) fn write<S: Borrow<Stored>>(
         segment.last = segment.last.max(stored.sequence);
         segment.first_ns = segment.first_ns.min(stored.event.time_ns);
         segment.last_ns = segment.last_ns.max(stored.event.time_ns);
+        segment.accepted_first_us = segment.accepted_first_us.min(stored.accepted_us);
         segment.accepted_us = segment.accepted_us.max(stored.accepted_us);
         segment.rows += 1;
+        segment.unpacked_bytes += frame::length(&stored.event) as u64;
         writer.push(stored, None).map_err(Error::parquet("write", &path))?;
     }
     let told = writer.finish().map_err(Error::parquet("write", &path))?;

@@ -26,6 +26,10 @@ use crate::log::Stored;
 pub(crate) const GROUP_ROWS_MAX: usize = 16 * 1024;
 /// Most bytes of a row group's data before the next one begins: what is held while it is written.
 const GROUP_BYTES_MAX: usize = 8 << 20;
+/// About how many bytes a page of a column has: whoever merges segments holds one of each.
+const PAGE_BYTES: usize = 256 << 10;
+/// Most rows of a page.
+const PAGE_ROWS_MAX: usize = 8 * 1024;
 /// How hard it is compressed: level 3 halves what level 1 leaves of JSON no more, and costs twice.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -61,6 +65,8 @@ fn properties() -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
         .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_data_page_row_count_limit(PAGE_ROWS_MAX)
         .set_created_by("freehold".to_owned())
         .set_max_row_group_row_count(Some(GROUP_ROWS_MAX));
     for name in ["sequence", "time", "accepted"] {

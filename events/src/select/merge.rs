@@ -17,8 +17,13 @@ use crate::error::Error;
 use crate::event::LABEL;
 use crate::labels::Known;
 use crate::log::Stored;
-use crate::segment::read::{Opened, Reading, Rows};
+use crate::segment::read::{Opened, Reading, Rows, TAKEN_BYTES};
 use crate::segment::{Held, Snapshot};
+
+/// Most segments that may be open at once: of more, some files could not be opened.
+const OPEN_MAX: usize = 256;
+/// About how many bytes of rows are held at once, of all segments that are open.
+const HELD_BYTES: usize = 64 << 20;
 
 /// What was read to find what was selected, until now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +53,8 @@ pub struct Selecting {
     given: Option<usize>,
     found: Found,
     labels: Arc<Known>,
+    /// About how many bytes of rows are taken of a segment at a time.
+    taken_bytes: usize,
 }
 
 /// Where events come from.
@@ -77,12 +84,23 @@ impl Selecting {
         sealed: &Snapshot,
         labels: Arc<Known>,
         columns: Option<&[&'static str]>,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let may = |held: &&Arc<Held>| prune::may_have(selection, &held.segment);
         let mut waiting: Vec<Arc<Held>> = sealed.held.iter().filter(may).cloned().collect();
         waiting.sort_by_key(|held| Reverse((held.segment.first_ns, held.segment.first)));
         let segments_pruned = (sealed.held.len() - waiting.len()) as u64;
-        Self {
+        let times: Vec<(u64, u64)> =
+            waiting.iter().map(|it| (it.segment.first_ns, it.segment.last_ns)).collect();
+        let open = most_open(&times);
+        if open > OPEN_MAX {
+            let message = format!(
+                "{open} segments have events of the same time, and at most {OPEN_MAX} are read at once: \
+                 select a shorter time, or fewer numbers at a time"
+            );
+            return Err(Error::Selection { message });
+        }
+        Ok(Self {
+            taken_bytes: (HELD_BYTES / open.max(1)).min(TAKEN_BYTES),
             columns: columns.map(|columns| needed(selection, columns)),
             selection: selection.clone(),
             waiting,
@@ -91,7 +109,7 @@ impl Selecting {
             given: None,
             found: Found { segments_pruned, ..Found::default() },
             labels,
-        }
+        })
     }
 
     /// Adds events that are not sealed.
@@ -165,7 +183,7 @@ impl Selecting {
             return Ok(());
         }
         self.found.segments_read += 1;
-        let reading = opened.read(groups, self.columns.as_deref())?;
+        let reading = opened.read_by(groups, self.columns.as_deref(), self.taken_bytes)?;
         let mut source = Source::Segment(Box::new(Segment { reading, rows: None, row: 0 }));
         if let Some((time_ns, sequence)) = source.go_on(&self.selection, &mut self.found)? {
             let free = self.sources.iter().position(|source| matches!(source, Source::Done));
@@ -263,6 +281,20 @@ impl Segment {
     }
 }
 
+/// How many segments are open at once when they are merged, at most, by their first and last times.
+fn most_open(segments: &[(u64, u64)]) -> usize {
+    let begins = segments.iter().map(|(first_ns, _)| (*first_ns, 0));
+    let ends = segments.iter().map(|(_, last_ns)| (*last_ns, 1));
+    let mut turns: Vec<(u64, u8)> = begins.chain(ends).collect();
+    turns.sort_unstable();
+    let mut open = 0_usize;
+    let counts = turns.into_iter().map(|(_, turn)| {
+        open = if turn == 0 { open + 1 } else { open - 1 };
+        open
+    });
+    counts.max().unwrap_or(0)
+}
+
 /// The columns to read: these, and those that the selection asks about.
 fn needed(selection: &Selection, columns: &[&'static str]) -> Vec<&'static str> {
     use super::{Key, Sample};
@@ -295,4 +327,25 @@ fn needed(selection: &Selection, columns: &[&'static str]) -> Vec<&'static str> 
         needed.extend(["id", "source"]);
     }
     needed
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::most_open;
+
+    proptest! {
+        /// Against a look at every moment.
+        #[test]
+        fn as_many_are_open_as_have_a_moment_in_common(
+            segments in prop::collection::vec((0_u64..20, 0_u64..20), 0..12),
+        ) {
+            let segments: Vec<(u64, u64)> =
+                segments.into_iter().map(|(first, more)| (first, first + more)).collect();
+            let open = |at: u64| segments.iter().filter(|it| (it.0..=it.1).contains(&at)).count();
+            let most = (0..50).map(open).max().unwrap_or(0);
+            prop_assert_eq!(most_open(&segments), most);
+        }
+    }
 }

@@ -328,3 +328,25 @@ async fn the_rate_and_its_peak_are_told() {
     assert_eq!(stream.stats(&selection).unwrap().0.events, 1);
     assert_eq!(sequences(&stream, &selection), [4]);
 }
+
+/// Many small seals of the same hours become few segments, which are merged as they are read.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_seals_of_the_same_hours_become_few_segments() {
+    let world = World::new();
+    let stream = world.open().await;
+    let mut reader = stream.reader(1);
+    for round in 0..40 {
+        let events = (0..3).map(|hour| at(hour * HOUR_NS + round, round * 3 + hour, "a"));
+        stream.append(events.collect()).await.unwrap();
+        stream.seal().await.unwrap();
+    }
+    assert!(stream.segments().len() < 6, "{}", stream.segments().len());
+    let selected = stream.select(&Selection::default()).unwrap().map(Result::unwrap);
+    let times: Vec<(u64, u64)> = selected.map(|it| (it.event.time_ns, it.sequence)).collect();
+    assert!(times.len() == 120 && times.is_sorted());
+    let mut told = Vec::new();
+    while reader.next() < 121 {
+        told.extend(reader.read(121, 7).unwrap().into_iter().map(|it| it.sequence));
+    }
+    assert_eq!(told, (1..=120).collect::<Vec<_>>());
+}

@@ -105,3 +105,27 @@ async fn a_call_with_one_bad_event_is_refused_whole() {
     assert!(error.starts_with("event 5 of 5: ") && error.contains("fewer"), "{error}");
     assert_eq!(all(&stream), []);
 }
+
+/// What nobody asks to seal is sealed when a file of the log is full, and after an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_the_log_is_sealed_by_and_by() {
+    let world = World::new();
+    let stream = world.open().await;
+    let mut sealed = stream.sealed();
+    stream.append(vec![event(1), event(2)]).await.unwrap();
+    roll(&stream.asks).await.unwrap();
+    sealed.wait_for(|until| *until == 3).await.unwrap();
+    stream.append(vec![event(3)]).await.unwrap();
+    for minute in 0.. {
+        if *sealed.borrow() == 4 {
+            assert!(minute > 60, "after {minute} minutes");
+            break;
+        }
+        world.hand.advance_ms(60_000);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stream.segments().iter().map(|it| it.rows).sum::<u64>(), 3);
+    // It ends with the stream.
+    drop((stream, sealed));
+    assert_eq!(world.tasks.stop(1_000).await, []);
+}

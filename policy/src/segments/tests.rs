@@ -34,6 +34,38 @@ proptest! {
         }
     }
 
+    /// However small the batches are that come, few are left, none is too large, and each event was
+    /// written few times.
+    #[test]
+    fn small_batches_grow_together(sizes in prop::collection::vec(1_u64..2_000, 1..400), gap_ms in 0_u64..400_000) {
+        let (mut batches, mut written): (Vec<Batch>, u64) = (Vec::new(), 0);
+        for (&events, round) in sizes.iter().zip(0..) {
+            let at_us = round * gap_ms * 1_000;
+            batches.push(Batch { events, bytes: events * 100, first_us: at_us, last_us: at_us });
+            loop {
+                let count = merged(&batches);
+                if count == 0 {
+                    break;
+                }
+                let parts = batches.split_off(batches.len() - count);
+                let events = parts.iter().map(|it| it.events).sum();
+                written += events;
+                let (first_us, last_us) = (parts[0].first_us, at_us);
+                batches.push(Batch { events, bytes: events * 100, first_us, last_us });
+            }
+        }
+        let all: u64 = sizes.iter().sum();
+        prop_assert_eq!(batches.iter().map(|it| it.events).sum::<u64>(), all);
+        let days = sizes.len() as u64 * gap_ms / 86_400_000 + 1;
+        let full = all / (SEALED_EVENTS_MAX / 4) + 1;
+        prop_assert!(batches.len() as u64 <= 20 * days + 2 * full, "{}", batches.len());
+        prop_assert!(written <= 16 * all, "{} of {}", written, all);
+        for batch in &batches {
+            prop_assert!(batch.events <= SEALED_EVENTS_MAX && batch.bytes <= SEALED_BYTES_MAX);
+            prop_assert!(batch.last_us - batch.first_us <= MERGED_US_MAX);
+        }
+    }
+
     /// What is left is within the limits, and nothing younger went while something older stayed.
     #[test]
     fn the_oldest_go_and_no_more_than_must(

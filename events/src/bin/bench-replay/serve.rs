@@ -24,6 +24,9 @@ pub(crate) fn serve(address: &str) -> Result<(), Failed> {
         println!("{}", listener.local_addr()?);
         listener.into()
     };
+    // The usual length of what waits is too short for a sender that was held up.
+    rustix::net::listen(&listener, 4_096)?;
+    rustix::io::ioctl_fionbio(&listener, true)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
     let (mut connections, mut next) = (HashMap::new(), 1_u64);
@@ -34,12 +37,13 @@ pub(crate) fn serve(address: &str) -> Result<(), Failed> {
         for event in &events {
             let id = event.data.u64();
             if id == LISTENER {
-                let socket = accept_with(&listener, SocketFlags::NONBLOCK)?;
-                // A socket of the file system has no such option.
-                let _ = rustix::net::sockopt::set_tcp_nodelay(&socket, true);
-                epoll::add(&epoll, &socket, EventData::new_u64(next), EventFlags::IN)?;
-                connections.insert(next, (socket, Vec::new()));
-                next += 1;
+                while let Ok(socket) = accept_with(&listener, SocketFlags::NONBLOCK) {
+                    // A socket of the file system has no such option.
+                    let _ = rustix::net::sockopt::set_tcp_nodelay(&socket, true);
+                    epoll::add(&epoll, &socket, EventData::new_u64(next), EventFlags::IN)?;
+                    connections.insert(next, (socket, Vec::new()));
+                    next += 1;
+                }
                 continue;
             }
             let Some((socket, pending)) = connections.get_mut(&id) else { continue };

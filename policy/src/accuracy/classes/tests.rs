@@ -1,0 +1,90 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+fn of(pairs: &[(u8, u8)]) -> Classes {
+    let mut classes = Classes::default();
+    for (right, predicted) in pairs {
+        classes.learn(&right.to_string(), &predicted.to_string());
+    }
+    classes
+}
+
+fn sorted(classes: &Classes) -> Vec<(String, String, u64)> {
+    let owned = |(right, predicted, count): (&str, &str, u64)| {
+        (right.to_owned(), predicted.to_owned(), count)
+    };
+    let mut cells: Vec<_> = classes.iter().map(owned).collect();
+    cells.sort();
+    cells
+}
+
+fn near(told: Option<f64>, exact: f64) -> bool {
+    told.is_some_and(|told| (told - exact).abs() < 1e-12)
+}
+
+proptest! {
+    /// Everything told is what counting by hand comes to.
+    #[test]
+    fn counts_are_those_of_counting_by_hand(pairs in vec((0..5_u8, 0..5_u8), 0..200)) {
+        let classes = of(&pairs);
+        let count = |wanted: &dyn Fn(u8, u8) -> bool| {
+            pairs.iter().filter(|(right, predicted)| wanted(*right, *predicted)).count() as u64
+        };
+        prop_assert_eq!(classes.events(), pairs.len() as u64);
+        prop_assert_eq!(classes.right(), count(&|right, predicted| right == predicted));
+        for class in 0..5 {
+            let found = classes.found(&class.to_string());
+            let both = count(&|right, predicted| right == class && predicted == class);
+            prop_assert_eq!(found.both, both);
+            prop_assert_eq!(found.predicted, count(&|_, predicted| predicted == class));
+            prop_assert_eq!(found.right, count(&|right, _| right == class));
+        }
+    }
+
+    /// Parts come to the whole, however they are divided.
+    #[test]
+    fn to_merge_is_to_have_counted_all(parts in vec(vec((0..6_u8, 0..6_u8), 0..40), 0..5)) {
+        let mut merged = Classes::default();
+        for part in &parts {
+            merged.merge(&of(part));
+        }
+        prop_assert_eq!(sorted(&merged), sorted(&of(&parts.concat())));
+    }
+}
+
+#[test]
+fn a_table_of_two_classes_is_as_in_a_textbook() {
+    let mut classes = Classes::default();
+    for (right, predicted, count) in
+        [("yes", "yes", 40), ("yes", "no", 10), ("no", "yes", 20), ("no", "no", 30)]
+    {
+        (0..count).for_each(|_| classes.learn(right, predicted));
+    }
+    assert!(near(classes.accuracy(), 0.7));
+    let yes = classes.found("yes");
+    assert!(near(yes.precision(), 40.0 / 60.0) && near(yes.recall(), 0.8));
+    assert!(near(yes.f1(), 80.0 / 110.0));
+    assert!(near(classes.macro_f1(), (80.0 / 110.0 + 60.0 / 90.0) / 2.0));
+    // By chance they agree on 0.6 * 0.5 + 0.4 * 0.5 of all.
+    assert!(near(classes.kappa(), 0.4));
+}
+
+#[test]
+fn classes_beyond_the_limit_are_one_that_is_never_right() {
+    let mut classes = Classes::default();
+    for number in 0..CLASSES_MAX + 50 {
+        classes.learn(&number.to_string(), &number.to_string());
+    }
+    assert_eq!(classes.words().len(), CLASSES_MAX);
+    assert_eq!((classes.events(), classes.right()), (306, 256));
+    assert!(classes.iter().any(|cell| cell == (OTHERS, OTHERS, 50)));
+}
+
+#[test]
+fn nothing_is_told_of_nothing() {
+    let nothing = Classes::default();
+    let told = [nothing.accuracy(), nothing.macro_f1(), nothing.kappa(), nothing.found("a").f1()];
+    assert_eq!(told, [None; 4]);
+}
