@@ -22,6 +22,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use types::RequestId;
 
+use crate::console;
 use crate::error::Error;
 use crate::functions;
 use crate::hub::Hub;
@@ -108,6 +109,8 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
     let route = target.route();
     let answer = match target {
         Target::Management => proxy::forward(hub, incoming).await,
+        Target::Root => console::root(&incoming.parts),
+        Target::Console { rest } => console::answer(&incoming.parts, rest),
         Target::Function { function } => functions::invoke(hub, incoming, &function).await,
         Target::Lambda { function, verb } => {
             functions::answer_lambda(hub, incoming, (verb, &function)).await

@@ -50,7 +50,14 @@ pub(crate) fn everything(places: &Places, words: &[String]) -> Result<Counts, Fa
 
 /// Runs tests and counts them; a failed test is a failure.
 pub(crate) fn counted(command: &mut Command) -> Result<Counts, Failure> {
-    command.env("INSTA_UPDATE", "no");
+    counted_by(command.env("INSTA_UPDATE", "no"), count)
+}
+
+/// The same for a runner whose closing lines are read by `count`.
+pub(crate) fn counted_by(
+    command: &mut Command,
+    count: fn(&str) -> Option<Counts>,
+) -> Result<Counts, Failure> {
     let (text, succeeded) = process::run_and_read(command)?;
     let counts = text.lines().filter_map(count).fold(Counts::default(), Counts::and);
     if !succeeded || counts.failed > 0 {

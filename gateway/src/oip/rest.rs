@@ -73,7 +73,9 @@ pub(crate) async fn answer(
         | Target::Lambda { .. }
         | Target::Service { .. }
         | Target::Url { .. }
-        | Target::Management => {
+        | Target::Management
+        | Target::Root
+        | Target::Console { .. } => {
             return Err(Error::NoPath);
         }
     };
