@@ -16,9 +16,9 @@ import { SignInPage } from "./pages/sign-in";
 import { StatusPage } from "./pages/status";
 import { UsagePage } from "./pages/usage";
 import { Heading } from "./parts/page";
-import { zone, zones } from "./parts/words";
 import { go, type Place, place, to, watch } from "./router";
 import { leave, token } from "./session";
+import { zone, zones } from "./zone";
 
 /** What can be gone to from everywhere. */
 const WAYS = [

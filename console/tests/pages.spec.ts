@@ -56,7 +56,7 @@ test("a function shows its versions, where an alias leads, and its log", async (
   await open(page, "functions");
   await page.getByRole("link", { name: "greet" }).click();
   await expect(page.getByRole("table", { name: "Versions" }).getByRole("row")).toHaveCount(3);
-  await expect(page.getByRole("table", { name: "Aliases" })).toContainText("1 90 %, 2 10 %");
+  await expect(page.getByRole("table", { name: "Aliases" })).toContainText("90 % to 1, 10 % to 2");
   await expect(page.getByRole("list", { name: "Log of the function" })).toContainText(
     "asked by you",
   );

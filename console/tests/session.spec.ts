@@ -37,7 +37,8 @@ test.describe(() => {
     await request.delete(`${process.env.CLOUD}/v1/tokens/${token.id}`, {
       headers: { authorization },
     });
-    await expect(page).toHaveURL(/sign-in\?next=/);
+    // It is known within a second, and asked about every five.
+    await expect(page).toHaveURL(/sign-in\?next=/, { timeout: 15_000 });
     await page.getByLabel("Token").fill(process.env.TOKEN ?? "");
     await page.getByRole("button", { name: "Sign in" }).click();
     await expect(page).toHaveURL(at("functions/greet"));

@@ -59,6 +59,11 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
+/// For answers that are functions' own, at the console's address: a browser gives such a page an
+/// origin that nothing else has. Clients that are no browsers pass over it.
+pub(crate) const ELSEWHERE: &str =
+    "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts";
+
 /// Leads people to the console; programs are told that nothing is here, as ever.
 ///
 /// # Errors

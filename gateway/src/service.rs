@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use api::drain::Rest;
+use api::functions::urls::URLS_PATH;
 use api::listen::Peer;
 use api::{Problem, REQUEST_ID_HEADER, problem};
 use axum::body::Body;
@@ -124,6 +125,11 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
         target => rest::answer(hub, incoming, target).await,
     };
     let mut answer = answer.unwrap_or_else(|error| refusal(shape, &error, &request_id));
+    if own.is_none() && path.starts_with(URLS_PATH) {
+        // By path a function's pages would be the console's neighbours, and could read its token.
+        let elsewhere = HeaderValue::from_static(console::ELSEWHERE);
+        answer.headers_mut().append(header::CONTENT_SECURITY_POLICY, elsewhere);
+    }
     if matches!(shape, Shape::Lambda | Shape::Url) {
         answer.headers_mut().extend(functions::lambda_id(&request_id));
     }

@@ -77,7 +77,7 @@ function share(alias: Schema<"Alias">): string {
   if (!other) return version;
   // The API tells it in ten-thousandths.
   const part = other.share * 100;
-  return `${version} ${ppm(1_000_000 - part)}, ${other.version} ${ppm(part)}`;
+  return `${ppm(1_000_000 - part)} to ${version}, ${ppm(part)} to ${other.version}`;
 }
 
 function Aliases({ name }: { name: string }) {

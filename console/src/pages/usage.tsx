@@ -1,13 +1,20 @@
 // Usage: what the account's calls came to.
 
 import { api, need, type Schema } from "../api/client";
+import { useCell } from "../cell";
 import { useLoad } from "../load";
+import { Chart } from "../parts/chart";
 import { Shown } from "../parts/notice";
 import { Facts, Heading, Panel } from "../parts/page";
 import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { count, millis } from "../parts/words";
-import { to } from "../router";
+import { go, to } from "../router";
+import { hours, whole } from "./hours";
+import { zone } from "../zone";
+
+/** How often the chart is asked for again. */
+const EVERY_MS = 60_000;
 
 /** The page; the query may hold from when to when. */
 export function UsagePage({ query }: { query: URLSearchParams }) {
@@ -18,6 +25,7 @@ export function UsagePage({ query }: { query: URLSearchParams }) {
   return (
     <>
       <Heading title="Usage" />
+      <LastDay />
       <Shown of={usage}>
         {(it) => (
           <Panel
@@ -60,13 +68,40 @@ export function UsagePage({ query }: { query: URLSearchParams }) {
   );
 }
 
+/** The last day's calls by hour; a part of it is opened as the table below. */
+function LastDay() {
+  const shown = useCell(zone);
+  const day = useLoad("hours", (signal) => hours(Date.now(), signal), EVERY_MS);
+  return (
+    <Panel title="Calls in the last 24 hours">
+      <Shown of={day}>
+        {({ atMs, came }) => (
+          <Chart
+            label="Calls by hour"
+            atMs={atMs}
+            lines={[
+              { label: "Calls", values: came.map((it) => it.calls) },
+              { label: "Failures", values: came.map((it) => it.failures) },
+              { label: "Ended", values: came.map((it) => it.faults) },
+            ]}
+            zone={shown}
+            tell={count}
+            whole
+            choose={(from, until) => go(to(["usage"], whole(from, until)))}
+          />
+        )}
+      </Shown>
+    </Panel>
+  );
+}
+
 function sums(of: Schema<"Consumption">) {
   return {
     Calls: count(of.calls),
     Failures: count(of.failures),
     "Ended (crashed, out of time or memory)": count(of.faults),
     Time: millis(of.duration_ms),
-    "Memory by time": `${count(Math.round(of.memory_mib_ms / 1024_000))} GiB s`,
+    "Memory by time": `${count(of.memory_mib_ms / 1_024_000)} GiB s`,
   };
 }
 

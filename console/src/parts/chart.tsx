@@ -29,7 +29,14 @@ interface ChartProps {
   /** What is done with a part that was chosen: from one time to another. */
   readonly choose?: ((fromMs: number, toMs: number) => void) | undefined;
   readonly height?: number;
+  /** Whether there are whole numbers only, so that no tick stands between them. */
+  readonly whole?: boolean;
 }
+
+/** Steps of an axis of whole numbers. */
+const WHOLE = Array.from({ length: 16 }, (_, power) =>
+  [1, 2, 5].map((it) => it * 10 ** power),
+).flat();
 
 /** Most lines of one chart: as many as have a colour and a dash of their own. */
 export const LINES_MAX = 6;
@@ -40,7 +47,8 @@ const HEIGHT = 220;
 const ROWS_MAX = 500;
 
 /** A chart. */
-export function Chart({ label, atMs, lines, zone, tell, choose, height = HEIGHT }: ChartProps) {
+export function Chart(props: ChartProps) {
+  const { label, atMs, lines, zone, tell, choose, height = HEIGHT, whole = false } = props;
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>();
   // What the handlers of the drawing see: always what was drawn last.
@@ -48,7 +56,7 @@ export function Chart({ label, atMs, lines, zone, tell, choose, height = HEIGHT 
   now.current = { atMs, lines, tell, choose };
   const [at, setAt] = useState<number>();
   const help = useId();
-  const kind = JSON.stringify([lines.map((line) => line.label), zone, height, !choose]);
+  const kind = JSON.stringify([lines.map((line) => line.label), zone, height, !choose, whole]);
   useEffect(() => {
     const box = place.current;
     if (!box) return undefined;
@@ -64,6 +72,7 @@ export function Chart({ label, atMs, lines, zone, tell, choose, height = HEIGHT 
             ...paint(box),
             scale: "y",
             size: 70,
+            ...(whole && { incrs: WHOLE }),
             values: (_, splits) => splits.map((it) => now.current.tell(it)),
           },
         ],
@@ -260,7 +269,13 @@ function Key({
   );
 }
 
-function Values({ label, atMs, lines, zone, tell }: Omit<ChartProps, "choose" | "height">) {
+function Values({
+  label,
+  atMs,
+  lines,
+  zone,
+  tell,
+}: Omit<ChartProps, "choose" | "height" | "whole">) {
   const [open, setOpen] = useState(false);
   const rows = atMs.map((_, index) => index).slice(-ROWS_MAX);
   return (

@@ -8,7 +8,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { type Problem, problemOf, type Schema } from "../api/client";
 import { useCell } from "../cell";
 import { Trouble } from "./notice";
-import { clock, time, zone } from "./words";
+import { clock, time } from "./words";
+import { zone } from "../zone";
 
 /** Most lines that are kept: what a browser draws at once. */
 const LINES_MAX = 2_000;

@@ -1,7 +1,8 @@
 // Times, as the reader has chosen to see them.
 
 import { useCell } from "../cell";
-import { time, zone } from "./words";
+import { time } from "./words";
+import { zone } from "../zone";
 
 /** A time of the API, to the second, in the time zone that was chosen. */
 export function Time({ at }: { at: number }) {
