@@ -1,6 +1,6 @@
 // Words of numbers and times, and the ticks of axes: without a page.
 
-import { bytes, clock, count, micros, millis, ppm, time } from "../src/parts/words";
+import { bytes, clock, count, micros, millis, ppm, since, time } from "../src/parts/words";
 import { ticks } from "../src/parts/ticks";
 import { expect, test } from "@playwright/test";
 
@@ -26,6 +26,16 @@ test("numbers are told in the unit that reads best", () => {
     "9999",
     "12\u202f345",
     "1\u202f234\u202f567",
+  ]);
+});
+
+test("a time since a start is told as clocks of sports do", () => {
+  expect([0, 65_000, 65_250, 3_600_000, 7_325_000].map(since)).toEqual([
+    "0:00",
+    "1:05",
+    "1:05.250",
+    "1:00:00",
+    "2:02:05",
   ]);
 });
 

@@ -10,7 +10,7 @@ import uPlot from "uplot";
 
 import { Table } from "./table";
 import { ticks } from "./ticks";
-import { time } from "./words";
+import { since, time } from "./words";
 
 /** A line: its name, and a value for each time; none where nothing is known. */
 export interface Line {
@@ -20,10 +20,11 @@ export interface Line {
 
 interface ChartProps {
   readonly label: string;
-  /** The times, in milliseconds since 1970, ascending; the same for each line. */
+  /** The times, in milliseconds, ascending; the same for each line. */
   readonly atMs: readonly number[];
   readonly lines: readonly Line[];
-  readonly zone: string;
+  /** The zone of times since 1970; none where they are times since a start. */
+  readonly zone: string | null;
   /** A value in words, with its unit. */
   readonly tell: (value: number) => string;
   /** What is done with a part that was chosen: from one time to another. */
@@ -122,7 +123,7 @@ export function Chart(props: ChartProps) {
       <Key of={lines} at={at} tell={tell} />
       <p class="faint small" role="status">
         {at !== undefined && atMs[at] !== undefined
-          ? time(atMs[at], zone)
+          ? when(atMs[at], zone)
           : choose
             ? "Drag over a part to open it."
             : "\u00a0"}
@@ -134,7 +135,7 @@ export function Chart(props: ChartProps) {
 
 interface Described {
   readonly lines: readonly Line[];
-  readonly zone: string;
+  readonly zone: string | null;
   readonly height: number;
   readonly drag: boolean;
 }
@@ -144,7 +145,7 @@ function described(box: HTMLElement, { lines, zone, height, drag }: Described): 
     width: box.clientWidth,
     height,
     ms: 1,
-    tzDate: (at) => uPlot.tzDate(new Date(at), zone),
+    tzDate: (at) => uPlot.tzDate(new Date(at), zone ?? "UTC"),
     legend: { show: false },
     cursor: { y: false, drag: { x: drag, y: false, setScale: false } },
     scales: {
@@ -157,7 +158,8 @@ function described(box: HTMLElement, { lines, zone, height, drag }: Described): 
         ...paint(box),
         space: 90,
         size: 46,
-        values: (_, splits, _axis, _space, step) => ticks(splits, step, zone),
+        values: (_, splits, _axis, _space, step) =>
+          zone === null ? splits.map(since) : ticks(splits, step, zone),
       },
     ],
     series: [
@@ -235,6 +237,10 @@ function key(
   event.preventDefault();
 }
 
+function when(atMs: number, zone: string | null): string {
+  return zone === null ? since(atMs) : time(atMs, zone);
+}
+
 /** The lines' names, and their values at the cursor, or the last ones. */
 function Key({
   of,
@@ -289,7 +295,7 @@ function Values({
             id={String}
             empty="Nothing yet."
             columns={[
-              { name: "Time", cell: (row) => time(atMs[row] ?? 0, zone) },
+              { name: "Time", cell: (row) => when(atMs[row] ?? 0, zone) },
               ...lines.map((line) => ({
                 name: line.label,
                 number: true,

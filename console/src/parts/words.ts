@@ -27,6 +27,17 @@ function parts(atMs: number, zone: string): Record<string, string> {
   return Object.fromEntries(format.formatToParts(atMs).map(({ type, value }) => [type, value]));
 }
 
+/** A time since a start: `1:05`, `2:00:00`, with thousandths where they are not 0. */
+export function since(ms: number): string {
+  const seconds = Math.floor(ms / 1_000);
+  const rest = Math.round(ms - seconds * 1_000);
+  const two = (number: number) => String(Math.floor(number)).padStart(2, "0");
+  const hours = Math.floor(seconds / 3_600);
+  const minutes = Math.floor(seconds / 60) % 60;
+  const begin = hours > 0 ? `${hours}:${two(minutes)}` : String(minutes);
+  return `${begin}:${two(seconds % 60)}${rest > 0 ? `.${String(rest).padStart(3, "0")}` : ""}`;
+}
+
 /** A number with thin groups: `12 345`. */
 export function count(number: number): string {
   return Math.abs(number) < 10_000
