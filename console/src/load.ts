@@ -15,11 +15,14 @@ export interface Loaded<T> {
   readonly again: () => void;
 }
 
-/** Asks for what `key` names, and every `everyMs` again where that is said. */
+/**
+ * Asks for what `key` names; and again, every so many milliseconds, where that is said. What came
+ * last may say it: none ends the asking.
+ */
 export function useLoad<T>(
   key: string,
   ask: (signal: AbortSignal) => Promise<T>,
-  everyMs?: number,
+  every?: number | ((data: T | undefined) => number | undefined),
 ): Loaded<T> {
   const [state, setState] = useState<{ key: string; data?: T; problem?: Problem }>({ key });
   const [round, setRound] = useState(0);
@@ -27,13 +30,16 @@ export function useLoad<T>(
   useEffect(() => {
     const ended = new AbortController();
     let timer: number | undefined;
+    let last: T | undefined;
     const later = () => {
-      if (everyMs && !ended.signal.aborted) timer = window.setTimeout(load, everyMs);
+      const waitMs = typeof every === "function" ? every(last) : every;
+      if (waitMs && !ended.signal.aborted) timer = window.setTimeout(load, waitMs);
     };
     const load = (first = false) => {
       if (document.hidden && !first) return later();
       ask(ended.signal).then(
         (data) => {
+          last = data;
           if (!ended.signal.aborted) setState({ key, data });
           later();
         },
@@ -50,8 +56,8 @@ export function useLoad<T>(
       ended.abort();
       clearTimeout(timer);
     };
-    // What is asked follows from the key alone.
-  }, [key, round, everyMs]);
+    // What is asked, and how often, follows from the key alone.
+  }, [key, round]);
   // Nothing of another key is shown, not even until the next answer.
   return state.key === key ? { ...state, again } : { again };
 }

@@ -17,6 +17,12 @@ const GREET = `def handler(event, context):
     return "hello " + event["name"]
 `;
 
+/** A page of a function's own, whose script looks for what the console keeps. */
+const PAGE = `def handler(event, context):
+    script = "try { document.title = 'found ' + sessionStorage.length } catch { document.title = 'kept out' }"
+    return {"statusCode": 200, "headers": {"content-type": "text/html"}, "body": "<script>" + script + "</script>"}
+`;
+
 /** Starts it, tells the tests where it is by variables, and gives back what ends it. */
 export default async function start(): Promise<() => Promise<void>> {
   if (!process.env.FREEHOLD_TEST_BIN)
@@ -38,7 +44,7 @@ export default async function start(): Promise<() => Promise<void>> {
     );
     const operator = readFileSync(join(folder, "data/operator.token"), "utf8").trim();
     Object.assign(process.env, { CLOUD: server, TOKEN: token, OPERATOR: operator });
-    makeFunction(folder);
+    makeFunctions(folder);
   } catch (cause) {
     await stop();
     throw cause;
@@ -68,8 +74,8 @@ function told(child: ReturnType<typeof spawn>, wanted: RegExp): Promise<RegExpEx
   });
 }
 
-/** A function with two versions, an alias between them, and a call. */
-function makeFunction(folder: string): void {
+/** A function with two versions, an alias between them, and a call; and one with a URL. */
+function makeFunctions(folder: string): void {
   const code = join(folder, "greet");
   mkdirSync(code);
   writeFileSync(join(code, "app.py"), GREET);
@@ -96,4 +102,19 @@ function makeFunction(folder: string): void {
   run("function", "publish", "greet");
   run("function", "alias", "create", "greet", "live", "--to", "1", "--other", "2=10");
   run("function", "invoke", "greet", '{"name": "you"}');
+  const page = join(folder, "page");
+  mkdirSync(page);
+  writeFileSync(join(page, "app.py"), PAGE);
+  run(
+    "function",
+    "create",
+    "page",
+    "--code",
+    page,
+    "--runtime",
+    "python3",
+    "--handler",
+    "app.handler",
+  );
+  run("function", "url", "create", "page", "--auth", "none");
 }

@@ -73,3 +73,13 @@ test("the cloud's own address leads people to the console", async ({ page }) => 
   await page.goto(process.env.CLOUD ?? "");
   await expect(page).toHaveURL(/\/console\/sign-in/);
 });
+
+test("a function's page at the same address does not come to the token", async ({ page }) => {
+  await signIn(page, "functions/page");
+  const path = await page.getByRole("table", { name: "URLs" }).locator("code").textContent();
+  await page.goto(`${process.env.CLOUD}${path}`);
+  await expect(page).toHaveTitle("kept out");
+  // It is the same tab, and what the console keeps there is still there.
+  await page.goto(at("functions"));
+  await expect(page.getByRole("link", { name: "greet" })).toBeVisible();
+});

@@ -58,21 +58,44 @@ interface Answer<T> {
 
 /** The answer; throws a [`Problem`] where there is none. */
 export async function need<T>(asked: Promise<Answer<T>>): Promise<NonNullable<T>> {
-  let answer;
-  try {
-    answer = await asked;
-  } catch (cause) {
-    if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
-    throw new Problem(
-      "The cloud does not answer.",
-      "Is it running? It is asked again when you reload.",
-      "unreachable",
-      0,
-      undefined,
-    );
-  }
+  const answer = await reached(asked);
   if (answer.data !== undefined && answer.data !== null) return answer.data;
   throw problem(answer.error, answer.response);
+}
+
+/** What was asked for was done, and has no answer; throws a [`Problem`] where it was not. */
+export async function done(asked: Promise<Answer<unknown>>): Promise<void> {
+  const answer = await reached(asked);
+  if (!answer.response.ok) throw problem(answer.error, answer.response);
+}
+
+async function reached<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (cause) {
+    if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+    const hint = "Is it running? Try again in a moment.";
+    throw new Problem("The cloud does not answer.", hint, "unreachable", 0, undefined);
+  }
+}
+
+/** What gateways answer by themselves, which the API's description does not have. */
+export async function given<T>(
+  path: string,
+  query: Readonly<Record<string, string | number | undefined>>,
+  signal: AbortSignal,
+): Promise<T> {
+  const address = new URL(path, location.origin);
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== "") address.searchParams.set(name, String(value));
+  }
+  const known = token.get();
+  const headers: Record<string, string> = known ? { authorization: `Bearer ${known}` } : {};
+  const response = await reached(fetch(address, { headers, signal }));
+  if (response.status === 401 && known === token.get()) leave(true);
+  const told: unknown = await response.json().catch(() => undefined);
+  if (!response.ok) throw problem(told, response);
+  return told as T;
 }
 
 function problem(error: unknown, response: Response): Problem {
