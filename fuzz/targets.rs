@@ -64,7 +64,8 @@ pub(crate) fn layer(data: &[u8]) -> bool {
     true
 }
 
-/// An event as one document: it is handed on as it came; the same bytes as data are in one.
+/// An event as one document: it is handed on as it came; the same bytes as data are in one; taken
+/// apart, it and those of a batch have what every event has.
 pub(crate) fn cloudevents(data: &[u8]) -> bool {
     let body = Bytes::copy_from_slice(data);
     let needed = ["ce-specversion", "ce-id", "ce-source", "ce-type"];
@@ -72,9 +73,15 @@ pub(crate) fn cloudevents(data: &[u8]) -> bool {
     let binary = formats::cloudevents::read(headers.chain([("content-type", &b"a/b"[..])]), &body);
     assert!(binary.is_ok_and(|event| event.is_some()), "any bytes can be data");
     let structured = [("content-type", &b"application/cloudevents+json"[..])];
+    let batch = [("content-type", &b"application/cloudevents-batch+json"[..])];
+    let batch = formats::cloudevents::messages(batch.into_iter(), &body);
+    let message = formats::cloudevents::messages(structured.into_iter(), &body);
+    for message in [batch, message.clone()].into_iter().flatten().flatten().flatten() {
+        assert!(![message.id, message.source, message.kind].contains(&String::new()));
+    }
     let Ok(event) = formats::cloudevents::read(structured.into_iter(), &body) else { return false };
     assert_eq!(event.as_ref(), Some(&body));
-    true
+    message.is_ok()
 }
 
 /// What a function answers to a request over HTTP: where its prelude is cut changes nothing.

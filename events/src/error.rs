@@ -1,10 +1,12 @@
-//! What can go wrong with a stream's log.
+//! What can go wrong with a stream.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A failure of a stream's log.
+use parquet::errors::ParquetError;
+
+/// A failure of a stream: of its log, its segments or what was asked of it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The disk refused.
@@ -16,6 +18,27 @@ pub enum Error {
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
+    },
+    /// A Parquet file cannot be read or written.
+    #[error("could not {action} {}", path.display())]
+    Parquet {
+        /// What was attempted.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: ParquetError,
+    },
+    /// What lies in a stream's folder is not what belongs there.
+    #[error(
+        "{} cannot be read: {problem}; restore it from a backup, or use the program that wrote it",
+        path.display()
+    )]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// Events that were acknowledged cannot be read any more.
     #[error(
@@ -35,6 +58,30 @@ pub enum Error {
         position: usize,
         /// How many came.
         count: usize,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// A selection that cannot be meant.
+    #[error("the events cannot be selected: {message}")]
+    Selection {
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// A file that cannot be taken.
+    #[error("the file cannot be taken: {message}")]
+    Import {
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// What is to be imported cannot be read.
+    #[error("the file could not be read to its end")]
+    Input(#[source] io::Error),
+    /// What is exported cannot be written.
+    #[error("the events could not be written to where they are to go")]
+    Output(#[source] io::Error),
+    /// Labels that cannot be kept.
+    #[error("{message}")]
+    Label {
         /// What is wrong, and what to do.
         message: String,
     },
@@ -62,5 +109,14 @@ impl Error {
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// Makes an error of a Parquet file, for `map_err`.
+    pub(crate) fn parquet(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(ParquetError) -> Self {
+        let path = path.into();
+        move |source| Self::Parquet { action, path, source }
     }
 }

@@ -13,6 +13,24 @@ const ATTRIBUTES_MAX: usize = 64;
 /// The latest time that tools which count nanoseconds in 64 bits with a sign can tell: in 2262.
 const TIME_NS_MAX: u64 = i64::MAX.unsigned_abs();
 
+/// The attribute that says what came of an event.
+pub(crate) const LABEL: &str = "label";
+/// What no attribute is named: the parts of an event, as they are called by one or another.
+const RESERVED: [&str; 12] = [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "time",
+    "subject",
+    "region",
+    "group",
+    "content_type",
+    "datacontenttype",
+    "data",
+    "data_base64",
+];
+
 /// What happened. Two events with the same id of the same source are the same event.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Event {
@@ -69,6 +87,11 @@ impl Event {
             let count = self.attributes.len();
             return Some(format!("it has {count} attributes; use at most {ATTRIBUTES_MAX}"));
         }
+        if let Some(name) = self.attributes.keys().find(|name| RESERVED.contains(&name.as_str())) {
+            return Some(format!(
+                "its attribute {name} is named as a part of every event: rename it"
+            ));
+        }
         if self.time_ns > TIME_NS_MAX {
             return Some("its time is after the year 2262: is it in nanoseconds?".to_owned());
         }
@@ -79,11 +102,16 @@ impl Event {
 
     /// A digest of its source and id, by which it is known again.
     pub(crate) fn identity(&self) -> u128 {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&(self.source.len() as u64).to_le_bytes());
-        hasher.update(self.source.as_bytes()).update(self.id.as_bytes());
-        let mut digest = [0; 16];
-        hasher.finalize_xof().fill(&mut digest);
-        u128::from_le_bytes(digest)
+        identity(&self.source, &self.id)
     }
+}
+
+/// A digest of a source and an id.
+pub(crate) fn identity(source: &str, id: &str) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(source.len() as u64).to_le_bytes());
+    hasher.update(source.as_bytes()).update(id.as_bytes());
+    let mut digest = [0; 16];
+    hasher.finalize_xof().fill(&mut digest);
+    u128::from_le_bytes(digest)
 }

@@ -8,14 +8,24 @@
 //! Absent on purpose: who may write (control has looked), where streams live, and what events mean.
 #![forbid(unsafe_code)]
 
+pub mod cloudevents;
 pub mod dedupe;
 mod error;
 mod event;
+pub mod export;
 mod frame;
+pub mod import;
+pub mod labels;
 pub mod log;
+pub mod segment;
+pub mod select;
+pub mod replay;
 pub mod stream;
 
 pub use error::Error;
 pub use event::{EVENT_BYTES_MAX, Event};
+pub use labels::Label;
 pub use log::{Log, Reader, Stored};
+pub use segment::{Forgotten, Sealed, Segment};
+pub use select::{Selected, Selecting, Selection, Stats};
 pub use stream::{Appended, Settings, Stream};

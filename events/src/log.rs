@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::event::Event;
 use crate::frame::{self, FRAME_BYTES_MAX, Read};
+use crate::segment::Manifest;
 
 pub use reader::Reader;
 
@@ -23,6 +24,8 @@ pub const FILE_BYTES_MAX: u64 = 64 << 20;
 /// Most bytes that are committed at once, so that whoever waits does not wait for long; also how much
 /// of a file's end may be unreadable after the power went.
 pub const GROUP_BYTES_MAX: usize = 4 << 20;
+/// Most events of a file: what is not sealed yet is sorted in memory by whoever selects of it.
+pub const FILE_EVENTS_MAX: u64 = 256 * 1024;
 /// What files end with.
 const SUFFIX: &str = "log";
 
@@ -83,15 +86,23 @@ impl Log {
     /// # Errors
     ///
     /// [`Error::Damaged`] where what was committed cannot be read, [`Error::Io`].
-    pub fn open(
+    pub fn open(folder: &Path, since_us: u64, each: impl FnMut(&Stored)) -> Result<Self, Error> {
+        fs::create_dir_all(folder).map_err(Error::io("make", folder))?;
+        let sealed_until = Manifest::read(folder)?.sealed_until;
+        let log = Self::open_from(folder, since_us, each, sealed_until)?;
+        // A log that was lost must not give numbers anew.
+        if log.next < sealed_until { Self::begin(folder, sealed_until) } else { Ok(log) }
+    }
+
+    fn open_from(
         folder: &Path,
         since_us: u64,
         mut each: impl FnMut(&Stored),
+        sealed_until: u64,
     ) -> Result<Self, Error> {
-        fs::create_dir_all(folder).map_err(Error::io("make", folder))?;
         let parts = parts(folder)?;
         let Some((last, earlier)) = parts.split_last() else {
-            return Self::begin(folder, 1);
+            return Self::begin(folder, sealed_until);
         };
         // What is accepted later lies later: a file counts from where the next one begins too early.
         let firsts: Vec<Option<u64>> =
@@ -136,6 +147,24 @@ impl Log {
         self.next
     }
 
+    /// The number of the first event of the file that is being written: lower ones may be sealed.
+    pub(crate) fn begun(&self) -> u64 {
+        self.part.first
+    }
+
+    /// Begins the next file, so that everything until now may be sealed.
+    pub(crate) fn roll(&mut self) -> Result<(), Error> {
+        if self.broken {
+            return Err(Error::Broken);
+        }
+        if self.next == self.part.first {
+            return Ok(());
+        }
+        let next = Self::begin(&self.folder, self.next)?;
+        *self = Self { file_bytes_max: self.file_bytes_max, ..next };
+        Ok(())
+    }
+
     /// Writes events accepted now, and returns once they are on the disk; gives the number of the
     /// first. Together they should have at most [`GROUP_BYTES_MAX`] bytes.
     ///
@@ -157,9 +186,9 @@ impl Log {
             count += 1;
         }
         let length = frames.len() as u64;
-        if self.bytes > 0 && self.bytes + length > self.file_bytes_max {
-            let next = Self::begin(&self.folder, self.next)?;
-            *self = Self { file_bytes_max: self.file_bytes_max, ..next };
+        let file_events = self.next - self.part.first;
+        if self.bytes + length > self.file_bytes_max || file_events + count > FILE_EVENTS_MAX {
+            self.roll()?;
         }
         let path = &self.part.path;
         let written = self.file.seek(SeekFrom::Start(self.bytes));
@@ -182,7 +211,7 @@ impl Log {
 }
 
 /// When the first event of a file was accepted; none where there is none.
-fn first_us(path: &Path) -> Result<Option<u64>, Error> {
+pub(crate) fn first_us(path: &Path) -> Result<Option<u64>, Error> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let mut head = Vec::new();
     let read = file.take(FRAME_BYTES_MAX as u64).read_to_end(&mut head);

@@ -1,14 +1,18 @@
-//! A stream: many callers append to one log, and one write to the disk is for all who wait.
+//! A stream: many callers append to one log, and one write to the disk is for all who wait; what the
+//! log has is sealed into segments by and by.
 //!
 //! Always true: an answer comes after the disk has said that the events are safe; the events of one
 //! call are kept together or not at all; one that comes again within the window is acknowledged and
 //! not stored again; what waits is bounded, and whoever appends more waits for room.
 //! Absent on purpose: a time to wait for company. While one group is written the next one gathers.
 
+mod sealing;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use policy::segments::Retention;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use workflow::{Clock, Tasks};
 
@@ -16,7 +20,9 @@ use crate::dedupe::Dedupe;
 use crate::error::Error;
 use crate::event::Event;
 use crate::frame::{self, FRAME_BYTES_MAX};
+use crate::labels::Labels;
 use crate::log::{GROUP_BYTES_MAX, Log, Reader};
+use crate::segment::{Forgotten, Sealed, Segment, Segments};
 
 /// Most bytes of events that wait for the disk, of one stream: some seconds of a slow one.
 pub const WAITING_BYTES_MAX: usize = 32 << 20;
@@ -52,10 +58,26 @@ pub struct Appended {
 /// A stream on this host. Cheap to clone; clones are the same stream.
 #[derive(Clone, Debug)]
 pub struct Stream {
-    folder: PathBuf,
-    calls: mpsc::Sender<Call>,
+    pub(crate) shared: Arc<Shared>,
+    asks: mpsc::Sender<Ask>,
     room: Arc<Semaphore>,
     committed: watch::Receiver<u64>,
+}
+
+/// What the clones of a stream share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) folder: PathBuf,
+    pub(crate) segments: Segments,
+    pub(crate) labels: Labels,
+    clock: Clock,
+}
+
+/// What the writer is asked for.
+enum Ask {
+    Append(Call),
+    /// The next file of the log.
+    Roll(oneshot::Sender<Result<(), Error>>),
 }
 
 /// A call that waits for its group.
@@ -67,11 +89,12 @@ struct Call {
 }
 
 impl Stream {
-    /// Opens the stream in this folder, or begins one.
+    /// Opens the stream in this folder, or begins one, and finishes what was begun when it was last
+    /// left. While it is open, what the log has is sealed by and by.
     ///
     /// # Errors
     ///
-    /// As [`Log::open`].
+    /// As [`Log::open`]; [`Error::Manifest`] and [`Error::Parquet`] where segments cannot be read.
     pub async fn open(
         folder: &Path,
         settings: Settings,
@@ -80,21 +103,31 @@ impl Stream {
     ) -> Result<Self, Error> {
         let window_us = settings.dedupe_window_ms.saturating_mul(1_000);
         let since_us = clock.now_us().saturating_sub(window_us);
-        let place = folder.to_path_buf();
-        let opening = tokio::task::spawn_blocking(move || {
+        let (place, timer) = (folder.to_path_buf(), clock.clone());
+        let opening = move || {
+            let segments = Segments::open(&place)?;
             let mut dedupe = Dedupe::new(window_us);
+            segments.identities(since_us, |identity, at_us| dedupe.remember(identity, at_us))?;
+            let sealed_until = segments.current().sealed_until;
             let log = Log::open(&place, since_us, |stored| {
-                dedupe.remember(stored.event.identity(), stored.accepted_us);
+                if stored.sequence >= sealed_until {
+                    dedupe.remember(stored.event.identity(), stored.accepted_us);
+                }
             })?;
             let committed = watch::Sender::new(log.next());
-            Ok::<_, Error>(Writer { log, dedupe, clock, committed })
-        });
-        let writer = opening.await.map_err(|_| Error::Closed)??;
-        let (calls, waiting) = mpsc::channel(CALLS_MAX);
-        let committed = writer.committed.subscribe();
+            let begun = watch::Sender::new(log.begun());
+            let (labels, clock) = (Labels::new(&place), timer.clone());
+            let shared = Arc::new(Shared { folder: place, segments, labels, clock });
+            Ok((shared, Writer { log, dedupe, clock: timer, committed, begun }))
+        };
+        let (shared, writer) = blocking(opening).await?;
+        let (asks, waiting) = mpsc::channel(CALLS_MAX);
+        let (committed, begun) = (writer.committed.subscribe(), writer.begun.subscribe());
         tasks.spawn("stream", run(writer, waiting));
+        let keeper = sealing::Keeper::new(&shared, asks.downgrade(), begun);
+        tasks.spawn("sealing", keeper.run(clock, tasks.stopping()));
         let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
-        Ok(Self { folder: folder.to_path_buf(), calls, room, committed })
+        Ok(Self { shared, asks, room, committed })
     }
 
     /// Appends events, and returns once they are safe. Waits for room where much waits already.
@@ -111,7 +144,7 @@ impl Stream {
         let room = room.map_err(|_| Error::Closed)?;
         let (done, answer) = oneshot::channel();
         let call = Call { events, bytes, done, _room: room };
-        self.calls.send(call).await.map_err(|_| Error::Closed)?;
+        self.asks.send(Ask::Append(call)).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
     }
 
@@ -122,8 +155,68 @@ impl Stream {
 
     /// Reads from the event with this number on.
     pub fn reader(&self, from: u64) -> Reader {
-        Reader::new(&self.folder, from)
+        Reader::new(&self.shared.folder, from)
     }
+
+    /// The segments that there are now.
+    pub fn segments(&self) -> Vec<Segment> {
+        let current = self.shared.segments.current();
+        current.held.iter().map(|held| held.segment.clone()).collect()
+    }
+
+    /// Seals all that is safe now, and returns once it is in segments.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::Parquet`], [`Error::Damaged`]; what is not sealed is in the log still.
+    /// [`Error::Closed`].
+    pub async fn seal(&self) -> Result<Sealed, Error> {
+        roll(&self.asks).await?;
+        self.seal_full().await
+    }
+
+    /// Seals the files of the log that are written no more.
+    async fn seal_full(&self) -> Result<Sealed, Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.segments.seal()).await
+    }
+
+    /// Removes all events of a subject that are safe now, and their labels. Whoever reads already
+    /// reads on; the files go once nobody does. Until the stream is opened again, the events are known
+    /// within their window by a digest, and are not stored again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::seal`]. Some may be left then: to ask again goes on.
+    pub async fn forget(&self, subject: &str) -> Result<Forgotten, Error> {
+        self.seal().await?;
+        let (shared, subject) = (Arc::clone(&self.shared), subject.to_owned());
+        blocking(move || shared.segments.forget(&subject, &shared.labels)).await
+    }
+
+    /// Removes the oldest segments, as far as this says. What is not sealed yet stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::Closed`]; nothing is removed then.
+    pub async fn retain(&self, retention: Retention) -> Result<Forgotten, Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.segments.retain(&retention, shared.clock.now_us())).await
+    }
+}
+
+/// Does what waits for the disk where that hinders nobody.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)?
+}
+
+/// Has the log's next file begun.
+async fn roll(asks: &mpsc::Sender<Ask>) -> Result<(), Error> {
+    let (done, answer) = oneshot::channel();
+    asks.send(Ask::Roll(done)).await.map_err(|_| Error::Closed)?;
+    answer.await.map_err(|_| Error::Closed)?
 }
 
 /// The bytes of a call's events.
@@ -145,29 +238,52 @@ fn check(events: &[Event]) -> Result<usize, Error> {
 }
 
 /// Commits group after group, until nobody can append any more.
-async fn run(mut writer: Writer, mut waiting: mpsc::Receiver<Call>) {
+async fn run(mut writer: Writer, mut waiting: mpsc::Receiver<Ask>) {
     let mut later = None;
-    while let Some(call) = match later.take() {
-        Some(call) => Some(call),
+    while let Some(ask) = match later.take() {
+        Some(ask) => Some(ask),
         None => waiting.recv().await,
     } {
-        let (mut bytes, mut group) = (call.bytes, vec![call]);
-        while let Ok(call) = waiting.try_recv() {
-            if bytes + call.bytes > GROUP_BYTES_MAX {
-                later = Some(call);
-                break;
+        let work = match ask {
+            Ask::Roll(done) => Work::Roll(done),
+            Ask::Append(call) => {
+                let (mut bytes, mut group) = (call.bytes, vec![call]);
+                while let Ok(ask) = waiting.try_recv() {
+                    match ask {
+                        Ask::Append(call) if bytes + call.bytes <= GROUP_BYTES_MAX => {
+                            bytes += call.bytes;
+                            group.push(call);
+                        }
+                        ask => {
+                            later = Some(ask);
+                            break;
+                        }
+                    }
+                }
+                Work::Commit(group)
             }
-            bytes += call.bytes;
-            group.push(call);
-        }
-        let committed = tokio::task::spawn_blocking(move || {
-            writer.commit(group);
+        };
+        let worked = tokio::task::spawn_blocking(move || {
+            match work {
+                Work::Commit(group) => writer.commit(group),
+                // Who asked may be gone.
+                Work::Roll(done) => drop(done.send(writer.log.roll())),
+            }
+            writer.begun.send_if_modified(|begun| {
+                std::mem::replace(begun, writer.log.begun()) != writer.log.begun()
+            });
             writer
         });
         // Only a fault of ours ends it; whoever waits is told that the stream is closed.
-        let Ok(back) = committed.await else { return };
+        let Ok(back) = worked.await else { return };
         writer = back;
     }
+}
+
+/// What the writer does next.
+enum Work {
+    Commit(Vec<Call>),
+    Roll(oneshot::Sender<Result<(), Error>>),
 }
 
 /// What commits.
@@ -177,6 +293,8 @@ struct Writer {
     dedupe: Dedupe,
     clock: Clock,
     committed: watch::Sender<u64>,
+    /// The number of the first event of the log's present file.
+    begun: watch::Sender<u64>,
 }
 
 impl Writer {

@@ -1,9 +1,12 @@
-//! Events as `CloudEvents` has them over HTTP, read as the one JSON document that a function is handed.
+//! Events as `CloudEvents` has them over HTTP: read as the one JSON document that a function is handed,
+//! or taken apart, as they are stored.
 //!
 //! Always true: what is handed on has every attribute that an event must have, and its data once; a
 //! value of a header is decoded once.
-//! Absent on purpose: batches, and formats beside JSON.
+//! Absent on purpose: formats beside JSON.
 //! Source: `CloudEvents` 1.0.2, its HTTP binding and its JSON format.
+
+mod message;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -18,6 +21,12 @@ const VERSION: &str = "1.0";
 const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 /// Most attributes of an event; each is a header, of which requests have few.
 const ATTRIBUTES_MAX: usize = 64;
+/// Most events of a batch: what is stored at once.
+pub const BATCH_EVENTS_MAX: usize = 10_000;
+/// Largest batch, in bytes.
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
+
+pub use message::{Message, document, messages};
 
 /// Why a request is no event, though it says so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +34,21 @@ pub enum Error {
     /// It is a batch.
     #[error("a batch of events is not taken: send each as a request of its own")]
     Batch,
+    /// It is a batch of too much.
+    #[error(
+        "a batch has at most {BATCH_EVENTS_MAX} events and {BATCH_BYTES_MAX} bytes: send several"
+    )]
+    Large,
+    /// One of a batch is no event.
+    #[error("event {position} of {count}: {fault}")]
+    At {
+        /// Its place, from 1.
+        position: usize,
+        /// How many there are.
+        count: usize,
+        /// What is wrong with it.
+        fault: Box<Error>,
+    },
     /// It is in another format.
     #[error(
         "events of the media type {media_type} are not taken: use application/cloudevents+json"
@@ -46,6 +70,73 @@ pub enum Error {
     Json(String),
 }
 
+/// What the headers of a request say.
+struct Head {
+    attributes: Map<String, Value>,
+    media_type: Option<String>,
+    mode: Mode,
+}
+
+/// How a request carries events.
+enum Mode {
+    /// Not at all.
+    None,
+    /// One, whose attributes are headers.
+    Binary,
+    /// One document.
+    Structured,
+    /// A list of documents.
+    Batch,
+}
+
+impl Head {
+    fn read<'h>(headers: impl Iterator<Item = (&'h str, &'h [u8])>) -> Result<Self, Error> {
+        let (mut attributes, mut media_type) = (Map::new(), None);
+        for (name, value) in headers {
+            if name == "content-type" {
+                media_type = Some(String::from_utf8_lossy(value).into_owned());
+            } else if let Some(name) = name.strip_prefix(PREFIX) {
+                if attributes.len() == ATTRIBUTES_MAX {
+                    return Err(attribute(name, "is one too many: at most 64"));
+                }
+                let value = decoded(value).ok_or_else(|| attribute(name, "is not UTF-8"))?;
+                attributes.insert(name.to_owned(), Value::from(value));
+            }
+        }
+        let essence = essence(media_type.as_deref().unwrap_or_default());
+        let mode = match essence.as_str() {
+            "application/cloudevents+json" => Mode::Structured,
+            "application/cloudevents-batch+json" => Mode::Batch,
+            other if other.starts_with("application/cloudevents") => {
+                return Err(Error::Format { media_type: other.chars().take(80).collect() });
+            }
+            _ if attributes.contains_key("specversion") => Mode::Binary,
+            _ => Mode::None,
+        };
+        if matches!(mode, Mode::Binary) {
+            check(&attributes)?;
+            let of_body = ["data", "data_base64", "datacontenttype"];
+            if let Some(name) = of_body.into_iter().find(|name| attributes.contains_key(*name)) {
+                return Err(attribute(
+                    name,
+                    "is no header: data is the body, Content-Type its type",
+                ));
+            }
+        }
+        Ok(Self { attributes, media_type, mode })
+    }
+}
+
+/// A media type in small letters, without its parameters.
+fn essence(media_type: &str) -> String {
+    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Whether data of a media type is JSON; where none is said, it is.
+fn is_json(essence: &str) -> bool {
+    essence.is_empty() || essence.ends_with("/json") || essence.ends_with("+json")
+}
+
 /// The event that a request carries, as JSON; none where it carries none, and so is the payload
 /// itself. `headers` are names in small letters with their values.
 ///
@@ -56,34 +147,13 @@ pub fn read<'h>(
     headers: impl Iterator<Item = (&'h str, &'h [u8])>,
     body: &Bytes,
 ) -> Result<Option<Bytes>, Error> {
-    let (mut attributes, mut media_type) = (Map::new(), None);
-    for (name, value) in headers {
-        if name == "content-type" {
-            media_type = Some(String::from_utf8_lossy(value).into_owned());
-        } else if let Some(name) = name.strip_prefix(PREFIX) {
-            if attributes.len() == ATTRIBUTES_MAX {
-                return Err(attribute(name, "is one too many: at most 64"));
-            }
-            let value = decoded(value).ok_or_else(|| attribute(name, "is not UTF-8"))?;
-            attributes.insert(name.to_owned(), Value::from(value));
-        }
+    let head = Head::read(headers)?;
+    match head.mode {
+        Mode::None => Ok(None),
+        Mode::Binary => binary(head, body).map(Some),
+        Mode::Structured => structured(body).map(Some),
+        Mode::Batch => Err(Error::Batch),
     }
-    let essence = media_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    if essence.starts_with("application/cloudevents-batch") {
-        return Err(Error::Batch);
-    }
-    if essence == "application/cloudevents+json" {
-        return structured(body).map(Some);
-    }
-    if essence.starts_with("application/cloudevents") {
-        return Err(Error::Format { media_type: essence.chars().take(80).collect() });
-    }
-    if !attributes.contains_key("specversion") {
-        return Ok(None);
-    }
-    check(&attributes)?;
-    binary(attributes, (media_type, &essence), body).map(Some)
 }
 
 /// An event that is one document.
@@ -98,24 +168,16 @@ fn structured(body: &Bytes) -> Result<Bytes, Error> {
 }
 
 /// An event whose attributes are headers, and whose data is the body.
-fn binary(
-    mut event: Map<String, Value>,
-    (media_type, essence): (Option<String>, &str),
-    body: &Bytes,
-) -> Result<Bytes, Error> {
-    for name in ["data", "data_base64", "datacontenttype"] {
-        if event.contains_key(name) {
-            return Err(attribute(name, "is no header: data is the body, Content-Type its type"));
-        }
-    }
+fn binary(head: Head, body: &Bytes) -> Result<Bytes, Error> {
+    let Head { attributes: mut event, media_type, .. } = head;
+    let essence = essence(media_type.as_deref().unwrap_or_default());
     if let Some(media_type) = media_type {
         event.insert("datacontenttype".to_owned(), media_type.into());
     }
-    let json = essence.is_empty() || essence.ends_with("/json") || essence.ends_with("+json");
     if !body.is_empty() {
         let text = std::str::from_utf8(body).ok();
         let (name, data) = match text {
-            _ if json => {
+            _ if is_json(&essence) => {
                 let data = serde_json::from_slice(body);
                 ("data", data.map_err(|error| Error::Json(error.to_string()))?)
             }

@@ -35,4 +35,6 @@ pub mod replay;
 pub mod resize;
 pub mod retry;
 pub mod schedule;
+pub mod segments;
+pub mod sketch;
 pub mod warmth;

@@ -1,7 +1,9 @@
 //! A program for tests: appends events to the stream in a folder until it is killed, and says which
 //! of them were acknowledged, by their numbers, a line for each call.
 //!
-//! Usage: `events-test-writer FOLDER FIRST CALLERS`: from this number on, with so many calls at a time.
+//! Usage: `events-test-writer FOLDER FIRST CALLERS SEALS`: from this number on, with so many calls at a
+//! time; where `SEALS` is 1, all is sealed again and again meanwhile, and events that are about `gone` are
+//! removed.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -17,7 +19,7 @@ const CALL_EVENTS_MAX: u64 = 7;
 #[tokio::main]
 async fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, first, callers] = words.as_slice() else { std::process::exit(64) };
+    let [folder, first, callers, seals] = words.as_slice() else { std::process::exit(64) };
     let (clock, tasks) = (Clock::system(), Tasks::new());
     let stream = Stream::open(Path::new(folder), Settings::default(), clock, &tasks).await;
     let stream = stream.expect("the stream opens");
@@ -37,6 +39,14 @@ async fn main() {
             }
         });
     }
+    if seals == "1" {
+        all.spawn(async move {
+            loop {
+                stream.seal().await.expect("what was committed is sealed");
+                stream.forget("gone").await.expect("they are removed");
+            }
+        });
+    }
     all.join_all().await;
 }
 
@@ -47,6 +57,7 @@ fn event(id: u64) -> Event {
         id: id.to_string(),
         source: "/killed".to_owned(),
         kind: "test".to_owned(),
+        subject: if id.is_multiple_of(10) { "gone" } else { "kept" }.to_owned(),
         data: data.into(),
         ..Event::default()
     }

@@ -1,15 +1,23 @@
 //! Reading a log, by whoever wants to, each from a place of its own.
+//!
+//! Always true: events come in the order of their numbers, also those that were sealed meanwhile; of
+//! these, those that were sealed together are held until they are read.
+//! Absent on purpose: order by time; see `select`.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
+use std::vec;
 
 use super::{Part, Stored, parts};
 use crate::error::Error;
 use crate::frame::{self, FRAME_BYTES_MAX, Read};
+use crate::segment::{self, Manifest};
 
 /// What is read of a file at a time.
 const READ_BYTES: u64 = 1 << 20;
+/// How often segments that are removed meanwhile are looked for: more often, they are missing.
+const TRIES_MAX: u32 = 8;
 
 /// A place in a stream, from which events are read in their order. Production's consumers and tests
 /// have readers of their own, and none moves another.
@@ -19,6 +27,15 @@ pub struct Reader {
     /// The number of the next event to be given.
     next: u64,
     open: Option<Open>,
+    sealed: Option<Sealed>,
+}
+
+/// What was sealed before it was read.
+#[derive(Debug)]
+struct Sealed {
+    events: vec::IntoIter<Stored>,
+    /// The number of the event after them.
+    until: u64,
 }
 
 /// The file that is being read.
@@ -39,7 +56,7 @@ impl Reader {
     /// Reads the log in this folder from the event with this number; from the oldest that is kept
     /// where that is later.
     pub fn new(folder: impl Into<PathBuf>, from: u64) -> Self {
-        Self { folder: folder.into(), next: from.max(1), open: None }
+        Self { folder: folder.into(), next: from.max(1), open: None, sealed: None }
     }
 
     /// The number of the next event to be given.
@@ -59,7 +76,20 @@ impl Reader {
     pub fn read(&mut self, until: u64, most: usize) -> Result<Vec<Stored>, Error> {
         let mut events = Vec::new();
         while self.next < until && events.len() < most {
-            let Some(open) = self.opened()? else { break };
+            if self.sealed.is_some() {
+                self.take_sealed(until, most, &mut events);
+                // What was sealed comes alone.
+                if events.is_empty() {
+                    continue;
+                }
+                break;
+            }
+            let Some(open) = self.opened()? else {
+                if self.sealed.is_some() && events.is_empty() {
+                    continue;
+                }
+                break;
+            };
             if open.at >= open.committed {
                 open.forget()?;
                 open.committed = until;
@@ -93,13 +123,23 @@ impl Reader {
         Ok(events)
     }
 
-    /// The file with the next event.
+    /// The file with the next event; none where that was sealed, or where there is nothing.
     fn opened(&mut self) -> Result<Option<&mut Open>, Error> {
-        if self.open.is_none() {
+        while self.open.is_none() {
             let parts = parts(&self.folder)?;
-            let place = parts.iter().rposition(|part| part.first <= self.next).unwrap_or(0);
-            let Some(part) = parts.into_iter().nth(place) else { return Ok(None) };
-            self.open = Some(Open::new(part)?);
+            let (Some(oldest), place) =
+                (parts.first(), parts.iter().rposition(|part| part.first <= self.next))
+            else {
+                return Ok(None);
+            };
+            if let Some(place) = place {
+                self.open = Open::new(parts[place].clone())?;
+                continue;
+            }
+            self.next = self.find_sealed()?.unwrap_or(oldest.first);
+            if self.sealed.is_some() {
+                return Ok(None);
+            }
         }
         Ok(self.open.as_mut())
     }
@@ -108,21 +148,93 @@ impl Reader {
     fn follow(&mut self) -> Result<(), Error> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let following = parts(&self.folder)?.into_iter().find(|part| part.first > open.part.first);
+        if let Some(part) = following.as_ref().filter(|part| part.first == open.at) {
+            self.open = Open::new(part.clone())?;
+        }
+        if self.open.is_some() {
+            return Ok(());
+        }
+        // It was sealed since, and then removed.
+        if let Some(next) = self.find_sealed()? {
+            self.next = next;
+            return Ok(());
+        }
         let Some(part) = following else {
             let path = open.part.path.clone();
             return Err(Error::Damaged { path, offset: open.offset()? });
         };
-        // Between the two, files may have been removed.
         self.next = self.next.max(part.first);
-        self.open = Some(Open::new(part)?);
+        self.open = Open::new(part)?;
         Ok(())
+    }
+
+    /// Fetches the events that were sealed with the next one. Gives the number of the next event that
+    /// there is; none where it is not sealed.
+    fn find_sealed(&mut self) -> Result<Option<u64>, Error> {
+        let mut tries = 0;
+        loop {
+            let manifest = Manifest::read(&self.folder)?;
+            if self.next >= manifest.sealed_until {
+                return Ok(None);
+            }
+            let batch = manifest.batch_from(self.next);
+            let Some(first) = batch.first() else { return Ok(Some(manifest.sealed_until)) };
+            let until = first.batch_last + 1;
+            tries += 1;
+            let mut events = match segment::read::from(&self.folder, &batch, self.next) {
+                Ok(events) => events,
+                // Removed since: the manifest says so by now.
+                Err(Error::Io { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound && tries < TRIES_MAX =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            events.sort_unstable_by_key(|stored| stored.sequence);
+            self.sealed = Some(Sealed { events: events.into_iter(), until });
+            return Ok(Some(self.next));
+        }
+    }
+
+    /// Gives of what was sealed, until about a mebibyte.
+    fn take_sealed(&mut self, until: u64, most: usize, events: &mut Vec<Stored>) {
+        let Some(sealed) = &mut self.sealed else { return };
+        let mut bytes = 0;
+        while events.len() < most && bytes < READ_BYTES {
+            match sealed.events.as_slice().first() {
+                Some(stored) if stored.sequence < until => {}
+                Some(_) => {
+                    // Numbers may be missing where events were removed.
+                    self.next = until;
+                    return;
+                }
+                None => {
+                    self.next = self.next.max(sealed.until.min(until));
+                    if self.next == sealed.until {
+                        self.sealed = None;
+                    }
+                    return;
+                }
+            }
+            let Some(stored) = sealed.events.next() else { return };
+            bytes += frame::length(&stored.event) as u64;
+            self.next = stored.sequence + 1;
+            events.push(stored);
+        }
     }
 }
 
 impl Open {
-    fn new(part: Part) -> Result<Self, Error> {
-        let file = File::open(&part.path).map_err(Error::io("open", &part.path))?;
-        Ok(Self { at: part.first, part, file, buffer: Vec::new(), from: 0, committed: 0 })
+    /// None where the file is not there any more.
+    fn new(part: Part) -> Result<Option<Self>, Error> {
+        let file = match File::open(&part.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("open", &part.path)(error)),
+        };
+        let (at, buffer) = (part.first, Vec::new());
+        Ok(Some(Self { at, part, file, buffer, from: 0, committed: 0 }))
     }
 
     /// Reads on; false at the end.

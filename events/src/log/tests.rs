@@ -8,7 +8,7 @@ prop_compose! {
     pub(crate) fn any_event()(
         time_ns in 0..u64::MAX / 2,
         texts in prop::collection::vec("[a-z0-9é]{1,12}", 6),
-        attributes in prop::collection::btree_map("[a-z]{1,8}", ".{0,16}", 0..4),
+        attributes in prop::collection::btree_map("[a-z]x{1,7}", ".{0,16}", 0..4),
         data in prop::collection::vec(any::<u8>(), 0..200),
     ) -> Event {
         let [id, source, kind, subject, region, group] = <[String; 6]>::try_from(texts).unwrap();

@@ -54,6 +54,36 @@ pub struct Proof {
     pub digest: [u8; 32],
 }
 
+/// A digest of sends, one after the other: that of a [`Proof`], for who follows what was sent.
+#[derive(Clone, Debug)]
+pub struct Digest(blake3::Hasher);
+
+impl Default for Digest {
+    fn default() -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(DIGEST_OF);
+        Self(hasher)
+    }
+}
+
+impl Digest {
+    /// Adds the next send.
+    pub fn add(&mut self, planned: &Planned) {
+        let Planned { offset_ns, sequence, copy, stratum } = *planned;
+        let mut record = [0; 28];
+        record[..8].copy_from_slice(&offset_ns.to_le_bytes());
+        record[8..16].copy_from_slice(&sequence.to_le_bytes());
+        record[16..24].copy_from_slice(&copy.to_le_bytes());
+        record[24..].copy_from_slice(&stratum.to_le_bytes());
+        self.0.update(&record);
+    }
+
+    /// What it has come to.
+    pub fn bytes(&self) -> [u8; 32] {
+        *self.0.finalize().as_bytes()
+    }
+}
+
 /// The sends of a run, made as they are asked for.
 #[derive(Clone, Debug)]
 pub struct Schedule<I: Iterator<Item = Event>> {
@@ -74,7 +104,7 @@ pub struct Schedule<I: Iterator<Item = Event>> {
     duration_ns: u64,
     last_ns: u64,
     latest_event_ns: u64,
-    hasher: blake3::Hasher,
+    digest: Digest,
     proof: Proof,
 }
 
@@ -118,8 +148,6 @@ impl<I: Iterator<Item = Event>> Schedule<I> {
             end: None,
             digest: [0; 32],
         };
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(DIGEST_OF);
         let mut pieces = pattern.pieces().to_vec().into_iter();
         let piece = pieces.next();
         Ok(Self {
@@ -136,14 +164,19 @@ impl<I: Iterator<Item = Event>> Schedule<I> {
             duration_ns: settings.duration_ns,
             last_ns: 0,
             latest_event_ns: 0,
-            hasher,
+            digest: Digest::default(),
             proof,
         })
     }
 
     /// What it has come to so far.
     pub fn proof(&self) -> Proof {
-        Proof { digest: *self.hasher.finalize().as_bytes(), ..self.proof }
+        Proof { digest: self.digest.bytes(), ..self.proof }
+    }
+
+    /// The same without its digest, which takes longer than the rest.
+    pub fn so_far(&self) -> &Proof {
+        &self.proof
     }
 
     /// At a rate: the time first, and then an event for it.
@@ -249,13 +282,9 @@ impl<I: Iterator<Item = Event>> Schedule<I> {
         self.proof.sends += 1;
         self.proof.duplicates += u64::from(copy > 0);
         let (offset_ns, stratum) = (self.last_ns, event.stratum);
-        let mut record = [0; 28];
-        record[..8].copy_from_slice(&offset_ns.to_le_bytes());
-        record[8..16].copy_from_slice(&event.sequence.to_le_bytes());
-        record[16..24].copy_from_slice(&copy.to_le_bytes());
-        record[24..].copy_from_slice(&stratum.to_le_bytes());
-        self.hasher.update(&record);
-        Some(Planned { offset_ns, sequence: event.sequence, copy, stratum })
+        let planned = Planned { offset_ns, sequence: event.sequence, copy, stratum };
+        self.digest.add(&planned);
+        Some(planned)
     }
 
     fn end(&mut self, end: End) -> Option<Planned> {

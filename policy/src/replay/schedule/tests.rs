@@ -94,6 +94,10 @@ proptest! {
         let mut again = Schedule::new(recorded(&events), &settings).unwrap();
         prop_assert_eq!(again.by_ref().collect::<Vec<_>>(), sends);
         prop_assert_eq!(again.proof(), proof);
+        let mut digest = Digest::default();
+        sends.iter().for_each(|planned| digest.add(planned));
+        prop_assert_eq!(digest.bytes(), proof.digest);
+        prop_assert_eq!(Proof { digest: proof.digest, ..*schedule.so_far() }, proof);
     }
 
     /// The n-th send comes after n parts of the rate, to the nanosecond, after however long.

@@ -1,0 +1,183 @@
+//! Files: the records of a run as Parquet, in parts that are whole as soon as they have their name.
+//!
+//! Always true: a part is complete and on the disk before it has its name, so whoever is killed loses
+//! no more than the part that was being written; what is read back is what was written.
+//! Absent on purpose: who may read them, and when they are removed.
+
+mod columns;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_schema::Schema;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use super::error::Error;
+use super::record::Record;
+
+/// Most records of a part.
+pub const PART_RECORDS_MAX: usize = 1 << 16;
+/// Records that are made columns at once.
+const BATCH_RECORDS: usize = 4_096;
+/// What a part's name begins with.
+const PREFIX: &str = "records-";
+
+/// Writes the records of a run.
+#[derive(Debug)]
+pub(super) struct Writer {
+    folder: PathBuf,
+    schema: Arc<Schema>,
+    names: Vec<Arc<str>>,
+    next_part: u64,
+    part: Option<ArrowWriter<File>>,
+    in_part: usize,
+    waiting: Vec<Record>,
+}
+
+impl Writer {
+    /// Writes parts after those that are in the folder; variants have these names.
+    pub(super) fn open(folder: &Path, names: Vec<Arc<str>>) -> Result<Self, Error> {
+        fs::create_dir_all(folder).map_err(Error::io("make", folder))?;
+        let unfinished = folder.join("records.tmp");
+        if unfinished.exists() {
+            fs::remove_file(&unfinished).map_err(Error::io("remove", &unfinished))?;
+        }
+        let next_part = parts(folder)?.last().map_or(0, |(number, _)| number + 1);
+        let folder = folder.to_path_buf();
+        let (schema, waiting) = (Arc::new(columns::schema()), Vec::new());
+        Ok(Self { folder, schema, names, next_part, part: None, in_part: 0, waiting })
+    }
+
+    /// Adds a record; it is safe once its part is closed.
+    pub(super) fn add(&mut self, record: Record) -> Result<(), Error> {
+        self.waiting.push(record);
+        self.in_part += 1;
+        if self.waiting.len() >= BATCH_RECORDS {
+            self.write()?;
+        }
+        if self.in_part >= PART_RECORDS_MAX { self.close() } else { Ok(()) }
+    }
+
+    /// Closes the part, so that all records are safe.
+    pub(super) fn close(&mut self) -> Result<(), Error> {
+        self.write()?;
+        let Some(part) = self.part.take() else { return Ok(()) };
+        let path = self.folder.join("records.tmp");
+        let file = part.into_inner().map_err(Error::parquet("write", &path))?;
+        file.sync_all().map_err(Error::io("write", &path))?;
+        let name = self.folder.join(format!("{PREFIX}{:06}.parquet", self.next_part));
+        fs::rename(&path, &name).map_err(Error::io("name", &name))?;
+        self.next_part += 1;
+        self.in_part = 0;
+        File::open(&self.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(Error::io("keep", &self.folder))
+    }
+
+    /// Makes columns of what waits.
+    fn write(&mut self) -> Result<(), Error> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let path = self.folder.join("records.tmp");
+        let part = match &mut self.part {
+            Some(part) => part,
+            empty => {
+                let file = File::create(&path).map_err(Error::io("make", &path))?;
+                let level = Compression::ZSTD(ZstdLevel::default());
+                let properties = WriterProperties::builder().set_compression(level).build();
+                let writer = ArrowWriter::try_new(file, Arc::clone(&self.schema), Some(properties));
+                empty.insert(writer.map_err(Error::parquet("write", &path))?)
+            }
+        };
+        let batch = columns::batch(&self.schema, &self.waiting, &self.names);
+        let batch = batch.map_err(|source| Error::parquet("write", &path)(source.into()))?;
+        part.write(&batch).map_err(Error::parquet("write", &path))?;
+        self.waiting.clear();
+        Ok(())
+    }
+}
+
+/// Reads all records of a run, part by part, in the order in which they ended.
+///
+/// # Errors
+///
+/// Where the folder or a part cannot be read; after that nothing more is read.
+pub fn read(folder: &Path) -> Result<impl Iterator<Item = Result<Record, Error>> + use<>, Error> {
+    let parts = parts(folder)?;
+    let mut failed = false;
+    let records = parts.into_iter().flat_map(|(_, path)| Part::open(&path));
+    Ok(records.take_while(move |record| !std::mem::replace(&mut failed, record.is_err())))
+}
+
+/// The parts of a run, in their order.
+fn parts(folder: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let path = entry.map_err(Error::io("list", folder))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(".parquet"));
+        if let Some(number) = number.and_then(|number| number.parse().ok()) {
+            parts.push((number, path));
+        }
+    }
+    parts.sort_unstable();
+    Ok(parts)
+}
+
+/// One part, as it is read.
+enum Part {
+    Reading {
+        path: PathBuf,
+        batches: parquet::arrow::arrow_reader::ParquetRecordBatchReader,
+        records: std::vec::IntoIter<Record>,
+    },
+    Failed(Option<Error>),
+}
+
+impl Part {
+    fn open(path: &Path) -> Self {
+        let opened = File::open(path).map_err(Error::io("read", path)).and_then(|file| {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file);
+            let reader = builder.and_then(|builder| builder.with_batch_size(BATCH_RECORDS).build());
+            reader.map_err(Error::parquet("read", path))
+        });
+        match opened {
+            Ok(batches) => {
+                let path = path.to_path_buf();
+                Self::Reading { path, batches, records: Vec::new().into_iter() }
+            }
+            Err(error) => Self::Failed(Some(error)),
+        }
+    }
+}
+
+impl Iterator for Part {
+    type Item = Result<Record, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Failed(error) => error.take().map(Err),
+            Self::Reading { path, batches, records } => loop {
+                if let Some(record) = records.next() {
+                    return Some(Ok(record));
+                }
+                let batch = batches.next()?.map_err(parquet::errors::ParquetError::from);
+                let read = batch
+                    .map_err(Error::parquet("read", &*path))
+                    .and_then(|batch| columns::records(&batch).ok_or_else(|| Error::damaged(path)));
+                match read {
+                    Ok(read) => *records = read.into_iter(),
+                    Err(error) => return Some(Err(error)),
+                }
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Judges: what an answer predicts, read from its body.
+//!
+//! Always true: a judge sees every record of a run once, and answers beside the path of requests: a
+//! slow one delays records, never sends. Absent on purpose: whether a prediction is right, which is
+//! counted from records ([`policy::accuracy`]).
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::record::Record;
+
+/// An answer that is judged.
+#[derive(Debug)]
+pub struct Answered<'a, K> {
+    /// What became of the send so far.
+    pub record: &'a Record,
+    /// What was kept of the event.
+    pub kept: &'a K,
+    /// The first bytes of the answer's body.
+    pub body: &'a [u8],
+    /// Whether that is all of it.
+    pub is_all: bool,
+}
+
+/// What a judge says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Judged {
+    /// What is predicted, as a number.
+    pub score: Option<f64>,
+    /// What is predicted, as a word.
+    pub class: Option<Arc<str>>,
+    /// What was right.
+    pub label: Option<Arc<str>>,
+}
+
+/// Reads answers, and follows the records of a run.
+pub trait Judge<K>: Send + 'static {
+    /// What an answer predicts; asked of answers with a status only.
+    fn judge(&mut self, _answer: &Answered<'_, K>) -> Judged {
+        Judged::default()
+    }
+
+    /// A record as it is stored, of whatever outcome, in the order in which they end.
+    fn follow(&mut self, _record: &Record) {}
+}
+
+impl<K> Judge<K> for () {}
+
+/// Reads a number and a word from answers in JSON.
+#[derive(Clone, Debug, Default)]
+pub struct FromJson {
+    /// Where the number is, as a JSON pointer.
+    pub score: Option<String>,
+    /// Where the word is; a number or a truth value there is taken as its text.
+    pub class: Option<String>,
+}
+
+impl Judge<Option<Arc<str>>> for FromJson {
+    fn judge(&mut self, answer: &Answered<'_, Option<Arc<str>>>) -> Judged {
+        let label = answer.kept.clone();
+        let read: Option<Value> =
+            answer.is_all.then(|| serde_json::from_slice(answer.body).ok()).flatten();
+        let at = |pointer: &Option<String>| read.as_ref()?.pointer(pointer.as_ref()?);
+        let score = at(&self.score).and_then(Value::as_f64);
+        let class = at(&self.class).and_then(|value| match value {
+            Value::String(text) => Some(Arc::from(text.as_str())),
+            Value::Number(_) | Value::Bool(_) => Some(Arc::from(value.to_string())),
+            _ => None,
+        });
+        Judged { score, class, label }
+    }
+}

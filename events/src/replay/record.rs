@@ -1,0 +1,157 @@
+//! Records: what became of each send, one by one.
+//!
+//! Always true: a send to a variant has one record, whatever became of it; times are nanoseconds
+//! since 1970 by a clock that is steady within a session of the run.
+//! Absent on purpose: sums ([`super::cells`]), files ([`super::files`]).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// What became of a send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was answered, with a status below 400.
+    Ok,
+    /// It was refused by a status from 400.
+    ClientError,
+    /// It failed by a status from 500.
+    ServerError,
+    /// Its answer was not whole in time.
+    Timeout,
+    /// There was no connection.
+    Refused,
+    /// The connection ended before the answer was whole.
+    Reset,
+    /// What came was no answer.
+    Invalid,
+    /// It was not sent, since too many were under way.
+    Dropped,
+    /// It was not sent, since it was late.
+    Skipped,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Ok,
+        Self::ClientError,
+        Self::ServerError,
+        Self::Timeout,
+        Self::Refused,
+        Self::Reset,
+        Self::Invalid,
+        Self::Dropped,
+        Self::Skipped,
+    ];
+
+    /// That of an answer's status.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            0..400 => Self::Ok,
+            400..500 => Self::ClientError,
+            500.. => Self::ServerError,
+        }
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ClientError => "client_error",
+            Self::ServerError => "server_error",
+            Self::Timeout => "timeout",
+            Self::Refused => "refused",
+            Self::Reset => "reset",
+            Self::Invalid => "invalid",
+            Self::Dropped => "dropped",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// What a word is for.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.word() == word)
+    }
+
+    /// Whether an answer came, of whatever status.
+    pub fn is_answered(self) -> bool {
+        matches!(self, Self::Ok | Self::ClientError | Self::ServerError)
+    }
+
+    /// Whether it was sent.
+    pub fn is_sent(self) -> bool {
+        !matches!(self, Self::Dropped | Self::Skipped)
+    }
+}
+
+/// What became of a send to a variant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// The send's place in the schedule, from 0.
+    pub number: u64,
+    /// The event's number in its stream.
+    pub sequence: u64,
+    /// Which copy of the event it is: 0 is the only one that is evidence.
+    pub copy: u64,
+    /// The variant's place.
+    pub variant: u16,
+    /// The event's stratum.
+    pub stratum: u32,
+    /// The event's region.
+    pub region: Arc<str>,
+    /// The event's group.
+    pub group: Arc<str>,
+    /// When it was intended, from the start of the run.
+    pub offset_ns: u64,
+    /// When it was intended.
+    pub intended_ns: u64,
+    /// When it was sent, if it was.
+    pub sent_ns: Option<u64>,
+    /// When the first byte of its answer came.
+    pub first_ns: Option<u64>,
+    /// When that became of it: its answer was whole, or it was given up.
+    pub done_ns: u64,
+    /// How long the service says that it took, in microseconds.
+    pub service_us: Option<u64>,
+    /// The status of its answer.
+    pub status: Option<u16>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Bytes of the request.
+    pub bytes_out: u64,
+    /// Bytes of the answer.
+    pub bytes_in: u64,
+    /// CRC-32 of what was kept of the answer's body, to compare variants by.
+    pub answer_crc: Option<u32>,
+    /// What the answer predicts, as a number.
+    pub score: Option<f64>,
+    /// What the answer predicts, as a word.
+    pub class: Option<Arc<str>>,
+    /// What was right.
+    pub label: Option<Arc<str>>,
+}
+
+impl Record {
+    /// How much too late it was sent: the sender's own doing.
+    pub fn lag_ns(&self) -> Option<u64> {
+        self.sent_ns.map(|sent_ns| sent_ns.saturating_sub(self.intended_ns))
+    }
+
+    /// From when it was intended until its answer was whole: what whoever asks at that time feels.
+    pub fn response_ns(&self) -> Option<u64> {
+        self.sent_ns.map(|_| self.done_ns.saturating_sub(self.intended_ns))
+    }
+
+    /// From when it was sent until that became of it.
+    pub fn latency_ns(&self) -> Option<u64> {
+        self.sent_ns.map(|sent_ns| self.done_ns.saturating_sub(sent_ns))
+    }
+
+    /// What of its latency the service does not account for.
+    pub fn overhead_ns(&self) -> Option<u64> {
+        let service_ns = self.service_us?.saturating_mul(1_000);
+        self.latency_ns().map(|latency_ns| latency_ns.saturating_sub(service_ns))
+    }
+}

@@ -1,0 +1,163 @@
+//! Reports: what a run has come to, while it goes on and when it is over.
+//!
+//! Always true: a run's sums are those of its records; a percentile comes with a bound, or with how
+//! many events one needs. Absent on purpose: wire types of other rooms.
+
+use std::sync::Arc;
+
+use policy::replay::schedule::Proof;
+use policy::replay::validity::{Facts, Validity};
+use policy::sketch::{Bound, Sketch};
+use serde::Serialize;
+
+use super::cells::{Cell, Cells};
+use super::record::Outcome;
+
+/// With what confidence bounds of percentiles hold, in parts per million.
+pub const CONFIDENCE_PPM: u32 = 990_000;
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// It sends.
+    Sending,
+    /// It stands still until it is to go on.
+    Paused,
+    /// All is sent, and some is not answered.
+    Draining,
+    /// It is over.
+    Over,
+}
+
+/// A run as it is now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Progress {
+    /// The run's name.
+    pub run: String,
+    /// Where it stands.
+    pub stage: Stage,
+    /// Sends of the schedule that were decided about.
+    pub issued: u64,
+    /// By variant.
+    pub variants: Vec<Summary>,
+}
+
+/// What a variant has come to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Its name.
+    pub name: String,
+    /// Sends under way.
+    pub under_way: u64,
+    /// Sends that were recorded.
+    pub recorded: u64,
+    /// Those that went.
+    pub sent: u64,
+    /// Those that were answered, with whatever status.
+    pub answered: u64,
+    /// How many had each outcome, by its word.
+    pub outcomes: Vec<(&'static str, u64)>,
+    /// How much too late sends went.
+    pub lag: Times,
+    /// From when a send was intended until it was answered or given up.
+    pub response: Times,
+    /// From when it was sent until then.
+    pub latency: Times,
+    /// What the service told of its own time.
+    pub service: Times,
+    /// Bytes of requests.
+    pub bytes_out: u64,
+    /// Bytes of answers.
+    pub bytes_in: u64,
+}
+
+/// How times are distributed, in nanoseconds, to half a percent; 0 where there are none.
+#[derive(Clone, Debug, Serialize)]
+pub struct Times {
+    /// How many there are.
+    pub count: u64,
+    /// Their mean.
+    pub mean_ns: u64,
+    /// Half of them took at most this.
+    pub p50_ns: u64,
+    /// Nine of ten.
+    pub p90_ns: u64,
+    /// 99 of 100.
+    pub p99_ns: u64,
+    /// 999 of 1,000.
+    pub p999_ns: u64,
+    /// The longest.
+    pub max_ns: u64,
+    /// At or below what 99 of 100 would lie, of as many as one likes, with [`CONFIDENCE_PPM`].
+    pub p99_bound: Bound,
+}
+
+impl Times {
+    /// What a sketch of times says.
+    pub fn of(sketch: &Sketch) -> Self {
+        let at = |part_ppm| sketch.quantile(part_ppm).unwrap_or(0);
+        Self {
+            count: sketch.count(),
+            mean_ns: sketch.mean(),
+            p50_ns: at(500_000),
+            p90_ns: at(900_000),
+            p99_ns: at(990_000),
+            p999_ns: at(999_000),
+            max_ns: sketch.max(),
+            p99_bound: sketch.upper(990_000, CONFIDENCE_PPM),
+        }
+    }
+}
+
+impl Summary {
+    /// What a cell says of a variant.
+    pub fn of(name: &str, under_way: u64, cell: &Cell) -> Self {
+        let counted = |outcome: Outcome| (outcome.word(), cell.counts.of(outcome));
+        Self {
+            name: name.to_owned(),
+            under_way,
+            recorded: cell.counts.all(),
+            sent: cell.counts.sent(),
+            answered: cell.counts.answered(),
+            outcomes: Outcome::ALL.into_iter().map(counted).collect(),
+            lag: Times::of(&cell.lag),
+            response: Times::of(&cell.response),
+            latency: Times::of(&cell.latency),
+            service: Times::of(&cell.service),
+            bytes_out: cell.bytes_out,
+            bytes_in: cell.bytes_in,
+        }
+    }
+}
+
+/// A run that is over.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The run's name.
+    pub run: String,
+    /// Names of variants, in their order.
+    pub names: Vec<Arc<str>>,
+    /// What its schedule came to, up to where it ended or was stopped.
+    pub proof: Proof,
+    /// What it came to.
+    pub facts: Facts,
+    /// Whether it may be believed.
+    pub validity: Validity,
+    /// Sends of which nothing is known, since an earlier session was killed.
+    pub lost: u64,
+    /// How often answers had to wait for those who keep them, which made them seem later.
+    pub waits: u64,
+    /// Of each variant.
+    pub totals: Vec<Cell>,
+    /// By time, variant, region and group.
+    pub cells: Cells,
+}
+
+impl Finished {
+    /// By variant.
+    pub fn summaries(&self) -> Vec<Summary> {
+        let pairs = self.names.iter().zip(&self.totals);
+        pairs.map(|(name, cell)| Summary::of(name, 0, cell)).collect()
+    }
+}

@@ -1,0 +1,474 @@
+//! Runs: begun, paused, stopped, resumed, and judged when they are over.
+//!
+//! Always true: a run that is resumed sends what it would have sent, from where it was; one that was
+//! begun with something else is refused. A run that nobody holds any more is stopped.
+//! Absent on purpose: which runs there are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use parking_lot::{Condvar, Mutex};
+use policy::replay::pace::CatchUp;
+use policy::replay::schedule::{self, End, Mode, Schedule};
+use policy::replay::validity::{self, Facts, Needs};
+use rustix::event::epoll;
+use workflow::Clock;
+
+use super::ahead::{self, Fault, Making};
+use super::answer::Rules;
+use super::cells::{Cells, VARIANTS_MAX};
+use super::error::Error;
+use super::files::{self, Writer};
+use super::flow::{Measured, Pauses, Shared};
+use super::issue::{Issuance, Issuer, Issuing};
+use super::judge::Judge;
+use super::keep::{self, Keeping, Kept};
+use super::receive::{self, Answers, Receiving};
+use super::report::{Finished, Progress, Stage, Summary};
+use super::state::State;
+use super::steady;
+use super::target::Variant;
+use super::traffic::Traffic;
+
+/// Most requests under way to a variant that may be asked for: as many as there are ports.
+pub const UNDER_WAY_MAX: usize = 60_000;
+/// Longest time for an answer, in milliseconds: an hour, longer than anybody waits.
+pub const TIMEOUT_MS_MAX: u64 = 3_600_000;
+/// Most bytes of an answer's body that are kept to be judged.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// For how long it looks at the clock before a send, unless it is told otherwise, in nanoseconds:
+/// what a sleep is late by on most machines.
+pub const SPIN_NS: u64 = 100_000;
+/// Longest time that may be asked for, in nanoseconds: beyond it a sleep is always in time.
+const SPIN_NS_MAX: u64 = 10_000_000;
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Its name, which is told to targets.
+    pub run: String,
+    /// Where its records are kept; nothing else is there.
+    pub folder: PathBuf,
+    /// To whom each event is sent.
+    pub variants: Vec<Variant>,
+    /// When.
+    pub schedule: schedule::Settings,
+    /// What becomes of what is late.
+    pub catch_up: CatchUp,
+    /// Most requests under way to each variant; what is above is dropped.
+    pub under_way_max: usize,
+    /// For how long an answer is waited for, in milliseconds.
+    pub timeout_ms: u64,
+    /// The header in which services tell their own time, in microseconds; may be empty.
+    pub service_header: String,
+    /// How much of an answer's body is kept to be judged, in bytes.
+    pub body_bytes_max: usize,
+    /// For how long it looks at the clock before a send, in nanoseconds; 0 where it only sleeps,
+    /// which is for machines with one processor.
+    pub spin_ns: u64,
+    /// How many connections are opened to each variant before the first send.
+    pub warm: usize,
+    /// What the run has to come to.
+    pub needs: Needs,
+    /// Go on with the run whose records are in the folder.
+    pub resume: bool,
+}
+
+impl Plan {
+    /// A run with the usual limits.
+    pub fn new(
+        run: &str,
+        folder: &Path,
+        variants: Vec<Variant>,
+        schedule: schedule::Settings,
+    ) -> Self {
+        Self {
+            run: run.to_owned(),
+            folder: folder.to_path_buf(),
+            variants,
+            schedule,
+            catch_up: CatchUp::Burst,
+            under_way_max: 4_096,
+            timeout_ms: 30_000,
+            service_header: String::new(),
+            body_bytes_max: 64 << 10,
+            spin_ns: SPIN_NS,
+            warm: 8,
+            needs: Needs::default(),
+            resume: false,
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let count = self.variants.len();
+        if !(1..=VARIANTS_MAX).contains(&count) {
+            return Err(Error::Variants { count });
+        }
+        let whole = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let settings = [
+            ("the limit of requests under way", whole(self.under_way_max), 1, UNDER_WAY_MAX as u64),
+            ("the time for an answer, in ms,", self.timeout_ms, 1, TIMEOUT_MS_MAX),
+            (
+                "the part of bodies that is kept",
+                whole(self.body_bytes_max),
+                0,
+                BODY_BYTES_MAX as u64,
+            ),
+            ("the time of looking at the clock, in ns,", self.spin_ns, 0, SPIN_NS_MAX),
+            ("the number of warm connections", whole(self.warm), 0, whole(self.under_way_max)),
+        ];
+        for (setting, value, least, most) in settings {
+            if !(least..=most).contains(&value) {
+                return Err(Error::Setting { setting, value, least, most });
+            }
+        }
+        // What the schedule thinks of its settings is known before anything begins.
+        Schedule::new(std::iter::empty(), &self.schedule)?;
+        Ok(())
+    }
+}
+
+/// A run that goes on.
+#[derive(Debug)]
+pub struct Run {
+    name: String,
+    names: Vec<Arc<str>>,
+    shared: Arc<Shared>,
+    schedule: schedule::Settings,
+    needs: Needs,
+    folder: PathBuf,
+    busy_milli: u32,
+    cursor: u64,
+    lost: u64,
+    threads: Option<Threads>,
+}
+
+#[derive(Debug)]
+struct Threads {
+    making: JoinHandle<u64>,
+    issuing: JoinHandle<Issuance>,
+    receiving: JoinHandle<u64>,
+    keeping: JoinHandle<Kept>,
+}
+
+/// What an earlier session of the run has come to.
+struct Earlier {
+    state: State,
+    measured: Measured,
+    cursor: u64,
+    lost: u64,
+}
+
+impl Run {
+    /// Begins a run, or goes on with one. Sends these events, which are in the order of their times.
+    ///
+    /// # Errors
+    ///
+    /// Where the plan is out of its limits, the folder is taken, or there is nothing to resume.
+    pub fn start<T: Traffic>(
+        plan: Plan,
+        clock: &Clock,
+        events: impl Iterator<Item = Result<(policy::replay::Event, T::Payload), Fault>>
+        + Send
+        + 'static,
+        traffic: T,
+        judge: impl Judge<T::Kept>,
+    ) -> Result<Self, Error> {
+        plan.check()?;
+        let since_1970 = clock.now_us().wrapping_mul(1_000).wrapping_sub(steady::now_ns());
+        let now_ns = steady::now_ns().wrapping_add(since_1970);
+        let names: Vec<Arc<str>> =
+            plan.variants.iter().map(|variant| variant.name.as_str().into()).collect();
+        let writer = Writer::open(&plan.folder, names.clone())?;
+        let earlier = earlier(&plan, now_ns)?;
+        earlier.state.write(&plan.folder)?;
+        let shared = Arc::new(shared(plan.variants.len(), since_1970, earlier.measured)?);
+        shared.issued.store(earlier.cursor, Ordering::Relaxed);
+        let mut run = Self {
+            name: plan.run.clone(),
+            names,
+            shared: Arc::clone(&shared),
+            schedule: plan.schedule.clone(),
+            needs: plan.needs,
+            folder: plan.folder.clone(),
+            busy_milli: earlier.state.busy_milli,
+            cursor: earlier.cursor,
+            lost: earlier.lost,
+            threads: None,
+        };
+        let known = earlier.state.digest_bytes().map(|digest| (earlier.state.issued, digest));
+        let variants: Arc<[Variant]> = plan.variants.into();
+        let (ready, is_ready) = mpsc::sync_channel(ahead::BATCHES_MAX);
+        let (issued, is_issued) = mpsc::channel();
+        let (kept, is_kept) = mpsc::sync_channel(receive::BATCHES_MAX);
+        let keeping = Keeping {
+            shared: Arc::clone(&shared),
+            kept: is_kept,
+            folder: plan.folder,
+            writer,
+            state: earlier.state,
+        };
+        let receiving = Receiving {
+            shared: Arc::clone(&shared),
+            issued: is_issued,
+            kept: kept.clone(),
+            rules: Rules {
+                service_header: plan.service_header,
+                body_bytes_max: plan.body_bytes_max,
+            },
+            timeout_ns: plan.timeout_ms * 1_000_000,
+        };
+        let issuing = Issuing {
+            shared: Arc::clone(&shared),
+            variants: Arc::clone(&variants),
+            ready: is_ready,
+            issued,
+            kept,
+            catch_up: plan.catch_up,
+            under_way_max: plan.under_way_max,
+            spin_ns: plan.spin_ns,
+            warm: plan.warm,
+            cursor: run.cursor,
+        };
+        let making = Making {
+            run: plan.run.into(),
+            folder: run.folder.clone(),
+            variants,
+            settings: plan.schedule,
+            traffic,
+            cursor: run.cursor,
+            known,
+            shared: Arc::clone(&shared),
+            ready,
+        };
+        // Where one cannot be made, those before it end as what they hold is dropped.
+        run.threads = Some(Threads {
+            keeping: spawn("replay-keep", move || keep::run(keeping, judge))?,
+            receiving: spawn("replay-receive", move || Answers::new(receiving).run())?,
+            issuing: spawn("replay-issue", move || Issuer::new(issuing).run())?,
+            making: spawn("replay-ahead", move || ahead::run(making, events))?,
+        });
+        Ok(run)
+    }
+
+    /// Where it stands.
+    pub fn progress(&self) -> Progress {
+        let shared = &self.shared;
+        let under_way = |variant: usize| shared.under_way[variant].load(Ordering::Relaxed) as u64;
+        let measured = shared.measured.lock();
+        let variants = self.names.iter().zip(&measured.totals).enumerate();
+        let variants = variants.map(|(at, (name, cell))| Summary::of(name, under_way(at), cell));
+        let variants: Vec<Summary> = variants.collect();
+        drop(measured);
+        let is_over = self.threads.as_ref().is_none_or(|threads| threads.keeping.is_finished());
+        let stage = if is_over {
+            Stage::Over
+        } else if shared.issued_all.load(Ordering::Relaxed) {
+            Stage::Draining
+        } else if shared.stands.load(Ordering::Relaxed) {
+            Stage::Paused
+        } else {
+            Stage::Sending
+        };
+        let issued = shared.issued.load(Ordering::Relaxed);
+        Progress { run: self.name.clone(), stage, issued, variants }
+    }
+
+    /// What was measured so far, by time, variant, region and group.
+    pub fn cells(&self) -> Cells {
+        self.shared.measured.lock().cells.clone()
+    }
+
+    /// Stands still from the next send on; what is under way is answered.
+    pub fn pause(&self) {
+        *self.shared.pause.lock() = true;
+    }
+
+    /// Goes on after a pause: with what was next, as much later as the pause was long.
+    pub fn resume(&self) {
+        *self.shared.pause.lock() = false;
+        self.shared.woken.notify_all();
+    }
+
+    /// Sends nothing more; what is under way is answered or given up in its time.
+    pub fn stop(&self) {
+        self.shared.stop();
+    }
+
+    /// Waits until it is over, and judges it. Blocks: from asynchronous code it is called apart.
+    ///
+    /// # Errors
+    ///
+    /// Where events could not be read or records not written. What was measured until then is in the
+    /// folder, and the run can be resumed.
+    pub fn wait(mut self) -> Result<Finished, Error> {
+        let Some(threads) = self.threads.take() else {
+            return Err(Error::Broken { part: "threads" });
+        };
+        let issuance = threads.issuing.join().map_err(|_| Error::Broken { part: "issuing" });
+        if issuance.is_err() {
+            self.shared.issued_all.store(true, Ordering::Release);
+        }
+        let received = threads.receiving.join().map_err(|_| Error::Broken { part: "receiving" });
+        let kept = threads.keeping.join().map_err(|_| Error::Broken { part: "keeping" })?;
+        self.shared.stop();
+        let made = threads.making.join().map_err(|_| Error::Broken { part: "making" });
+        let (mut issuance, received, made) = (issuance?, received?, made?);
+        let others_ns = received + made + kept.cpu_ns;
+        let busy_milli = self.busy_milli.max(busy_milli(&issuance, received, others_ns));
+        let mut state = kept.state;
+        state.busy_milli = busy_milli;
+        state.is_over = !issuance.is_stopped && issuance.fault.is_none() && kept.failed.is_none();
+        state.write(&self.folder)?;
+        if let Some(error) = kept.failed.or(issuance.fault.take()) {
+            return Err(error);
+        }
+        let measured = std::mem::take(&mut *self.shared.measured.lock());
+        let proof = issuance.proof;
+        let facts = self.facts(&issuance, &state, &measured);
+        Ok(Finished {
+            run: self.name.clone(),
+            names: self.names.clone(),
+            proof,
+            facts,
+            validity: validity::judge(&facts, &self.needs),
+            lost: self.lost,
+            waits: self.shared.waits.load(Ordering::Relaxed),
+            totals: measured.totals,
+            cells: measured.cells,
+        })
+    }
+
+    fn facts(&self, issuance: &Issuance, state: &State, measured: &Measured) -> Facts {
+        let variants = self.names.len() as u64;
+        let sum = |of: fn(&super::Counts) -> u64| -> u64 {
+            measured.totals.iter().map(|cell| of(&cell.counts)).sum()
+        };
+        let lag = measured.totals.iter().filter_map(|cell| cell.lag.quantile(990_000)).max();
+        // The quickest variant is the one whose answers a late send spoils most.
+        let latency = measured.totals.iter().filter_map(|cell| cell.latency.quantile(990_000));
+        let asked_ns = self.asked_ns(issuance);
+        Facts {
+            asked: issuance.proof.sends * variants,
+            asked_ns,
+            sent: sum(super::Counts::sent),
+            took_ns: asked_ns.max(issuance.until_ns),
+            skipped: sum(|counts| counts.of(super::Outcome::Skipped)),
+            dropped: sum(|counts| counts.of(super::Outcome::Dropped)),
+            lag_p99_ns: lag.unwrap_or(0),
+            latency_p99_ns: latency.min().unwrap_or(0),
+            events: measured.totals.iter().map(|cell| cell.firsts).min().unwrap_or(0),
+            busy_milli: state.busy_milli,
+            stopped: issuance.is_stopped,
+            resumed: state.resumed,
+            gap_ns: state.gap_ns,
+        }
+    }
+
+    /// The time that the sends take by their schedule.
+    fn asked_ns(&self, issuance: &Issuance) -> u64 {
+        let duration_ns = self.schedule.duration_ns;
+        let last_ns = issuance.last_offset_ns;
+        match issuance.proof.end {
+            Some(End::Duration) => duration_ns,
+            Some(End::Pattern) => match &self.schedule.mode {
+                Mode::Pattern { pattern, .. } => pattern.length_ns().min(duration_ns),
+                _ => duration_ns,
+            },
+            // The last of them has a gap of its own, as all before it.
+            Some(End::Events) => match issuance.proof.sends.checked_sub(1) {
+                Some(gaps) if gaps > 0 => (last_ns + last_ns / gaps).min(duration_ns),
+                _ => duration_ns,
+            },
+            None => issuance.until_ns.max(last_ns).min(duration_ns),
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+fn shared(variants: usize, since_1970: u64, mut measured: Measured) -> Result<Shared, Error> {
+    measured.totals.resize_with(variants, Default::default);
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+        .map_err(|error| Error::io("make", "an epoll instance")(error.into()))?;
+    Ok(Shared {
+        epoll,
+        stop: AtomicBool::new(false),
+        pause: Mutex::new(false),
+        stands: AtomicBool::new(false),
+        woken: Condvar::new(),
+        issued_all: AtomicBool::new(false),
+        issued: AtomicU64::new(0),
+        under_way: (0..variants).map(|_| AtomicUsize::new(0)).collect(),
+        idle: (0..variants).map(|_| Mutex::new(Vec::new())).collect(),
+        mark: Mutex::default(),
+        pauses: Mutex::new(Pauses::default()),
+        measured: Mutex::new(measured),
+        waits: AtomicU64::new(0),
+        since_1970,
+    })
+}
+
+/// What is in the folder of a run that is resumed; nothing of one that begins.
+fn earlier(plan: &Plan, now_ns: u64) -> Result<Earlier, Error> {
+    let folder = || plan.folder.clone();
+    let names: Vec<String> = plan.variants.iter().map(|variant| variant.name.clone()).collect();
+    let state = State::read(&plan.folder)?;
+    if !plan.resume {
+        if state.is_some() {
+            return Err(Error::Taken { folder: folder() });
+        }
+        let state = State::new(&plan.run, names, now_ns);
+        return Ok(Earlier { state, measured: Measured::default(), cursor: 0, lost: 0 });
+    }
+    let Some(mut state) = state else { return Err(Error::Nothing { folder: folder() }) };
+    for (is_changed, what) in
+        [(state.run != plan.run, "name"), (state.variants != names, "list of variants")]
+    {
+        if is_changed {
+            return Err(Error::Changed { folder: folder(), what });
+        }
+    }
+    if state.is_over {
+        return Err(Error::Nothing { folder: folder() });
+    }
+    let mut measured = Measured::default();
+    measured.totals.resize_with(names.len(), Default::default);
+    let (mut cursor, mut recorded, mut last_ns) = (state.issued, 0, state.at_ns);
+    for record in files::read(&plan.folder)? {
+        let record = record?;
+        cursor = cursor.max(record.number + 1);
+        last_ns = last_ns.max(record.done_ns);
+        recorded += 1;
+        measured.add(&record);
+    }
+    state.resumed += 1;
+    state.gap_ns += now_ns.saturating_sub(last_ns);
+    let lost = (cursor * names.len() as u64).saturating_sub(recorded);
+    Ok(Earlier { state, measured, cursor, lost })
+}
+
+/// The largest part of a processor's time that a thread used whose delays are measured, or of all
+/// processors that all of them did, in thousandths.
+fn busy_milli(issuance: &Issuance, received_ns: u64, others_ns: u64) -> u32 {
+    let processors = thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let all_ns = (issuance.cpu_ns + others_ns) / processors;
+    let most_ns = issuance.cpu_ns.max(received_ns).max(all_ns);
+    let milli = u128::from(most_ns) * 1_000 / u128::from(issuance.elapsed_ns.max(1));
+    u32::try_from(milli).unwrap_or(u32::MAX)
+}
+
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Error> {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map_err(Error::io("begin the thread", name))
+}

@@ -1,0 +1,98 @@
+//! The manifest: which segments a stream has, and up to where they reach.
+//!
+//! Always true: it is replaced as a whole, after what it lists is on the disk and before what it
+//! replaces is removed; so whoever reads it finds every sealed event in one place.
+//! Absent on purpose: removing files.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Segment;
+use crate::error::Error;
+
+/// The folder of a stream's segments, within the stream's.
+pub(super) const FOLDER: &str = "segments";
+/// The manifest's name.
+const NAME: &str = "manifest.json";
+/// What files are named while they are written.
+pub(super) const UNFINISHED: &str = "unfinished";
+/// How manifests are written now.
+const VERSION: u32 = 1;
+
+/// What is sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    pub(super) version: u32,
+    /// Every event with a lower number is in a segment, or was removed.
+    pub(crate) sealed_until: u64,
+    /// How many sealed events happened before the one that was accepted before them.
+    pub(crate) disordered: u64,
+    /// When the last sealed event happened, in Unix nanoseconds.
+    pub(crate) last_time_ns: u64,
+    pub(crate) segments: Vec<Segment>,
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        let segments = Vec::new();
+        Self { version: VERSION, sealed_until: 1, disordered: 0, last_time_ns: 0, segments }
+    }
+}
+
+/// Where a stream's segments lie.
+pub(super) fn folder(stream: &Path) -> PathBuf {
+    stream.join(FOLDER)
+}
+
+impl Manifest {
+    /// Reads the manifest of the stream in this folder; an empty one where nothing was sealed yet.
+    pub(crate) fn read(stream: &Path) -> Result<Self, Error> {
+        let path = folder(stream).join(NAME);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(Error::io("read", path)(error)),
+        };
+        let read = serde_json::from_slice(&text).map_err(|error| error.to_string());
+        let manifest: Self =
+            read.map_err(|problem| Error::Manifest { path: path.clone(), problem })?;
+        if manifest.version != VERSION {
+            let problem = format!("it has version {}, of a later program", manifest.version);
+            return Err(Error::Manifest { path, problem });
+        }
+        Ok(manifest)
+    }
+
+    /// Replaces the manifest; returns once it is on the disk.
+    pub(super) fn write(&self, stream: &Path) -> Result<(), Error> {
+        let folder = folder(stream);
+        let (path, unfinished) = (folder.join(NAME), folder.join(UNFINISHED));
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        let written = File::create(&unfinished).and_then(|mut file| {
+            file.write_all(&text)?;
+            file.sync_all()
+        });
+        written.map_err(Error::io("write", &unfinished))?;
+        fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished))?;
+        sync(&folder)
+    }
+
+    /// The segments of the first batch that has events from this number on.
+    pub(crate) fn batch_from(&self, next: u64) -> Vec<&Segment> {
+        let reaching = self.segments.iter().filter(|segment| segment.batch_last >= next);
+        let Some(batch) = reaching.clone().map(|segment| segment.batch).min() else {
+            return Vec::new();
+        };
+        reaching.filter(|segment| segment.batch == batch).collect()
+    }
+}
+
+/// Sees that the names in a folder outlive the power.
+pub(super) fn sync(folder: &Path) -> Result<(), Error> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(Error::io("sync", folder))
+}

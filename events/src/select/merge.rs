@@ -1,0 +1,298 @@
+//! Merging: segments and what is not sealed, as one sequence of events in the order of time.
+//!
+//! A segment is opened when the time has come for its first event, and closed after its last.
+//!
+//! Always true: what is given is in the order of time and number; each event once.
+//! Absent on purpose: going back.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::sync::Arc;
+
+use super::filter::Of;
+use super::row::Row;
+use super::{Selected, Selection, prune};
+use crate::error::Error;
+use crate::event::LABEL;
+use crate::labels::Known;
+use crate::log::Stored;
+use crate::segment::read::{Opened, Reading, Rows};
+use crate::segment::{Held, Snapshot};
+
+/// What was read to find what was selected, until now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Segments of which rows were read.
+    pub segments_read: u64,
+    /// Segments that were ruled out by what the manifest or their own statistics say of them.
+    pub segments_pruned: u64,
+    /// Row groups that were read, wholly or in part.
+    pub groups_read: u64,
+    /// Row groups that were ruled out, of segments that were opened.
+    pub groups_pruned: u64,
+    /// Events that were looked at, sealed or not.
+    pub events_read: u64,
+}
+
+/// Events that are being selected, in the order of time and number.
+pub struct Selecting {
+    selection: Selection,
+    columns: Option<Vec<&'static str>>,
+    /// Segments that were not opened yet, the next one last.
+    waiting: Vec<Arc<Held>>,
+    /// The places of sources, by their next events.
+    order: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    sources: Vec<Source>,
+    /// The source of the event that was given last: it has to go on.
+    given: Option<usize>,
+    found: Found,
+    labels: Arc<Known>,
+}
+
+/// Where events come from.
+enum Source {
+    /// From memory: in order, the next one last.
+    Log(Vec<Stored>),
+    Segment(Box<Segment>),
+    /// From nowhere any more.
+    Done,
+}
+
+struct Segment {
+    reading: Reading,
+    rows: Option<Rows>,
+    row: usize,
+}
+
+impl std::fmt::Debug for Selecting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Selecting").field("found", &self.found).finish_non_exhaustive()
+    }
+}
+
+impl Selecting {
+    pub(super) fn new(
+        selection: &Selection,
+        sealed: &Snapshot,
+        labels: Arc<Known>,
+        columns: Option<&[&'static str]>,
+    ) -> Self {
+        let may = |held: &&Arc<Held>| prune::may_have(selection, &held.segment);
+        let mut waiting: Vec<Arc<Held>> = sealed.held.iter().filter(may).cloned().collect();
+        waiting.sort_by_key(|held| Reverse((held.segment.first_ns, held.segment.first)));
+        let segments_pruned = (sealed.held.len() - waiting.len()) as u64;
+        Self {
+            columns: columns.map(|columns| needed(selection, columns)),
+            selection: selection.clone(),
+            waiting,
+            order: BinaryHeap::new(),
+            sources: vec![Source::Log(Vec::new())],
+            given: None,
+            found: Found { segments_pruned, ..Found::default() },
+            labels,
+        }
+    }
+
+    /// Adds events that are not sealed.
+    pub(super) fn add(&mut self, events: Vec<Stored>) {
+        self.found.events_read += events.len() as u64;
+        let selection = &self.selection;
+        if let Some(Source::Log(all)) = self.sources.first_mut() {
+            all.extend(events.into_iter().filter(|stored| selection.wants(Row::Stored(stored))));
+        }
+    }
+
+    /// Ends the adding.
+    pub(super) fn begin(&mut self) {
+        if let Some(Source::Log(all)) = self.sources.first_mut() {
+            all.sort_unstable_by_key(|stored| Reverse((stored.event.time_ns, stored.sequence)));
+            if let Some(next) = all.last() {
+                self.order.push(Reverse((next.event.time_ns, next.sequence, 0)));
+            }
+        }
+    }
+
+    /// What was read until now.
+    pub fn found(&self) -> Found {
+        self.found
+    }
+
+    /// Goes to the next event, which [`Self::row`] then tells; false at the end.
+    pub(super) fn step(&mut self) -> Result<bool, Error> {
+        if let Some(place) = self.given.take() {
+            self.go_on(place)?;
+        }
+        while let Some(held) = self.waiting.last() {
+            let first = (held.segment.first_ns, held.segment.first, 0);
+            if self.order.peek().is_some_and(|next| next.0 < first) {
+                break;
+            }
+            if let Some(held) = self.waiting.pop() {
+                self.open(&held)?;
+            }
+        }
+        self.given = self.order.peek().map(|next| next.0.2);
+        Ok(self.given.is_some())
+    }
+
+    /// The event that it went to.
+    pub(super) fn row(&self) -> Option<Row<'_>> {
+        self.sources[self.given?].row()
+    }
+
+    /// Moves the first source on behind its event.
+    fn go_on(&mut self, place: usize) -> Result<(), Error> {
+        let Self { sources, selection, found, order, .. } = self;
+        let next = sources[place].go_on(selection, found)?;
+        let Some(mut top) = order.peek_mut() else { return Ok(()) };
+        if let Some((time_ns, sequence)) = next {
+            *top = Reverse((time_ns, sequence, place));
+        } else {
+            PeekMut::pop(top);
+            sources[place] = Source::Done;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, held: &Held) -> Result<(), Error> {
+        let opened = Opened::open(&held.path)?;
+        let groups = prune::groups(&self.selection, &opened)?;
+        self.found.groups_read += groups.len() as u64;
+        self.found.groups_pruned += (opened.groups().len() - groups.len()) as u64;
+        if groups.is_empty() {
+            self.found.segments_pruned += 1;
+            return Ok(());
+        }
+        self.found.segments_read += 1;
+        let reading = opened.read(groups, self.columns.as_deref())?;
+        let mut source = Source::Segment(Box::new(Segment { reading, rows: None, row: 0 }));
+        if let Some((time_ns, sequence)) = source.go_on(&self.selection, &mut self.found)? {
+            let free = self.sources.iter().position(|source| matches!(source, Source::Done));
+            let place = free.unwrap_or(self.sources.len());
+            match self.sources.get_mut(place) {
+                Some(slot) => *slot = source,
+                None => self.sources.push(source),
+            }
+            self.order.push(Reverse((time_ns, sequence, place)));
+        }
+        Ok(())
+    }
+
+    fn label_of(&self, row: Row<'_>) -> Option<Arc<str>> {
+        let told = self.labels.of(row.source(), row.id());
+        told.or_else(|| row.attribute(LABEL).map(Arc::from))
+    }
+
+    /// Whether the label of an event is one that is wanted.
+    pub(super) fn wants_label_of(&self, row: Row<'_>) -> bool {
+        let asks = self.selection.filter.asks_of(|of| *of == Of::Label);
+        !asks || self.selection.wants_label(self.label_of(row).as_deref())
+    }
+
+    fn selected(&mut self) -> Result<Option<Selected>, Error> {
+        while self.step()? {
+            let Some(row) = self.row() else { break };
+            let label = self.label_of(row);
+            if self.selection.wants_label(label.as_deref()) {
+                let Stored { sequence, accepted_us, event } = row.stored();
+                return Ok(Some(Selected { sequence, accepted_us, event, label }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Selecting {
+    type Item = Result<Selected, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.selected().transpose()
+    }
+}
+
+impl Source {
+    fn row(&self) -> Option<Row<'_>> {
+        match self {
+            Self::Log(events) => events.last().map(Row::Stored),
+            Self::Segment(segment) => Some(Row::Sealed(segment.rows.as_ref()?, segment.row)),
+            Self::Done => None,
+        }
+    }
+
+    /// Goes to the next event that is wanted; gives its time and number.
+    fn go_on(
+        &mut self,
+        selection: &Selection,
+        found: &mut Found,
+    ) -> Result<Option<(u64, u64)>, Error> {
+        match self {
+            Self::Log(events) => {
+                events.pop();
+                Ok(events.last().map(|next| (next.event.time_ns, next.sequence)))
+            }
+            Self::Segment(segment) => segment.go_on(selection, found),
+            Self::Done => Ok(None),
+        }
+    }
+}
+
+impl Segment {
+    fn go_on(
+        &mut self,
+        selection: &Selection,
+        found: &mut Found,
+    ) -> Result<Option<(u64, u64)>, Error> {
+        self.row += 1;
+        loop {
+            if let Some(rows) = &self.rows {
+                while self.row < rows.count() {
+                    if selection.wants(Row::Sealed(rows, self.row)) {
+                        return Ok(Some((rows.time_ns(self.row), rows.sequence(self.row))));
+                    }
+                    self.row += 1;
+                }
+            }
+            let Some(rows) = self.reading.next().transpose()? else {
+                self.rows = None;
+                return Ok(None);
+            };
+            found.events_read += rows.count() as u64;
+            (self.rows, self.row) = (Some(rows), 0);
+        }
+    }
+}
+
+/// The columns to read: these, and those that the selection asks about.
+fn needed(selection: &Selection, columns: &[&'static str]) -> Vec<&'static str> {
+    use super::{Key, Sample};
+    let mut needed = vec!["sequence", "time", "accepted"];
+    needed.extend(columns);
+    let key = selection.sample.as_ref().map(|Sample { key, .. }| key);
+    let filter = &selection.filter;
+    let asked = [
+        ("id", !selection.ids.is_empty() || key == Some(&Key::Id), Of::Id),
+        ("source", false, Of::Source),
+        ("type", !selection.kinds.is_empty(), Of::Kind),
+        ("subject", !selection.subjects.is_empty() || key == Some(&Key::Subject), Of::Subject),
+        ("region", !selection.regions.is_empty(), Of::Region),
+        ("group", !selection.groups.is_empty(), Of::Group),
+        ("content_type", false, Of::ContentType),
+    ];
+    for (name, is_asked, of) in asked {
+        if is_asked || filter.asks_of(|it| *it == of) {
+            needed.push(name);
+        }
+    }
+    let of_attribute = |of: &Of| matches!(of, Of::Attribute(_) | Of::Label);
+    if matches!(key, Some(Key::Attribute(_))) || filter.asks_of(of_attribute) {
+        needed.push("attributes");
+    }
+    if filter.asks_of(|of| matches!(of, Of::Data(_))) {
+        needed.extend(["data", "data_bytes"]);
+    }
+    if filter.asks_of(|of| *of == Of::Label) {
+        needed.extend(["id", "source"]);
+    }
+    needed
+}
