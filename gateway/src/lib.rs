@@ -17,6 +17,7 @@ mod aside;
 mod backends;
 mod body;
 mod calls;
+mod console;
 mod functions;
 mod gateway;
 mod hub;

@@ -78,6 +78,12 @@ pub(crate) enum Target<'a> {
         rest: &'a str,
     },
     Management,
+    /// What is at the cloud's own address.
+    Root,
+    /// A file or a page of the web console, by what follows `/console`.
+    Console {
+        rest: &'a str,
+    },
 }
 
 /// What has a host name of its own, below the cloud's.
@@ -181,6 +187,8 @@ impl<'a> Target<'a> {
             Self::Records { .. } => "/v1/runs/{run}/records",
             Self::Url { .. } => "/urls/{id}",
             Self::Management => "/v1",
+            Self::Root => "/",
+            Self::Console { .. } => "/console",
         }
     }
 
@@ -232,7 +240,13 @@ impl<'a> Target<'a> {
         if let Some(found) = Self::of_events(path) {
             return Some(found);
         }
+        if let (None, Some(rest)) = (own, path.strip_prefix("/console"))
+            && (rest.is_empty() || rest.starts_with('/'))
+        {
+            return Some(Self::Console { rest });
+        }
         match path {
+            "/" if own.is_none() => Some(Self::Root),
             "/v2" => Some(Self::Server),
             "/v2/health/live" => Some(Self::Live),
             "/v2/health/ready" => Some(Self::Ready),
@@ -401,8 +415,14 @@ mod tests {
         "/ping",
         "/invocations",
         "/metrics",
+        "/console",
+        "/console/",
+        "/console/assets/../x",
+        "/consoles",
     ];
     const POSTS: &[&str] = &[
+        "/",
+        "/console/",
         "/v2",
         "/v2/models/m/infer",
         "/v2/models/m/versions/3/infer",
@@ -431,7 +451,7 @@ mod tests {
         for (method, path) in gets.chain(POSTS.iter().map(|path| (Method::POST, *path))) {
             let endpoint = OwnHost::Endpoint("acme.own".to_owned());
             for own in [None, Some("acme.own")] {
-                let bare = matches!(path, "/ping" | "/invocations");
+                let bare = matches!(path, "/" | "/console/" | "/ping" | "/invocations");
                 if own.is_none() || bare {
                     let target = Target::read(&method, path, own.map(|_| &endpoint));
                     table += &format!("{method} {path} {own:?}: {target:?}\n");

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use api::drain::Rest;
+use api::functions::urls::URLS_PATH;
 use api::listen::Peer;
 use api::{Problem, REQUEST_ID_HEADER, problem};
 use axum::body::Body;
@@ -22,6 +23,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use types::RequestId;
 
+use crate::console;
 use crate::error::Error;
 use crate::functions;
 use crate::hub::Hub;
@@ -110,6 +112,8 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
     let route = target.route();
     let answer = match target {
         Target::Management => proxy::forward(hub, incoming).await,
+        Target::Root => console::root(&incoming.parts),
+        Target::Console { rest } => console::answer(&incoming.parts, rest),
         Target::Function { function } => functions::invoke(hub, incoming, &function).await,
         Target::Lambda { function, verb } => {
             functions::answer_lambda(hub, incoming, (verb, &function)).await
@@ -125,6 +129,11 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
         target => rest::answer(hub, incoming, target).await,
     };
     let mut answer = answer.unwrap_or_else(|error| refusal(shape, &error, &request_id));
+    if own.is_none() && path.starts_with(URLS_PATH) {
+        // By path a function's pages would be the console's neighbours, and could read its token.
+        let elsewhere = HeaderValue::from_static(console::ELSEWHERE);
+        answer.headers_mut().append(header::CONTENT_SECURITY_POLICY, elsewhere);
+    }
     if matches!(shape, Shape::Lambda | Shape::Url) {
         answer.headers_mut().extend(functions::lambda_id(&request_id));
     }

@@ -294,6 +294,12 @@ async fn every_route_refuses_nobody_and_strangers() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+    // The console is open to everybody, and so holds nothing of anybody.
+    for path in ["/console/", "/console/endpoints/hush-endpoint", "/console/items?text=hush"] {
+        let answer = client.get(format!("{}{path}", cloud.http())).send().await.unwrap();
+        let told = answer.text().await.unwrap();
+        assert!(told.contains("<title>Freehold</title>") && !told.contains("hush"), "{told}");
+    }
     // What was refused did not happen either.
     let items = owner.client.items_list(&api::pages::PageQuery::default()).await.unwrap();
     assert_eq!(items.items.len(), 3);

@@ -75,7 +75,9 @@ pub(crate) async fn answer(
         | Target::Stream { .. }
         | Target::Records { .. }
         | Target::Url { .. }
-        | Target::Management => {
+        | Target::Management
+        | Target::Root
+        | Target::Console { .. } => {
             return Err(Error::NoPath);
         }
     };
