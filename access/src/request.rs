@@ -177,6 +177,16 @@ actions! {
     ServicesRead = "services.read";
     /// Make services and keys, change and remove them. On the account.
     ServicesWrite = "services.write";
+    /// List streams and read their events. On the account.
+    StreamsRead = "streams.read";
+    /// Make, change and remove streams. On the account.
+    StreamsWrite = "streams.write";
+    /// Add events and labels to streams. On the account.
+    StreamsAppend = "streams.append";
+    /// List runs and read what they measured. On the account.
+    RunsRead = "runs.read";
+    /// Replay events, and stop that. On the account.
+    RunsWrite = "runs.write";
     /// What an agent does for its host: assignments, reports, blobs. On the host.
     InternalAgent = "internal.agent";
     /// What a gateway does: routes, usage. On the cloud.

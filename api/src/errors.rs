@@ -65,6 +65,7 @@ codes! {
     call_lost Unavailable "the host went away while the call ran";
     database_unavailable Unavailable "the database cannot be reached";
     storage_unavailable Unavailable "the object store cannot be reached";
+    stream_elsewhere Unavailable "another gateway holds the events of this stream";
     storage_full Unavailable "there is no space left";
     internal Internal "the fault is ours";
     missing_chunks Conflict "some chunks of the object are not here";

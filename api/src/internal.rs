@@ -13,12 +13,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use types::{
-    AccountId, EndpointId, Fleet, Format, HostId, InstanceId, Limits, Name, ObjectId, Reference,
-    Runtime, TensorSpec, TokenId,
+    AccountId, EndpointId, Fleet, Format, FunctionName, HostId, InstanceId, Limits, Name, ObjectId,
+    Reference, RunId, Runtime, StreamId, TensorSpec, TokenId, Used,
 };
 
 use crate::accounts::Role;
+use crate::runs::{RunSpec, RunState};
 use crate::status::Feature;
+use crate::streams::StreamSpec;
 use functions::provisioned::Provisioned;
 
 /// Longest wait of a watch, so that a lost connection is noticed.
@@ -286,6 +288,64 @@ pub struct Routes {
     pub hosts: Vec<functions::FunctionHost>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<functions::ServiceRoute>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<StreamRoute>,
+    /// Those that have not ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunRoute>,
+}
+
+/// A stream as a gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamRoute {
+    pub stream: StreamId,
+    pub account: AccountId,
+    pub account_name: Name,
+    pub name: Name,
+    pub spec: StreamSpec,
+}
+
+/// A replay as a gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRoute {
+    pub run: RunId,
+    pub account: AccountId,
+    pub account_name: Name,
+    pub stream: StreamId,
+    pub spec: RunSpec,
+    pub stop_wanted: bool,
+    /// The gateway that sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+}
+
+/// Whether a gateway writes a stream: `POST /internal/v1/streams/{stream}/claim`. The first that asks
+/// does, for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamClaimed {
+    pub yours: bool,
+    /// The gateway that does.
+    pub gateway: String,
+}
+
+/// What a gateway tells of a run that it sends: `POST /internal/v1/runs/{run}/report`; answered by
+/// [`RunTaken`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunReport {
+    pub state: RunState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Whether a report was taken: not where the run has ended, or another gateway sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTaken {
+    pub taken: bool,
 }
 
 /// A token that may call.
@@ -316,6 +376,14 @@ pub struct AccessKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     pub endpoint: EndpointId,
+    /// What it is called among the variants of the endpoint of this name.
+    pub variant: Name,
+    /// A function of the account, with a version or alias, that answers in place of stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<(FunctionName, String)>,
+    /// How the variants are used; empty where there is only this one, in production.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modes: Vec<Used>,
     pub account: AccountId,
     pub account_name: Name,
     pub name: Name,

@@ -23,8 +23,10 @@ pub mod objects;
 pub mod pages;
 pub mod problem;
 pub mod publishes;
+pub mod runs;
 pub mod services;
 pub mod status;
+pub mod streams;
 pub mod trainings;
 pub mod usage;
 

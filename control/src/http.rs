@@ -32,8 +32,10 @@ pub mod links;
 pub mod objects;
 pub mod problem;
 pub mod publishes;
+pub mod runs;
 pub mod services;
 pub mod status;
+pub mod streams;
 pub mod tokens;
 pub mod trainings;
 pub mod usage;
@@ -62,6 +64,8 @@ fn described() -> OpenApiRouter<Control> {
         .merge(grants::routes())
         .merge(links::routes())
         .merge(services::routes())
+        .merge(streams::routes())
+        .merge(runs::routes())
         .merge(usage::routes())
         .merge(status::routes())
 }

@@ -2,6 +2,7 @@
 //!
 //! Always true: every reconciler is in [`registry`]; a second activation at rest does nothing.
 
+pub mod bakes;
 pub mod endpoints;
 pub mod garbage;
 pub mod hosts;
@@ -21,6 +22,7 @@ pub fn registry(control: &Control) -> Vec<Arc<dyn Reconciler>> {
     vec![
         Arc::new(hosts::LostHosts::new(control.clone())),
         Arc::new(endpoints::Endpoints::new(control.clone())),
+        Arc::new(bakes::Bakes::new(control.clone())),
         Arc::new(garbage::Garbage::new(control.clone())),
         Arc::new(keys::Keys::new(control.clone())),
         Arc::new(provisioning::Provisioning::new(control.clone())),

@@ -10,11 +10,14 @@ mod documents;
 mod endpoints;
 mod examples;
 mod functions;
+mod gates;
 mod grants;
 mod items;
+mod runs;
 mod search;
 mod services;
 mod simulate;
+mod streams;
 mod trainings;
 mod urls;
 mod values;
@@ -31,7 +34,10 @@ pub use cloud::{
     BackupArguments, DemoArguments, DemoWord, MasterKeyArguments, MasterKeyCommand,
     RestoreArguments, StatusArguments,
 };
-pub use endpoints::{DeployArguments, EndpointCommand, InvokeArguments, UpdateArguments};
+pub use endpoints::{
+    DeployArguments, EndpointCommand, GateCommand, InvokeArguments, PromoteArguments,
+    UpdateArguments, VariantCommand,
+};
 pub use functions::{
     AliasArguments, AliasCommand, CreateFunctionArguments, DeadCommand, EventsArguments,
     FunctionCommand, FunctionSettings, InvokeFunctionArguments, ProvisionArguments, RuntimeWord,
@@ -41,9 +47,14 @@ pub use grants::{
     GrantCommand, GrantSettings, LimitArguments, LinkCommand, LinkSettings, UsageArguments,
 };
 pub use items::{InitArguments, ItemCommand, PipelineArguments, PublishArguments, ShareArguments};
+pub use runs::{GroupWord, LateWord, LoadArguments, ReplayArguments, RunsCommand};
 pub use search::{SearchArguments, SuggestArguments};
 pub use services::{ServiceCommand, ServiceKeyCommand};
 pub use simulate::{PolicyWord, SimulateArguments};
+pub use streams::{
+    ExportArguments, ExportWord, ImportArguments, ImportWord, LabelArguments, SelectionArguments,
+    StreamArguments, StreamCommand,
+};
 pub use trainings::{TrainArguments, TrainingCommand};
 pub use urls::{UrlArguments, UrlCommand};
 
@@ -130,7 +141,7 @@ pub enum Command {
     /// Show and cancel trainings
     #[command(subcommand)]
     Training(TrainingCommand),
-    /// Make an endpoint of a model or pipeline
+    /// Make an endpoint of a model, a pipeline or a function
     Deploy(DeployArguments),
     /// Show, share and remove endpoints
     #[command(subcommand)]
@@ -149,6 +160,14 @@ pub enum Command {
     /// Offer an API made of functions and links to users with keys
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// Keep events as they happen: take, select and label them
+    #[command(subcommand)]
+    Stream(StreamCommand),
+    /// Send recorded events to an endpoint's variants, at any rate
+    Replay(ReplayArguments),
+    /// Show, stop and compare replays
+    #[command(subcommand)]
+    Runs(RunsCommand),
     /// Show what calls of functions came to
     Usage(UsageArguments),
     /// Show the log of a publishing, a training or an endpoint

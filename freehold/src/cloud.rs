@@ -115,8 +115,9 @@ pub async fn up(arguments: ServerArguments) -> Result<(), Failure> {
     let data = settings.data.clone();
     let running = start(settings).await?;
     note(&format!(
-        "freehold {} is up\n  API and inference  {}\n  gRPC               {}\n  metrics            {}/metrics\n  data               {}\nnext: freehold login {} --data {}",
+        "freehold {} is up\n  API and inference  {}\n  console            {}/console/\n  gRPC               {}\n  metrics            {}/metrics\n  data               {}\nnext: freehold login {} --data {}",
         env!("CARGO_PKG_VERSION"),
+        running.http,
         running.http,
         running.grpc,
         running.metrics,

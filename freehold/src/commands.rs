@@ -18,10 +18,13 @@ mod login;
 mod logs;
 mod pipeline;
 mod publish;
+mod replay;
+mod runs;
 mod search;
 mod service;
 pub mod simulate;
 mod status;
+mod stream;
 mod suggest;
 mod token;
 mod train;
@@ -78,6 +81,9 @@ pub async fn run(command: Command, client: &ClientArguments, out: &Output) -> Re
         Command::Grant(grant) => grant::run(grant, client, out).await,
         Command::Link(link) => link::run(link, client, out).await,
         Command::Service(service) => service::run(service, client, out).await,
+        Command::Stream(stream) => stream::run(stream, client, out).await,
+        Command::Replay(replay) => replay::run(replay, client, out).await,
+        Command::Runs(runs) => runs::run(runs, client, out).await,
         Command::Usage(usage) => usage::run(usage, client, out).await,
         Command::Logs(logs) => logs::run(logs, client, out).await,
         Command::Up(_)

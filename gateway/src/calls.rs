@@ -17,11 +17,12 @@ use crate::error::Error;
 use crate::hub::Hub;
 use crate::limits::Place;
 use crate::routes::{Caller, Endpoint, Stage};
+use crate::shadows::{self, Copied};
 use crate::statistics::Times;
 
 /// A call that was let in. When it is dropped it is counted, and its place is free again.
 pub(crate) struct Call<'h> {
-    hub: &'h Hub,
+    hub: &'h Arc<Hub>,
     caller: Caller,
     endpoint: Arc<Endpoint>,
     /// The name that the caller used.
@@ -29,11 +30,15 @@ pub(crate) struct Call<'h> {
     started: Instant,
     /// None until it ended.
     outcome: Option<&'static str>,
-    _place: Place,
+    /// How long the stages took for it, in microseconds.
+    service_us: u64,
+    /// Variants that are to have a copy.
+    shadows: Vec<Arc<Endpoint>>,
+    place: Option<Place>,
 }
 
 /// What is asked of an endpoint.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Asked {
     pub(crate) inputs: Vec<Tensor>,
     /// Names of the outputs wanted; all where empty.
@@ -44,17 +49,54 @@ pub(crate) struct Asked {
 
 impl<'h> Call<'h> {
     pub(crate) fn begin(
-        hub: &'h Hub,
-        (caller, endpoint): (Caller, Arc<Endpoint>),
+        hub: &'h Arc<Hub>,
+        (caller, endpoint, shadows): (Caller, Arc<Endpoint>, Vec<Arc<Endpoint>>),
         model: &str,
         place: Place,
     ) -> Self {
+        let mut call = Self::copy(hub, (caller, endpoint), model);
+        call.shadows = shadows;
+        call.place = Some(place);
+        call
+    }
+
+    /// A copy of a call, which takes no place among its caller's.
+    pub(crate) fn copy(
+        hub: &'h Arc<Hub>,
+        (caller, endpoint): (Caller, Arc<Endpoint>),
+        model: &str,
+    ) -> Self {
         let (model, started) = (model.to_owned(), Instant::now());
-        Self { hub, caller, endpoint, model, started, outcome: None, _place: place }
+        let shadows = Vec::new();
+        Self {
+            hub,
+            caller,
+            endpoint,
+            model,
+            started,
+            outcome: None,
+            service_us: 0,
+            shadows,
+            place: None,
+        }
+    }
+
+    /// Gives every shadow that is of the same kind its copy.
+    pub(crate) fn cast(&mut self, copy: impl Fn() -> Copied) {
+        for variant in std::mem::take(&mut self.shadows) {
+            if variant.function.is_some() == self.endpoint.function.is_some() {
+                shadows::cast(self.hub, &self.caller, variant, copy());
+            }
+        }
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// How long the stages took for it, in microseconds; 0 before they have.
+    pub(crate) const fn service_us(&self) -> u64 {
+        self.service_us
     }
 
     /// Runs it.
@@ -64,10 +106,20 @@ impl<'h> Call<'h> {
     /// [`Error::WrongTensor`] when the tensors are not the model's, and what `backends::infer`
     /// says.
     pub(crate) async fn run(&mut self, asked: Asked) -> Result<Vec<Tensor>, Error> {
+        self.cast(|| Copied::Tensors(asked.clone()));
         let (outputs, times) = self.run_stages(asked).await?;
         self.outcome = Some("success");
+        let computed = [times.compute_input_ns, times.compute_infer_ns, times.compute_output_ns];
+        self.service_us = computed.iter().sum::<u64>().saturating_add(times.queue_ns) / 1_000;
         self.endpoint.statistics.succeeded(&times, self.ns(), self.hub.clock.now_ms());
         Ok(in_order(&self.endpoint, outputs))
+    }
+
+    /// Counts it as answered by what stands in place of stages.
+    pub(crate) fn answered(&mut self) {
+        self.outcome = Some("success");
+        let times = Times { rows: 1, batch_rows: 1, ..Times::default() };
+        self.endpoint.statistics.succeeded(&times, self.ns(), self.hub.clock.now_ms());
     }
 
     /// Ends it with what its caller is told; one that was answered but could not be told of is
@@ -86,6 +138,10 @@ impl<'h> Call<'h> {
     async fn run_stages(&self, asked: Asked) -> Result<(Vec<Tensor>, Times), Error> {
         let Asked { mut inputs, outputs, timeout_us } = asked;
         let endpoint = &*self.endpoint;
+        if endpoint.function.is_some() {
+            let reason = "a function answers here: send its event to /endpoints/NAME/invocations";
+            return Err(Error::bad_request(reason));
+        }
         if !endpoint.ready() {
             return Err(Error::NotReady { model: self.model.clone() });
         }

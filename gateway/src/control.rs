@@ -11,10 +11,10 @@ use std::fmt;
 use api::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
 };
-use api::internal::{Routes, UsageReport};
+use api::internal::{Routes, RunReport, RunTaken, StreamClaimed, UsageReport};
 use axum::body::Body;
 use http::{Request, Response};
-use types::EventId;
+use types::{EventId, RunId, StreamId};
 use workflow::BoxFuture;
 
 pub use remote::{Remote, Upstream};
@@ -68,6 +68,16 @@ pub trait Control: Send + Sync + 'static {
         id: EventId,
         outcome: EventOutcome,
     ) -> BoxFuture<'_, Result<(), Unreachable>>;
+
+    /// Asks to write a stream.
+    fn claim_stream(&self, id: StreamId) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>>;
+
+    /// Tells of a replay.
+    fn report_run(
+        &self,
+        id: RunId,
+        report: RunReport,
+    ) -> BoxFuture<'_, Result<RunTaken, Unreachable>>;
 
     /// Answers a management call. Both bodies are streamed.
     fn forward(&self, request: Request<Body>)

@@ -225,6 +225,38 @@ pub enum Error {
         /// The stage that cannot be fed, from 1.
         stage: usize,
     },
+    /// No stream of this name that the caller may know.
+    #[error("there is no stream {stream:?} of yours")]
+    NoStream {
+        /// The name as asked, cut to 160 characters.
+        stream: String,
+    },
+    /// No run of this id that the caller may know.
+    #[error("there is no replay {run:?} of yours here")]
+    NoRun {
+        /// The id as asked, cut to 160 characters.
+        run: String,
+    },
+    /// Another gateway writes the stream.
+    #[error("the events of this stream are held by the gateway {gateway:?}: ask that one")]
+    StreamElsewhere {
+        /// Its name.
+        gateway: String,
+    },
+    /// A stream refused or failed.
+    #[error("{message}")]
+    Stream {
+        /// What it means to the caller.
+        kind: ErrorKind,
+        /// Its words.
+        message: String,
+    },
+    /// The caller's role does not allow it.
+    #[error("this token may not {action}")]
+    Forbidden {
+        /// What.
+        action: &'static str,
+    },
     /// The control plane cannot be reached.
     #[error("the control plane cannot be reached: try again")]
     NoControl,
@@ -258,6 +290,8 @@ impl Error {
             | Self::NoFunction { .. }
             | Self::NoService
             | Self::NoUrl
+            | Self::NoStream { .. }
+            | Self::NoRun { .. }
             | Self::NoPath => ErrorKind::NotFound,
             Self::NoMethod { .. }
             | Self::BadRequest { .. }
@@ -272,12 +306,17 @@ impl Error {
             | Self::Reserved { .. }
             | Self::TooFast { .. }
             | Self::Spent { .. } => ErrorKind::Busy,
-            Self::LinkBroken { .. } | Self::UrlClosed => ErrorKind::Forbidden,
+            Self::LinkBroken { .. } | Self::UrlClosed | Self::Forbidden { .. } => {
+                ErrorKind::Forbidden
+            }
+            Self::StreamElsewhere { .. } => ErrorKind::Unavailable,
             Self::NotReady { .. } | Self::Lost | Self::CallLost | Self::NoControl => {
                 ErrorKind::Unavailable
             }
             Self::Timeout { .. } | Self::BodyStalled { .. } => ErrorKind::Timeout,
-            Self::Worker { kind, .. } | Self::NotRun { kind, .. } => *kind,
+            Self::Worker { kind, .. } | Self::NotRun { kind, .. } | Self::Stream { kind, .. } => {
+                *kind
+            }
             Self::StagesDiffer { .. }
             | Self::BadOutput { .. }
             | Self::BadAnswer { .. }
@@ -297,12 +336,16 @@ impl Error {
             | Self::NoFunction { .. }
             | Self::NoService
             | Self::NoUrl
+            | Self::NoStream { .. }
+            | Self::NoRun { .. }
             | Self::NoPath => "not_found",
             Self::NoMethod { .. } | Self::NoOperation { .. } => "method_not_allowed",
             Self::BadRequest { .. } | Self::BodyBroken => "bad_request",
             Self::WrongTensor { .. } => "wrong_tensor",
             Self::BodyTooLarge { .. } | Self::HeadersTooLarge { .. } => "too_large",
-            Self::UrlClosed => "forbidden",
+            Self::UrlClosed | Self::Forbidden { .. } => "forbidden",
+            Self::StreamElsewhere { .. } => "stream_elsewhere",
+            Self::Stream { kind: ErrorKind::Unavailable, .. } => "storage_unavailable",
             Self::BodyStalled { .. } | Self::Timeout { .. } => "timeout",
             Self::BodyUnknown { .. } => "unsupported_media_type",
             Self::NotAcceptable { .. } => "not_acceptable",
@@ -313,7 +356,9 @@ impl Error {
             Self::NotReady { .. } => "endpoint_not_ready",
             Self::Lost | Self::NoControl => "unavailable",
             Self::CallLost => "call_lost",
-            Self::Worker { kind, .. } | Self::NotRun { kind, .. } => worker_code(*kind),
+            Self::Worker { kind, .. } | Self::NotRun { kind, .. } | Self::Stream { kind, .. } => {
+                worker_code(*kind)
+            }
             Self::StagesDiffer { .. } => "internal",
             Self::BadInput { .. } => "invalid_input",
             Self::BadOutput { .. } | Self::BadAnswer { .. } => "invalid_output",

@@ -24,6 +24,7 @@ mod webhooks;
 
 use std::sync::Arc;
 
+use api::endpoints::SERVICE_HEADER;
 use api::functions::{
     AcceptedEvent, ERROR_HEADER, IDEMPOTENCY_HEADER, STALE_HEADER, TIMING_HEADER, VERSION_HEADER,
 };
@@ -38,6 +39,7 @@ use crate::body;
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::service::Incoming;
+use crate::shadows::Copied;
 use crate::usage::FunctionUse;
 use allowances::Taken;
 use concurrency::Turn;
@@ -80,7 +82,7 @@ pub(crate) struct Through {
 }
 
 /// What became of a call.
-struct Outcome {
+pub(crate) struct Outcome {
     called: Called,
     payload: Bytes,
     /// The version that ran.
@@ -330,6 +332,49 @@ pub(crate) async fn invoke(
     }
 }
 
+/// Has the function answer that stands behind an endpoint: the body is its event, whatever says of
+/// it what `CloudEvents` say. Its failure is the call's.
+///
+/// # Errors
+///
+/// As [`call`], and [`Error::FunctionFailed`].
+pub(crate) async fn invoke_endpoint(
+    hub: &Arc<Hub>,
+    incoming: Incoming,
+    asked: &mut crate::calls::Call<'_>,
+) -> Result<Response<Body>, Error> {
+    let Incoming { parts, body, request_id } = incoming;
+    let payload = body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
+    asked.cast(|| Copied::Event(payload.clone()));
+    let trace_id = traces::told(&parts.headers);
+    let id = request_id.to_str().unwrap_or_default();
+    run_endpoint(hub, (payload, trace_id, id), asked).await.map(answer)
+}
+
+/// Has the function that stands behind an endpoint answer a payload.
+///
+/// # Errors
+///
+/// As [`invoke_endpoint`].
+pub(crate) async fn run_endpoint(
+    hub: &Hub,
+    (payload, trace_id, id): (Bytes, Option<String>, &str),
+    asked: &mut crate::calls::Call<'_>,
+) -> Result<Outcome, Error> {
+    let endpoint = asked.endpoint();
+    let missing = || Error::NotReady { model: endpoint.name.to_string() };
+    let (name, qualifier) = endpoint.function.clone().ok_or_else(missing)?;
+    let function = hub.table.load().function_of(endpoint.account_name.as_str(), &name);
+    let function = function.ok_or_else(|| Error::no_function(name.as_str()))?;
+    let said = Said { trace_id, ..Said::default() };
+    let outcome = call(hub, &function, (&qualifier, id), said, payload).await?;
+    if let Some(kind) = outcome.called.error.clone() {
+        return Err(Error::FunctionFailed { kind });
+    }
+    asked.answered();
+    Ok(outcome)
+}
+
 /// The payload; where the request carries an event of `CloudEvents`, that as one document.
 fn event(headers: &HeaderMap, payload: Bytes) -> Result<Bytes, Error> {
     let said = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -348,6 +393,7 @@ fn answer(outcome: Outcome) -> Response<Body> {
         (header::CONTENT_TYPE, media_type.to_owned()),
         (HeaderName::from_static(VERSION_HEADER), version),
         (HeaderName::from_static(TIMING_HEADER), timing(&called)),
+        (HeaderName::from_static(SERVICE_HEADER), called.duration_us.to_string()),
     ];
     let error = called.error.as_ref();
     let error = error.map(|kind| (HeaderName::from_static(ERROR_HEADER), kind.clone()));

@@ -5,6 +5,7 @@
 //! reported, and the connections to instances are closed.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::internal::Routes;
@@ -18,6 +19,7 @@ use crate::hub::{Hub, StartError};
 use crate::metrics;
 use crate::oip::grpc;
 use crate::routes::Table;
+use crate::runs;
 use crate::service::Http;
 use crate::settings::Settings;
 
@@ -75,11 +77,17 @@ impl Gateway {
         metrics::router(Arc::clone(&self.hub.metrics))
     }
 
-    /// Starts the loops that watch the routes, report the usage and run events; they end with the
+    /// Where it is to listen for its own replays, with [`Gateway::http_service`].
+    pub fn replay_socket(&self) -> Option<PathBuf> {
+        self.hub.settings.replay_socket.clone()
+    }
+
+    /// Starts the loops that watch the routes, report the usage, run events and send replays; they end with the
     /// tasks.
-    pub fn run(&self) -> [JoinHandle<()>; 3] {
+    pub fn run(&self) -> [JoinHandle<()>; 4] {
         let (watch, report) = (self.clone(), self.clone());
         [
+            self.hub.tasks.spawn("gateway replays", runs::run(Arc::clone(&self.hub))),
             self.hub.tasks.spawn("gateway events", functions::run_events(Arc::clone(&self.hub))),
             self.hub.tasks.spawn("gateway routes", async move { watch.watch().await }),
             self.hub.tasks.spawn("gateway usage", async move { report.report().await }),

@@ -3,6 +3,7 @@
 //! Always true: a request is authenticated, finds its endpoint, and takes its place among those
 //! under way, in this order, before its body is read.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,8 +20,11 @@ use crate::error::Error;
 use crate::functions::{Allowances, Calls, Concurrency, Webhooks};
 use crate::limits::{Limits, Place, Who};
 use crate::metrics::Metrics;
-use crate::routes::{Caller, Endpoint, Table};
+use crate::routes::{Caller, Endpoint, Face, Table};
+use crate::runs::Runs;
 use crate::settings::Settings;
+use crate::shadows::Shadows;
+use crate::streams::Streams;
 use crate::trust;
 use crate::usage::Usage;
 
@@ -38,6 +42,9 @@ pub(crate) struct Hub {
     pub(crate) concurrency: Concurrency,
     pub(crate) allowances: Allowances,
     pub(crate) webhooks: Webhooks,
+    pub(crate) shadows: Shadows,
+    pub(crate) streams: Streams,
+    pub(crate) runs: Runs,
     /// The generation of the routes in use.
     pub(crate) generation: watch::Sender<u64>,
     pub(crate) limits: Arc<Limits>,
@@ -74,6 +81,9 @@ impl Hub {
             concurrency: Concurrency::default(),
             allowances: Allowances::default(),
             webhooks: Webhooks::new(settings.door.clone()),
+            shadows: Shadows::default(),
+            streams: Streams::new(settings.folder.as_ref().map(|folder| folder.join("streams"))),
+            runs: Runs::default(),
             generation: watch::Sender::default(),
             limits: Arc::new(Limits::new(Arc::clone(&settings))),
             metrics: Arc::new(Metrics::new()),
@@ -92,8 +102,15 @@ impl Hub {
 
     /// Finds who calls.
     pub(crate) fn caller(&self, headers: &HeaderMap) -> Result<Caller, Error> {
+        self.caller_of(&self.table.load(), headers)
+    }
+
+    fn caller_of(&self, table: &Table, headers: &HeaderMap) -> Result<Caller, Error> {
         let credentials = credentials(headers)?;
-        self.table.load().caller(credentials.as_ref(), self.clock.now_ms())
+        if let Some(caller) = credentials.as_ref().and_then(|it| self.runs.caller(it.secret())) {
+            return Ok(caller);
+        }
+        table.caller(credentials.as_ref(), self.clock.now_ms())
     }
 
     /// Finds who calls and the endpoint, to tell about it, that `model` and `version` name to them.
@@ -103,7 +120,8 @@ impl Hub {
         model: &str,
         version: &str,
     ) -> Result<(Caller, Arc<Endpoint>), Error> {
-        self.find_for(headers, Action::EndpointsDescribe, (model, version))
+        let found = self.find_for(headers, Action::EndpointsDescribe, (model, version));
+        found.map(|(caller, endpoint, _)| (caller, endpoint))
     }
 
     fn find_for(
@@ -111,27 +129,38 @@ impl Hub {
         headers: &HeaderMap,
         action: Action,
         (model, version): (&str, &str),
-    ) -> Result<(Caller, Arc<Endpoint>), Error> {
-        let credentials = credentials(headers)?;
+    ) -> Result<(Caller, Arc<Endpoint>, Vec<Arc<Endpoint>>), Error> {
         let table = self.table.load();
-        let caller = table.caller(credentials.as_ref(), self.clock.now_ms())?;
-        let endpoint = table.endpoint(&self.rights, &caller, action, model)?;
+        let caller = self.caller_of(&table, headers)?;
+        // Where there is only one variant nobody asks for a key.
+        let by_key = |face: &Face| action == Action::EndpointsInvoke && face.by_key();
+        let key = OnceCell::new();
+        let key = |face: &Face| by_key(face).then(|| &**key.get_or_init(|| self.key(headers)));
+        let (face, endpoint) = table.endpoint((&self.rights, &caller, action), model, &key)?;
         endpoint.check_version(model, version)?;
+        let direct = model.contains('@');
+        let shadows = key(face).filter(|_| !direct).map_or_else(Vec::new, |key| face.watching(key));
         let endpoint = Arc::clone(endpoint);
-        Ok((caller, endpoint))
+        Ok((caller, endpoint, shadows))
     }
 
     /// Like [`Hub::find`], to invoke it, and takes a place among the requests under way.
     pub(crate) fn admit<'h>(
-        &'h self,
+        self: &'h Arc<Self>,
         headers: &HeaderMap,
         (model, version): (&str, &str),
         from: Option<IpAddr>,
     ) -> Result<Call<'h>, Error> {
         let named = (model, version);
-        let (caller, endpoint) = self.find_for(headers, Action::EndpointsInvoke, named)?;
-        let place = self.place(&caller, from)?;
-        Ok(Call::begin(self, (caller, endpoint), model, place))
+        let found = self.find_for(headers, Action::EndpointsInvoke, named)?;
+        let place = self.place(&found.0, from)?;
+        Ok(Call::begin(self, found, model, place))
+    }
+
+    /// By what it is decided which variant answers: what the caller says, or else chance.
+    fn key(&self, headers: &HeaderMap) -> Vec<u8> {
+        let told = headers.get(api::endpoints::KEY_HEADER);
+        told.map_or_else(|| self.clock.random::<16>().to_vec(), |told| told.as_bytes().to_vec())
     }
 
     /// The endpoints that the caller may know of, by the names it may use.

@@ -7,6 +7,8 @@
 
 mod json;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use bytes::Bytes;
 use formats::{npy, oip, table};
@@ -17,11 +19,15 @@ use crate::aside::aside;
 use crate::body::{self, Encoding};
 use crate::calls::{Asked, Call};
 use crate::error::Error;
+use crate::functions;
 use crate::hub::Hub;
 use crate::service::{self, Incoming};
 
 use json::Form;
 
+/// How long the model took, for whoever compares.
+const SERVICE_HEADER: http::HeaderName =
+    http::HeaderName::from_static(api::endpoints::SERVICE_HEADER);
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
 const NPY: &str = "application/x-npy";
@@ -99,7 +105,7 @@ pub(crate) fn ping(hub: &Hub, incoming: &Incoming, name: &str) -> Result<Respons
 /// [`Error::BodyUnknown`] and [`Error::NotAcceptable`] for other types, [`Error::BadRequest`] when
 /// the body is not of its type or not what the model takes, and what the call says.
 pub(crate) async fn invoke(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     incoming: Incoming,
     name: &str,
 ) -> Result<Response<Body>, Error> {
@@ -110,11 +116,14 @@ pub(crate) async fn invoke(
 }
 
 async fn invoke_admitted(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     incoming: Incoming,
     name: &str,
     call: &mut Call<'_>,
 ) -> Result<Response<Body>, Error> {
+    if call.endpoint().function.is_some() {
+        return functions::invoke_endpoint(hub, incoming, call).await;
+    }
     let Incoming { parts, body, .. } = incoming;
     let headers = &parts.headers;
     let came = Media::of_body(headers)?;
@@ -128,6 +137,8 @@ async fn invoke_admitted(
     let (kind, answer) = aside(data_bytes, move || write(&outputs, wanted, form)).await?;
     let (encoding, answer) = body::compress(Encoding::wanted(headers), answer).await;
     let mut response = service::answer(kind, answer);
+    let service_us = http::HeaderValue::from(call.service_us());
+    response.headers_mut().insert(SERVICE_HEADER, service_us);
     if encoding != Encoding::Identity {
         let value = http::HeaderValue::from_static(encoding.as_str());
         response.headers_mut().insert(header::CONTENT_ENCODING, value);

@@ -11,11 +11,13 @@ pub mod error;
 pub mod service;
 mod services;
 pub mod settings;
+mod shadows;
 
 mod aside;
 mod backends;
 mod body;
 mod calls;
+mod console;
 mod functions;
 mod gateway;
 mod hub;
@@ -26,8 +28,10 @@ mod oip;
 mod paths;
 mod proxy;
 mod routes;
+mod runs;
 mod statistics;
 mod stream;
+mod streams;
 pub mod trust;
 mod usage;
 

@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use types::UrlId;
 
 use crate::error::Error;
+use crate::streams::StreamVerb;
 
 /// What is asked about a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +64,26 @@ pub(crate) enum Target<'a> {
         service: Cow<'a, str>,
         rest: &'a str,
     },
+    Stream {
+        stream: Cow<'a, str>,
+        verb: StreamVerb,
+    },
+    /// What a replay recorded.
+    Records {
+        run: Cow<'a, str>,
+    },
     /// A function, by its URL.
     Url {
         id: &'a str,
         rest: &'a str,
     },
     Management,
+    /// What is at the cloud's own address.
+    Root,
+    /// A file or a page of the web console, by what follows `/console`.
+    Console {
+        rest: &'a str,
+    },
 }
 
 /// What has a host name of its own, below the cloud's.
@@ -165,8 +180,15 @@ impl<'a> Target<'a> {
                 "/2021-11-15/functions/{function}/response-streaming-invocations"
             }
             Self::Service { .. } => "/services/{account}/{service}",
+            Self::Stream { verb: StreamVerb::Events, .. } => "/v1/streams/{stream}/events",
+            Self::Stream { verb: StreamVerb::Imports, .. } => "/v1/streams/{stream}/imports",
+            Self::Stream { verb: StreamVerb::Stats, .. } => "/v1/streams/{stream}/stats",
+            Self::Stream { verb: StreamVerb::Labels, .. } => "/v1/streams/{stream}/labels",
+            Self::Records { .. } => "/v1/runs/{run}/records",
             Self::Url { .. } => "/urls/{id}",
             Self::Management => "/v1",
+            Self::Root => "/",
+            Self::Console { .. } => "/console",
         }
     }
 
@@ -176,8 +198,9 @@ impl<'a> Target<'a> {
             Self::Model { verb: Verb::Infer, .. }
             | Self::Invocations { .. }
             | Self::Function { .. }
+            | Self::Stream { verb: StreamVerb::Imports | StreamVerb::Labels, .. }
             | Self::Lambda { .. } => "POST",
-            Self::Index => "GET, POST",
+            Self::Index | Self::Stream { verb: StreamVerb::Events, .. } => "GET, POST",
             Self::Management | Self::Service { .. } | Self::Url { .. } => "",
             _ => "GET",
         }
@@ -214,7 +237,16 @@ impl<'a> Target<'a> {
         if types::functions::is_dated(path) {
             return Self::of_lambda(path);
         }
+        if let Some(found) = Self::of_events(path) {
+            return Some(found);
+        }
+        if let (None, Some(rest)) = (own, path.strip_prefix("/console"))
+            && (rest.is_empty() || rest.starts_with('/'))
+        {
+            return Some(Self::Console { rest });
+        }
         match path {
+            "/" if own.is_none() => Some(Self::Root),
             "/v2" => Some(Self::Server),
             "/v2/health/live" => Some(Self::Live),
             "/v2/health/ready" => Some(Self::Ready),
@@ -226,6 +258,23 @@ impl<'a> Target<'a> {
             }
             _ => None,
         }
+    }
+
+    /// Of streams and replays, what has events in it is answered here and the rest by control.
+    fn of_events(path: &'a str) -> Option<Self> {
+        if let Some(rest) = path.strip_prefix("/v1/runs/") {
+            let run = rest.strip_suffix("/records").filter(|run| !run.contains('/'))?;
+            return decode(run).map(|run| Self::Records { run });
+        }
+        let (stream, verb) = path.strip_prefix("/v1/streams/")?.split_once('/')?;
+        let verb = match verb {
+            "events" => StreamVerb::Events,
+            "imports" => StreamVerb::Imports,
+            "stats" => StreamVerb::Stats,
+            "labels" => StreamVerb::Labels,
+            _ => return None,
+        };
+        decode(stream).map(|stream| Self::Stream { stream, verb })
     }
 
     /// Of Lambda's paths, calls are answered here and the rest by control.
@@ -347,6 +396,15 @@ mod tests {
         "/endpoints/m",
         "/v1/functions/f",
         "/v1/functions/f/invocations",
+        "/v1/streams",
+        "/v1/streams/s",
+        "/v1/streams/s/events",
+        "/v1/streams/s/stats",
+        "/v1/streams/s/imports",
+        "/v1/streams/s/others",
+        "/v1/runs/r",
+        "/v1/runs/r/records",
+        "/v1/runs/r/s/records",
         "/services/acme/risk",
         "/services/acme/risk/v2/openapi.json",
         "/services/acme",
@@ -357,8 +415,14 @@ mod tests {
         "/ping",
         "/invocations",
         "/metrics",
+        "/console",
+        "/console/",
+        "/console/assets/../x",
+        "/consoles",
     ];
     const POSTS: &[&str] = &[
+        "/",
+        "/console/",
         "/v2",
         "/v2/models/m/infer",
         "/v2/models/m/versions/3/infer",
@@ -369,6 +433,10 @@ mod tests {
         "/v1/functions/f/invocations",
         "/v1/functions/f/versions",
         "/v1/items",
+        "/v1/streams/s/events",
+        "/v1/streams/s/imports",
+        "/v1/streams/s/labels",
+        "/v1/runs/r/records",
         "/2015-03-31/functions/arn%3Aaws%3Alambda%3Ar%3A1%3Afunction%3Af/invocations",
         "/2014-11-13/functions/f/invoke-async/",
         "/2021-11-15/functions/f/response-streaming-invocations",
@@ -383,7 +451,7 @@ mod tests {
         for (method, path) in gets.chain(POSTS.iter().map(|path| (Method::POST, *path))) {
             let endpoint = OwnHost::Endpoint("acme.own".to_owned());
             for own in [None, Some("acme.own")] {
-                let bare = matches!(path, "/ping" | "/invocations");
+                let bare = matches!(path, "/" | "/console/" | "/ping" | "/invocations");
                 if own.is_none() || bare {
                     let target = Target::read(&method, path, own.map(|_| &endpoint));
                     table += &format!("{method} {path} {own:?}: {target:?}\n");

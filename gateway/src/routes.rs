@@ -7,13 +7,14 @@
 //! answer; an expired token is no token. Connections and statistics outlive the table.
 
 mod endpoint;
+mod face;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::signature::DayKey;
 use access::{Action, Authorizer, Credentials};
-use api::internal::{Principal, Routes};
+use api::internal::{Principal, Routes, RunRoute, StreamRoute};
 use sha2::{Digest as _, Sha256};
 use types::functions::account_number;
 use types::{AccountId, FunctionId, FunctionName};
@@ -25,6 +26,7 @@ use crate::services::Service;
 use crate::statistics::Statistics;
 
 pub(crate) use endpoint::{Endpoint, Stage, principal};
+pub(crate) use face::Face;
 
 /// Who calls.
 #[derive(Clone, Debug)]
@@ -53,7 +55,7 @@ pub(crate) struct Table {
     /// By the access key's name.
     keyed: HashMap<String, Arc<Keyed>>,
     /// By the account's name, then by the endpoint's.
-    accounts: HashMap<String, HashMap<String, Arc<Endpoint>>>,
+    accounts: HashMap<String, HashMap<String, Arc<Face>>>,
     /// By the account's name, then by the function's.
     functions: HashMap<String, HashMap<String, Arc<Function>>>,
     functions_by_id: HashMap<FunctionId, Arc<Function>>,
@@ -61,6 +63,10 @@ pub(crate) struct Table {
     urls: HashMap<String, Arc<Url>>,
     /// By the account's name, then by the service's.
     services: HashMap<String, HashMap<String, Arc<Service>>>,
+    /// By the account's name, then by the stream's.
+    streams: HashMap<String, HashMap<String, Arc<StreamRoute>>>,
+    /// Replays that have not ended.
+    runs: Vec<Arc<RunRoute>>,
     /// Names of accounts that have functions, by the account's number.
     numbers: HashMap<String, String>,
     hosts: Hosts,
@@ -99,14 +105,19 @@ impl Table {
         }
         let statistics = before.statistics();
         let mut kept = backends.renew();
-        for route in routes.endpoints {
+        let mut faces: HashMap<String, HashMap<String, Face>> = HashMap::new();
+        for mut route in routes.endpoints {
             let known =
                 statistics.get(&route.endpoint).copied().map(Arc::clone).unwrap_or_default();
+            let used = std::mem::take(&mut route.modes);
             let endpoint = Arc::new(Endpoint::build(route, known, &mut kept));
-            let account = endpoint.account_name.to_string();
-            let names = table.accounts.entry(account).or_default();
-            names.insert(endpoint.name.to_string(), endpoint);
+            let names = faces.entry(endpoint.account_name.to_string()).or_default();
+            names.entry(endpoint.name.to_string()).or_default().add(endpoint, used);
         }
+        let shared = |names: HashMap<String, Face>| {
+            names.into_iter().map(|(name, face)| (name, Arc::new(face))).collect()
+        };
+        table.accounts = faces.into_iter().map(|(owner, names)| (owner, shared(names))).collect();
         kept.finish();
         for told in routes.functions {
             let known = before.functions.get(told.account_name.as_str());
@@ -127,6 +138,11 @@ impl Table {
             let service = Arc::new(Service::build(told, known));
             table.services.entry(account).or_default().insert(name, service);
         }
+        for told in routes.streams {
+            let names = table.streams.entry(told.account_name.to_string()).or_default();
+            names.insert(told.name.to_string(), Arc::new(told));
+        }
+        table.runs = routes.runs.into_iter().map(Arc::new).collect();
         table.hosts = Hosts::new(routes.hosts, &before.hosts);
         table
     }
@@ -190,6 +206,21 @@ impl Table {
         self.services.get(account)?.get(name).map(Arc::clone)
     }
 
+    /// The stream of this name of an account.
+    pub(crate) fn stream(&self, account: &str, name: &str) -> Option<Arc<StreamRoute>> {
+        self.streams.get(account)?.get(name).map(Arc::clone)
+    }
+
+    /// Every stream.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &Arc<StreamRoute>> {
+        self.streams.values().flat_map(HashMap::values)
+    }
+
+    /// The replays that have not ended.
+    pub(crate) fn runs(&self) -> &[Arc<RunRoute>] {
+        &self.runs
+    }
+
     /// The URL of this id, whoever asks.
     ///
     /// # Errors
@@ -246,30 +277,39 @@ impl Table {
         Ok(Caller::Known(Arc::clone(principal)))
     }
 
-    /// Finds the endpoint that `model` names to this caller: one of its own account, or
-    /// `account.endpoint` where it may invoke that.
+    /// Finds what `model` names to this caller, and what answers it: of its own account, or
+    /// `account.endpoint` where it may invoke that. `endpoint@variant` is a variant of its own;
+    /// else the key says which one it is, and without one it is what is in production.
     ///
     /// # Errors
     ///
     /// [`Error::NoModel`], or [`Error::NoCredentials`] for an anonymous caller.
-    pub(crate) fn endpoint(
+    pub(crate) fn endpoint<'k>(
         &self,
-        rights: &Authorizer,
-        caller: &Caller,
-        action: Action,
+        (rights, caller, action): (&Authorizer, &Caller, Action),
         model: &str,
-    ) -> Result<&Arc<Endpoint>, Error> {
+        key: impl FnOnce(&Face) -> Option<&'k [u8]>,
+    ) -> Result<(&Arc<Face>, &Arc<Endpoint>), Error> {
         let (account, name) = match (model.split_once('.'), caller) {
             (Some(parts), _) => parts,
             (None, Caller::Known(principal)) => (principal.account_name.as_str(), model),
             (None, Caller::Anonymous) => return Err(Error::NoCredentials),
         };
-        let found = self.accounts.get(account).and_then(|names| names.get(name));
+        let (name, variant) = match name.split_once('@') {
+            Some((name, variant)) => (name, Some(variant)),
+            None => (name, None),
+        };
+        let face = self.accounts.get(account).and_then(|names| names.get(name));
+        let found = face.and_then(|face| {
+            let key = key(face);
+            let endpoint = face.answers((rights, caller, action), variant, key)?;
+            Some((face, endpoint))
+        });
         match found {
             None if self.generation == 0 => Err(Error::NoControl),
-            Some(endpoint) if endpoint.allows(rights, caller, action) => Ok(endpoint),
-            _ if matches!(caller, Caller::Anonymous) => Err(Error::NoCredentials),
-            _ => Err(Error::no_model(model)),
+            Some(found) => Ok(found),
+            None if matches!(caller, Caller::Anonymous) => Err(Error::NoCredentials),
+            None => Err(Error::no_model(model)),
         }
     }
 
@@ -283,6 +323,7 @@ impl Table {
         let own = caller.account();
         let all = self.accounts.values().flat_map(HashMap::values);
         let mut seen: Vec<_> = all
+            .filter_map(|face| face.production())
             .filter(|endpoint| endpoint.allows(rights, caller, Action::EndpointsDescribe))
             .map(|endpoint| {
                 let local = own == Some(endpoint.account);
@@ -296,7 +337,7 @@ impl Table {
     }
 
     fn statistics(&self) -> HashMap<types::EndpointId, &Arc<Statistics>> {
-        let all = self.accounts.values().flat_map(HashMap::values);
+        let all = self.accounts.values().flat_map(HashMap::values).flat_map(|face| face.all());
         all.map(|endpoint| (endpoint.id, &endpoint.statistics)).collect()
     }
 }

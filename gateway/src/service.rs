@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use api::drain::Rest;
+use api::functions::urls::URLS_PATH;
 use api::listen::Peer;
 use api::{Problem, REQUEST_ID_HEADER, problem};
 use axum::body::Body;
@@ -22,6 +23,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use types::RequestId;
 
+use crate::console;
 use crate::error::Error;
 use crate::functions;
 use crate::hub::Hub;
@@ -29,7 +31,9 @@ use crate::invocations;
 use crate::oip::rest;
 use crate::paths::{self, OwnHost, Shape, Target};
 use crate::proxy;
+use crate::runs;
 use crate::services;
+use crate::streams;
 
 /// The header that carries the request's id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
@@ -108,6 +112,8 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
     let route = target.route();
     let answer = match target {
         Target::Management => proxy::forward(hub, incoming).await,
+        Target::Root => console::root(&incoming.parts),
+        Target::Console { rest } => console::answer(&incoming.parts, rest),
         Target::Function { function } => functions::invoke(hub, incoming, &function).await,
         Target::Lambda { function, verb } => {
             functions::answer_lambda(hub, incoming, (verb, &function)).await
@@ -115,12 +121,19 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
         Target::Service { account, service, rest } => {
             services::answer(hub, incoming, (&account, &service, rest)).await
         }
+        Target::Stream { stream, verb } => streams::answer(hub, incoming, (&stream, verb)).await,
+        Target::Records { run } => runs::records(hub, incoming, &run).await,
         Target::Url { id, rest } => functions::answer_url(hub, incoming, (id, rest)).await,
         Target::Ping { endpoint } => invocations::ping(hub, &incoming, &endpoint),
         Target::Invocations { endpoint } => invocations::invoke(hub, incoming, &endpoint).await,
         target => rest::answer(hub, incoming, target).await,
     };
     let mut answer = answer.unwrap_or_else(|error| refusal(shape, &error, &request_id));
+    if own.is_none() && path.starts_with(URLS_PATH) {
+        // By path a function's pages would be the console's neighbours, and could read its token.
+        let elsewhere = HeaderValue::from_static(console::ELSEWHERE);
+        answer.headers_mut().append(header::CONTENT_SECURITY_POLICY, elsewhere);
+    }
     if matches!(shape, Shape::Lambda | Shape::Url) {
         answer.headers_mut().extend(functions::lambda_id(&request_id));
     }

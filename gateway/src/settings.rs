@@ -2,6 +2,8 @@
 //!
 //! Absent on purpose: reading them. Only the binary reads files, flags and the environment.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::trust::Proof;
@@ -12,6 +14,11 @@ use crate::trust::Proof;
 pub struct Settings {
     /// What this gateway is called in usage reports; with its start it makes them unique.
     pub name: String,
+    /// Where it keeps events of streams and what replays recorded; without one it has neither.
+    pub folder: Option<PathBuf>,
+    /// The socket by which its own replays come in, served by whoever runs it; only its owner may
+    /// open it. Without one it sends none.
+    pub replay_socket: Option<PathBuf>,
     /// The domain under which an endpoint has its own host name, `<endpoint>.<account>.<domain>`.
     /// None by default: bare `/ping` and `/invocations` are then not served.
     pub base_domain: Option<String>,
@@ -63,6 +70,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             name: "gateway".to_owned(),
+            folder: None,
+            replay_socket: None,
             base_domain: None,
             tls: false,
             body_bytes_max: 64 << 20,

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{AccountId, EndpointId, Name, Reference};
+use types::{AccountId, EndpointId, Name, TaskReference};
 
 use crate::Tx;
 use crate::error::Error;
@@ -14,6 +14,12 @@ use crate::feeds::{Topic, feed_bump};
 use crate::sharing::{SharedWith, Sharing};
 use crate::statement::Row;
 use crate::words::words;
+
+pub mod counts;
+pub mod modes;
+
+/// What the variant is called that an endpoint began with.
+pub const MAIN: &str = "main";
 
 words! {
     /// Where an endpoint stands.
@@ -35,8 +41,12 @@ pub struct EndpointRow {
     pub id: EndpointId,
     pub account_id: AccountId,
     pub name: Name,
+    /// The endpoint through which it is reached; none where it is one itself.
+    pub variant_of: Option<EndpointId>,
+    /// What it is called there; [`MAIN`] for what the endpoint began with.
+    pub variant: Name,
     /// What it runs, with the version that was found.
-    pub source: Reference,
+    pub source: TaskReference,
     /// The stages.
     pub resolved: serde_json::Value,
     pub instance_type: String,
@@ -62,7 +72,7 @@ pub struct Served {
 /// What an endpoint is to run from now on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndpointChange {
-    pub source: Reference,
+    pub source: TaskReference,
     pub resolved: serde_json::Value,
     pub instance_type: String,
 }
@@ -73,6 +83,8 @@ fn endpoint(row: &Row) -> Result<EndpointRow, Error> {
         id: row.get("id")?,
         account_id: row.get("account_id")?,
         name: row.get("name")?,
+        variant_of: row.get("variant_of")?,
+        variant: row.get("variant")?,
         source: row.get("source")?,
         resolved: row.get("resolved")?,
         instance_type: row.get("instance_type")?,
@@ -112,6 +124,8 @@ pub async fn endpoint_insert(tx: &mut Tx<'_>, row: &EndpointRow) -> Result<(), E
         .bind(&row.generation)
         .bind(&row.deleting)
         .bind(&row.created_at_ms)
+        .bind(&row.variant_of)
+        .bind(&row.variant)
         .run()
         .await?;
     grants_write(tx, row.id, &row.sharing).await?;
@@ -133,10 +147,26 @@ pub async fn endpoint_fetch_by_name(
     account_id: AccountId,
     name: &Name,
 ) -> Result<EndpointRow, Error> {
+    variant_fetch(tx, account_id, (name, MAIN)).await
+}
+
+/// Fetches a variant of the endpoint of this name that is not being deleted.
+pub async fn variant_fetch(
+    tx: &mut Tx<'_>,
+    account_id: AccountId,
+    (name, variant): (&Name, &str),
+) -> Result<EndpointRow, Error> {
     let fetch = tx.sql("fetch an endpoint by name", include_str!("endpoints/fetch_by_name.sql"));
-    let row = fetch.bind(&account_id).bind(name).first().await?;
-    let missing = || Error::NotFound { what: "endpoint", id: name.to_string() };
+    let row = fetch.bind(&account_id).bind(name).bind(&variant.to_owned()).first().await?;
+    let missing = || Error::NotFound { what: "endpoint", id: format!("{name}@{variant}") };
     with_grants(tx, endpoint(&row.ok_or_else(missing)?)?).await
+}
+
+/// Every variant of an endpoint that is not being deleted, itself the first, then by age.
+pub async fn variants_list(tx: &mut Tx<'_>, id: EndpointId) -> Result<Vec<EndpointRow>, Error> {
+    let list = tx.sql("list variants", include_str!("endpoints/variants.sql"));
+    let rows = list.bind(&id).every().await?;
+    rows.iter().map(endpoint).collect()
 }
 
 /// Lists the endpoints of an account by name, after one, at most `limit`, without those that are
@@ -176,7 +206,7 @@ pub async fn endpoints_list_all(tx: &mut Tx<'_>) -> Result<Vec<EndpointRow>, Err
 
 /// How many endpoints there are, for status.
 pub async fn endpoints_count(tx: &mut Tx<'_>) -> Result<u64, Error> {
-    let text = "SELECT COUNT(*) AS count FROM endpoints WHERE deleting = 0";
+    let text = "SELECT COUNT(*) AS count FROM endpoints WHERE deleting = 0 AND variant_of IS NULL";
     tx.sql("count endpoints", text).only().await?.get("count")
 }
 
@@ -285,12 +315,19 @@ pub async fn endpoint_delete(tx: &mut Tx<'_>, id: EndpointId) -> Result<Endpoint
     endpoint_fetch(tx, id).await
 }
 
-/// Removes an endpoint that is being deleted, once none of its instances is left. Doing so again
-/// changes nothing.
+/// Removes an endpoint that is being deleted, once none of its instances is left, and none of its
+/// variants. Doing so again changes nothing.
 pub async fn endpoint_remove(tx: &mut Tx<'_>, id: EndpointId) -> Result<(), Error> {
     grants_delete(tx, id).await?;
-    let text = "DELETE FROM endpoints WHERE id = $1 AND deleting = 1";
-    tx.sql("remove an endpoint", text).bind(&id).run().await?;
+    for text in [
+        "DELETE FROM endpoint_modes WHERE endpoint_id = $1",
+        "DELETE FROM endpoint_gates WHERE endpoint_id = $1",
+        "DELETE FROM endpoint_bakes WHERE endpoint_id = $1",
+        "DELETE FROM endpoint_counts WHERE endpoint_id = $1",
+    ] {
+        tx.sql("remove the modes of an endpoint", text).bind(&id).run().await?;
+    }
+    tx.sql("remove an endpoint", include_str!("endpoints/remove.sql")).bind(&id).run().await?;
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Migration {
 }
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: [Migration; 13] = [
+pub(crate) const MIGRATIONS: [Migration; 14] = [
     Migration { number: 1, text: include_str!("migrations/0001_accounts.sql") },
     Migration { number: 2, text: include_str!("migrations/0002_objects.sql") },
     Migration { number: 3, text: include_str!("migrations/0003_catalogue.sql") },
@@ -37,6 +37,7 @@ pub(crate) const MIGRATIONS: [Migration; 13] = [
     Migration { number: 11, text: include_str!("migrations/0011_webhooks.sql") },
     Migration { number: 12, text: include_str!("migrations/0012_provisioned.sql") },
     Migration { number: 13, text: include_str!("migrations/0013_told_events.sql") },
+    Migration { number: 14, text: include_str!("migrations/0014_streams.sql") },
 ];
 
 const PREPARE: &str = include_str!("migrations/prepare.sql");

@@ -14,8 +14,8 @@ use sqlx::any::{AnyArguments, AnyRow};
 
 use types::{
     AccountId, AliasName, Digest, EndpointId, EventId, Fleet, FunctionId, FunctionName, GrantId,
-    HostId, InstanceId, ItemId, ItemKind, Name, ObjectId, PublishId, Reference, RevisionId, SagaId,
-    ServiceId, ServiceKeyId, TokenId, TrainingId,
+    HostId, InstanceId, ItemId, ItemKind, Name, ObjectId, PublishId, Reference, RevisionId, RunId,
+    SagaId, ServiceId, ServiceKeyId, StreamId, TaskReference, TokenId, TrainingId,
 };
 use workflow::saga::Phase;
 
@@ -107,10 +107,13 @@ stored_as_text!(
     Phase,
     Reference,
     RevisionId,
+    RunId,
     SagaId,
     ServiceId,
     ServiceKeyId,
+    StreamId,
     String,
+    TaskReference,
     TokenId,
     TrainingId,
     serde_json::Value,

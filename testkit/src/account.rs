@@ -150,7 +150,7 @@ impl Account {
     /// The client's.
     pub async fn begin_deploy(&self, name: &str, source: &Reference) -> Result<Endpoint, Error> {
         let name = name.parse().expect("tests choose good names");
-        let wanted = DeployRequest { name, source: source.clone(), instance_type: None };
+        let wanted = DeployRequest { name, source: source.clone().into(), instance_type: None };
         self.client.endpoint_create(&wanted).await
     }
 

@@ -116,6 +116,10 @@ ids! {
     ServiceId = "service";
     /// By what a service's users call it; not its secret.
     ServiceKeyId = "key";
+    /// Events of an application, in order.
+    StreamId = "stream";
+    /// One replay of a stream's events.
+    RunId = "run";
     /// A machine that runs instances.
     HostId = "host";
     /// One run of a saga.

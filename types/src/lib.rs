@@ -14,6 +14,7 @@ pub mod frame;
 pub mod functions;
 pub mod ids;
 pub mod kinds;
+pub mod modes;
 pub mod names;
 pub mod task;
 pub mod tensor;
@@ -29,7 +30,8 @@ pub use functions::{
 };
 pub use ids::*;
 pub use kinds::{ErrorKind, ItemKind};
+pub use modes::{Mode, Used};
 pub use names::{Name, NameError, Reference};
-pub use task::{InstanceType, Limits, Runtime};
+pub use task::{InstanceType, Limits, Runtime, TaskReference};
 pub use tensor::{Datatype, Tensor, TensorSpec};
 pub use url_id::{UrlId, UrlIdError};

@@ -33,6 +33,12 @@ pub enum NameError {
         /// What was given, cut to 160 characters.
         text: String,
     },
+    /// Not a function.
+    #[error("{text:?} is no function of yours: write function:NAME or function:NAME:QUALIFIER")]
+    Task {
+        /// What was given, cut to 160 characters.
+        text: String,
+    },
 }
 
 impl Name {

@@ -9,6 +9,7 @@
 mod accept;
 mod bench;
 mod ci;
+mod console;
 mod guest;
 mod openapi;
 mod places;
@@ -25,11 +26,16 @@ use places::Places;
 /// A verb: its name, what it does, and the function that does it with the words after it.
 type Verb = (&'static str, &'static str, fn(&Places, &[String]) -> Result<(), Failure>);
 
-const VERBS: [Verb; 8] = [
+const VERBS: [Verb; 9] = [
     ("tidy", "hold the sources against the rules of the house", tidy::run),
     ("setup", "install what the tests need, where that may be done", setup::run),
     ("test", "set up, build and run every test; words after it go to the test runner", test::run),
-    ("ci", "formatting, lints, tidy, tests, and the demo", ci::run),
+    (
+        "console",
+        "build the web console, which cargo build packs into the program; --test: and test it",
+        console::run,
+    ),
+    ("ci", "formatting, lints, tidy, the console, tests, and the demo", ci::run),
     (
         "guest",
         "run the executor's tests in a virtual machine, with control groups of version 2 and of both",
@@ -42,7 +48,7 @@ const VERBS: [Verb; 8] = [
     ),
     (
         "bench",
-        "measure against peers and write docs/benchmarks.md; name some, or --list",
+        "measure against peers and write docs/benchmarks.md; name some, or --list; --seconds=N",
         bench::run,
     ),
     ("openapi", "write the OpenAPI document anew", openapi::run),

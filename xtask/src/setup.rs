@@ -57,6 +57,11 @@ pub(crate) fn everything(places: &Places) -> Result<Tools, Failure> {
 }
 
 impl Tools {
+    /// Whether pages can be opened.
+    pub(crate) fn has_browser(&self) -> bool {
+        self.browser.is_some()
+    }
+
     /// The variables by which tests learn where things are; each only where the thing is there.
     ///
     /// | variable | what |

@@ -6,7 +6,7 @@
 use std::process::Command;
 
 use crate::places::Places;
-use crate::{Failure, process, setup};
+use crate::{Failure, console, process, setup};
 
 /// How many tests passed, failed, and were passed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,7 +18,14 @@ pub(crate) struct Counts {
 
 /// Runs every test; `words` go to the test runner, so a part of them can be chosen.
 pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
-    let counts = everything(places, words)?;
+    // The console is packed into the program, and so is built before.
+    if words.is_empty() {
+        console::build_where_possible(places)?;
+    }
+    let mut counts = everything(places, words)?;
+    if words.is_empty() {
+        counts = counts.and(console::tested(places)?);
+    }
     close(counts);
     Ok(())
 }
@@ -50,7 +57,14 @@ pub(crate) fn everything(places: &Places, words: &[String]) -> Result<Counts, Fa
 
 /// Runs tests and counts them; a failed test is a failure.
 pub(crate) fn counted(command: &mut Command) -> Result<Counts, Failure> {
-    command.env("INSTA_UPDATE", "no");
+    counted_by(command.env("INSTA_UPDATE", "no"), count)
+}
+
+/// The same for a runner whose closing lines are read by `count`.
+pub(crate) fn counted_by(
+    command: &mut Command,
+    count: fn(&str) -> Option<Counts>,
+) -> Result<Counts, Failure> {
     let (text, succeeded) = process::run_and_read(command)?;
     let counts = text.lines().filter_map(count).fold(Counts::default(), Counts::and);
     if !succeeded || counts.failed > 0 {

@@ -77,6 +77,7 @@ pub(crate) fn run(places: &Places, _words: &[String]) -> Result<(), Failure> {
     let host = host()?;
     let whole = metadata(places, &["--filter-platform", &host])?;
     findings.extend(licences::check(&tree, &whole));
+    findings.extend(licences::check_console(&tree));
     for finding in &findings {
         process::tell(&finding.to_string());
     }

@@ -4,12 +4,15 @@ use types::Name;
 
 use super::call::Call;
 use super::{Client, Error};
-use crate::endpoints::{DeployRequest, Endpoint, UpdateEndpoint};
+use crate::endpoints::{
+    ChangeMode, CreateVariant, DeployRequest, Endpoint, GateSpec, Modes, Promote, Promotion,
+    UpdateEndpoint,
+};
 use crate::items::ShareRequest;
 use crate::pages::{Log, LogQuery, Page, PageQuery};
 
 impl Client {
-    /// Makes an endpoint of a model or pipeline. `POST /v1/endpoints`
+    /// Makes an endpoint of a model, a pipeline or a function. `POST /v1/endpoints`
     pub async fn endpoint_create(&self, wanted: &DeployRequest) -> Result<Endpoint, Error> {
         self.ask(Call::post("/v1/endpoints").json(wanted).creates()).await
     }
@@ -52,5 +55,69 @@ impl Client {
     pub async fn endpoint_log(&self, name: &Name, query: &LogQuery) -> Result<Log, Error> {
         let call = Call::get(format!("/v1/endpoints/{name}/log")).query(query);
         self.ask(call.waits(query.wait_ms.unwrap_or(0))).await
+    }
+
+    /// Adds a variant to an endpoint. `POST /v1/endpoints/{name}/variants`
+    pub async fn variant_create(
+        &self,
+        name: &Name,
+        wanted: &CreateVariant,
+    ) -> Result<Endpoint, Error> {
+        self.ask(Call::post(format!("/v1/endpoints/{name}/variants")).json(wanted).creates()).await
+    }
+
+    /// Removes a variant. `DELETE /v1/endpoints/{name}/variants/{variant}`
+    pub async fn variant_delete(&self, name: &Name, variant: &Name) -> Result<(), Error> {
+        self.tell(Call::delete(format!("/v1/endpoints/{name}/variants/{variant}"))).await
+    }
+
+    /// Changes how a variant is used. `PUT /v1/endpoints/{name}/variants/{variant}/mode`
+    pub async fn variant_mode(
+        &self,
+        name: &Name,
+        variant: &Name,
+        wanted: &ChangeMode,
+    ) -> Result<Endpoint, Error> {
+        let call = Call::put(format!("/v1/endpoints/{name}/variants/{variant}/mode"));
+        self.ask(call.json(wanted).once()).await
+    }
+
+    /// How variants were used, the newest change first. `GET /v1/endpoints/{name}/modes`
+    pub async fn modes_list(&self, name: &Name, page: &PageQuery) -> Result<Page<Modes>, Error> {
+        self.ask(Call::get(format!("/v1/endpoints/{name}/modes")).query(page)).await
+    }
+
+    /// Has variants used again as they once were.
+    /// `POST /v1/endpoints/{name}/modes/{number}/restore`
+    pub async fn modes_restore(&self, name: &Name, number: u64) -> Result<Endpoint, Error> {
+        let call = Call::post(format!("/v1/endpoints/{name}/modes/{number}/restore"));
+        self.ask(call.once()).await
+    }
+
+    /// The gate of an endpoint. `GET /v1/endpoints/{name}/gate`
+    pub async fn gate_fetch(&self, name: &Name) -> Result<GateSpec, Error> {
+        self.ask(Call::get(format!("/v1/endpoints/{name}/gate"))).await
+    }
+
+    /// Sets the gate of an endpoint. `PUT /v1/endpoints/{name}/gate`
+    pub async fn gate_put(&self, name: &Name, wanted: &GateSpec) -> Result<GateSpec, Error> {
+        self.ask(Call::put(format!("/v1/endpoints/{name}/gate")).json(wanted)).await
+    }
+
+    /// Takes the gate of an endpoint away. `DELETE /v1/endpoints/{name}/gate`
+    pub async fn gate_delete(&self, name: &Name) -> Result<(), Error> {
+        self.tell(Call::delete(format!("/v1/endpoints/{name}/gate"))).await
+    }
+
+    /// Promotes a variant where the gate says so of a run.
+    /// `POST /v1/endpoints/{name}/variants/{variant}/promotion`
+    pub async fn variant_promote(
+        &self,
+        name: &Name,
+        variant: &Name,
+        wanted: &Promote,
+    ) -> Result<Promotion, Error> {
+        let call = Call::post(format!("/v1/endpoints/{name}/variants/{variant}/promotion"));
+        self.ask(call.json(wanted).once()).await
     }
 }

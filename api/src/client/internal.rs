@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderValue, Method, header};
 
-use types::{AccountId, EventId, HostId, InstanceId, RevisionId};
+use types::{AccountId, EventId, HostId, InstanceId, RevisionId, RunId, StreamId};
 
 use super::call::Call;
 use super::{Client, Error};
@@ -15,7 +15,7 @@ use crate::internal::functions::{
 };
 use crate::internal::{
     Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
-    Routes, UsageReport, Watch,
+    Routes, RunReport, RunTaken, StreamClaimed, UsageReport, Watch,
 };
 
 impl Client {
@@ -163,5 +163,17 @@ impl Client {
     /// `POST /internal/v1/usage`
     pub async fn usage_report(&self, report: &UsageReport) -> Result<UsageTaken, Error> {
         self.ask(Call::post("/internal/v1/usage").json(report).repeatable()).await
+    }
+
+    /// Asks to write a stream; asking again is told the same.
+    /// `POST /internal/v1/streams/{stream}/claim`
+    pub async fn stream_claim(&self, id: StreamId) -> Result<StreamClaimed, Error> {
+        self.ask(Call::post(format!("/internal/v1/streams/{id}/claim")).repeatable()).await
+    }
+
+    /// Tells of a run. `POST /internal/v1/runs/{run}/report`
+    pub async fn run_report(&self, id: RunId, report: &RunReport) -> Result<RunTaken, Error> {
+        let call = Call::post(format!("/internal/v1/runs/{id}/report"));
+        self.ask(call.json(report).repeatable()).await
     }
 }

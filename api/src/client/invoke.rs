@@ -40,15 +40,15 @@ pub struct Invoked {
 }
 
 impl Client {
-    /// Invokes an endpoint of the caller, or of another account. It is not repeated by itself.
-    /// `POST /endpoints/{name}/invocations`; of another account `{account}.{name}`.
+    /// Invokes an endpoint of the caller, `account.endpoint` of another account, or a variant of an
+    /// own one, `endpoint@variant`. It is not repeated by itself.
+    /// `POST /endpoints/{endpoint}/invocations`
     pub async fn endpoint_invoke(
         &self,
-        account: Option<&Name>,
-        name: &Name,
+        endpoint: &str,
         invocation: Invocation,
     ) -> Result<Invoked, Error> {
-        let path = format!("/endpoints/{}/invocations", model(account, name));
+        let path = format!("/endpoints/{}/invocations", super::segment(endpoint));
         self.invoke(path, invocation).await
     }
 

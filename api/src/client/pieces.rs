@@ -1,4 +1,4 @@
-//! A function's answer as it comes, piece by piece.
+//! An answer as it comes, piece by piece.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, header};
 use http_body_util::BodyExt as _;
 
+use super::call::Call;
 use super::functions::invocation;
 use super::{Client, Error};
 use crate::functions::ERROR_HEADER;
@@ -38,6 +39,11 @@ impl Client {
     ) -> Result<Pieces, Error> {
         let call = invocation(name, (Some("stream"), qualifier), payload);
         let call = call.header(header::TE, HeaderValue::from_static("trailers"));
+        self.pieces(call, wait_ms).await
+    }
+
+    /// Makes a call, and reads its answer while it comes.
+    pub(super) async fn pieces(&self, call: Call, wait_ms: u64) -> Result<Pieces, Error> {
         let request = self.request(&call, None)?;
         let limit = self.shared.call + Duration::from_millis(wait_ms);
         let response = tokio::time::timeout(limit, self.send(request)).await;

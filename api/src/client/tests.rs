@@ -125,7 +125,7 @@ async fn what_is_final_or_unsafe_is_not_repeated() {
         wait_ms: 0,
     };
     let name = "risk".parse().unwrap();
-    let refused = served.client().endpoint_invoke(None, &name, invocation).await.unwrap_err();
+    let refused = served.client().endpoint_invoke(name.as_str(), invocation).await.unwrap_err();
     assert!(refused.passes());
     assert_eq!(script.seen.lock().unwrap().len(), 2);
 }

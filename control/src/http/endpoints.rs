@@ -1,5 +1,7 @@
 //! `/v1/endpoints`.
 
+mod variants;
+
 use axum::extract::State;
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,6 +24,7 @@ pub fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(fetch, update, remove))
         .routes(routes!(share))
         .routes(routes!(log))
+        .merge(variants::routes())
 }
 
 /// Lists the account's endpoints.
@@ -35,7 +38,7 @@ async fn list(
     Ok(Json(operations::list(&control, &caller, &page).await?))
 }
 
-/// Deploys a model or pipeline as an endpoint of the account.
+/// Deploys a model, a pipeline or a function as an endpoint of the account.
 #[utoipa::path(post, path = "/v1/endpoints", tag = "endpoints", request_body = DeployRequest,
     responses((status = 202, body = Endpoint)))]
 async fn create(

@@ -19,14 +19,16 @@ use api::internal::functions::{
 };
 use api::internal::{
     Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
-    Routes, UsageReport, Watch,
+    Routes, RunReport, RunTaken, StreamClaimed, UsageReport, Watch,
 };
 use api::listen::Peer;
-use types::{AccountId, EventId, HostId, InstanceId, RevisionId};
+use types::{AccountId, EventId, HostId, InstanceId, RevisionId, RunId, StreamId};
 
 use crate::http::extract::{Json, Path, Query};
 use crate::http::problem::ApiError;
-use crate::operations::{enrolments, functions, hosts, instances, routes as routing, usage};
+use crate::operations::{
+    enrolments, functions, hosts, instances, routes as routing, runs, streams, usage,
+};
 use crate::{Control, Error};
 
 /// The internal routes.
@@ -49,6 +51,8 @@ pub fn routes() -> Router<Control> {
         .route("/internal/v1/hosts/{host}/functions-usage", post(functions_usage))
         .route("/internal/v1/routes", get(watch_routes))
         .route("/internal/v1/usage", post(report_usage))
+        .route("/internal/v1/streams/{stream}/claim", post(claim_stream))
+        .route("/internal/v1/runs/{run}/report", post(report_run))
         .route("/internal/v1/events", post(accept_event))
         .route("/internal/v1/events/take", post(take_events))
         .route("/internal/v1/events/keep", post(keep_events))
@@ -247,6 +251,33 @@ async fn watch_routes(
 ) -> Result<Json<Routes>, ApiError> {
     only_gateway(&control, &peer).await?;
     Ok(Json(routing::watch(&control, watch).await?))
+}
+
+async fn claim_stream(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(stream): Path<StreamId>,
+) -> Result<Json<StreamClaimed>, ApiError> {
+    only_gateway(&control, &peer).await?;
+    Ok(Json(streams::claim(&control, stream, gateway_name(&peer)).await?))
+}
+
+async fn report_run(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(run): Path<RunId>,
+    Json(report): Json<RunReport>,
+) -> Result<Json<RunTaken>, ApiError> {
+    only_gateway(&control, &peer).await?;
+    Ok(Json(runs::report(&control, run, gateway_name(&peer), report).await?))
+}
+
+/// What a gateway is called: by its certificate, or what every one beside control is.
+fn gateway_name(peer: &Peer) -> &str {
+    match peer {
+        Peer::Certificate(subject) => subject.name.as_str(),
+        _ => "local",
+    }
 }
 
 async fn report_usage(

@@ -1,5 +1,9 @@
 //! Endpoints: wanted state that the reconciler of endpoints makes true.
 
+pub mod bakes;
+pub mod gates;
+pub mod variants;
+
 use futures::FutureExt as _;
 
 use access::{Action, Resource};
@@ -13,14 +17,15 @@ use store::endpoints::{
     endpoint_fetch_by_name, endpoint_insert, endpoint_share, endpoints_list,
 };
 use store::instances::{InstanceRow, Owner, instances_list_of};
-use types::{EndpointId, ItemKind, Name, Reference};
+use types::{AccountId, EndpointId, ItemKind, Name, Reference, TaskReference};
 
 use crate::caller::Caller;
+use crate::operations::functions;
 use crate::operations::instances::found;
 use crate::operations::items::{self, access_sharing, from_json, shown_sharing, stored_sharing};
 use crate::operations::stages::{ResolvedStage, resolve_stage};
 use crate::operations::trainings::size;
-use crate::operations::{page, slice};
+use crate::operations::{made, page, slice};
 use crate::reconcilers::endpoints::{NAME, current};
 use crate::{Control, Error};
 
@@ -48,7 +53,7 @@ pub async fn list(
     Ok(page(endpoints, limit, |endpoint| endpoint.name.to_string(), |endpoint| endpoint))
 }
 
-/// Makes an endpoint of a model or pipeline.
+/// Makes an endpoint of a model, a pipeline or a function.
 pub async fn create(
     control: &Control,
     caller: &Caller,
@@ -57,10 +62,38 @@ pub async fn create(
     control.authorize(caller, Action::EndpointsDeploy, Resource::account(caller.account))?;
     let change =
         resolve(control, caller, &request.source, request.instance_type.as_deref()).await?;
-    let row = EndpointRow {
+    let row = row(control, caller.account, (request.name, main()), change);
+    let inserted = control
+        .shared
+        .store
+        .transact("make an endpoint", |tx| {
+            let row = row.clone();
+            Box::pin(async move { endpoint_insert(tx, &row).await })
+        })
+        .await;
+    made(inserted, &row.name)?;
+    control.wake(NAME);
+    shape(control, caller, row).await
+}
+
+/// What the variant is called that an endpoint begins with.
+fn main() -> Name {
+    rows::MAIN.parse().unwrap_or_else(|_| unreachable!("it is a name"))
+}
+
+/// A new endpoint, or variant of one.
+fn row(
+    control: &Control,
+    account_id: AccountId,
+    (name, variant): (Name, Name),
+    change: EndpointChange,
+) -> EndpointRow {
+    EndpointRow {
         id: EndpointId::new(control.clock().uuid()),
-        account_id: caller.account,
-        name: request.name,
+        account_id,
+        name,
+        variant_of: None,
+        variant,
         source: change.source,
         resolved: change.resolved,
         instance_type: change.instance_type,
@@ -71,28 +104,33 @@ pub async fn create(
         deleting: false,
         created_at_ms: control.now_ms(),
         served: None,
-    };
-    let inserted = control
-        .shared
-        .store
-        .transact("make an endpoint", |tx| {
-            let row = row.clone();
-            Box::pin(async move { endpoint_insert(tx, &row).await })
-        })
-        .await;
-    match inserted {
-        Ok(()) => {}
-        Err(store::Error::Unique { .. }) => {
-            return Err(Error::NameTaken { name: row.name.to_string() });
-        }
-        Err(error) => return Err(error.into()),
     }
-    control.wake(NAME);
-    shape(control, caller, row).await
 }
 
-/// Finds the stages that a source means.
+/// Finds what a source means.
 async fn resolve(
+    control: &Control,
+    caller: &Caller,
+    source: &TaskReference,
+    instance_type: Option<&str>,
+) -> Result<EndpointChange, Error> {
+    match source {
+        TaskReference::Item(source) => resolve_item(control, caller, source, instance_type).await,
+        TaskReference::Function { name, qualifier } => {
+            if let Some(size) = instance_type {
+                return Err(Error::invalid(format!(
+                    "an endpoint of a function has no instances of its own: leave {size} out"
+                )));
+            }
+            functions::fetch_described(control, caller, name, qualifier).await?;
+            let (resolved, instance_type) = (serde_json::json!([]), String::new());
+            Ok(EndpointChange { source: source.clone(), resolved, instance_type })
+        }
+    }
+}
+
+/// Finds the stages that an item means.
+async fn resolve_item(
     control: &Control,
     caller: &Caller,
     source: &Reference,
@@ -125,7 +163,7 @@ async fn resolve(
     let cpu_milli = most(|stage| u64::from(stage.limits.cpu_milli));
     let size = size(instance_type, memory_bytes, u32::try_from(cpu_milli).unwrap_or(u32::MAX))?;
     Ok(EndpointChange {
-        source: reference,
+        source: reference.into(),
         resolved: serde_json::to_value(&stages)
             .map_err(|error| Error::internal("could not write stages", error))?,
         instance_type: size.name.to_owned(),
@@ -208,7 +246,7 @@ pub async fn log(
     control.follow_log(&row.id.to_string(), query, || std::future::ready(Ok(false)).boxed()).await
 }
 
-async fn own(
+pub(super) async fn own(
     control: &Control,
     caller: &Caller,
     name: &Name,
@@ -256,16 +294,12 @@ async fn shape(control: &Control, caller: &Caller, row: EndpointRow) -> Result<E
             engine: newest.and_then(engine),
         }
     };
+    let (modes_number, variants) = variants::used(control, &row).await?;
     Ok(Endpoint {
         id: row.id,
         account: caller.account_name.clone(),
         name: row.name.clone(),
-        state: match row.state {
-            rows::EndpointState::Starting => EndpointState::Starting,
-            rows::EndpointState::Ready => EndpointState::Ready,
-            rows::EndpointState::Failed => EndpointState::Failed,
-            rows::EndpointState::Deleting => EndpointState::Deleting,
-        },
+        state: shown_state(row.state),
         source: row.source.clone(),
         instance_type: row.instance_type.clone(),
         sharing: shown_sharing(control, &row.sharing).await?,
@@ -275,7 +309,18 @@ async fn shape(control: &Control, caller: &Caller, row: EndpointRow) -> Result<E
         error: row.error.clone(),
         generation: row.generation,
         created_at_ms: row.created_at_ms,
+        variants: variants.iter().map(|(row, used)| variants::shape(row, used)).collect(),
+        modes_number,
     })
+}
+
+const fn shown_state(state: rows::EndpointState) -> EndpointState {
+    match state {
+        rows::EndpointState::Starting => EndpointState::Starting,
+        rows::EndpointState::Ready => EndpointState::Ready,
+        rows::EndpointState::Failed => EndpointState::Failed,
+        rows::EndpointState::Deleting => EndpointState::Deleting,
+    }
 }
 
 fn engine(row: &InstanceRow) -> Option<String> {

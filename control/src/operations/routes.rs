@@ -10,6 +10,7 @@ use api::internal::functions::{AliasRoute, FunctionHost, FunctionRoute, LinkRout
 use api::internal::{AccessKey, Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
 use store::Topic;
 use store::accounts::accounts_names;
+use store::endpoints::modes::{ModesRow, modes_list_all};
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
 use store::functions::aliases::{AliasRow, aliases_list_all};
 use store::functions::provisions::{ProvisionRow, provisions_list};
@@ -18,8 +19,10 @@ use store::functions::sizes::{SizeRow, sizes_list_all};
 use store::functions::{FunctionRow, RevisionRow, functions_list_callable};
 use store::hosts::{HostRow, hosts_list};
 use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
+use store::runs::runs_list_live;
+use store::streams::streams_list_all;
 use store::tokens::{AccessKeyRow, tokens_list_live};
-use types::{AccountId, AliasName, HostId, Name, RevisionId};
+use types::{AccountId, AliasName, HostId, Name, RevisionId, TaskReference};
 
 use crate::caller::role_of;
 use crate::operations::functions::settings::{concurrency_of, permissions_of};
@@ -38,12 +41,12 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
     let wait_ms = watch.wait_ms.min(api::internal::WATCH_WAIT_MS_MAX);
     store.feed_wait(Topic::Routes, watch.after, wait_ms).await?;
     let now_ms = control.now_ms();
-    let (generation, tokens, endpoints, instances, hosts, functions, around, across, names) = store
+    let (generation, tokens, endpoints, instances, hosts, functions, around, beside, names) = store
         .read("read routes", |tx| {
             Box::pin(async move {
                 let generation = store::feeds::feed_fetch(tx, Topic::Routes).await?;
                 let tokens = tokens_list_live(tx, now_ms).await?;
-                let endpoints = endpoints_list_all(tx).await?;
+                let endpoints = (endpoints_list_all(tx).await?, modes_list_all(tx).await?);
                 let instances = instances_list_live(tx).await?;
                 let hosts = hosts_list(tx).await?;
                 let sizes = sizes_list_all(tx).await?;
@@ -51,13 +54,22 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
                 let functions = (functions_list_callable(tx).await?, sizes, provisions);
                 let around = (aliases_list_all(tx).await?, settings_list_all(tx).await?);
                 let across = Across::read(tx, now_ms).await?;
-                let owners = endpoints.iter().map(|endpoint| endpoint.account_id);
+                let streams = (streams_list_all(tx).await?, runs_list_live(tx).await?);
+                let owners = endpoints.0.iter().map(|endpoint| endpoint.account_id);
                 let owners = owners.chain(functions.0.iter().map(|(row, _)| row.account_id));
                 let of_services = across.owners_of_services();
-                let owners: Vec<AccountId> = owners.chain(of_services).collect();
+                let of_streams = streams.0.iter().map(|row| row.account_id);
+                let owners: Vec<AccountId> = owners.chain(of_services).chain(of_streams).collect();
                 let names = accounts_names(tx, &owners).await?;
                 Ok::<_, store::Error>((
-                    generation, tokens, endpoints, instances, hosts, functions, around, across,
+                    generation,
+                    tokens,
+                    endpoints,
+                    instances,
+                    hosts,
+                    functions,
+                    around,
+                    (across, streams),
                     names,
                 ))
             })
@@ -75,9 +87,11 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
         })
     });
     let mut routes = Vec::new();
+    let (across, (streams, runs)) = beside;
+    let (endpoints, modes) = endpoints;
     for endpoint in endpoints.iter().filter(|endpoint| !endpoint.deleting) {
         let Some(name) = names.get(&endpoint.account_id) else { continue };
-        let mut route = route(endpoint, name.clone(), &instances)?;
+        let mut route = route(endpoint, name.clone(), (&instances, modes.get(&endpoint.id)))?;
         for backend in route.stages.iter_mut().flat_map(|stage| &mut stage.backends) {
             let host = hosts.iter().find(|host| host.id == backend.host);
             backend.data_address = host.and_then(|host| host.data_address.clone());
@@ -99,7 +113,24 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
     let hosts = hosts.into_iter().filter_map(function_host).collect();
     let principals = principals.collect();
     let services = across.services(&names)?;
-    Ok(Routes { generation, principals, endpoints: routes, functions: called, hosts, services })
+    let mut routed = Routes {
+        generation,
+        principals,
+        endpoints: routes,
+        functions: called,
+        hosts,
+        services,
+        ..Routes::default()
+    };
+    for row in streams {
+        let Some(name) = names.get(&row.account_id) else { continue };
+        routed.streams.push(super::streams::route(row, name.clone())?);
+    }
+    for row in runs {
+        let Some(name) = names.get(&row.account_id) else { continue };
+        routed.runs.push(super::runs::route(row, name.clone())?);
+    }
+    Ok(routed)
 }
 
 /// An access key with the keys of the days around now. One that cannot be opened is left out, and
@@ -191,7 +222,7 @@ fn function_host(host: HostRow) -> Option<FunctionHost> {
 fn route(
     endpoint: &EndpointRow,
     account_name: Name,
-    instances: &[InstanceRow],
+    (instances, modes): (&[InstanceRow], Option<&ModesRow>),
 ) -> Result<Route, Error> {
     // After an update the old answers, as a whole, until all of the new is ready.
     let (source, resolved, size) = match &endpoint.served {
@@ -207,7 +238,11 @@ fn route(
         .collect();
     let input = stages.first().and_then(|stage| stage.input.clone());
     let output = stages.last().and_then(|stage| stage.output.clone());
-    let version = source.version.unwrap_or(1);
+    let version = source.version().unwrap_or(1);
+    let function = match source {
+        TaskReference::Function { name, qualifier } => Some((name.clone(), qualifier.clone())),
+        TaskReference::Item(_) => None,
+    };
     let stages = stages
         .into_iter()
         .enumerate()
@@ -218,6 +253,9 @@ fn route(
         .collect();
     Ok(Route {
         endpoint: endpoint.id,
+        variant: endpoint.variant.clone(),
+        function,
+        modes: modes.map(|row| from_json(&row.modes)).transpose()?.unwrap_or_default(),
         account: endpoint.account_id,
         account_name,
         name: endpoint.name.clone(),

@@ -11,6 +11,7 @@ use api::internal::{InstanceLogs, UsageReport};
 use api::usage::{Consumption, FunctionUsage, SoldLine, SoldUsage, UsageLine, UsageQuery};
 use store::Tx;
 use store::accounts::accounts_names;
+use store::endpoints::counts::{CountsRow, counts_add};
 use store::endpoints::endpoint_fetch;
 use store::functions::functions_names;
 use store::functions::grants::{GrantRow, grants_list_all};
@@ -20,7 +21,7 @@ use store::functions::usage::{
 };
 use store::services::services_list_all;
 use store::usage::{UsageRow, usage_record};
-use types::{AccountId, FunctionId, GrantId, Name};
+use types::{AccountId, EndpointId, FunctionId, GrantId, Name};
 
 use crate::caller::Caller;
 use crate::operations::instances::take_logs;
@@ -38,13 +39,18 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<UsageTaken
     let rows = versions(control, &report).await?;
     let now_ms = control.now_ms();
     let functions: Vec<_> = report.functions.iter().map(function_row).collect();
+    let counts = answered(&report);
     control
         .shared
         .store
         .transact("add a usage report", |tx| {
             let (reporter, rows, functions) = (report.reporter.clone(), &rows, &functions);
+            let counts = &counts;
             Box::pin(async move {
                 if usage_record(tx, &reporter, report.number, rows, now_ms).await? {
+                    for (id, more) in counts {
+                        counts_add(tx, *id, *more).await?;
+                    }
                     for (hour_ms, row) in functions {
                         function_usage_add(tx, *hour_ms, row).await?;
                     }
@@ -59,6 +65,17 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<UsageTaken
         take_logs(control, key, InstanceLogs { lines }).await?;
     }
     taken(control, &report.functions).await
+}
+
+/// What each variant answered, whoever asked.
+fn answered(report: &UsageReport) -> BTreeMap<EndpointId, CountsRow> {
+    let mut all: BTreeMap<EndpointId, CountsRow> = BTreeMap::new();
+    for count in &report.counts {
+        let counts = all.entry(count.endpoint).or_default();
+        counts.requests = counts.requests.saturating_add(count.requests);
+        counts.failures = counts.failures.saturating_add(count.failures);
+    }
+    all
 }
 
 /// What was counted of endpoints, by the versions that they run.

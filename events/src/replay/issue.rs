@@ -29,6 +29,8 @@ use super::target::Variant;
 pub(super) const IDLE_NS_MAX: u64 = 4_000_000_000;
 /// How long it sleeps at most before it looks whether it is to stop.
 const LOOK_NS: u64 = 20_000_000;
+/// Where it only sleeps, sends go together that are due within so long.
+const TOGETHER_NS: u64 = 40_000;
 /// How long before the first send all is ready.
 const LEAD_NS: u64 = 20_000_000;
 /// How often it tells how far it has come: after so many sends or so long.
@@ -131,7 +133,7 @@ impl<K> Issuer<K> {
                             is_begun = true;
                             self.begin(prepared.what.planned.offset_ns);
                         }
-                        if !self.send_when_due(prepared) {
+                        if !self.send_when_due(&prepared) {
                             break 'all;
                         }
                     }
@@ -182,7 +184,7 @@ impl<K> Issuer<K> {
     }
 
     /// Waits until a send is due, and sends it or leaves it out; false where the run is stopped.
-    fn send_when_due(&mut self, prepared: Prepared<K>) -> bool {
+    fn send_when_due(&mut self, prepared: &Prepared<K>) -> bool {
         let planned = prepared.what.planned;
         let step = loop {
             if self.issuing.shared.is_stopped() {
@@ -199,10 +201,10 @@ impl<K> Issuer<K> {
             }
         };
         if let Step::Send { .. } = step {
-            self.send(&prepared);
+            self.send(prepared);
         } else {
             for variant in 0..prepared.messages.len() {
-                self.leave_out(&prepared, variant, Outcome::Skipped);
+                self.leave_out(prepared, variant, Outcome::Skipped);
             }
         }
         self.digest.add(&planned);
@@ -225,6 +227,12 @@ impl<K> Issuer<K> {
         if now_ns >= self.marked_ns + MARK_NS {
             self.mark(now_ns);
             self.hand_on();
+        }
+        if self.issuing.spin_ns == 0 {
+            // To wake takes a while, and others may have need of the processor.
+            let together_ns = due_ns.max(now_ns + TOGETHER_NS);
+            steady::sleep_until(together_ns.min(now_ns + LOOK_NS));
+            return;
         }
         let spin_from_ns = due_ns - self.issuing.spin_ns.min(due_ns);
         if spin_from_ns > now_ns {

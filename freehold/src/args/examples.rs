@@ -57,6 +57,38 @@ Try it:
   freehold deploy my-risk                      an endpoint named my-risk
   freehold deploy acme/my-risk@2 --as risk --instance-type small";
 
+pub(super) const STREAM: &str = "\
+Try it:
+  freehold stream create signins --retain 90d
+  freehold stream import signins auth.log --year 2026
+  freehold stream stats signins --since 2026-03-27 --zone Europe/Oslo
+  freehold stream head signins --where outcome=failure
+  freehold stream export signins --format parquet --to signins.parquet";
+
+pub(super) const REPLAY: &str = "\
+Try it:
+  freehold replay risk --stream signins --speed 10x
+  freehold replay risk@next --against main --stream signins --rate 500/s --for 1m
+  freehold replay risk@next --stream signins --poisson 200/s --prediction /score --threshold 0.7";
+
+pub(super) const RUNS: &str = "\
+Try it:
+  freehold runs list
+  freehold runs show run-0192f0c1d2e37a4bb5c6d7e8f9a0b1c2 --format json";
+
+pub(super) const GATE: &str = "\
+Try it:
+  freehold endpoint gate set risk 'response_p99<=50ms' 'errors<=0.1%' 'accuracy>=0.98x' verdict
+  freehold endpoint promote risk next --run RUN --to bake --share 10% --for 30m";
+
+pub(super) const VARIANT: &str = "\
+Try it:
+  freehold endpoint variant add risk next my-risk@2
+  freehold invoke risk@next '{\"instances\": [[0.1, 0.2]]}'
+  freehold endpoint variant use risk next canary --share 5%
+  freehold endpoint variant use risk next production
+  freehold endpoint restore risk 0";
+
 pub(super) const INVOKE: &str = "\
 Try it:
   freehold invoke risk '{\"instances\": [[0.1, 0.2]]}'

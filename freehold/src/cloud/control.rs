@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use api::identity::{Identity, Shown, Validity};
-use api::listen::{Address, Clients, Listener, SOCKET_PATH_BYTES_MAX, Tls};
+use api::listen::{Address, Clients, Listener, Tls};
 use control::Control;
 use objects::Vault;
 use types::Name;
 use workflow::{BoxFuture, Clock, Tasks};
 
-use super::files::Files;
+use super::files::{Files, socket};
 use super::renewal::{self, Source};
 use super::spawn;
 use crate::exit::Failure;
@@ -88,14 +88,7 @@ pub(super) async fn serve_local(
     files: &Files,
     tasks: &Tasks,
 ) -> Result<PathBuf, Failure> {
-    let mut path = files.path("control.sock");
-    if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
-        // The kernel takes only short paths; this one is as private as its folder.
-        let folder = std::env::temp_dir().join(format!("freehold-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Failure::internal("could not make a folder for the socket", &error))?;
-        path = folder.join("control.sock");
-    }
+    let path = socket(files.folder(), "control.sock")?;
     let listener = Listener::bind(&Address::Unix(path.clone()))
         .await
         .map_err(|error| Failure::usage(workflow::chain(&error)))?;

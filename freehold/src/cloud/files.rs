@@ -7,7 +7,23 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use api::listen::SOCKET_PATH_BYTES_MAX;
+
 use crate::exit::Failure;
+
+/// Where a socket of this name is that only this user can open: in the folder, where its path is not
+/// too long.
+pub fn socket(folder: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let path = folder.join(name);
+    if path.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
+        return Ok(path);
+    }
+    // The kernel takes only short paths; this one is as private as its folder.
+    let folder = std::env::temp_dir().join(format!("freehold-{}", std::process::id()));
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    made.map_err(|error| Failure::internal("could not make a folder for the socket", &error))?;
+    Ok(folder.join(name))
+}
 
 /// The data folder of a process that runs.
 #[derive(Debug)]
@@ -32,6 +48,11 @@ impl Files {
             return Err(Failure::usage(text).hint("stop it, or name another folder with --data"));
         }
         Ok(Self { folder: folder.to_path_buf(), _lock: lock })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// A path in the folder.

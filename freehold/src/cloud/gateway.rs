@@ -13,7 +13,7 @@ use policy::polling;
 use workflow::{Clock, Tasks};
 
 use super::enrolment::Enrolled;
-use super::files::Files;
+use super::files::{Files, socket};
 use super::spawn;
 use crate::exit::Failure;
 use crate::settings::Settings;
@@ -66,6 +66,8 @@ fn make(
     (clock, tasks): (&Clock, &Tasks),
 ) -> Result<Gateway, Failure> {
     let wanted = gateway::Settings {
+        folder: Some(settings.data.join("gateway")),
+        replay_socket: Some(socket(&settings.data, "replay.sock")?),
         base_domain: Some(settings.domain.clone()),
         tls: speaks_tls(settings, settings.listen),
         body_bytes_max: usize::try_from(settings.body_bytes_max).unwrap_or(usize::MAX),
@@ -101,6 +103,12 @@ pub(super) async fn serve(
     };
     let (listener, tls, http) = bind(settings.listen).await?;
     spawn(tasks, "public listener", listener, (gateway.http_service(), tls));
+    if let Some(socket) = gateway.replay_socket() {
+        let listener = Listener::bind(&Address::Unix(socket)).await;
+        let listener = listener.map_err(|error| Failure::usage(workflow::chain(&error)))?;
+        let listener = listener.with_limits(Limits { connections_max: 8_192, ..limits });
+        spawn(tasks, "replay listener", listener, (gateway.http_service(), None));
+    }
     let (listener, tls, grpc) = bind(settings.listen_grpc).await?;
     spawn(tasks, "grpc listener", listener, (gateway.grpc_router(), tls));
     let (listener, tls, metrics) = bind(settings.listen_metrics).await?;

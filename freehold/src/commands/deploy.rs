@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use api::client::{Address, Client};
 use api::endpoints::{DeployRequest, Endpoint, EndpointState};
-use types::{Datatype, Format, Name, TensorSpec};
+use types::{Datatype, Format, Name, TaskReference, TensorSpec};
 
 use super::endpoint::rows;
 use crate::args::DeployArguments;
@@ -26,10 +26,20 @@ pub(super) async fn run(
     out: &Output,
 ) -> Result<(), Failure> {
     let DeployArguments { source, name, instance_type, detach } = arguments;
-    let name = name.unwrap_or_else(|| source.name.clone());
+    let name = name.map_or_else(|| name_of(&source), Ok)?;
     let request = DeployRequest { name, source, instance_type };
     let endpoint = client.endpoint_create(&request).await?;
     show_when_ready(endpoint, detach, client, out).await
+}
+
+/// The item's name, or the function's where it can be an endpoint's.
+fn name_of(source: &TaskReference) -> Result<Name, Failure> {
+    match source {
+        TaskReference::Item(reference) => Ok(reference.name.clone()),
+        TaskReference::Function { name, .. } => name.as_str().parse().map_err(|error| {
+            Failure::usage(format!("{error}")).hint("name the endpoint: --as NAME")
+        }),
+    }
 }
 
 /// Waits for an endpoint, unless it is not to be waited for, and shows it.

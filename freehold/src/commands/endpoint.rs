@@ -1,5 +1,8 @@
 //! `freehold endpoint`: names that callers invoke.
 
+mod gate;
+mod variant;
+
 use api::client::Client;
 use api::endpoints::{Endpoint, UpdateEndpoint};
 use api::items::ShareRequest;
@@ -48,6 +51,13 @@ pub(super) async fn run(
             let wanted = ShareRequest { sharing, generation };
             out.one(&client.endpoint_share(&name, &wanted).await?, rows)
         }
+        EndpointCommand::Variant(command) => variant::run(command, client, out).await,
+        EndpointCommand::Gate(command) => gate::run(command, client, out).await,
+        EndpointCommand::Promote(promote) => gate::promote(promote, client, out).await,
+        EndpointCommand::History { name } => variant::history(&name, client, out).await,
+        EndpointCommand::Restore { name, change } => {
+            out.one(&client.modes_restore(&name, change).await?, rows)
+        }
         EndpointCommand::Delete { name } => {
             client.endpoint_delete(&name).await?;
             note(&format!("{name} is being removed; calls are refused from now on"))
@@ -84,6 +94,7 @@ pub(super) fn rows(endpoint: &Endpoint) -> Vec<(String, String)> {
         ("error", endpoint.error.clone().unwrap_or_default()),
         ("source", endpoint.source.to_string()),
         ("stages", wording::stages(endpoint)),
+        ("variants", variant::words(endpoint)),
         ("instance", endpoint.instance_type.clone()),
         ("shared with", wording::sharing(&endpoint.sharing)),
         ("input", wording::format(endpoint.input.as_ref())),

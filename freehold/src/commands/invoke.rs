@@ -22,7 +22,7 @@ pub(super) async fn run(
     client: &Client,
     out: &Output,
 ) -> Result<(), Failure> {
-    let (account, name) = endpoint_of(&arguments.endpoint)?;
+    check(&arguments.endpoint)?;
     let (media_type, body) = body_of(arguments.request, arguments.file.as_deref())?;
     let invocation = Invocation {
         media_type: media_type.to_owned(),
@@ -32,7 +32,7 @@ pub(super) async fn run(
         wait_ms: WAIT_MS,
     };
     let busy = out.busy(&format!("asking {}", arguments.endpoint));
-    let invoked = client.endpoint_invoke(account.as_ref(), &name, invocation).await;
+    let invoked = client.endpoint_invoke(&arguments.endpoint, invocation).await;
     busy.finish_and_clear();
     let mut answer = invoked?.body.to_vec();
     if !answer.ends_with(b"\n") {
@@ -41,17 +41,20 @@ pub(super) async fn run(
     write_stdout(&answer)
 }
 
-/// `endpoint`, or `account.endpoint`.
-fn endpoint_of(text: &str) -> Result<(Option<Name>, Name), Failure> {
-    let name = |part: &str| {
-        part.parse::<Name>().map_err(|error| {
-            Failure::usage(error.to_string()).hint("write ENDPOINT, or ACCOUNT.ENDPOINT")
-        })
+/// `endpoint`, `account.endpoint`, or `endpoint@variant`.
+fn check(text: &str) -> Result<(), Failure> {
+    let (path, variant) = match text.split_once('@') {
+        Some((path, variant)) => (path, Some(variant)),
+        None => (text, None),
     };
-    match text.split_once('.') {
-        Some((account, endpoint)) => Ok((Some(name(account)?), name(endpoint)?)),
-        None => Ok((None, name(text)?)),
+    let names = path.splitn(2, '.').chain(variant);
+    for name in names {
+        name.parse::<Name>().map_err(|error| {
+            Failure::usage(error.to_string())
+                .hint("write ENDPOINT, ACCOUNT.ENDPOINT, or ENDPOINT@VARIANT of your own")
+        })?;
     }
+    Ok(())
 }
 
 /// The body of the request and its media type.

@@ -281,7 +281,8 @@ async fn publish_pipeline(requester: &Client, model: &Reference) -> Result<Refer
 
 async fn deploy(requester: &Client, pipeline: &Reference) -> Result<String, Failure> {
     let source = pipeline.clone();
-    let request = DeployRequest { name: name(ENDPOINT), source, instance_type: None };
+    let request =
+        DeployRequest { name: name(ENDPOINT), source: source.into(), instance_type: None };
     let endpoint = requester.endpoint_create(&request).await?;
     let endpoint = wait_until_ready(requester, &endpoint.name).await?;
     let engine = engines(&endpoint);

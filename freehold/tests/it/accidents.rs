@@ -219,7 +219,7 @@ async fn a_backup_is_a_whole_cloud() {
     cloud.start(Process::Up).await;
     cloud.ready().await;
     let twice = producer.ready(&name("twice")).await;
-    assert_eq!(twice.source, model);
+    assert_eq!(twice.source, model.into());
     let answer = until(30, "the endpoint to answer again", || async {
         let request = json_request("x", [1.0, 2.0]);
         producer.client.model_infer(None, &name("twice"), request).await.ok()

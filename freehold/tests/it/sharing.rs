@@ -36,7 +36,7 @@ async fn a_revoked_or_expired_token_ends_within_a_second() {
         // A reader may not deploy.
         let wanted = api::endpoints::DeployRequest {
             name: name("other"),
-            source: model.clone(),
+            source: model.clone().into(),
             instance_type: None,
         };
         assert_eq!(client.endpoint_create(&wanted).await.unwrap_err().status(), Some(403));

@@ -171,7 +171,7 @@ async fn infer(cloud: &mut Cloud, requester: &Account) {
         accept: Some("text/csv".to_owned()),
         ..invocation(Bytes::from_static(b"1,2\n3,4\n"))
     };
-    let answer = client.endpoint_invoke(None, &risk, csv).await.unwrap();
+    let answer = client.endpoint_invoke(risk.as_str(), csv).await.unwrap();
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     assert!(text.contains('4') && text.contains("13"), "{text}");
     lose(cloud, Process::Agent).await;
@@ -219,7 +219,8 @@ async fn update_and_delete(cloud: &mut Cloud, requester: &Account, pipeline: &Re
     let client = &requester.client;
     let risk = name("risk");
     let generation = client.endpoint_fetch(&risk).await.unwrap().generation;
-    let wanted = UpdateEndpoint { source: pipeline.clone(), instance_type: None, generation };
+    let wanted =
+        UpdateEndpoint { source: pipeline.clone().into(), instance_type: None, generation };
     client.endpoint_update(&risk, &wanted).await.unwrap();
     let stale = client.endpoint_update(&risk, &wanted).await.unwrap_err();
     assert_eq!(stale.code(), "stale_generation", "{stale:?}");

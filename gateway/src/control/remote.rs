@@ -13,7 +13,7 @@ use api::client::Client;
 use api::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
 };
-use api::internal::{Routes, UsageReport, Watch};
+use api::internal::{Routes, RunReport, RunTaken, StreamClaimed, UsageReport, Watch};
 use api::listen::Address;
 use axum::body::Body;
 use http::uri::{Authority, Scheme};
@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
-use types::EventId;
+use types::{EventId, RunId, StreamId};
 use workflow::BoxFuture;
 
 use super::{Control, Unreachable};
@@ -131,6 +131,18 @@ impl Control for Remote {
         Box::pin(
             async move { self.client.event_outcome(id, &outcome).await.map_err(Unreachable::new) },
         )
+    }
+
+    fn claim_stream(&self, id: StreamId) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>> {
+        Box::pin(async move { self.client.stream_claim(id).await.map_err(Unreachable::new) })
+    }
+
+    fn report_run(
+        &self,
+        id: RunId,
+        report: RunReport,
+    ) -> BoxFuture<'_, Result<RunTaken, Unreachable>> {
+        Box::pin(async move { self.client.run_report(id, &report).await.map_err(Unreachable::new) })
     }
 
     fn forward(

@@ -1,8 +1,8 @@
 //! The JSON of invocations, in and out.
 //!
 //! In: `{"instances": [...]}` or a bare list, one entry a row, each a value or an object by input;
-//! `{"inputs": {...}}` by input, or one value where the model has one input; or a request of the
-//! Open Inference Protocol. Out: `{"predictions": [...]}` for rows, else `{"outputs": {...}}`.
+//! `{"inputs": {...}}` by input, or one value where the model has one input; an object that has every
+//! input among what else it has, as a recorded event does; or a request of the Open Inference Protocol. Out: `{"predictions": [...]}` for rows, else `{"outputs": {...}}`.
 //!
 //! Always true: values become tensors of the model's datatypes, checked as the protocol's are.
 
@@ -45,6 +45,10 @@ pub(super) fn read(body: &[u8], specs: &[TensorSpec]) -> Result<(Vec<Tensor>, Fo
             if let Some(Value::Array(rows)) = fields.get("instances") {
                 return Ok((rows_of(rows, specs)?, Form::Rows));
             }
+            if !fields.contains_key("inputs") && has_inputs(&fields, specs) {
+                fields.retain(|name, _| specs.iter().any(|spec| spec.name == *name));
+                return Ok((rows_of(&[Value::Object(fields)], specs)?, Form::Rows));
+            }
             let inputs = fields.remove("inputs").ok_or_else(no_form)?;
             if is_protocol(&inputs) {
                 let request = json!({ "inputs": inputs }).to_string();
@@ -56,10 +60,15 @@ pub(super) fn read(body: &[u8], specs: &[TensorSpec]) -> Result<(Vec<Tensor>, Fo
     }
 }
 
+/// Whether an object has a value for every input.
+fn has_inputs(fields: &serde_json::Map<String, Value>, specs: &[TensorSpec]) -> bool {
+    !specs.is_empty() && specs.iter().all(|spec| fields.contains_key(&spec.name))
+}
+
 fn no_form() -> Error {
     Error::bad_request(
-        "the body is none of {\"instances\": [rows]}, {\"inputs\": {name: values}} or a list of \
-         rows",
+        "the body is none of {\"instances\": [rows]}, {\"inputs\": {name: values}}, a list of rows, \
+         or an object with a value for every input",
     )
 }
 

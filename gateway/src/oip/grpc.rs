@@ -144,7 +144,7 @@ impl Service {
 
 /// Runs one request and makes its answer.
 async fn infer(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     headers: &http::HeaderMap,
     from: Option<std::net::IpAddr>,
     request: ModelInferRequest,
@@ -187,7 +187,7 @@ fn timeout_us(parameter: Option<&InferParameter>) -> Option<u64> {
 
 /// Runs one request of a stream; an error is part of the answer and does not end the stream.
 async fn infer_in_stream(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     headers: &http::HeaderMap,
     from: Option<std::net::IpAddr>,
     request: ModelInferRequest,

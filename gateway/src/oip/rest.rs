@@ -42,7 +42,7 @@ const PARTS_BYTES_MIN: usize = 32 << 10;
 ///
 /// As each call tells; never tells unknown from forbidden.
 pub(crate) async fn answer(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     incoming: Incoming,
     target: Target<'_>,
 ) -> Result<Response<Body>, Error> {
@@ -72,8 +72,12 @@ pub(crate) async fn answer(
         | Target::Function { .. }
         | Target::Lambda { .. }
         | Target::Service { .. }
+        | Target::Stream { .. }
+        | Target::Records { .. }
         | Target::Url { .. }
-        | Target::Management => {
+        | Target::Management
+        | Target::Root
+        | Target::Console { .. } => {
             return Err(Error::NoPath);
         }
     };
@@ -111,7 +115,7 @@ async fn index(hub: &Hub, incoming: Incoming) -> Result<Response<Body>, Error> {
 }
 
 async fn infer(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     incoming: Incoming,
     model: &str,
     version: &str,
@@ -123,7 +127,7 @@ async fn infer(
 }
 
 async fn infer_admitted(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     incoming: Incoming,
     model: &str,
     call: &mut Call<'_>,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use access::{Action, Authorizer, Sharing};
 use api::accounts::Role;
 use api::internal::{Description, Route};
-use types::{AccountId, EndpointId, Format, Name, TensorSpec};
+use types::{AccountId, EndpointId, Format, FunctionName, Name, TensorSpec};
 
 use crate::backends::{Backend, Renewal};
 use crate::error::Error;
@@ -26,6 +26,10 @@ pub(crate) struct Endpoint {
     pub account_name: Name,
     /// Its name in its owner's account.
     pub name: Name,
+    /// What it is called among the variants of that name.
+    pub variant: Name,
+    /// A function of that account, with a version or alias, that answers in place of stages.
+    pub function: Option<(FunctionName, String)>,
     /// The version callers see.
     pub version: u32,
     /// What a request passes through, in order.
@@ -62,6 +66,8 @@ impl Endpoint {
             account: route.account,
             account_name: route.account_name,
             name: route.name,
+            variant: route.variant,
+            function: route.function,
             version: route.version,
             stages: stages.collect(),
             input: route.input,
@@ -86,9 +92,10 @@ impl Endpoint {
         rights.allows(&access::Request { principal, action, resource })
     }
 
-    /// Whether every stage has an instance that is ready.
+    /// Whether every stage has an instance that is ready. A function always is.
     pub(crate) fn ready(&self) -> bool {
-        !self.stages.is_empty() && self.stages.iter().all(|stage| !stage.backends.is_empty())
+        self.function.is_some()
+            || !self.stages.is_empty() && self.stages.iter().all(|stage| !stage.backends.is_empty())
     }
 
     /// Checks a version that a caller asked for; empty asks for any.

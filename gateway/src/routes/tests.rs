@@ -28,6 +28,9 @@ fn principal(number: u128, name: &str, secret: &str) -> Principal {
 fn route(number: u128, owner: (u128, &str), name: &str) -> Route {
     Route {
         endpoint: EndpointId::new(Uuid::from_u128(number)),
+        variant: "main".parse().unwrap(),
+        function: None,
+        modes: vec![],
         account: account(owner.0),
         account_name: owner.1.parse().unwrap(),
         name: name.parse().unwrap(),
@@ -91,8 +94,9 @@ fn a_name_leads_only_to_what_the_caller_may_invoke() {
             }
         };
         for model in ["own", "acme.own", "acme.granted", "acme.open", "other.own", "no", "a.b.c"] {
-            let found = table.endpoint(&rights, &caller, Action::EndpointsInvoke, model);
-            let found = found.map(|it| format!("{}/{}", it.account_name, it.name));
+            let found =
+                table.endpoint((&rights, &caller, Action::EndpointsInvoke), model, |_| None);
+            let found = found.map(|(_, it)| format!("{}/{}", it.account_name, it.name));
             let found = found.unwrap_or_else(|error| error.to_string());
             answers += &format!("{secret:?} {model}: {found}\n");
         }
@@ -109,7 +113,8 @@ fn connections_and_statistics_outlive_the_table() {
     let mut changed = routes(2);
     changed.endpoints[1].stages[0].backends[0].generation = 2;
     let after = Table::build(changed, &before, &backends);
-    let find = |table: &Table, name: &str| Arc::clone(&table.accounts["acme"][name]);
+    let find =
+        |table: &Table, name: &str| Arc::clone(table.accounts["acme"][name].production().unwrap());
     let (old, new) = (find(&before, "own"), find(&after, "own"));
     assert!(Arc::ptr_eq(&old.statistics, &new.statistics));
     assert!(Arc::ptr_eq(&old.stages[0].backends[0], &new.stages[0].backends[0]));

@@ -5,6 +5,7 @@
 
 mod access;
 mod accidents;
+mod console;
 mod functions;
 mod grpc;
 mod invocations;

@@ -166,6 +166,27 @@ async fn a_url_answers_whom_it_lets_in_and_nobody_else() {
     }
 }
 
+/// A browser has a page of a function's share nothing with the console, nor with other functions'.
+#[tokio::test]
+async fn by_path_a_functions_pages_have_an_origin_of_their_own() {
+    let told = Settings { base_domain: Some("example.org".to_owned()), ..Settings::default() };
+    let urls = vec![url(1, settings(UrlAuth::None, false), &["*"])];
+    let world = world(told, urls).await;
+    let host = format!("{}.lambda-url.example.org", id(1));
+    let by_path = format!("/urls/{}/", id(1));
+    for (path, headers, boxed) in [
+        (by_path.as_str(), [("x-a", "b")], true),
+        ("/urls/unknown/", [("x-a", "b")], true),
+        ("/", [("host", host.as_str())], false),
+        ("/v2", [("x-a", "b")], false),
+    ] {
+        let answer = world.ask(Ask::get(path).with(&headers)).await;
+        let policy = answer.header("content-security-policy").unwrap_or_default();
+        assert_eq!(policy.starts_with("sandbox "), boxed, "{path} {headers:?}: {}", answer.head);
+        assert!(!policy.contains("same-origin"), "{policy}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_said_of_other_sites_is_the_owners_to_say() {
     let cors = Cors {

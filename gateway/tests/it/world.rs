@@ -10,7 +10,10 @@ use api::internal::functions::{
     EventOutcome, FunctionRoute, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
     VersionRoute,
 };
-use api::internal::{Backend, Description, Principal, Route, Routes, Stage, UsageReport};
+use api::internal::{
+    Backend, Description, Principal, Route, Routes, RunReport, RunTaken, Stage, StreamClaimed,
+    UsageReport,
+};
 use api::listen::{self, Address, Listener};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -25,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 use types::frame::{self, Answer, Frame};
 use types::{
     AccountId, Datatype, EndpointId, ErrorKind, EventId, FunctionId, HostId, InstanceId,
-    RevisionId, TensorSpec, TokenId,
+    RevisionId, RunId, StreamId, TensorSpec, TokenId,
 };
 use uuid::Uuid;
 use workflow::{BoxFuture, Clock, Tasks};
@@ -112,6 +115,14 @@ impl Control for FakeControl {
 
     fn settle_event(&self, _: EventId, _: EventOutcome) -> BoxFuture<'_, Result<(), Unreachable>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn claim_stream(&self, _: StreamId) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>> {
+        Box::pin(async { Err(Unreachable::new("away")) })
+    }
+
+    fn report_run(&self, _: RunId, _: RunReport) -> BoxFuture<'_, Result<RunTaken, Unreachable>> {
+        Box::pin(async { Err(Unreachable::new("away")) })
     }
 
     fn forward(
@@ -366,6 +377,9 @@ fn route(number: u128, name: &str, sockets: Vec<PathBuf>) -> Route {
     };
     Route {
         endpoint: EndpointId::new(Uuid::from_u128(number)),
+        variant: "main".parse().unwrap(),
+        function: None,
+        modes: vec![],
         account: AccountId::new(Uuid::from_u128(1)),
         account_name: "acme".parse().unwrap(),
         name: name.parse().unwrap(),

@@ -1,4 +1,5 @@
 SELECT id, account_id, name, source, resolved, instance_type, sharing, state, error, generation,
-    deleting, created_at_ms, served_source, served_stages, served_type, served_at_ms
+    deleting, created_at_ms, served_source, served_stages, served_type, served_at_ms,
+    variant_of, variant
 FROM endpoints
 WHERE id = $1

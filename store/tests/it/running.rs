@@ -169,6 +169,8 @@ fn endpoint(account_id: AccountId, number: u128) -> EndpointRow {
         id: EndpointId::new(uuid(number)),
         account_id,
         name: name("risk"),
+        variant_of: None,
+        variant: name("main"),
         source: "acme/model@1".parse().unwrap(),
         resolved: json!([{"source": "acme/model@1"}]),
         instance_type: "small".to_owned(),

@@ -50,6 +50,35 @@ pub(super) fn check(tree: &Tree, metadata: &Value) -> Vec<Finding> {
     findings
 }
 
+/// Of the web console, what reaches a browser, and what only builds it.
+const CONSOLE_ALLOWED: [&str; 5] = ["Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"];
+const CONSOLE_BUILD_ALLOWED: [&str; 1] = ["Python-2.0"];
+
+/// Checks every package of the console's lock file, on all platforms.
+pub(super) fn check_console(tree: &Tree) -> Vec<Finding> {
+    const LOCK: &str = "console/package-lock.json";
+    let Some(text) = tree.text(LOCK) else { return Vec::new() };
+    let lock: Value = serde_json::from_str(text).unwrap_or_default();
+    let mut findings = Vec::new();
+    if lock["packages"].as_object().is_none_or(serde_json::Map::is_empty) {
+        findings.push(Finding::new(LOCK, 0, "it lists no packages: run npm install in console/"));
+    }
+    for (name, package) in lock["packages"].as_object().into_iter().flatten() {
+        let licence = package["license"].as_str().unwrap_or_default();
+        let builds = package["dev"] == true || package["devOptional"] == true;
+        let is_one_of = |allowed: &[&str]| {
+            let inner = licence.trim_start_matches('(').trim_end_matches(')');
+            inner.split(" OR ").any(|one| allowed.contains(&one))
+        };
+        let fine = is_one_of(&CONSOLE_ALLOWED) || builds && is_one_of(&CONSOLE_BUILD_ALLOWED);
+        if !fine {
+            let text = format!("{name} has the licence {licence:?}, which is not on the list");
+            findings.push(Finding::new(LOCK, 0, text));
+        }
+    }
+    findings
+}
+
 /// Whether an SPDX expression can be met with allowed licences alone.
 fn is_allowed(expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
@@ -95,6 +124,18 @@ fn one(words: &mut Words) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_package_of_the_console_has_a_licence_of_the_list() {
+        let found = |lock: &str| check_console(&Tree::of(&[("console/package-lock.json", lock)]));
+        let fine = r#"{"packages": {"a": {"license": "MIT"},
+            "b": {"license": "(GPL-3.0 OR MIT)"}, "c": {"license": "Python-2.0", "dev": true}}}"#;
+        assert_eq!(found(fine), []);
+        let wrong = r#"{"packages": {"a": {"license": "Python-2.0"}, "b": {"dev": true},
+            "c": {"license": "GPL-3.0", "dev": true}}}"#;
+        assert_eq!(found(wrong).len(), 3);
+        assert_eq!(found("").len(), 1);
+    }
 
     #[test]
     fn expressions_are_read_as_spdx_says() {

@@ -1,0 +1,403 @@
+//! Runs: replays of recorded events to an endpoint's variants.
+//!
+//! `GET, POST /v1/runs`, `GET /v1/runs/{run}`, `POST /v1/runs/{run}/stop`.
+//! The gateway that sent a run answers `GET /v1/runs/{run}/records`.
+
+use serde::{Deserialize, Serialize};
+
+use types::{Name, RunId};
+
+use crate::streams::SelectionQuery;
+
+/// Replays events to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    /// The endpoint.
+    pub endpoint: Name,
+    /// Its variants that are sent the events, the candidate the first; what is in production where
+    /// none is named. The same one twice shows how much it differs from itself.
+    #[serde(default)]
+    pub variants: Vec<Name>,
+    /// The stream.
+    pub stream: Name,
+    /// Which of its events.
+    #[serde(default)]
+    pub selection: SelectionQuery,
+    /// What keeps its part of the whole at any time: `region`, `group`, `type`, `label`.
+    #[serde(default)]
+    pub group_by: Vec<GroupBy>,
+    /// When events are sent.
+    #[serde(default)]
+    pub load: Load,
+    /// For how long, in milliseconds; until there are no more events where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_ms: Option<u64>,
+    /// What becomes of sends that are late.
+    #[serde(default)]
+    pub catch_up: CatchUp,
+    /// Most requests under way at a time; more are dropped, and the run is invalid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight_max: Option<u32>,
+    /// How long an answer may take, in milliseconds; 30,000 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Where chance begins; drawn where absent, and told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// What is read out of answers, and held against labels.
+    #[serde(default)]
+    pub judged: Judged,
+}
+
+/// By what events are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupBy {
+    Region,
+    Group,
+    Type,
+    Label,
+}
+
+/// When events are sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Load {
+    /// As they happened.
+    #[default]
+    AsRecorded,
+    /// As they happened, so many times as fast, in thousandths.
+    Speed { milli: u64 },
+    /// At a rate, evenly, in millionths of an event per second.
+    Rate { uhz: u64 },
+    /// At a rate on average, as independent callers come.
+    Poisson { uhz: u64 },
+    /// By a pattern: its text.
+    Pattern { pattern: String },
+}
+
+/// What becomes of sends that are late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CatchUp {
+    /// They are sent at once.
+    #[default]
+    Burst,
+    /// They are sent at once while they are less than 10 ms late, else left out.
+    Window,
+    /// They are left out.
+    Skip,
+}
+
+/// What is read out of answers, and held against labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Judged {
+    /// Where in an answer the prediction stands, such as `/score`: a JSON pointer. The whole answer
+    /// where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<String>,
+    /// A number at or above it, in millionths, is positive; half where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold_ppm: Option<i64>,
+    /// The label, and the text of a prediction, that is positive; `true` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// No gateway has begun it.
+    Waiting,
+    /// Events are being sent.
+    Running,
+    /// It came to its end.
+    Succeeded,
+    /// It was stopped before its end.
+    Stopped,
+    /// It could not go on; `error` says why.
+    Failed,
+}
+
+impl RunState {
+    /// Whether nothing changes any more.
+    pub const fn ended(self) -> bool {
+        !matches!(self, Self::Waiting | Self::Running)
+    }
+}
+
+/// A replay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Run {
+    pub id: RunId,
+    pub account: Name,
+    pub spec: RunSpec,
+    pub state: RunState,
+    /// Whether it is to stop.
+    pub stop_wanted: bool,
+    /// How far it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub progress: Option<serde_json::Value>,
+    /// What was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub outcome: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    pub created_at_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at_ms: Option<u64>,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunProgress {
+    /// `sending`, `paused`, `draining` or `over`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// Sends of the schedule that were decided about.
+    pub issued: u64,
+    pub variants: Vec<VariantOutcome>,
+    /// The first variant against each other one.
+    #[serde(default)]
+    pub pairs: Vec<Pairs>,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunOutcome {
+    /// Whether it may be believed.
+    pub valid: bool,
+    /// Why not.
+    pub reasons: Vec<String>,
+    /// What else is to be known.
+    pub disclosed: Vec<String>,
+    pub schedule: RunSchedule,
+    pub facts: RunFacts,
+    pub variants: Vec<VariantOutcome>,
+    /// The first variant against each other one.
+    #[serde(default)]
+    pub pairs: Vec<Pairs>,
+}
+
+/// What was sent: the same seed and events give the same digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunSchedule {
+    /// Where chance began, where it had a part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// BLAKE3 of every send, in hex.
+    pub digest: String,
+    pub sends: u64,
+    /// Events that were read and decided about.
+    pub events: u64,
+    /// Of them, those that were not sent.
+    pub omitted: u64,
+    /// Sends that repeat an event: load, and no evidence.
+    pub duplicates: u64,
+    /// Events that happened before the one that was read before them.
+    pub disordered: u64,
+}
+
+/// How well it was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunFacts {
+    /// Requests that the schedule has.
+    pub asked: u64,
+    /// The time that they take, in nanoseconds.
+    pub asked_ns: u64,
+    /// Requests that went.
+    pub sent: u64,
+    /// The time that they took, in nanoseconds.
+    pub took_ns: u64,
+    /// Left out, since they were late.
+    pub skipped: u64,
+    /// Left out, since too many were under way.
+    pub dropped: u64,
+    /// Of which nothing is known, since the cloud was killed.
+    pub lost: u64,
+    /// 99 of 100 were no later than this, in nanoseconds.
+    pub lag_p99_ns: u64,
+    /// Events that count, each once.
+    pub events: u64,
+    /// The part of its processors' time that the sender used, in thousandths.
+    pub busy_milli: u32,
+}
+
+/// What a variant came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct VariantOutcome {
+    pub name: String,
+    pub under_way: u64,
+    pub recorded: u64,
+    pub sent: u64,
+    /// With whatever status.
+    pub answered: u64,
+    /// How many had each outcome.
+    pub outcomes: std::collections::BTreeMap<String, u64>,
+    /// How much too late requests went: the sender's fault.
+    pub lag: Times,
+    /// From when a request was intended until its answer: what a user feels.
+    pub response: Times,
+    /// From when it was sent until its answer.
+    pub latency: Times,
+    /// What the variant told of its own time.
+    pub service: Times,
+    pub bytes_out: u64,
+    pub bytes_in: u64,
+    pub accuracy: Accuracy,
+}
+
+/// How times are distributed, in nanoseconds, to half a percent; 0 where there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Times {
+    pub count: u64,
+    pub mean_ns: u64,
+    pub p50_ns: u64,
+    pub p90_ns: u64,
+    pub p99_ns: u64,
+    pub p999_ns: u64,
+    pub max_ns: u64,
+    /// At or below what 99 of 100 lie, of as many as one likes, with a confidence of 99 %.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_upper_ns: Option<u64>,
+    /// How many requests it needs for that to be said, where there are too few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_needs: Option<u64>,
+}
+
+/// Predictions held against labels; each event counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Accuracy {
+    pub true_positives: u64,
+    pub false_positives: u64,
+    pub true_negatives: u64,
+    pub false_negatives: u64,
+    /// Predictions of events without a label.
+    pub unlabelled: u64,
+    /// Answers in which no prediction was found.
+    pub unread: u64,
+    /// Events that had no good answer.
+    pub unanswered: u64,
+}
+
+impl Accuracy {
+    /// Predictions that were held against a label.
+    pub const fn judged(&self) -> u64 {
+        self.true_positives + self.false_positives + self.true_negatives + self.false_negatives
+    }
+
+    /// The part of them that was right, in millionths; none where there are none.
+    pub fn accuracy_ppm(&self) -> Option<u64> {
+        part_ppm(self.true_positives + self.true_negatives, self.judged())
+    }
+
+    /// Of what was said to be positive, the part that was, in millionths.
+    pub fn precision_ppm(&self) -> Option<u64> {
+        part_ppm(self.true_positives, self.true_positives + self.false_positives)
+    }
+
+    /// Of what was positive, the part that was said to be, in millionths.
+    pub fn recall_ppm(&self) -> Option<u64> {
+        part_ppm(self.true_positives, self.true_positives + self.false_negatives)
+    }
+}
+
+fn part_ppm(part: u64, whole: u64) -> Option<u64> {
+    let ppm = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
+    (whole > 0).then(|| u64::try_from(ppm).unwrap_or(u64::MAX))
+}
+
+/// The same events answered by two variants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Pairs {
+    /// They said the same.
+    pub same: u64,
+    /// They did not.
+    pub differ: u64,
+    pub both_right: u64,
+    pub first_right: u64,
+    pub other_right: u64,
+    pub both_wrong: u64,
+    /// One of them said nothing, or there were too many to wait for.
+    pub left_out: u64,
+}
+
+/// Which records of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordsQuery {
+    /// Of this variant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Such as `ok` or `timeout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Of this region, and of this group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Intended so many milliseconds after the start of the run, or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_ms: Option<u64>,
+    /// And before this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_ms: Option<u64>,
+    /// Whose response took so many microseconds, or more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_us_min: Option<u64>,
+    /// And at most so many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_us_max: Option<u64>,
+    /// At most so many; 100 where absent, 10,000 at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+}
+
+/// Records of a run, in the order in which they ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunRecords {
+    pub records: Vec<RunRecord>,
+    /// How many there are in all.
+    pub matching: u64,
+}
+
+/// One request of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunRecord {
+    /// The event, by its number in the stream.
+    pub sequence: u64,
+    /// 0 for the event itself, else which copy of it.
+    pub copy: u64,
+    pub variant: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub region: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// When it was intended, in nanoseconds from the start of the run.
+    pub offset_ns: u64,
+    /// How much too late it went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    pub outcome: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}

@@ -1,0 +1,97 @@
+//! Bakes: candidates that answer a share of live events for a limited time, watched.
+//!
+//! Always true: what is counted is what was answered since the bake began; a decision is a change as
+//! any other, with its reason, and is taken only where nobody has changed anything meanwhile.
+
+use std::collections::BTreeMap;
+
+use policy::bake::{Bake, Decision, judge};
+use policy::evidence::counts::{Arm, Counts};
+use policy::modes::Change;
+use store::endpoints::counts::{CountsRow, bake_begin, counts_fetch};
+use store::endpoints::modes::modes_list_all;
+use store::endpoints::{EndpointRow, endpoint_fetch};
+use types::{EndpointId, Mode, Used};
+
+use super::variants::{self, Decided};
+use crate::operations::items::from_json;
+use crate::{Control, Error};
+
+/// Who decides.
+const BY: &str = "the bake";
+
+/// Judges every bake, and carries out what is decided; gives how many were decided.
+pub(crate) async fn watch(control: &Control) -> Result<u64, Error> {
+    let read = control.shared.store.read("list all modes", |tx| Box::pin(modes_list_all(tx)));
+    let mut decided = 0;
+    for (id, row) in read.await? {
+        let modes: Vec<Used> = from_json(&row.modes)?;
+        if modes.iter().any(|used| used.mode == Mode::Bake) {
+            decided += judge_one(control, id, row.number).await?;
+        }
+    }
+    Ok(decided)
+}
+
+async fn judge_one(control: &Control, id: EndpointId, number: u64) -> Result<u64, Error> {
+    let read =
+        control.shared.store.read("fetch an endpoint", |tx| Box::pin(endpoint_fetch(tx, id)));
+    let endpoint = read.await?;
+    if endpoint.deleting {
+        return Ok(0);
+    }
+    let (now, used) = variants::used(control, &endpoint).await?;
+    let of = |mode: Mode| used.iter().find(|(_, used)| used.mode == mode);
+    let (Some((candidate, baking)), Some((incumbent, _))) = (of(Mode::Bake), of(Mode::Production))
+    else {
+        return Ok(0);
+    };
+    if now != number {
+        return Ok(0);
+    }
+    let seen = seen(control, (id, number), (candidate, incumbent)).await?;
+    let bake = Bake { share_bp: baking.share_bp, until_ms: baking.until_ms.unwrap_or(0) };
+    let (mode, reason) = match judge(bake, seen, control.now_ms()) {
+        Decision::GoOn => return Ok(0),
+        Decision::Promote { reason } => (Mode::Production, reason),
+        Decision::Revert { reason } => (Mode::Test, reason),
+    };
+    let to = Change { mode, share_bp: 0, until_ms: None };
+    let decided = Decided { by: BY.to_owned(), reason };
+    match variants::decide(control, &endpoint, (&candidate.variant, to), decided, number).await {
+        Ok(_) => Ok(1),
+        // Somebody was quicker, or it cannot answer just now: it is judged again.
+        Err(Error::Stale { .. } | Error::Conflict { .. }) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// What both have answered since the bake began.
+async fn seen(
+    control: &Control,
+    (id, number): (EndpointId, u64),
+    (candidate, incumbent): (&EndpointRow, &EndpointRow),
+) -> Result<Counts, Error> {
+    let ids = [candidate.id, incumbent.id];
+    let store = &control.shared.store;
+    let counted = store.transact("count a bake", |tx| {
+        Box::pin(async move {
+            let now = counts_fetch(tx, &ids).await?;
+            let told = ids.map(|id| now.get(&id).map_or([0, 0], |it| [it.requests, it.failures]));
+            let began = bake_begin(tx, id, number, &serde_json::json!(told)).await?;
+            Ok::<_, store::Error>((now, began))
+        })
+    });
+    let (now, began) = counted.await?;
+    let began: [[u64; 2]; 2] = from_json(&began)?;
+    let arm = |id: EndpointId, [requests, failures]: [u64; 2]| arm(&now, id, requests, failures);
+    Ok(Counts { candidate: arm(candidate.id, began[0]), incumbent: arm(incumbent.id, began[1]) })
+}
+
+fn arm(now: &BTreeMap<EndpointId, CountsRow>, id: EndpointId, requests: u64, failures: u64) -> Arm {
+    let now = now.get(&id).copied().unwrap_or_default();
+    Arm {
+        events: now.requests.saturating_sub(requests),
+        bad: now.failures.saturating_sub(failures),
+    }
+}

@@ -1,0 +1,117 @@
+//! Conditions of gates, as they are written on the command line.
+//!
+//! `response_p99<=50ms`, `errors<=0.1%`, `accuracy>=90%`; `1.1x` and `0.9x` are parts of what is in
+//! production; `verdict` stands alone.
+
+use api::endpoints::{GateCondition, GateMetric};
+
+/// How a metric is written.
+#[derive(Clone, Copy)]
+enum Unit {
+    Time,
+    Part,
+}
+
+const METRICS: [(&str, GateMetric, Unit); 8] = [
+    ("response_p50", GateMetric::ResponseP50Us, Unit::Time),
+    ("response_p99", GateMetric::ResponseP99Us, Unit::Time),
+    ("service_p50", GateMetric::ServiceP50Us, Unit::Time),
+    ("errors", GateMetric::ErrorsPpm, Unit::Part),
+    ("accuracy", GateMetric::AccuracyPpm, Unit::Part),
+    ("precision", GateMetric::PrecisionPpm, Unit::Part),
+    ("recall", GateMetric::RecallPpm, Unit::Part),
+    ("agreement", GateMetric::AgreementPpm, Unit::Part),
+];
+
+/// A condition.
+pub(super) fn parse_condition(text: &str) -> Result<GateCondition, String> {
+    let none = GateCondition {
+        metric: GateMetric::Verdict,
+        at_most: None,
+        at_least: None,
+        at_most_of_incumbent_ppm: None,
+        at_least_of_incumbent_ppm: None,
+    };
+    if text == "verdict" {
+        return Ok(none);
+    }
+    let most = text.split_once("<=").map(|(name, value)| (name, value, true));
+    let least = text.split_once(">=").map(|(name, value)| (name, value, false));
+    let refuse = || {
+        let names: Vec<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
+        format!(
+            "{text:?} is no condition: write METRIC<=VALUE or METRIC>=VALUE, where METRIC is one of {}, or verdict",
+            names.join(", ")
+        )
+    };
+    let (name, value, at_most) = most.or(least).ok_or_else(refuse)?;
+    let known = METRICS.iter().find(|(known, ..)| *known == name.trim());
+    let (_, metric, unit) = known.ok_or_else(refuse)?;
+    let condition = GateCondition { metric: *metric, ..none };
+    let value = value.trim();
+    if let Some(times) = value.strip_suffix('x') {
+        let ppm = decimal(times, 1_000_000).and_then(|ppm| u32::try_from(ppm).ok());
+        let ppm = Some(ppm.ok_or_else(refuse)?);
+        return Ok(if at_most {
+            GateCondition { at_most_of_incumbent_ppm: ppm, ..condition }
+        } else {
+            GateCondition { at_least_of_incumbent_ppm: ppm, ..condition }
+        });
+    }
+    let limit = match unit {
+        Unit::Time => time_us(value),
+        Unit::Part => part_ppm(value),
+    };
+    let limit = Some(limit.ok_or_else(refuse)?);
+    Ok(if at_most {
+        GateCondition { at_most: limit, ..condition }
+    } else {
+        GateCondition { at_least: limit, ..condition }
+    })
+}
+
+fn time_us(text: &str) -> Option<i64> {
+    let units = [("us", 1), ("ms", 1_000), ("s", 1_000_000)];
+    units.iter().find_map(|(unit, us)| decimal(text.strip_suffix(unit)?, *us))
+}
+
+fn part_ppm(text: &str) -> Option<i64> {
+    match text.strip_suffix('%') {
+        Some(percent) => decimal(percent, 10_000),
+        None => decimal(text, 1_000_000),
+    }
+}
+
+/// A decimal times a power of ten, exactly; none where it is finer.
+fn decimal(text: &str, times: i64) -> Option<i64> {
+    let (whole, part) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(part) {
+        return None;
+    }
+    let scale = 10_i64.checked_pow(u32::try_from(part.len()).ok()?)?;
+    let part: i64 = if part.is_empty() { 0 } else { part.parse().ok()? };
+    let sum = whole.parse::<i64>().ok()?.checked_mul(scale)?.checked_add(part)?;
+    let scaled = sum.checked_mul(times)?;
+    (scaled % scale == 0).then_some(scaled / scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_read_exactly() {
+        let read = |text: &str| parse_condition(text).unwrap();
+        assert_eq!(read("response_p99<=50ms").at_most, Some(50_000));
+        assert_eq!(read("response_p99<=1.5s").at_most, Some(1_500_000));
+        assert_eq!(read("errors<=0.1%").at_most, Some(1_000));
+        assert_eq!(read("accuracy>=0.9").at_least, Some(900_000));
+        assert_eq!(read("response_p50 <= 1.1x").at_most_of_incumbent_ppm, Some(1_100_000));
+        assert_eq!(read("recall>=0.95x").at_least_of_incumbent_ppm, Some(950_000));
+        assert_eq!(read("verdict").metric, GateMetric::Verdict);
+        for bad in ["", "p99<=5ms", "errors<=", "errors<=-1%", "accuracy=0.9", "response_p99<=50"] {
+            assert!(parse_condition(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Words about replays: begun, watched, compared.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use types::{Name, RunId};
+
+use super::examples;
+use super::streams::SelectionArguments;
+use super::values::{parse_rate, parse_share, parse_speed, parse_time};
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::REPLAY)]
+pub struct ReplayArguments {
+    /// The endpoint, or one of its variants: risk, or risk@next
+    pub endpoint: String,
+    /// The stream whose events are sent
+    #[arg(long)]
+    pub stream: Name,
+    /// Further variants that are sent the same events; the same one twice shows its own noise
+    #[arg(long, value_name = "VARIANT")]
+    pub against: Vec<Name>,
+    #[command(flatten)]
+    pub load: LoadArguments,
+    /// For how long, such as 5m [default: to the last event]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_time)]
+    pub for_ms: Option<u64>,
+    /// What keeps its part of the whole at any time
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub group_by: Vec<GroupWord>,
+    /// What becomes of sends that are late
+    #[arg(long, value_enum, default_value_t)]
+    pub late: LateWord,
+    /// Most requests under way at a time
+    #[arg(long, value_name = "N")]
+    pub in_flight: Option<u32>,
+    /// How long an answer may take, such as 5s [default: 30s]
+    #[arg(long, value_parser = parse_time)]
+    pub timeout: Option<u64>,
+    /// Where chance begins; told by the run, to repeat it
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Where in answers the prediction stands, such as /score
+    #[arg(long, value_name = "POINTER")]
+    pub prediction: Option<String>,
+    /// A prediction at or above it is positive [default: 0.5]
+    #[arg(long, value_parser = parse_share)]
+    pub threshold: Option<u64>,
+    /// The label that is positive [default: true]
+    #[arg(long, value_name = "LABEL")]
+    pub positive: Option<String>,
+    /// Return at once instead of following it
+    #[arg(long)]
+    pub detach: bool,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+}
+
+/// When events are sent; one of these.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+#[command(next_help_heading = "When events are sent")]
+pub struct LoadArguments {
+    /// At a rate, evenly, such as 500/s or 90/min
+    #[arg(long, value_parser = parse_rate)]
+    pub rate: Option<u64>,
+    /// At a rate on average, as independent callers come
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub poisson: Option<u64>,
+    /// So many times as fast as they happened, such as 10x
+    #[arg(long, value_parser = parse_speed)]
+    pub speed: Option<u64>,
+    /// By a pattern in a file: steps, ramps, sines, spikes
+    #[arg(long, value_name = "FILE")]
+    pub pattern: Option<PathBuf>,
+    /// As they happened; so it is where nothing is said
+    #[arg(long)]
+    pub as_recorded: bool,
+}
+
+/// By what events are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GroupWord {
+    Region,
+    Group,
+    Type,
+    Label,
+}
+
+/// What becomes of sends that are late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LateWord {
+    /// They are sent at once
+    #[default]
+    Burst,
+    /// They are sent while they are less than 10 ms late, else left out
+    Window,
+    /// They are left out
+    Skip,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = examples::RUNS)]
+pub enum RunsCommand {
+    /// List your replays, the newest first
+    List,
+    /// Show a replay: how far it is, or what it came to
+    Show {
+        /// The replay
+        id: RunId,
+    },
+    /// Stop a replay before its end
+    Stop {
+        /// The replay
+        id: RunId,
+    },
+    /// Put what replays came to side by side
+    Compare {
+        /// The replays
+        #[arg(num_args = 2.., required = true)]
+        ids: Vec<RunId>,
+    },
+}

@@ -1,0 +1,240 @@
+//! `freehold runs`: replays, how far they are, and what they came to.
+
+use api::client::Client;
+use api::runs::{Pairs, Run, RunOutcome, RunProgress, Times, VariantOutcome};
+use types::RunId;
+
+use super::every;
+use super::replay::load_words;
+use super::wording::word;
+use crate::args::RunsCommand;
+use crate::exit::Failure;
+use crate::output::{Output, micros, share, time};
+
+/// Carries out the command.
+pub(super) async fn run(
+    command: RunsCommand,
+    client: &Client,
+    out: &Output,
+) -> Result<(), Failure> {
+    match command {
+        RunsCommand::List => {
+            let all: Vec<Run> = every(|page| async move { client.runs_list(&page).await }).await?;
+            let heads =
+                ["run", "endpoint", "variants", "stream", "load", "state", "valid", "begun"];
+            out.list(&all, &heads, |run| {
+                vec![
+                    run.id.to_string(),
+                    run.spec.endpoint.to_string(),
+                    names(run),
+                    run.spec.stream.to_string(),
+                    load_words(&run.spec.load),
+                    word(&run.state),
+                    outcome(run).map_or_else(String::new, |it| valid(&it).to_owned()),
+                    time(run.created_at_ms),
+                ]
+            })
+        }
+        RunsCommand::Show { id } => out.one(&client.run_fetch(id).await?, rows),
+        RunsCommand::Stop { id } => out.one(&client.run_stop(id).await?, rows),
+        RunsCommand::Compare { ids } => compare(&ids, client, out).await,
+    }
+}
+
+/// A row of a comparison.
+#[derive(serde::Serialize)]
+struct Compared {
+    run: RunId,
+    valid: Option<bool>,
+    load: String,
+    variant: VariantOutcome,
+}
+
+async fn compare(ids: &[RunId], client: &Client, out: &Output) -> Result<(), Failure> {
+    let mut all = Vec::new();
+    for id in ids {
+        let run = client.run_fetch(*id).await?;
+        let Some(outcome) = outcome(&run) else {
+            return Err(Failure::refused(format!("{id} has come to nothing yet"))
+                .hint(format!("how far it is: freehold runs show {id}")));
+        };
+        let load = load_words(&run.spec.load);
+        all.extend(outcome.variants.into_iter().map(|variant| Compared {
+            run: run.id,
+            valid: Some(outcome.valid),
+            load: load.clone(),
+            variant,
+        }));
+    }
+    let heads = [
+        "run",
+        "load",
+        "valid",
+        "variant",
+        "answered",
+        "ok",
+        "p50",
+        "p99",
+        "p99 at most",
+        "accuracy",
+        "precision",
+        "recall",
+    ];
+    out.list(&all, &heads, |it| {
+        let ppm = |ppm: Option<u64>| ppm.map(share).unwrap_or_default();
+        let VariantOutcome { name, answered, outcomes, response, accuracy, .. } = &it.variant;
+        vec![
+            it.run.to_string(),
+            it.load.clone(),
+            if it.valid == Some(true) { "VALID" } else { "INVALID" }.to_owned(),
+            name.clone(),
+            answered.to_string(),
+            outcomes.get("ok").copied().unwrap_or(0).to_string(),
+            micros(response.p50_ns / 1_000),
+            micros(response.p99_ns / 1_000),
+            bound(response),
+            ppm(accuracy.accuracy_ppm()),
+            ppm(accuracy.precision_ppm()),
+            ppm(accuracy.recall_ppm()),
+        ]
+    })
+}
+
+/// What a run came to, once it has ended.
+pub fn outcome(run: &Run) -> Option<RunOutcome> {
+    serde_json::from_value(run.outcome.clone()?).ok()
+}
+
+const fn valid(outcome: &RunOutcome) -> &'static str {
+    if outcome.valid { "VALID" } else { "INVALID" }
+}
+
+fn names(run: &Run) -> String {
+    let names: Vec<&str> = run.spec.variants.iter().map(|name| name.as_str()).collect();
+    names.join(", ")
+}
+
+/// A run for people.
+pub(super) fn rows(run: &Run) -> Vec<(String, String)> {
+    let outcome = outcome(run);
+    let mut rows = vec![
+        ("run", run.id.to_string()),
+        ("endpoint", run.spec.endpoint.to_string()),
+        ("stream", run.spec.stream.to_string()),
+        ("load", load_words(&run.spec.load)),
+        ("state", word(&run.state)),
+        ("error", run.error.clone().unwrap_or_default()),
+        ("begun", time(run.created_at_ms)),
+        ("ended", run.ended_at_ms.map(time).unwrap_or_default()),
+    ];
+    let mut variants = Vec::new();
+    let mut pairs = Vec::new();
+    if let Some(outcome) = outcome {
+        let reasons = std::iter::once(valid(&outcome).to_owned());
+        let disclosed = outcome.disclosed.iter().map(|it| format!("disclosed: {it}"));
+        let reasons: Vec<String> =
+            reasons.chain(outcome.reasons.clone()).chain(disclosed).collect();
+        rows.push(("valid", reasons.join("\n")));
+        rows.push(("sent", sent(&outcome)));
+        rows.push(("schedule", outcome.schedule.digest.chars().take(16).collect()));
+        rows.push(("seed", outcome.schedule.seed.map_or_else(String::new, |it| it.to_string())));
+        (variants, pairs) = (outcome.variants, outcome.pairs);
+    } else if let Some(told) = run.progress.clone() {
+        let told: RunProgress = serde_json::from_value(told).unwrap_or_default();
+        rows.push(("sends", told.issued.to_string()));
+        (variants, pairs) = (told.variants, told.pairs);
+    }
+    let filled = rows.into_iter().filter(|(_, value)| !value.is_empty());
+    let mut rows: Vec<(String, String)> =
+        filled.map(|(key, value)| (key.to_owned(), value)).collect();
+    rows.extend(variants.iter().map(|it| (it.name.clone(), variant(it))));
+    let others = variants.iter().skip(1).zip(&pairs);
+    rows.extend(others.filter_map(|(other, pairs)| {
+        let first = variants.first()?;
+        Some((format!("{} and {}", first.name, other.name), pair(pairs)))
+    }));
+    rows
+}
+
+fn sent(outcome: &RunOutcome) -> String {
+    let (facts, schedule) = (&outcome.facts, &outcome.schedule);
+    let rate = |count: u64, ns: u64| {
+        let uhz = u128::from(count) * 1_000_000_000_000_000 / u128::from(ns.max(1));
+        word_of(u64::try_from(uhz).unwrap_or(u64::MAX), 1_000_000)
+    };
+    format!(
+        "{} of {} requests, {}/s of {}/s asked; {} events left out, {} repeated; 99 of 100 at most {} late",
+        facts.sent,
+        facts.asked,
+        rate(facts.sent, facts.took_ns),
+        rate(facts.asked, facts.asked_ns),
+        schedule.omitted,
+        schedule.duplicates,
+        micros(facts.lag_p99_ns / 1_000),
+    )
+}
+
+fn variant(it: &VariantOutcome) -> String {
+    let outcomes: Vec<String> =
+        it.outcomes.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let mut lines = vec![
+        format!("{} answered: {}", it.answered, outcomes.join(", ")),
+        format!(
+            "response p50 {}, p99 {}, at most {}; service p50 {}",
+            micros(it.response.p50_ns / 1_000),
+            micros(it.response.p99_ns / 1_000),
+            bound(&it.response),
+            micros(it.service.p50_ns / 1_000),
+        ),
+    ];
+    let accuracy = &it.accuracy;
+    if let Some(right) = accuracy.accuracy_ppm() {
+        let ppm = |ppm: Option<u64>| ppm.map_or_else(|| "-".to_owned(), share);
+        lines.push(format!(
+            "accuracy {} of {} labelled; precision {}, recall {}",
+            share(right),
+            accuracy.judged(),
+            ppm(accuracy.precision_ppm()),
+            ppm(accuracy.recall_ppm()),
+        ));
+    }
+    if accuracy.unread > 0 {
+        lines.push(format!("{} answers had no prediction", accuracy.unread));
+    }
+    lines.join("\n")
+}
+
+/// Below which 99 of 100 lie for sure, or how many more it needs to say so.
+fn bound(times: &Times) -> String {
+    match (times.p99_upper_ns, times.p99_needs) {
+        (Some(ns), _) => micros(ns / 1_000),
+        (None, Some(needs)) => format!("not enough events: {needs} are needed"),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+fn pair(pairs: &Pairs) -> String {
+    let both = pairs.same + pairs.differ;
+    let mut text = format!("the same answer to {} of {both} events", pairs.same);
+    let judged = pairs.both_right + pairs.first_right + pairs.other_right + pairs.both_wrong;
+    if judged > 0 {
+        text += &format!(
+            "; only the first right {} times, only the other {} times",
+            pairs.first_right, pairs.other_right
+        );
+    }
+    text
+}
+
+/// A number of parts, as a decimal without zeros at its end.
+pub(super) fn word_of(parts: u64, of: u64) -> String {
+    let (whole, rest) = (parts / of, parts % of);
+    if rest == 0 {
+        return whole.to_string();
+    }
+    let digits = of.ilog10() as usize;
+    let text = format!("{whole}.{rest:0digits$}");
+    // Three digits tell enough.
+    let cut = text.len().min(text.find('.').unwrap_or(0) + 4);
+    text[..cut].trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,200 @@
+//! Streams: recorded events, held by this gateway in a folder of its own.
+//!
+//! Always true: a stream has one writer, the gateway that asked control first, so an event that comes
+//! again finds the one that is there; what is acknowledged is on this disk; who may read or add is
+//! asked each time.
+//! Absent on purpose: which streams there are (control), and how events are kept (`events`).
+
+mod giving;
+mod selection;
+mod taking;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use access::Action;
+use api::internal::StreamRoute;
+use axum::body::Body;
+use http::{Method, Response};
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+use types::{ErrorKind, StreamId};
+
+use crate::error::Error;
+use crate::hub::Hub;
+use crate::routes::{Caller, principal};
+use crate::service::Incoming;
+
+pub(crate) use giving::blocking;
+pub(crate) use selection::selection;
+
+/// What is asked of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamVerb {
+    /// To give events, or to take them.
+    Events,
+    /// To take a file of them.
+    Imports,
+    /// To sum them up.
+    Stats,
+    /// To take what became of them.
+    Labels,
+}
+
+/// The streams that are open here.
+pub(crate) struct Streams {
+    folder: Option<PathBuf>,
+    open: Mutex<HashMap<StreamId, Arc<OnceCell<events::Stream>>>>,
+}
+
+impl Streams {
+    /// With this folder for all of them; without one there is none.
+    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder, open: Mutex::default() }
+    }
+
+    /// The folder of one, and of what belongs to it.
+    fn folder(&self, id: StreamId) -> Result<PathBuf, Error> {
+        let missing = || Error::Stream {
+            kind: ErrorKind::Unavailable,
+            message: "this gateway has no folder for streams".to_owned(),
+        };
+        Ok(self.folder.as_ref().ok_or_else(missing)?.join(id.to_string()))
+    }
+
+    /// Where records of runs are kept.
+    pub(crate) fn runs_folder(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.with_file_name("runs"))
+    }
+
+    /// Opens a stream that is this gateway's to write, once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StreamElsewhere`], [`Error::NoControl`], and what [`events::Stream::open`] says.
+    pub(crate) async fn open(
+        &self,
+        hub: &Hub,
+        told: &StreamRoute,
+    ) -> Result<events::Stream, Error> {
+        let folder = self.folder(told.stream)?;
+        let cell = Arc::clone(self.open.lock().entry(told.stream).or_default());
+        let opened = cell.get_or_try_init(|| async {
+            let claimed = hub.control.claim_stream(told.stream).await.map_err(|cause| {
+                tracing::warn!(%cause, "a stream was not claimed of control");
+                Error::NoControl
+            })?;
+            if !claimed.yours {
+                return Err(Error::StreamElsewhere { gateway: claimed.gateway });
+            }
+            let settings = events::Settings {
+                dedupe_window_ms: told.spec.dedupe_window_ms,
+                ..events::Settings::default()
+            };
+            let opened =
+                events::Stream::open(&folder, settings, hub.clock.clone(), &hub.tasks).await;
+            opened.map_err(failed)
+        });
+        opened.await.cloned()
+    }
+}
+
+/// Answers what is asked of a stream.
+///
+/// # Errors
+///
+/// [`Error::NoStream`] also where the caller may not know; those of the stream.
+pub(crate) async fn answer(
+    hub: &Arc<Hub>,
+    incoming: Incoming,
+    (name, verb): (&str, StreamVerb),
+) -> Result<Response<Body>, Error> {
+    let caller = hub.caller(&incoming.parts.headers)?;
+    let reads = incoming.parts.method != Method::POST;
+    let action = if reads { Action::StreamsRead } else { Action::StreamsAppend };
+    let told = find(hub, &caller, name, action)?;
+    let place = hub.place(&caller, incoming.from())?;
+    let stream = hub.streams.open(hub, &told).await?;
+    match verb {
+        StreamVerb::Events if reads => giving::events(hub, stream, &incoming.parts, place).await,
+        StreamVerb::Events => taking::append(hub, &stream, incoming).await,
+        StreamVerb::Imports => taking::import(hub, stream, incoming).await,
+        StreamVerb::Stats => giving::stats(stream, &incoming.parts).await,
+        StreamVerb::Labels => taking::label(hub, &stream, incoming).await,
+    }
+}
+
+/// The stream of this name of the caller's account, where they may do this with it.
+fn find(hub: &Hub, caller: &Caller, name: &str, action: Action) -> Result<Arc<StreamRoute>, Error> {
+    let Caller::Known(known) = caller else { return Err(Error::NoCredentials) };
+    let resource = access::Resource::account(known.account);
+    let request = access::Request { principal: principal(caller), action, resource };
+    if !hub.rights.allows(&request) {
+        return Err(Error::Forbidden { action: action.as_str() });
+    }
+    let table = hub.table.load();
+    let found = table.stream(known.account_name.as_str(), name);
+    found.ok_or_else(|| Error::NoStream { stream: name.chars().take(160).collect() })
+}
+
+/// What a stream's failure means to whoever asked.
+pub(crate) fn failed(error: events::Error) -> Error {
+    use events::Error as Of;
+    let kind = match &error {
+        Of::Invalid { .. } | Of::Selection { .. } | Of::Import { .. } | Of::Label { .. } => {
+            ErrorKind::BadRequest
+        }
+        Of::Damaged { .. } | Of::Manifest { .. } | Of::Parquet { .. } => ErrorKind::Internal,
+        _ => ErrorKind::Unavailable,
+    };
+    if kind != ErrorKind::BadRequest {
+        tracing::warn!(cause = workflow::chain(&error), "a stream failed");
+    }
+    Error::Stream { kind, message: error.to_string() }
+}
+
+/// What a parameter of a request says, by name; each may come once.
+pub(crate) fn parameters(
+    uri: &http::Uri,
+) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
+    let mut all = serde_json::Map::new();
+    let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    for pair in pairs {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decoded(name)?, decoded(value)?);
+        if all.insert(name.clone(), value.into()).is_some() {
+            return Err(Error::bad_request(format!("the parameter {name} came twice")));
+        }
+    }
+    Ok(all)
+}
+
+fn decoded(text: &str) -> Result<String, Error> {
+    let text = text.replace('+', " ");
+    let decoded = percent_encoding::percent_decode_str(&text).decode_utf8();
+    decoded.map(Into::into).map_err(|_| Error::bad_request("a parameter is no UTF-8"))
+}
+
+/// A parameter that is a number.
+pub(crate) fn number<T: std::str::FromStr>(
+    all: &mut serde_json::Map<String, serde_json::Value>,
+    name: &str,
+) -> Result<Option<T>, Error> {
+    let Some(value) = all.remove(name) else { return Ok(None) };
+    let parsed = value.as_str().and_then(|text| text.parse().ok());
+    parsed.map(Some).ok_or_else(|| Error::bad_request(format!("{name} is no number that fits")))
+}
+
+pub(crate) fn read<T: serde::de::DeserializeOwned>(
+    all: serde_json::Map<String, serde_json::Value>,
+) -> Result<T, Error> {
+    let read = serde_json::from_value(serde_json::Value::Object(all));
+    read.map_err(|error| Error::bad_request(format!("the parameters cannot be read: {error}")))
+}
+
+/// A JSON answer.
+pub(crate) fn json<T: serde::Serialize>(told: &T) -> Response<Body> {
+    let body = serde_json::to_vec(told).unwrap_or_default();
+    crate::service::answer("application/json", body.into())
+}

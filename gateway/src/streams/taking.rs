@@ -1,0 +1,149 @@
+//! Events taken: one by one, in batches, out of files; and what became of them.
+//!
+//! Always true: an answer comes once the events are safe; a batch is taken whole or not at all; a file
+//! is kept beside until it is read, so that memory does not grow with it.
+
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom, Write as _};
+
+use api::streams::{
+    AppendedEvents, ImportFault, ImportQuery, ImportedEvents, LabelEvents, LabelledEvents,
+};
+use axum::body::Body;
+use events::import::{Format, Options};
+use http::Response;
+use http_body_util::BodyExt as _;
+
+use super::giving::blocking;
+use super::{failed, json, number, parameters, read};
+use crate::body;
+use crate::error::Error;
+use crate::hub::Hub;
+use crate::service::Incoming;
+
+/// Largest file that is imported at once: a day of a busy site's log.
+const FILE_BYTES_MAX: u64 = 16 << 30;
+
+/// Takes one event or a batch of them.
+pub(super) async fn append(
+    hub: &Hub,
+    stream: &events::Stream,
+    incoming: Incoming,
+) -> Result<Response<Body>, Error> {
+    let Incoming { parts, body, .. } = incoming;
+    let payload = body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
+    let said = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let taken = events::cloudevents::read(said, &payload, hub.clock.now_us());
+    let taken = taken.map_err(|refused| Error::bad_request(refused.to_string()))?;
+    let taken = taken.ok_or_else(|| Error::BodyUnknown {
+        what: told(&parts.headers),
+        takes: "events of CloudEvents: application/cloudevents+json, \
+                application/cloudevents-batch+json, or headers that begin with ce-",
+    })?;
+    let appended = stream.append(taken).await.map_err(failed)?;
+    let events::Appended { first, stored, known } = appended;
+    Ok(json(&AppendedEvents { stored, known, first }))
+}
+
+/// The media type of a body, cut.
+fn told(headers: &http::HeaderMap) -> String {
+    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.unwrap_or("?").chars().take(80).collect()
+}
+
+/// Takes a file.
+pub(super) async fn import(
+    hub: &Hub,
+    stream: events::Stream,
+    incoming: Incoming,
+) -> Result<Response<Body>, Error> {
+    let Incoming { parts, body, .. } = incoming;
+    let mut asked = parameters(&parts.uri)?;
+    let year = number(&mut asked, "year")?;
+    let query = ImportQuery { year, ..read(asked)? };
+    let (format, options) = options(query, hub.clock.now_us())?;
+    let file = keep(hub, body).await?;
+    let summary = blocking(move || stream.import(format, file, &options).map_err(failed)).await?;
+    let faults = summary.refusals.into_iter();
+    Ok(json(&ImportedEvents {
+        records: summary.read,
+        stored: summary.stored,
+        known: summary.known,
+        refused: summary.refused,
+        passed_over: summary.passed_over,
+        faults: faults.map(|it| ImportFault { record: it.line, problem: it.why }).collect(),
+    }))
+}
+
+fn options(query: ImportQuery, accepted_us: u64) -> Result<(Format, Options), Error> {
+    let format = match query.format.as_str() {
+        "jsonl" => Format::JsonLines,
+        "csv" => Format::Csv,
+        "parquet" => Format::Parquet,
+        "weblog" => Format::WebLog,
+        "sshd" => Format::Sshd,
+        other => {
+            let other: String = other.chars().take(40).collect();
+            return Err(Error::bad_request(format!(
+                "format={other}: use jsonl, csv, parquet, weblog or sshd"
+            )));
+        }
+    };
+    let mapping = query.map.unwrap_or_default().parse();
+    let mapping = mapping
+        .map_err(|fault: events::import::MappingFault| Error::bad_request(fault.to_string()))?;
+    let base = Options { mapping, accepted_us, ..Options::default() };
+    let options = Options {
+        source: query.source.unwrap_or_default(),
+        kind: query.kind.unwrap_or_default(),
+        year: query.year.unwrap_or(base.year),
+        zone: query.zone.unwrap_or_else(|| base.zone.clone()),
+        ..base
+    };
+    Ok((format, options))
+}
+
+/// Keeps a body in a file that has no name any more.
+async fn keep(hub: &Hub, mut body: Body) -> Result<File, Error> {
+    let unsafe_disk = |error: std::io::Error| failed(events::Error::Input(error));
+    let mut file = tempfile::tempfile().map_err(unsafe_disk)?;
+    let pause_ms = hub.settings.body_pause_ms_max;
+    let mut bytes = 0;
+    loop {
+        let frame = hub.clock.within_ms(pause_ms, body.frame()).await;
+        let Some(frame) = frame.map_err(|_| Error::BodyStalled { pause_ms })? else { break };
+        let Ok(data) = frame.map_err(|_| Error::BodyBroken)?.into_data() else { continue };
+        bytes += data.len() as u64;
+        if bytes > FILE_BYTES_MAX {
+            let bytes_max = usize::try_from(FILE_BYTES_MAX).unwrap_or(usize::MAX);
+            return Err(Error::BodyTooLarge { bytes_max });
+        }
+        file = blocking(move || {
+            file.write_all(&data).map_err(|error| failed(events::Error::Input(error)))?;
+            Ok(file)
+        })
+        .await?;
+    }
+    file.seek(SeekFrom::Start(0)).map_err(unsafe_disk)?;
+    Ok(file)
+}
+
+/// Takes what became of events.
+pub(super) async fn label(
+    hub: &Hub,
+    stream: &events::Stream,
+    incoming: Incoming,
+) -> Result<Response<Body>, Error> {
+    let Incoming { parts, body, .. } = incoming;
+    let payload = body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
+    let told: LabelEvents = serde_json::from_slice(&payload)
+        .map_err(|error| Error::bad_request(format!("these are no labels: {error}")))?;
+    let labels: Vec<_> = told
+        .labels
+        .into_iter()
+        .map(|it| events::Label { source: it.source, id: it.id, label: it.label })
+        .collect();
+    let count = labels.len() as u64;
+    stream.label(labels).await.map_err(failed)?;
+    Ok(json(&LabelledEvents { labels: count }))
+}

@@ -1,0 +1,163 @@
+//! Runs: replays of streams' events, how far each is, and what was measured.
+//!
+//! States: waiting, running, then succeeded, stopped or failed. Always true: a run is sent by one
+//! gateway, which alone reports of it; a run that has ended does not change; gateways hear of each
+//! that is made or is to stop. Absent on purpose: records of requests, which gateways hold.
+
+use types::{AccountId, EndpointId, RunId, StreamId};
+
+use crate::Tx;
+use crate::error::Error;
+use crate::feeds::{Topic, feed_bump};
+use crate::statement::Row;
+use crate::words::words;
+
+words! {
+    /// Where a run stands.
+    pub enum RunState {
+        /// No gateway has begun it.
+        Waiting = "waiting",
+        /// Events are being sent.
+        Running = "running",
+        /// It came to its end.
+        Succeeded = "succeeded",
+        /// It was stopped before its end.
+        Stopped = "stopped",
+        /// It could not go on; `error` says why.
+        Failed = "failed",
+    }
+}
+
+impl RunState {
+    /// Whether nothing changes any more.
+    pub const fn ended(self) -> bool {
+        !matches!(self, Self::Waiting | Self::Running)
+    }
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRow {
+    pub id: RunId,
+    pub account_id: AccountId,
+    pub endpoint_id: EndpointId,
+    pub stream_id: StreamId,
+    /// What was asked for.
+    pub spec: serde_json::Value,
+    pub state: RunState,
+    pub stop_wanted: bool,
+    /// The gateway that sends it; none before one has begun.
+    pub gateway: Option<String>,
+    /// How far it is.
+    pub progress: Option<serde_json::Value>,
+    /// What was measured.
+    pub outcome: Option<serde_json::Value>,
+    pub error: Option<String>,
+    pub created_at_ms: u64,
+    pub ended_at_ms: Option<u64>,
+}
+
+/// What a gateway tells of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunReport {
+    pub state: RunState,
+    pub progress: Option<serde_json::Value>,
+    pub outcome: Option<serde_json::Value>,
+    pub error: Option<String>,
+}
+
+fn run(row: &Row) -> Result<RunRow, Error> {
+    Ok(RunRow {
+        id: row.get("id")?,
+        account_id: row.get("account_id")?,
+        endpoint_id: row.get("endpoint_id")?,
+        stream_id: row.get("stream_id")?,
+        spec: row.get("spec")?,
+        state: row.get("state")?,
+        stop_wanted: row.get("stop_wanted")?,
+        gateway: row.get("gateway")?,
+        progress: row.get("progress")?,
+        outcome: row.get("outcome")?,
+        error: row.get("error")?,
+        created_at_ms: row.get("created_at_ms")?,
+        ended_at_ms: row.get("ended_at_ms")?,
+    })
+}
+
+/// Adds a run, which waits for its gateway.
+pub async fn run_insert(tx: &mut Tx<'_>, row: &RunRow) -> Result<(), Error> {
+    tx.sql("insert a run", include_str!("runs/insert.sql"))
+        .bind(&row.id)
+        .bind(&row.account_id)
+        .bind(&row.endpoint_id)
+        .bind(&row.stream_id)
+        .bind(&row.spec)
+        .bind(&row.state)
+        .bind(&row.created_at_ms)
+        .run()
+        .await?;
+    feed_bump(tx, Topic::Routes);
+    Ok(())
+}
+
+/// Fetches a run.
+pub async fn run_fetch(tx: &mut Tx<'_>, id: RunId) -> Result<RunRow, Error> {
+    let row = tx.sql("fetch a run", include_str!("runs/fetch.sql")).bind(&id).first().await?;
+    let missing = || Error::NotFound { what: "run", id: id.to_string() };
+    run(&row.ok_or_else(missing)?)
+}
+
+/// Lists the runs of an account before one, the newest first, at most `limit`.
+pub async fn runs_list(
+    tx: &mut Tx<'_>,
+    account_id: AccountId,
+    before: Option<RunId>,
+    limit: u32,
+) -> Result<Vec<RunRow>, Error> {
+    // Behind every id: they are of lower-case letters, digits and dashes.
+    let before = before.map_or_else(|| "~".to_owned(), |id| id.to_string());
+    let list = tx.sql("list runs", include_str!("runs/list.sql"));
+    let rows = list.bind(&account_id).bind(&before).bind(&limit).every().await?;
+    rows.iter().map(run).collect()
+}
+
+/// The runs that have not ended, for routes.
+pub async fn runs_list_live(tx: &mut Tx<'_>) -> Result<Vec<RunRow>, Error> {
+    let rows = tx.sql("list live runs", include_str!("runs/live.sql")).every().await?;
+    rows.iter().map(run).collect()
+}
+
+/// Has a run stop. One that has ended, or is to stop already, stays as it is.
+pub async fn run_stop(tx: &mut Tx<'_>, id: RunId) -> Result<RunRow, Error> {
+    let text = "UPDATE runs SET stop_wanted = 1 WHERE id = $1 AND ended_at_ms IS NULL";
+    tx.sql("stop a run", text).bind(&id).run().await?;
+    feed_bump(tx, Topic::Routes);
+    run_fetch(tx, id).await
+}
+
+/// Stores what a gateway tells of a run; the first to tell of one is the one that sends it. What
+/// another gateway tells, or tells too late, is told to be so and changes nothing.
+pub async fn run_report(
+    tx: &mut Tx<'_>,
+    id: RunId,
+    gateway: &str,
+    report: &RunReport,
+    now_ms: u64,
+) -> Result<bool, Error> {
+    let ended_at_ms = report.state.ended().then_some(now_ms);
+    let changed = tx
+        .sql("report of a run", include_str!("runs/report.sql"))
+        .bind(&id)
+        .bind(&gateway.to_owned())
+        .bind(&report.state)
+        .bind(&report.progress)
+        .bind(&report.outcome)
+        .bind(&report.error)
+        .bind(&ended_at_ms)
+        .run()
+        .await?;
+    if changed == 1 && ended_at_ms.is_some() {
+        feed_bump(tx, Topic::Routes);
+    }
+    Ok(changed == 1)
+}

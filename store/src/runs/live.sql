@@ -1,0 +1,5 @@
+SELECT id, account_id, endpoint_id, stream_id, spec, state, stop_wanted, gateway, progress,
+    outcome, error, created_at_ms, ended_at_ms
+FROM runs
+WHERE ended_at_ms IS NULL
+ORDER BY id
