@@ -102,7 +102,9 @@ mod tests {
             let mut packed = Packed::default();
             let stored = |((event, at), sequence)| Stored { sequence, accepted_us: at, event };
             let mut all: Vec<Stored> = events.into_iter().zip(1..).map(stored).collect();
-            all.iter().for_each(|stored| packed.push(stored));
+            for stored in &all {
+                packed.push(stored);
+            }
             let told = |packed: &Packed| -> Vec<Stored> {
                 (0..packed.len()).map(|at| packed.get(at).unwrap()).collect()
             };

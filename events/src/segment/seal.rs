@@ -111,8 +111,8 @@ pub(super) fn write(
         last_ns,
         accepted_first_us,
         accepted_us,
-        unpacked_bytes,
         rows,
+        unpacked_bytes,
         bytes,
         blake3,
     };
