@@ -22,7 +22,7 @@ use crate::cloud::Running;
 use crate::commands;
 use crate::exit::Failure;
 use crate::output::{Output, share};
-use signins::{Recorded, recorded};
+use signins::{Recorded, SECONDS, recorded};
 
 /// The functions: two models, a rule, and one that fails where nobody tried it.
 const CODE: &str = "\
@@ -85,7 +85,9 @@ pub(super) async fn tell(
     let client = &commands::client(&cloud.http, &cloud.operator_token, None)?;
     let recorded = recorded();
     let kept = keep(client, &recorded);
-    teller.step("sign-ins as they were recorded, and what became of them, into a stream", kept).await?;
+    teller
+        .step("sign-ins as they were recorded, and what became of them, into a stream", kept)
+        .await?;
     let made = deploy(client, scratch);
     teller.step("an endpoint with what runs today, a rule and two candidates", made).await?;
     let gated = gate(client);
@@ -99,7 +101,8 @@ pub(super) async fn tell(
     let told = "it answers half of the customers for a while, watched, and then all of them";
     let baked = teller.step(told, baked).await?;
     let reverted = bake(client, (cloud, &recorded), "faulty");
-    let told = "a candidate with a fault that nobody saw is given half of them: it comes back by itself";
+    let told =
+        "a candidate with a fault that nobody saw is given half of them: it comes back by itself";
     let reverted = teller.step(told, reverted).await?;
     let report = Report {
         events: recorded.len() as u64,
@@ -133,7 +136,7 @@ async fn keep(client: &Client, recorded: &[Recorded]) -> Result<(), Failure> {
     client.stream_label(&name, &labels).await?;
     let stats = client.stream_stats(&name, &SelectionQuery::default()).await?;
     let risky = recorded.iter().filter(|it| it.risky).count();
-    say(&format!("{} sign-ins of 90 seconds, {risky} of them risky", stats.events))?;
+    say(&format!("{} sign-ins of {SECONDS} seconds, {risky} of them risky", stats.events))?;
     expect(appended.stored == stats.events, "an event is missing")
 }
 
@@ -168,11 +171,8 @@ async fn gate(client: &Client) -> Result<(), Failure> {
         at_most_of_incumbent_ppm: None,
         at_least_of_incumbent_ppm: None,
     };
-    let quick = GateCondition {
-        metric: GateMetric::ResponseP50Us,
-        at_most: Some(100_000),
-        ..none.clone()
-    };
+    let quick =
+        GateCondition { metric: GateMetric::ResponseP50Us, at_most: Some(100_000), ..none.clone() };
     let good =
         GateCondition { metric: GateMetric::ErrorsPpm, at_most: Some(10_000), ..none.clone() };
     let right = GateCondition {
@@ -182,7 +182,9 @@ async fn gate(client: &Client) -> Result<(), Failure> {
     };
     let gate = GateSpec { conditions: vec![quick, good, right, none], automatic: false };
     client.gate_put(&word(ENDPOINT), &gate).await?;
-    say("half of the answers within 100 ms; 99 of 100 good; right 1.02 times as often; and the verdict")
+    say(
+        "half of the answers within 100 ms; 99 of 100 good; right 1.02 times as often; and the verdict",
+    )
 }
 
 /// Replays to a candidate, and asks the gate.
@@ -205,14 +207,13 @@ async fn try_out(client: &Client, candidate: &str) -> Result<Vec<String>, Failur
     for variant in &outcome.variants {
         let right = variant.accuracy.accuracy_ppm().map(share).unwrap_or_default();
         let p50 = crate::output::micros(variant.response.p50_ns / 1_000);
-        say(&format!("{}: {} answers, {right} right, half within {p50}", variant.name, variant.answered))?;
+        say(&format!(
+            "{}: {} answers, {right} right, half within {p50}",
+            variant.name, variant.answered
+        ))?;
     }
-    let wanted = Promote {
-        run: run.id,
-        mode: Mode::Bake,
-        share_bp: BAKE_BP,
-        for_ms: Some(BAKE_MS),
-    };
+    let wanted =
+        Promote { run: run.id, mode: Mode::Bake, share_bp: BAKE_BP, for_ms: Some(BAKE_MS) };
     let told = client.variant_promote(&word(ENDPOINT), &word(candidate), &wanted).await?;
     let lines: Vec<String> = told.lines.iter().map(|line| line.words.clone()).collect();
     lines.iter().try_for_each(|line| say(line))?;
@@ -292,9 +293,8 @@ async fn bake(
         change = decided => change?,
         _ = customers => unreachable!("they never cease"),
     };
-    let in_production = |it: &types::Used| {
-        it.mode == Mode::Production && it.variant.as_str() == "better"
-    };
+    let in_production =
+        |it: &types::Used| it.mode == Mode::Production && it.variant.as_str() == "better";
     expect(change.modes.iter().any(in_production), "another one is in production")?;
     say(&format!("{}: {}", change.decided_by, change.reason))?;
     Ok(change.reason)

@@ -3,9 +3,11 @@
 use api::streams::EventLabel;
 use serde_json::{Value, json};
 
-/// Sign-ins, ten a second as they happened.
-const COUNT: u64 = 900;
-const EVERY_MS: u64 = 100;
+/// Sign-ins, and how far apart they happened.
+const COUNT: u64 = 400;
+const EVERY_MS: u64 = 400;
+/// The time that they take together, in seconds.
+pub(super) const SECONDS: u64 = COUNT * EVERY_MS / 1_000;
 /// Where chance begins.
 const SEED: u64 = 0x0005_163f_1e5a_a917;
 /// One in so many turns out otherwise than anybody could have told.
