@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use policy::segments as plan;
 
 use super::Segment;
+use super::faults::pass;
 use super::manifest::{self, Manifest};
 use super::read::Opened;
 use super::seal::{self, Batch};
@@ -45,6 +46,7 @@ pub(crate) struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if self.is_gone.load(Ordering::Relaxed)
+            && pass(&self.path).is_ok()
             && let Err(error) = fs::remove_file(&self.path)
         {
             // The next opening removes it.
@@ -360,6 +362,7 @@ impl Segments {
         let parts = log::parts(&self.stream)?;
         for pair in parts.windows(2) {
             if pair[1].first <= manifest.sealed_until {
+                pass(&pair[0].path)?;
                 fs::remove_file(&pair[0].path).map_err(Error::io("remove", &pair[0].path))?;
             }
         }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Segment;
+use super::faults::pass;
 use crate::error::Error;
 
 /// The folder of a stream's segments, within the stream's.
@@ -72,12 +73,15 @@ impl Manifest {
         let folder = folder(stream);
         let (path, unfinished) = (folder.join(NAME), folder.join(UNFINISHED));
         let text = serde_json::to_vec(self).unwrap_or_default();
+        pass(&path)?;
         let written = File::create(&unfinished).and_then(|mut file| {
             file.write_all(&text)?;
             file.sync_all()
         });
         written.map_err(Error::io("write", &unfinished))?;
+        pass(&unfinished)?;
         fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished))?;
+        pass(&path)?;
         sync(&folder)
     }
 
