@@ -111,8 +111,7 @@ impl Segments {
             let path = entry.map_err(Error::io("list", &folder))?.path();
             let ends = |with: &str| path.extension().is_some_and(|it| it == with);
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let is_unfinished = ends(manifest::UNFINISHED) || name == manifest::UNFINISHED;
-            if is_unfinished || (ends("parquet") && !listed.contains(name)) {
+            if ends(manifest::UNFINISHED) || (ends("parquet") && !listed.contains(name)) {
                 fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }
         }

@@ -12,7 +12,7 @@ use policy::segments::{SEALED_BYTES_MAX, SEALED_EVENTS_MAX, cuts};
 
 use super::faults::pass;
 use super::table::Writer;
-use super::{Segment, read};
+use super::{Segment, manifest, read};
 use crate::error::Error;
 use crate::frame;
 use crate::log::{Reader, Stored};
@@ -96,7 +96,7 @@ pub(super) fn write(
     events: impl Iterator<Item = Result<Stored, Error>>,
 ) -> Result<Option<Segment>, Error> {
     let path = folder.join(&file);
-    let unfinished = folder.join(format!("{file}.{}", super::manifest::UNFINISHED));
+    let unfinished = folder.join(manifest::unfinished(&file));
     pass(&unfinished)?;
     let told = File::create(&unfinished).map_err(Error::io("make", &unfinished))?;
     let mut writer = Writer::new(Told::new(told), false).map_err(Error::parquet("write", &path))?;

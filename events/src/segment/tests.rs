@@ -190,7 +190,8 @@ async fn what_a_crash_leaves_is_cleared_by_the_next_opening() {
     drop(stream);
     fs::write(world.folder.path().join(&part), log).unwrap();
     let segments = world.folder.path().join("segments");
-    for name in ["1970-01-01T00-9-0.parquet", "a.parquet.unfinished", "unfinished"] {
+    for name in ["1970-01-01T00-9-0.parquet", "_a.parquet.unfinished", "__manifest.json.unfinished"]
+    {
         fs::write(segments.join(name), b"half").unwrap();
     }
     let stream = world.open().await;
