@@ -8,6 +8,7 @@
 //! Always true: a segment is never changed; one that is in the manifest is whole and on the disk.
 //! Absent on purpose: what is selected, and when to seal.
 
+mod faults;
 mod folder;
 mod manifest;
 pub(crate) mod read;

@@ -18,7 +18,7 @@ use arrow_schema::{DataType, TimeUnit};
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use serde_json::Value;
 
 use super::Taking;
@@ -38,7 +38,10 @@ pub(super) fn read(file: File, taking: &mut Taking<'_, '_>) -> Result<(), Error>
     let fault = |error: parquet::errors::ParquetError| Error::Import {
         message: format!("it is no Parquet file that can be read: {error}"),
     };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(fault)?;
+    // What another program held the columns in, such as dictionaries, is no concern of ours.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
+    let builder = builder.map_err(fault)?;
     if let Some(group) =
         builder.metadata().row_groups().iter().find(|it| it.total_byte_size() > GROUP_BYTES_MAX)
     {

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
 use ::parquet::arrow::ArrowWriter;
+use ::parquet::basic::Compression;
+use ::parquet::file::properties::WriterProperties;
 use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
@@ -190,7 +192,10 @@ fn rows_of_a_foreign_parquet_file_are_events() {
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
-    let mut writer = ArrowWriter::try_new(file.reopen().unwrap(), batch.schema(), None).unwrap();
+    // As most others write.
+    let snappy = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let to = file.reopen().unwrap();
+    let mut writer = ArrowWriter::try_new(to, batch.schema(), Some(snappy)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     let mut events = Vec::new();

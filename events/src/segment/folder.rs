@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use policy::segments as plan;
 
 use super::Segment;
+use super::faults::pass;
 use super::manifest::{self, Manifest};
 use super::read::Opened;
 use super::seal::{self, Batch};
@@ -45,6 +46,7 @@ pub(crate) struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if self.is_gone.load(Ordering::Relaxed)
+            && pass(&self.path).is_ok()
             && let Err(error) = fs::remove_file(&self.path)
         {
             // The next opening removes it.
@@ -109,8 +111,7 @@ impl Segments {
             let path = entry.map_err(Error::io("list", &folder))?.path();
             let ends = |with: &str| path.extension().is_some_and(|it| it == with);
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let is_unfinished = ends(manifest::UNFINISHED) || name == manifest::UNFINISHED;
-            if is_unfinished || (ends("parquet") && !listed.contains(name)) {
+            if ends(manifest::UNFINISHED) || (ends("parquet") && !listed.contains(name)) {
                 fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }
         }
@@ -360,6 +361,7 @@ impl Segments {
         let parts = log::parts(&self.stream)?;
         for pair in parts.windows(2) {
             if pair[1].first <= manifest.sealed_until {
+                pass(&pair[0].path)?;
                 fs::remove_file(&pair[0].path).map_err(Error::io("remove", &pair[0].path))?;
             }
         }

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Segment;
+use super::faults::pass;
 use crate::error::Error;
 
 /// The folder of a stream's segments, within the stream's.
 pub(super) const FOLDER: &str = "segments";
-/// The manifest's name.
-const NAME: &str = "manifest.json";
-/// What files are named while they are written.
+/// The manifest's name: those who read all of a folder as a table pass over what begins so.
+const NAME: &str = "_manifest.json";
+/// What names end with while files are written.
 pub(super) const UNFINISHED: &str = "unfinished";
 /// How manifests are written now.
 const VERSION: u32 = 1;
@@ -41,6 +42,11 @@ impl Default for Manifest {
         let segments = Vec::new();
         Self { version: VERSION, sealed_until: 1, disordered: 0, last_time_ns: 0, segments }
     }
+}
+
+/// What a file is named while it is written.
+pub(super) fn unfinished(name: &str) -> String {
+    format!("_{name}.{UNFINISHED}")
 }
 
 /// Where a stream's segments lie.
@@ -70,14 +76,17 @@ impl Manifest {
     /// Replaces the manifest; returns once it is on the disk.
     pub(super) fn write(&self, stream: &Path) -> Result<(), Error> {
         let folder = folder(stream);
-        let (path, unfinished) = (folder.join(NAME), folder.join(UNFINISHED));
+        let (path, unfinished) = (folder.join(NAME), folder.join(unfinished(NAME)));
         let text = serde_json::to_vec(self).unwrap_or_default();
+        pass(&path)?;
         let written = File::create(&unfinished).and_then(|mut file| {
             file.write_all(&text)?;
             file.sync_all()
         });
         written.map_err(Error::io("write", &unfinished))?;
+        pass(&unfinished)?;
         fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished))?;
+        pass(&path)?;
         sync(&folder)
     }
 

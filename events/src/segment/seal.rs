@@ -10,8 +10,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use policy::segments::{SEALED_BYTES_MAX, SEALED_EVENTS_MAX, cuts};
 
+use super::faults::pass;
 use super::table::Writer;
-use super::{Segment, read};
+use super::{Segment, manifest, read};
 use crate::error::Error;
 use crate::frame;
 use crate::log::{Reader, Stored};
@@ -95,7 +96,8 @@ pub(super) fn write(
     events: impl Iterator<Item = Result<Stored, Error>>,
 ) -> Result<Option<Segment>, Error> {
     let path = folder.join(&file);
-    let unfinished = folder.join(format!("{file}.{}", super::manifest::UNFINISHED));
+    let unfinished = folder.join(manifest::unfinished(&file));
+    pass(&unfinished)?;
     let told = File::create(&unfinished).map_err(Error::io("make", &unfinished))?;
     let mut writer = Writer::new(Told::new(told), false).map_err(Error::parquet("write", &path))?;
     let (first, last) = (u64::MAX, 0);
@@ -128,6 +130,7 @@ pub(super) fn write(
         segment.unpacked_bytes += frame::length(&stored.event) as u64;
         writer.push(&stored, None).map_err(Error::parquet("write", &path))?;
     }
+    pass(&unfinished)?;
     let told = writer.finish().map_err(Error::parquet("write", &path))?;
     if segment.rows == 0 {
         fs::remove_file(&unfinished).map_err(Error::io("remove", &unfinished))?;
@@ -136,7 +139,9 @@ pub(super) fn write(
     told.file.sync_all().map_err(Error::io("sync", &unfinished))?;
     segment.bytes = told.bytes;
     segment.blake3 = told.hasher.finalize().to_hex().to_string();
+    pass(&unfinished)?;
     fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished))?;
+    pass(&path)?;
     Ok(Some(segment))
 }
 

@@ -1,15 +1,17 @@
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 use workflow::{Clock, Tasks};
 
 use super::*;
+use crate::labels::Labels;
 use crate::log::tests::{any_event, event};
-use crate::log::{Reader, Stored};
+use crate::log::{Log, Reader, Stored};
 use crate::select::Selection;
-use crate::{Event, Label, Settings, Stream};
+use crate::{Error, Event, Label, Settings, Stream};
 
 const HOUR_NS: u64 = policy::segments::HOUR_NS;
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -188,7 +190,8 @@ async fn what_a_crash_leaves_is_cleared_by_the_next_opening() {
     drop(stream);
     fs::write(world.folder.path().join(&part), log).unwrap();
     let segments = world.folder.path().join("segments");
-    for name in ["1970-01-01T00-9-0.parquet", "a.parquet.unfinished", "unfinished"] {
+    for name in ["1970-01-01T00-9-0.parquet", "_a.parquet.unfinished", "__manifest.json.unfinished"]
+    {
         fs::write(segments.join(name), b"half").unwrap();
     }
     let stream = world.open().await;
@@ -267,4 +270,96 @@ async fn a_subject_is_forgotten_with_its_labels_and_nobody_else_is() {
     assert_eq!(stream.forget("ben").await.unwrap().events, 20);
     assert_eq!((all(&stream).len(), world.files("parquet").len()), (0, 0));
     assert_eq!(stream.append(vec![event(99)]).await.unwrap().first, Some(31));
+}
+
+/// A stream that is sealed, merged and rid of a subject, step by step, without tasks.
+struct Steps<'a> {
+    folder: &'a Path,
+    log: Log,
+    segments: Segments,
+    labels: Labels,
+}
+
+impl<'a> Steps<'a> {
+    fn open(folder: &'a Path) -> Self {
+        let segments = Segments::open(folder).unwrap();
+        let log = Log::open(folder, 0, |_| {}).unwrap();
+        Self { folder, log, segments, labels: Labels::new(folder) }
+    }
+
+    /// Each event by its number, sealed or not, as consumers read it.
+    fn found(&self) -> Vec<u64> {
+        let events = in_turn(&mut Reader::new(self.folder, 1), self.log.next(), 5);
+        events.iter().map(|stored| stored.sequence).collect()
+    }
+
+    /// Each event by its number, of the segments that are listed and the log behind them.
+    fn listed(&self) -> Vec<u64> {
+        let current = self.segments.current();
+        let held: Vec<&Segment> = current.held.iter().map(|held| &held.segment).collect();
+        let sealed = read::from(self.folder, &held, 0).unwrap();
+        let sealed = (0..sealed.len()).map(|at| sealed.get(at).unwrap().sequence);
+        let rest = in_turn(&mut Reader::new(self.folder, current.sealed_until), self.log.next(), 5);
+        let mut all: Vec<u64> = sealed.chain(rest.iter().map(|stored| stored.sequence)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Seals and removes, until it ends; says whether the subject is gone.
+    fn work(&mut self) -> Result<(), Error> {
+        self.segments.seal()?;
+        self.segments.forget("gone", &self.labels)?;
+        let retention = policy::segments::Retention { age_ms_max: Some(0), bytes_max: None };
+        // Those of the first commit were accepted long ago.
+        self.segments.retain(&retention, 2_000)?;
+        Ok(())
+    }
+}
+
+/// Wherever sealing, merging and removing end: each event is there once, what is to go is there whole
+/// or not at all, and the next opening finishes it.
+#[test]
+fn wherever_it_ends_nothing_is_lost_and_nothing_is_there_twice() {
+    let subject = |id: u64| if id.is_multiple_of(5) { "gone" } else { "kept" };
+    for places in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        let mut steps = Steps::open(folder.path());
+        for commit in 0..4_u64 {
+            let ids = commit * 10..commit * 10 + 10;
+            let events: Vec<Event> = ids.map(|id| at(id % 3 * HOUR_NS, id, subject(id))).collect();
+            // The first commit is older than a day: nothing is merged with it; with the second is.
+            let accepted_us = if commit == 0 { 0 } else { 2 * DAY_MS * 1_000 };
+            steps.log.commit(&events, accepted_us).unwrap();
+            steps.log.roll().unwrap();
+            if commit < 2 {
+                steps.segments.seal().unwrap();
+            }
+        }
+        steps.log.commit(&[at(1, 40, "kept")], 2 * DAY_MS * 1_000).unwrap();
+        faults::tests::end_after(Some(places));
+        let worked = steps.work();
+        drop(steps);
+        faults::tests::end_after(None);
+        let mut steps = Steps::open(folder.path());
+        let all: Vec<u64> = (1..=41).collect();
+        let is_kept = |sequence: &u64| subject(*sequence - 1) == "kept" || *sequence == 41;
+        let kept: Vec<u64> = all.iter().copied().filter(is_kept).collect();
+        let young: Vec<u64> = kept.iter().copied().filter(|sequence| *sequence > 10).collect();
+        let found = steps.found();
+        assert!([&all, &kept, &young].contains(&&found), "after {places} places: {found:?}");
+        assert_eq!(steps.listed(), found, "after {places} places");
+        steps.work().unwrap();
+        assert_eq!(
+            (steps.found(), steps.listed()),
+            (young.clone(), young),
+            "after {places} places"
+        );
+        let current = steps.segments.current();
+        let files = fs::read_dir(folder.path().join("segments")).unwrap().count();
+        assert_eq!(files, current.held.len() + 1, "after {places} places");
+        if worked.is_ok() {
+            assert!(places > 30, "it passes {places} places only");
+            break;
+        }
+    }
 }
