@@ -4,7 +4,8 @@
 
 use api::runs::{RecordsQuery, RunRecord, RunRecords};
 use axum::body::Body;
-use events::replay::{Record, files};
+use events::replay::files::{self, Wanted};
+use events::replay::{Outcome, Record};
 use http::Response;
 use types::RunId;
 
@@ -47,20 +48,13 @@ pub(crate) async fn records(
     let names = begun.ok_or_else(missing)?.variants;
     let _place = hub.place(&caller, from)?;
     let query = query(&parts.uri)?;
+    let wanted = wanted(&query, &names)?;
+    let most = usize::try_from(query.limit.unwrap_or(LIMIT).min(LIMIT_MAX)).unwrap_or(usize::MAX);
     let found = blocking(move || {
-        let mut found = RunRecords::default();
-        let limit = query.limit.unwrap_or(LIMIT).min(LIMIT_MAX);
-        for record in files::read(&folder.join("records")).map_err(failed)? {
-            let record = record.map_err(failed)?;
-            let name = names.get(usize::from(record.variant)).map_or("", String::as_str);
-            if matches(&query, &record, name) {
-                found.matching += 1;
-                if found.matching <= limit {
-                    found.records.push(shown(&record, name));
-                }
-            }
-        }
-        Ok(found)
+        let found = files::find(&folder.join("records"), &wanted, most).map_err(failed)?;
+        let name = |record: &Record| names.get(usize::from(record.variant)).cloned();
+        let records = found.records.iter().map(|it| shown(it, name(it).unwrap_or_default()));
+        Ok(RunRecords { records: records.collect(), more: found.are_more })
     });
     Ok(json(&found.await?))
 }
@@ -76,24 +70,35 @@ fn query(uri: &http::Uri) -> Result<RecordsQuery, Error> {
     Ok(RecordsQuery { from_ms, to_ms, response_us_min, response_us_max, limit, ..words })
 }
 
-fn matches(query: &RecordsQuery, record: &Record, name: &str) -> bool {
-    let is = |wanted: &Option<String>, has: &str| wanted.as_ref().is_none_or(|it| it == has);
-    let response_us = record.response_ns().map(|ns| ns / 1_000);
-    is(&query.variant, name)
-        && is(&query.outcome, record.outcome.word())
-        && is(&query.region, &record.region)
-        && is(&query.group, &record.group)
-        && query.from_ms.is_none_or(|ms| record.offset_ns >= ms.saturating_mul(1_000_000))
-        && query.to_ms.is_none_or(|ms| record.offset_ns < ms.saturating_mul(1_000_000))
-        && query.response_us_min.is_none_or(|us| response_us.is_some_and(|it| it >= us))
-        && query.response_us_max.is_none_or(|us| response_us.is_some_and(|it| it <= us))
+/// The records that are meant.
+fn wanted(query: &RecordsQuery, names: &[String]) -> Result<Wanted, Error> {
+    let variant = query.variant.as_ref().map(|wanted| {
+        let place = names.iter().position(|name| name == wanted);
+        let place = place.and_then(|place| u16::try_from(place).ok());
+        place.ok_or_else(|| Error::bad_request(format!("variant={wanted}: it was not in this run")))
+    });
+    let outcome = query.outcome.as_ref().map(|word| {
+        let outcome = Outcome::of_word(word);
+        outcome.ok_or_else(|| Error::bad_request(format!("outcome={word}: there is none such")))
+    });
+    let ns = |ms: Option<u64>, of: u64| ms.map(|ms| ms.saturating_mul(of));
+    Ok(Wanted {
+        offset_ns: ns(query.from_ms, 1_000_000).unwrap_or(0)
+            ..ns(query.to_ms, 1_000_000).unwrap_or(u64::MAX),
+        response_ns: ns(query.response_us_min, 1_000).unwrap_or(0)
+            ..ns(query.response_us_max, 1_000).map_or(u64::MAX, |ns| ns.saturating_add(1)),
+        variant: variant.transpose()?,
+        region: query.region.clone(),
+        group: query.group.clone(),
+        outcomes: outcome.transpose()?.into_iter().collect(),
+    })
 }
 
-fn shown(record: &Record, name: &str) -> RunRecord {
+fn shown(record: &Record, variant: String) -> RunRecord {
     RunRecord {
         sequence: record.sequence,
         copy: record.copy,
-        variant: name.to_owned(),
+        variant,
         region: record.region.to_string(),
         group: record.group.to_string(),
         offset_ns: record.offset_ns,

@@ -63,7 +63,7 @@ fn variants(summaries: &[Summary], judged: &Accuracies) -> Vec<VariantOutcome> {
         outcomes: summary
             .outcomes
             .iter()
-            .filter(|(_, count)| *count > 0)
+            .filter(|(_, count)| **count > 0)
             .map(|(word, count)| ((*word).to_owned(), *count))
             .collect(),
         lag: times(&summary.lag),
@@ -79,17 +79,17 @@ fn variants(summaries: &[Summary], judged: &Accuracies) -> Vec<VariantOutcome> {
 
 fn times(times: &events::replay::report::Times) -> api::runs::Times {
     use policy::sketch::Bound;
-    let (p99_upper_ns, p99_needs) = match times.p99_bound {
+    let (p99_upper_ns, p99_needs) = match times.p99.bound_ns {
         Bound::AtMost(ns) => (Some(ns), None),
         Bound::NotEnough { events_needed } => (None, Some(events_needed)),
     };
     api::runs::Times {
         count: times.count,
         mean_ns: times.mean_ns,
-        p50_ns: times.p50_ns,
-        p90_ns: times.p90_ns,
-        p99_ns: times.p99_ns,
-        p999_ns: times.p999_ns,
+        p50_ns: times.p50.seen_ns.unwrap_or(0),
+        p90_ns: times.p90.seen_ns.unwrap_or(0),
+        p99_ns: times.p99.seen_ns.unwrap_or(0),
+        p999_ns: times.p999.seen_ns.unwrap_or(0),
         max_ns: times.max_ns,
         p99_upper_ns,
         p99_needs,
