@@ -409,6 +409,8 @@ impl Error {
             Self::Worker { kind: ErrorKind::Internal, message } => {
                 tracing::warn!(code = self.code(), model, cause = %message, "a model failed");
             }
+            // Its own log tells of it.
+            Self::FunctionFailed { .. } => {}
             _ if self.kind() == ErrorKind::Internal => {
                 tracing::error!(code = self.code(), model, cause = %self, "request failed");
             }

@@ -9,7 +9,7 @@ mod giving;
 mod selection;
 mod taking;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use api::internal::StreamRoute;
 use axum::body::Body;
 use http::{Method, Response};
 use parking_lot::Mutex;
+use policy::segments::Retention;
 use tokio::sync::OnceCell;
 use types::{ErrorKind, StreamId};
 
@@ -28,6 +29,9 @@ use crate::service::Incoming;
 
 pub(crate) use giving::blocking;
 pub(crate) use selection::selection;
+
+/// How often it is looked for what is not to be kept any longer, in milliseconds.
+const TEND_MS: u64 = 60_000;
 
 /// What is asked of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +102,59 @@ impl Streams {
         });
         opened.await.cloned()
     }
+}
+
+/// Keeps open streams as long as their owners want, and removes those that they removed; until the
+/// gateway stops.
+pub(crate) async fn tend(hub: Arc<Hub>) {
+    let stopping = hub.tasks.stopping();
+    let mut generation = hub.generation.subscribe();
+    let mut known: HashSet<StreamId> = HashSet::new();
+    while !stopping.is_cancelled() {
+        let told: Vec<_> = hub.table.load().streams().map(Arc::clone).collect();
+        let now: HashSet<StreamId> = told.iter().map(|told| told.stream).collect();
+        for gone in known.difference(&now) {
+            remove(&hub, *gone).await;
+        }
+        known = now;
+        for told in told {
+            retain(&hub, &told).await;
+        }
+        tokio::select! {
+            _ = generation.changed() => {}
+            () = hub.clock.sleep_ms(TEND_MS) => {}
+            () = stopping.cancelled() => break,
+        }
+    }
+    // Whoever still reads holds its own.
+    hub.streams.open.lock().clear();
+}
+
+/// Removes what is older, or more, than its owner wants.
+async fn retain(hub: &Hub, told: &StreamRoute) {
+    let retention =
+        Retention { age_ms_max: told.spec.retain_ms, bytes_max: told.spec.retain_bytes };
+    let open = hub.streams.open.lock().get(&told.stream).and_then(|it| it.get().cloned());
+    let Some(stream) = open.filter(|_| retention != Retention::default()) else { return };
+    if let Err(error) = stream.retain(retention).await {
+        let cause = workflow::chain(&error);
+        tracing::warn!(stream = %told.name, cause, "old events were not removed");
+    }
+}
+
+/// Removes a stream's events, once nobody reads them any more.
+async fn remove(hub: &Hub, id: StreamId) {
+    let held = hub.streams.open.lock().remove(&id);
+    drop(held);
+    let Ok(folder) = hub.streams.folder(id) else { return };
+    let removed = blocking(move || match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(failed(events::Error::Input(error)))
+        }
+        _ => Ok(()),
+    });
+    // What could not be removed was told, and lies in a folder that nothing leads to.
+    let _ = removed.await;
 }
 
 /// Answers what is asked of a stream.

@@ -16,7 +16,7 @@ use crate::replay::share;
 /// Variants of one endpoint: each of them is an instance at least.
 pub const VARIANTS_MAX: usize = 20;
 /// The largest part of live events that may not be production's, in ten-thousandths.
-pub const SHARES_BP_MAX: u32 = WHOLE_BP / 2;
+pub const SHARES_BP_MAX: u32 = 5_000;
 
 /// How a variant is to be used from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -124,8 +124,7 @@ async fn what_is_final_or_unsafe_is_not_repeated() {
         header_length: None,
         wait_ms: 0,
     };
-    let name = "risk".parse().unwrap();
-    let refused = served.client().endpoint_invoke(name.as_str(), invocation).await.unwrap_err();
+    let refused = served.client().endpoint_invoke("risk", invocation).await.unwrap_err();
     assert!(refused.passes());
     assert_eq!(script.seen.lock().unwrap().len(), 2);
 }

@@ -43,7 +43,8 @@ pub(crate) async fn instances(house: &House, endpoint: &Endpoint) -> Vec<Instanc
 
 async fn update(house: &House, owner: &Member, endpoint: &Endpoint, source: &Reference) {
     let source = source.clone();
-    let request = UpdateEndpoint { source, instance_type: None, generation: endpoint.generation };
+    let (source, generation) = (source.into(), endpoint.generation);
+    let request = UpdateEndpoint { source, instance_type: None, generation };
     operations::update(&house.control, owner, &endpoint.name, request).await.unwrap();
 }
 
@@ -53,7 +54,7 @@ async fn a_deployed_model_gets_one_instance_and_a_route() {
     let made = house.deploy(&alice, "answers", &model).await;
     assert_eq!((made.state, made.generation), (EndpointState::Starting, 1));
     let endpoint = ready(&house, &agent, &alice, "answers").await;
-    assert_eq!(endpoint.source, model);
+    assert_eq!(endpoint.source, model.into());
     assert_eq!(endpoint.stages[0].engine.as_deref(), Some("played"));
     let rows = instances(&house, &endpoint).await;
     assert_eq!(rows.len(), 1);

@@ -206,7 +206,7 @@ impl House {
     /// Deploys, without waiting for readiness.
     pub(crate) async fn deploy(&self, caller: &Caller, text: &str, source: &Reference) -> Endpoint {
         let request =
-            DeployRequest { name: name(text), source: source.clone(), instance_type: None };
+            DeployRequest { name: name(text), source: source.clone().into(), instance_type: None };
         endpoints::create(&self.control, caller, request).await.unwrap()
     }
 

@@ -218,7 +218,7 @@ async fn endpoints_of_every_kind() -> (Template, Member, (Reference, Reference))
     house.until(&agent, "two endpoints", || async { (agent.serving() == 2).then_some(()) }).await;
     house.pass(&agent).await;
     let request = api::endpoints::UpdateEndpoint {
-        source: second.clone(),
+        source: second.clone().into(),
         instance_type: None,
         generation: 1,
     };
@@ -237,7 +237,7 @@ async fn settled(
     let endpoint = house.endpoint(owner, text).await.ok_or("it is gone")?;
     let state = endpoint.state;
     expect(state == api::endpoints::EndpointState::Ready, &format!("{text} is {state:?}"))?;
-    expect(endpoint.source == *source, &format!("{text} has another source"))?;
+    expect(endpoint.source == source.clone().into(), &format!("{text} has another source"))?;
     let owner = Owner::Endpoint(endpoint.id);
     let mut rows = read!(house.store(), instances_list_of(owner)).unwrap();
     rows.retain(|row| !row.state.ended());

@@ -50,7 +50,7 @@ impl World {
     async fn uses(&self, who: &Member, text: &str) -> bool {
         let wanted = api::endpoints::DeployRequest {
             name: name(text),
-            source: self.item.clone(),
+            source: self.item.clone().into(),
             instance_type: None,
         };
         match endpoints::create(&self.house.control, who, wanted).await {

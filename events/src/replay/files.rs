@@ -7,6 +7,7 @@
 mod columns;
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,10 +15,12 @@ use arrow_schema::Schema;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterProperties;
+use parquet::file::statistics::Statistics;
 
 use super::error::Error;
-use super::record::Record;
+use super::record::{Outcome, Record};
 
 /// Most records of a part.
 pub const PART_RECORDS_MAX: usize = 1 << 16;
@@ -25,6 +28,62 @@ pub const PART_RECORDS_MAX: usize = 1 << 16;
 const BATCH_RECORDS: usize = 4_096;
 /// What a part's name begins with.
 const PREFIX: &str = "records-";
+
+/// Which records are wanted: those that meet all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// When they were intended, from the start of the run.
+    pub offset_ns: Range<u64>,
+    /// From when they were intended until they were done; those that were not sent took none.
+    pub response_ns: Range<u64>,
+    /// The variant's place; any where none is said.
+    pub variant: Option<u16>,
+    /// The region; any where none is said.
+    pub region: Option<String>,
+    /// The group; any where none is said.
+    pub group: Option<String>,
+    /// What became of them; anything where none is said.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self {
+            offset_ns: 0..u64::MAX,
+            response_ns: 0..u64::MAX,
+            variant: None,
+            region: None,
+            group: None,
+            outcomes: Vec::new(),
+        }
+    }
+}
+
+impl Wanted {
+    fn has(&self, record: &Record) -> bool {
+        let is =
+            |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|one| one == name);
+        self.offset_ns.contains(&record.offset_ns)
+            && self.response_ns.contains(&record.response_ns().unwrap_or(0))
+            && self.variant.is_none_or(|variant| variant == record.variant)
+            && is(&self.region, &record.region)
+            && is(&self.group, &record.group)
+            && (self.outcomes.is_empty() || self.outcomes.contains(&record.outcome))
+    }
+}
+
+/// Records that were wanted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// They themselves.
+    pub records: Vec<Record>,
+    /// There are more than were asked for.
+    pub are_more: bool,
+    /// Parts that were read.
+    pub parts_read: usize,
+    /// Parts that could not have any, by their statistics.
+    pub parts_left_out: usize,
+}
 
 /// Writes the records of a run.
 #[derive(Debug)]
@@ -110,8 +169,39 @@ impl Writer {
 pub fn read(folder: &Path) -> Result<impl Iterator<Item = Result<Record, Error>> + use<>, Error> {
     let parts = parts(folder)?;
     let mut failed = false;
-    let records = parts.into_iter().flat_map(|(_, path)| Part::open(&path));
+    let records = parts.into_iter().flat_map(|(_, path)| Part::open(&path, &(0..u64::MAX)));
     Ok(records.take_while(move |record| !std::mem::replace(&mut failed, record.is_err())))
+}
+
+/// Finds the records that are wanted, up to so many, in the order in which they ended.
+///
+/// Parts that have none at the wanted times are not read.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn find(folder: &Path, wanted: &Wanted, most: usize) -> Result<Found, Error> {
+    let mut found = Found::default();
+    for (_, path) in parts(folder)? {
+        let part = Part::open(&path, &wanted.offset_ns);
+        if matches!(part, Part::Elsewhere) {
+            found.parts_left_out += 1;
+            continue;
+        }
+        found.parts_read += 1;
+        for record in part {
+            let record = record?;
+            if !wanted.has(&record) {
+                continue;
+            }
+            if found.records.len() >= most {
+                found.are_more = true;
+                return Ok(found);
+            }
+            found.records.push(record);
+        }
+    }
+    Ok(found)
 }
 
 /// The parts of a run, in their order.
@@ -136,18 +226,25 @@ enum Part {
         batches: parquet::arrow::arrow_reader::ParquetRecordBatchReader,
         records: std::vec::IntoIter<Record>,
     },
+    /// It has no records of the wanted times.
+    Elsewhere,
     Failed(Option<Error>),
 }
 
 impl Part {
-    fn open(path: &Path) -> Self {
+    fn open(path: &Path, offset_ns: &Range<u64>) -> Self {
         let opened = File::open(path).map_err(Error::io("read", path)).and_then(|file| {
             let builder = ParquetRecordBatchReaderBuilder::try_new(file);
-            let reader = builder.and_then(|builder| builder.with_batch_size(BATCH_RECORDS).build());
-            reader.map_err(Error::parquet("read", path))
+            let builder = builder.map_err(Error::parquet("read", path))?;
+            if !may_have(builder.metadata(), offset_ns) {
+                return Ok(None);
+            }
+            let reader = builder.with_batch_size(BATCH_RECORDS).build();
+            reader.map(Some).map_err(Error::parquet("read", path))
         });
         match opened {
-            Ok(batches) => {
+            Ok(None) => Self::Elsewhere,
+            Ok(Some(batches)) => {
                 let path = path.to_path_buf();
                 Self::Reading { path, batches, records: Vec::new().into_iter() }
             }
@@ -156,11 +253,28 @@ impl Part {
     }
 }
 
+/// Whether a part may have records of these times, by its statistics; so may one that has none.
+fn may_have(part: &ParquetMetaData, offset_ns: &Range<u64>) -> bool {
+    part.row_groups().iter().any(|group| {
+        let column =
+            group.columns().iter().find(|column| column.column_path().string() == "offset_ns");
+        match column.and_then(|column| column.statistics()) {
+            Some(Statistics::Int64(values)) => {
+                let least = values.min_opt().map_or(0, |least| least.cast_unsigned());
+                let most = values.max_opt().map_or(u64::MAX, |most| most.cast_unsigned());
+                least < offset_ns.end && most >= offset_ns.start
+            }
+            _ => true,
+        }
+    })
+}
+
 impl Iterator for Part {
     type Item = Result<Record, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
+            Self::Elsewhere => None,
             Self::Failed(error) => error.take().map(Err),
             Self::Reading { path, batches, records } => loop {
                 if let Some(record) = records.next() {

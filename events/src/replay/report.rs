@@ -3,6 +3,7 @@
 //! Always true: a run's sums are those of its records; a percentile comes with a bound, or with how
 //! many events one needs. Absent on purpose: wire types of other rooms.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::replay::schedule::Proof;
@@ -57,7 +58,7 @@ pub struct Summary {
     /// Those that were answered, with whatever status.
     pub answered: u64,
     /// How many had each outcome, by its word.
-    pub outcomes: Vec<(&'static str, u64)>,
+    pub outcomes: BTreeMap<&'static str, u64>,
     /// How much too late sends went.
     pub lag: Times,
     /// From when a send was intended until it was answered or given up.
@@ -72,40 +73,49 @@ pub struct Summary {
     pub bytes_in: u64,
 }
 
-/// How times are distributed, in nanoseconds, to half a percent; 0 where there are none.
+/// How times are distributed, in nanoseconds, to half a percent.
 #[derive(Clone, Debug, Serialize)]
 pub struct Times {
     /// How many there are.
     pub count: u64,
-    /// Their mean.
+    /// Their mean; 0 of none.
     pub mean_ns: u64,
-    /// Half of them took at most this.
-    pub p50_ns: u64,
-    /// Nine of ten.
-    pub p90_ns: u64,
-    /// 99 of 100.
-    pub p99_ns: u64,
-    /// 999 of 1,000.
-    pub p999_ns: u64,
-    /// The longest.
+    /// The longest; 0 of none.
     pub max_ns: u64,
-    /// At or below what 99 of 100 would lie, of as many as one likes, with [`CONFIDENCE_PPM`].
-    pub p99_bound: Bound,
+    /// What half of them took at most.
+    pub p50: Percentile,
+    /// What nine of ten took at most.
+    pub p90: Percentile,
+    /// What 99 of 100 took at most.
+    pub p99: Percentile,
+    /// What 999 of 1,000 took at most.
+    pub p999: Percentile,
+}
+
+/// What a part of times is at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Percentile {
+    /// Of those that were measured; none of none.
+    pub seen_ns: Option<u64>,
+    /// Of as many like them as one likes, with [`CONFIDENCE_PPM`]; or how many it takes to say so.
+    pub bound_ns: Bound,
 }
 
 impl Times {
     /// What a sketch of times says.
     pub fn of(sketch: &Sketch) -> Self {
-        let at = |part_ppm| sketch.quantile(part_ppm).unwrap_or(0);
+        let at = |part_ppm| Percentile {
+            seen_ns: sketch.quantile(part_ppm),
+            bound_ns: sketch.upper(part_ppm, CONFIDENCE_PPM),
+        };
         Self {
             count: sketch.count(),
             mean_ns: sketch.mean(),
-            p50_ns: at(500_000),
-            p90_ns: at(900_000),
-            p99_ns: at(990_000),
-            p999_ns: at(999_000),
             max_ns: sketch.max(),
-            p99_bound: sketch.upper(990_000, CONFIDENCE_PPM),
+            p50: at(500_000),
+            p90: at(900_000),
+            p99: at(990_000),
+            p999: at(999_000),
         }
     }
 }

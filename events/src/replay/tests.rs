@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use policy::replay::pace::CatchUp;
-use policy::replay::schedule::{End, Mode, Settings};
+use policy::replay::pattern::Pattern;
+use policy::replay::schedule::{Arrivals, End, Mode, Settings};
 use policy::replay::{Event, Ratio, UHZ};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -259,6 +260,48 @@ fn copies_are_events_of_their_own_and_no_evidence() {
     }
     let copies = seen.iter().filter(|seen| header(seen, "ce-replayof").is_some());
     assert_eq!(copies.count(), 100);
+}
+
+#[test]
+fn every_mode_sends_what_belongs_to_its_event() {
+    let pattern = "step 400/s for 200ms\nrecorded x 2.5 for 100ms\nramp 100/s to 2000/s for 1s";
+    let pattern = Pattern::parse(pattern).unwrap();
+    let modes = [
+        Mode::Recorded { speed: Ratio::new(3, 2).unwrap() },
+        Mode::Poisson { rate_uhz: 900 * UHZ, seed: 3 },
+        Mode::Pattern { pattern, arrivals: Arrivals::Even },
+    ];
+    for mode in modes {
+        for factor in [(5, 2), (2, 5), (1, 40)] {
+            let (folder, server) = (TempDir::new().unwrap(), Server::tcp(Manner::Answer));
+            let mut plan = plan(folder.path(), vec![server.variant("a")], 1);
+            plan.schedule = Settings { mode: mode.clone(), ..settings(1, factor) };
+            let finished = finish(plan, 160);
+            let records = assert_accounted(&finished, folder.path());
+            let mut expected: Vec<String> = records
+                .iter()
+                .map(|record| format!("{{\"number\":{}}}", record.sequence))
+                .collect();
+            let mut bodies: Vec<String> = server.seen().into_iter().map(|seen| seen.body).collect();
+            expected.sort();
+            bodies.sort();
+            assert_eq!(bodies, expected, "{mode:?} {factor:?}");
+            assert!(!bodies.is_empty());
+        }
+    }
+}
+
+#[test]
+fn progress_is_told_by_these_names() {
+    let mut cell = Cell::default();
+    cell.add(&record::tests::record(0, Outcome::Ok));
+    let progress = Progress {
+        run: "run-1".to_owned(),
+        stage: report::Stage::Sending,
+        issued: 1,
+        variants: vec![Summary::of("a", 2, &cell)],
+    };
+    insta::assert_json_snapshot!(progress);
 }
 
 #[test]

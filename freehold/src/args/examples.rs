@@ -79,7 +79,7 @@ Try it:
 pub(super) const GATE: &str = "\
 Try it:
   freehold endpoint gate set risk 'response_p99<=50ms' 'errors<=0.1%' 'accuracy>=0.98x' verdict
-  freehold endpoint promote risk next --run RUN --to bake --share 10% --for 30m";
+  freehold endpoint promote risk next --run run-0192f0c1d2e37a4bb5c6d7e8f9a0b1c2 --to bake --share 10% --for 30m";
 
 pub(super) const VARIANT: &str = "\
 Try it:

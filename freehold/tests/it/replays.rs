@@ -7,13 +7,13 @@ use api::endpoints::{
 };
 use api::functions::CreateFunction;
 use api::pages::PageQuery;
-use api::runs::{Judged, Load, Run, RunOutcome, RunSpec, RunState};
+use api::runs::{Judged, Load, Run, RunOutcome, RunProgress, RunSpec, RunState};
 use api::streams::{
     CreateStream, EventLabel, EventsQuery, ImportQuery, LabelEvents, SelectionQuery, StreamSpec,
 };
 use serde_json::{Value, json};
 use testkit::wait::until;
-use testkit::{Account, Cloud, Package};
+use testkit::{Account, Cloud, Package, Process};
 use types::{FunctionRuntime, Mode, Name};
 
 use crate::functions::has_python;
@@ -207,19 +207,54 @@ async fn what_recorded_events_prove_goes_to_production() {
     // Whoever is worse is told by how much, and stays where it is.
     let (bad, _) = valid(&owner, &run_of(&["broken", "main"], &stream)).await;
     let wanted = Promote { run: bad.id, mode: Mode::Production, share_bp: 0, for_ms: None };
-    let told =
-        owner.client.variant_promote(&name("risk"), &name("broken"), &wanted).await.unwrap();
+    let told = owner.client.variant_promote(&name("risk"), &name("broken"), &wanted).await.unwrap();
     assert!(!told.promoted && told.lines.iter().any(|line| line.judgement == "fails"), "{told:?}");
 
     let wanted = Promote { run: run.id, mode: Mode::Production, share_bp: 0, for_ms: None };
-    let told =
-        owner.client.variant_promote(&name("risk"), &name("better"), &wanted).await.unwrap();
+    let told = owner.client.variant_promote(&name("risk"), &name("better"), &wanted).await.unwrap();
     assert!(told.promoted, "{told:?}");
     until(WAIT_S, "it answers", || async {
         let answer = ask(&owner, "risk", 60).await.unwrap();
         (answer["score"] == 1.0).then_some(())
     })
     .await;
+    cloud.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_goes_on_where_it_was_lost_and_says_so() {
+    if !has_python() {
+        return;
+    }
+    let mut cloud = Cloud::one(PROGRAM).await;
+    // What was under way when it was killed.
+    cloud.expect("went away");
+    let (owner, _) = strangers(&cloud).await;
+    let stream = stream(&owner).await;
+    endpoint(&owner).await;
+    let spec = RunSpec { load: Load::Rate { uhz: 20_000_000 }, ..run_of(&["better"], &stream) };
+    let run = owner.client.run_create(&spec).await.unwrap();
+    until(WAIT_S, "some are sent", || async {
+        let run = owner.client.run_fetch(run.id).await.unwrap();
+        let told: RunProgress = serde_json::from_value(run.progress?).unwrap();
+        (told.issued >= 40).then_some(())
+    })
+    .await;
+    cloud.kill_and_start(Process::Up).await;
+    cloud.ready().await;
+    let run = until(WAIT_S, "the run has ended", || async {
+        let run = owner.client.run_fetch(run.id).await.unwrap();
+        run.state.ended().then_some(run)
+    })
+    .await;
+    assert_eq!(run.state, RunState::Succeeded, "{run:?}");
+    let outcome: RunOutcome = serde_json::from_value(run.outcome.unwrap()).unwrap();
+    assert!(outcome.disclosed.iter().any(|it| it.contains("resumed")), "{outcome:?}");
+    let recorded: u64 = outcome.variants.iter().map(|it| it.recorded).sum();
+    assert_eq!((outcome.schedule.sends, recorded + outcome.facts.lost), (EVENTS, EVENTS));
+    // What was sent is what it would have been.
+    let (_, whole) = ended(&owner, &spec).await;
+    assert_eq!(whole.schedule.digest, outcome.schedule.digest);
     cloud.close().await;
 }
 
@@ -272,8 +307,10 @@ async fn events_are_taken_selected_and_given_out() {
     let cloud = Cloud::one(PROGRAM).await;
     let (owner, _) = strangers(&cloud).await;
     let stream = stream(&owner).await;
-    let selection =
-        SelectionQuery { filter: Some("region=no,data.amount>=90".to_owned()), ..SelectionQuery::default() };
+    let selection = SelectionQuery {
+        filter: Some("region=no,data.amount>=90".to_owned()),
+        ..SelectionQuery::default()
+    };
     let stats = owner.client.stream_stats(&stream, &selection).await.unwrap();
     assert_eq!((stats.events, stats.stream_disordered), (10, 0));
     let query = EventsQuery { format: None, limit: Some(3) };

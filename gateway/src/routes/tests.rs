@@ -121,3 +121,63 @@ fn connections_and_statistics_outlive_the_table() {
     let (old, new) = (find(&before, "granted"), find(&after, "granted"));
     assert!(!Arc::ptr_eq(&old.stages[0].backends[0], &new.stages[0].backends[0]));
 }
+
+/// An endpoint with a candidate, which answers half of the keys.
+fn with_candidate() -> Table {
+    let used = |variant: &str, mode, share_bp| types::Used {
+        variant: variant.parse().unwrap(),
+        mode,
+        share_bp,
+        until_ms: None,
+    };
+    let mut told = routes(1);
+    told.endpoints[2].modes = vec![
+        used("main", types::Mode::Production, 0),
+        used("next", types::Mode::Canary, 5_000),
+        used("dark", types::Mode::Shadow, 10_000),
+    ];
+    for (number, variant) in [(7, "next"), (8, "dark")] {
+        let mut route = route(number, (1, "acme"), "open");
+        route.variant = variant.parse().unwrap();
+        route.everybody = false;
+        told.endpoints.push(route);
+    }
+    Table::build(told, &Table::default(), &backends())
+}
+
+#[test]
+fn a_key_is_answered_by_one_variant_and_shown_to_shadows() {
+    let (table, rights) = (with_candidate(), Authorizer::new().unwrap());
+    let mut answered = std::collections::BTreeMap::new();
+    for key in 0..1_000_u32 {
+        let key = key.to_le_bytes();
+        let asked = (&rights, &Caller::Anonymous, Action::EndpointsInvoke);
+        let (face, first) = table.endpoint(asked, "acme.open", |_| Some(&key)).unwrap();
+        let (_, again) = table.endpoint(asked, "acme.open", |_| Some(&key)).unwrap();
+        assert!(Arc::ptr_eq(first, again) && face.by_key());
+        let shown: Vec<_> = face.watching(&key).iter().map(|it| it.variant.to_string()).collect();
+        assert_eq!(shown, ["dark"]);
+        *answered.entry(first.variant.to_string()).or_insert(0) += 1;
+    }
+    assert_eq!(answered.keys().collect::<Vec<_>>(), ["main", "next"]);
+    // Four standard deviations about the half.
+    assert!((437..=563).contains(&answered["next"]), "{answered:?}");
+    // Without a key it is what is in production.
+    let asked = (&rights, &Caller::Anonymous, Action::EndpointsDescribe);
+    assert_eq!(table.endpoint(asked, "acme.open", |_| None).unwrap().1.variant.as_str(), "main");
+}
+
+#[test]
+fn a_variant_by_its_name_is_for_its_owner_alone() {
+    let (table, rights) = (with_candidate(), Authorizer::new().unwrap());
+    let found = |secret: &str, model: &str| {
+        let caller = table.caller(Some(&Credentials::bearer(secret)), 0).unwrap();
+        let asked = (&rights, &caller, Action::EndpointsInvoke);
+        table.endpoint(asked, model, |_| None).map(|(_, it)| it.variant.to_string())
+    };
+    assert_eq!(found("secret-1", "open@next"), Ok("next".to_owned()));
+    assert_eq!(found("secret-1", "acme.open@dark"), Ok("dark".to_owned()));
+    assert!(found("secret-1", "open@none").is_err());
+    assert!(found("secret-2", "acme.open@next").is_err());
+    assert_eq!(found("secret-2", "acme.open"), Ok("main".to_owned()));
+}

@@ -1,5 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use tempfile::TempDir;
 
 use super::super::record::Outcome;
@@ -19,6 +20,9 @@ fn read_all(folder: &Path) -> Vec<Record> {
 }
 
 proptest! {
+    // Each of them waits for the disk.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// What is read is what was written, whatever is missing in it.
     #[test]
     fn records_come_back(
@@ -65,4 +69,60 @@ fn what_was_being_written_is_removed_and_what_is_damaged_is_told() {
     assert_eq!(read.len(), 2);
     let error = read[1].as_ref().unwrap_err().to_string();
     assert!(error.contains("could not read the records in") && error.contains("000001"), "{error}");
+}
+
+#[test]
+fn columns_are_as_others_read_them() {
+    let schema = columns::schema();
+    let column = |field: &Arc<arrow_schema::Field>| {
+        let empty = if field.is_nullable() { ", may be empty" } else { "" };
+        format!("{}: {}{empty}\n", field.name(), field.data_type())
+    };
+    let mut text = String::new();
+    for field in schema.fields() {
+        text += &column(field);
+    }
+    insta::assert_snapshot!(text);
+}
+
+/// What is found is what looking at every record finds, and parts of other times are not read.
+#[test]
+fn the_wanted_are_found_without_reading_all() {
+    let folder = TempDir::new().unwrap();
+    let of = |second: u64| {
+        let mut one = record(second, Outcome::ALL[usize::try_from(second % 9).unwrap()]);
+        one.region = (second % 3).to_string().into();
+        one.done_ns = one.intended_ns + 20 + second * 7 % 1_000;
+        one
+    };
+    let all: Vec<Record> = (0..400).map(of).collect();
+    for part in all.chunks(50) {
+        written(folder.path(), part);
+    }
+    let questions = (
+        (0..400_u64, 1..200_u64),
+        0..1_000_u64,
+        prop::option::of(0..9_usize),
+        prop::option::of(0..3_u64),
+    );
+    let asked =
+        |((from, seconds), slower_ns, outcome, region): ((u64, u64), u64, _, Option<u64>)| {
+            let wanted = Wanted {
+                offset_ns: from * 1_000_000_000..(from + seconds) * 1_000_000_000,
+                response_ns: slower_ns..u64::MAX,
+                outcomes: Option::map(outcome, |at: usize| Outcome::ALL[at]).into_iter().collect(),
+                region: region.map(|number| number.to_string()),
+                ..Wanted::default()
+            };
+            let exact: Vec<Record> = all.iter().filter(|one| wanted.has(one)).cloned().collect();
+            let found = find(folder.path(), &wanted, 1_000).unwrap();
+            prop_assert_eq!(&found.records, &exact);
+            prop_assert_eq!((found.parts_read + found.parts_left_out, found.are_more), (8, false));
+            prop_assert!(found.parts_read as u64 <= seconds / 50 + 2);
+            let some = find(folder.path(), &wanted, 3).unwrap();
+            prop_assert_eq!(&some.records[..], &exact[..exact.len().min(3)]);
+            prop_assert_eq!(some.are_more, exact.len() > 3);
+            Ok(())
+        };
+    TestRunner::default().run(&questions, asked).unwrap();
 }

@@ -102,7 +102,9 @@ fn endpoint() -> Value {
         "source": "acme/my-risk@2", "instance_type": "nano", "sharing": { "with": "nobody" },
         "stages": [{ "source": "acme/my-risk@2", "state": "ready", "engine": "tract" }],
         "input": tensors("features", [-1, 4]), "output": tensors("risk", [-1, 1]),
-        "generation": 7, "created_at_ms": AT_MS,
+        "generation": 7, "created_at_ms": AT_MS, "modes_number": 0,
+        "variants": [{ "variant": "main", "mode": "production", "share_bp": 0,
+            "source": "acme/my-risk@2", "state": "ready" }],
     })
 }
 
