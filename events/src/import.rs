@@ -70,8 +70,8 @@ pub struct Options {
     pub year: i16,
     /// The zone of times that say none, such as `Europe/Berlin`.
     pub zone: String,
-    /// When events happened that say nothing of it, in Unix microseconds; of rows and objects without
-    /// a time, none is taken then. For `CloudEvents`, which may have none.
+    /// When events of `CloudEvents` happened that do not say it, in Unix microseconds; where it is 0,
+    /// [`Stream::import`] takes the present. Rows and other objects are refused without a time.
     pub accepted_us: u64,
 }
 
@@ -173,8 +173,12 @@ impl Stream {
     /// goes on within the window in which events are known again.
     pub fn import(&self, format: Format, file: File, options: &Options) -> Result<Summary, Error> {
         let runtime = tokio::runtime::Handle::current();
+        let mut options = options.clone();
+        if options.accepted_us == 0 {
+            options.accepted_us = self.shared.clock.now_us();
+        }
         let (mut stored, mut known) = (0, 0);
-        let summary = read_file(format, file, options, &mut |events| {
+        let summary = read_file(format, file, &options, &mut |events| {
             let appended = runtime.block_on(self.append(events))?;
             stored += appended.stored;
             known += appended.known;

@@ -70,7 +70,7 @@ pub(crate) struct Shared {
     pub(crate) folder: PathBuf,
     pub(crate) segments: Segments,
     pub(crate) labels: Labels,
-    clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 /// What the writer is asked for.

@@ -11,6 +11,7 @@ use arrow_array::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::segment::tests::{World, all};
 
 fn options(mapping: &str) -> Options {
     Options { mapping: mapping.parse().unwrap(), ..Options::default() }
@@ -238,6 +239,26 @@ fn a_mapping_is_read_written_and_refused_in_words() {
         let refused = text.parse::<Mapping>().unwrap_err().to_string();
         assert!(refused.starts_with("in the mapping, ") && refused.contains(word), "{refused}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_says_no_time_happened_when_it_was_imported_and_is_stored_once() {
+    let world = World::new();
+    let stream = world.open().await;
+    let mut file = tempfile::tempfile().unwrap();
+    let line =
+        b"{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/a\",\"type\":\"b\"}\n{\"time\":7}\n";
+    std::io::Write::write_all(&mut file, line).unwrap();
+    for round in 0..2 {
+        let mut again = file.try_clone().unwrap();
+        std::io::Seek::rewind(&mut again).unwrap();
+        let to = stream.clone();
+        let importing = move || to.import(Format::JsonLines, again, &Options::default());
+        let summary = tokio::task::spawn_blocking(importing).await.unwrap().unwrap();
+        assert_eq!((summary.events, summary.stored, summary.known), (2, 2 - 2 * round, 2 * round));
+    }
+    let times: Vec<u64> = all(&stream).iter().map(|it| it.event.time_ns).collect();
+    assert_eq!(times, [7_000_000_000, 1_000_000_000_000]);
 }
 
 proptest! {
