@@ -15,8 +15,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// Sends events at the rate of the plan, and says what came of it.
 pub(crate) fn run(plan: &crate::Plan, address: &str) -> Result<(), Failed> {
-    let removed = tempfile::tempdir()?;
-    let folder = plan.folder.clone().unwrap_or_else(|| removed.path().join("run"));
+    let own = std::env::temp_dir().join(format!("bench-replay-{}", std::process::id()));
+    let folder = plan.folder.as_ref().unwrap_or(&own);
     let address = if address.starts_with('/') {
         Address::Unix(address.into())
     } else {
@@ -34,7 +34,7 @@ pub(crate) fn run(plan: &crate::Plan, address: &str) -> Result<(), Failed> {
         duration_ns: plan.seconds * SECOND_NS,
         factor: Ratio::ONE,
     };
-    let mut wanted = Plan::new("bench", &folder, vec![variant], settings);
+    let mut wanted = Plan::new("bench", folder, vec![variant], settings);
     wanted.spin_ns = plan.spin_ns;
     wanted.warm = 64;
     wanted.resume = plan.resume;
@@ -58,6 +58,9 @@ pub(crate) fn run(plan: &crate::Plan, address: &str) -> Result<(), Failed> {
     let judge = FromJson::default();
     let posts = Posts { form: Form::CloudEvents };
     let finished = Run::start(wanted, &Clock::system(), sent, posts, judge)?.wait()?;
+    if own.exists() {
+        std::fs::remove_dir_all(&own)?;
+    }
     let facts = finished.facts;
     let total = &finished.totals[0];
     println!(
