@@ -13,6 +13,7 @@ mod serve;
 mod wait;
 
 use std::error::Error;
+use std::path::PathBuf;
 
 type Failed = Box<dyn Error>;
 
@@ -34,7 +35,7 @@ fn main() -> Result<(), Failed> {
 }
 
 /// What to send, and for how long.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Plan {
     /// Events in a second.
     rate: u64,
@@ -45,12 +46,23 @@ struct Plan {
     bytes: usize,
     /// Keep to this processor, where it is said.
     processor: Option<usize>,
+    /// Where records are kept; in a folder that is removed where it is not said.
+    folder: Option<PathBuf>,
+    /// Go on with the run in the folder.
+    resume: bool,
 }
 
 impl Plan {
     fn read(pairs: &[&str]) -> Result<Self, Failed> {
-        let mut plan =
-            Self { rate: 1_000, seconds: 5, spin_ns: 100_000, bytes: 100, processor: None };
+        let mut plan = Self {
+            rate: 1_000,
+            seconds: 5,
+            spin_ns: 100_000,
+            bytes: 100,
+            processor: None,
+            folder: None,
+            resume: false,
+        };
         for pair in pairs {
             let (key, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?}: no value"))?;
             match key {
@@ -59,6 +71,8 @@ impl Plan {
                 "spin_ns" => plan.spin_ns = value.parse()?,
                 "bytes" => plan.bytes = value.parse()?,
                 "processor" => plan.processor = Some(value.parse()?),
+                "folder" => plan.folder = Some(value.into()),
+                "resume" => plan.resume = value.parse()?,
                 _ => return Err(format!("{key:?} is no key").into()),
             }
         }

@@ -15,7 +15,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// Sends events at the rate of the plan, and says what came of it.
 pub(crate) fn run(plan: &crate::Plan, address: &str) -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
+    let own = std::env::temp_dir().join(format!("bench-replay-{}", std::process::id()));
+    let folder = plan.folder.as_ref().unwrap_or(&own);
     let address = if address.starts_with('/') {
         Address::Unix(address.into())
     } else {
@@ -33,9 +34,10 @@ pub(crate) fn run(plan: &crate::Plan, address: &str) -> Result<(), Failed> {
         duration_ns: plan.seconds * SECOND_NS,
         factor: Ratio::ONE,
     };
-    let mut wanted = Plan::new("bench", &folder.path().join("run"), vec![variant], settings);
+    let mut wanted = Plan::new("bench", folder, vec![variant], settings);
     wanted.spin_ns = plan.spin_ns;
     wanted.warm = 64;
+    wanted.resume = plan.resume;
     let data = "x".repeat(plan.bytes);
     let event = events::Event {
         id: "an-event-of-some-stream".to_owned(),
@@ -56,6 +58,9 @@ pub(crate) fn run(plan: &crate::Plan, address: &str) -> Result<(), Failed> {
     let judge = FromJson::default();
     let posts = Posts { form: Form::CloudEvents };
     let finished = Run::start(wanted, &Clock::system(), sent, posts, judge)?.wait()?;
+    if own.exists() {
+        std::fs::remove_dir_all(&own)?;
+    }
     let facts = finished.facts;
     let total = &finished.totals[0];
     println!(
@@ -65,7 +70,8 @@ pub(crate) fn run(plan: &crate::Plan, address: &str) -> Result<(), Failed> {
             "asked": facts.asked, "sent": facts.sent, "asked_ns": facts.asked_ns,
             "took_ns": facts.took_ns, "ok": total.counts.of(events::replay::Outcome::Ok),
             "busy_milli": facts.busy_milli, "valid": finished.validity.is_valid(),
-            "why": finished.validity.to_string(), "waits": finished.waits,
+            "why": finished.validity.to_string(), "waits": finished.waits, "lost": finished.lost, "resumed": facts.resumed,
+            "digest": blake3::Hash::from_bytes(finished.proof.digest).to_hex().as_str(),
             "lag": Times::of(&total.lag), "latency": Times::of(&total.latency),
         })
     );
