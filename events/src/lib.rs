@@ -17,6 +17,7 @@ mod frame;
 pub mod import;
 pub mod labels;
 pub mod log;
+mod packed;
 pub mod replay;
 pub mod segment;
 pub mod select;

@@ -7,6 +7,7 @@
 //! failed, skipped, dropped or disclosed as lost; memory is bounded by settings, whatever a target
 //! does. Absent on purpose: names of hosts and TLS, and who may send where (whoever starts a run).
 
+pub mod accuracy;
 mod ahead;
 mod answer;
 pub mod cells;

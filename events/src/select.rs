@@ -203,7 +203,7 @@ impl Stream {
             if stored.is_empty() {
                 break;
             }
-            selecting.add(stored);
+            selecting.add(&stored);
         }
         selecting.begin();
         Ok(selecting)

@@ -44,10 +44,13 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub use deploy::wait_until_ready;
+pub use endpoint::wait_until_variant_ready;
 pub use function::send_folder;
 pub use logs::{Follower, Subject, sentence};
 pub use pipeline::{folder_of as pipeline_folder, manifest_of as pipeline_manifest};
 pub use publish::publish_folder;
+pub use replay::follow as follow_run;
+pub use runs::outcome as run_outcome;
 pub use train::outcome as train_outcome;
 pub use wording::{engines, figures};
 

@@ -10,6 +10,7 @@
 mod asking;
 mod functions;
 mod program;
+mod replay;
 mod report;
 mod signins;
 mod story;
@@ -36,10 +37,16 @@ const STOP_GRACE_S: u64 = 5;
 /// Does the main job and tells it.
 pub async fn run(arguments: DemoArguments, out: &Output) -> Result<(), Failure> {
     let main = matches!(arguments.what, DemoWord::Main);
-    note(if main {
-        "The main job of Freehold: publish, find, train, deploy, ask. Two accounts that never met."
-    } else {
-        "Code on demand: a deployment under load, a link across accounts, a service of two."
+    note(match arguments.what {
+        DemoWord::Main => {
+            "The main job of Freehold: publish, find, train, deploy, ask. Two accounts that never met."
+        }
+        DemoWord::Functions => {
+            "Code on demand: a deployment under load, a link across accounts, a service of two."
+        }
+        DemoWord::Replay => {
+            "Proved before it answers: recorded events, a gate, a bake, and one that comes back."
+        }
     })?;
     let scratch = tempfile::Builder::new().prefix("freehold-demo-").tempdir().map_err(|error| {
         Failure::refused(format!("could not make a temporary folder: {error}"))
@@ -75,7 +82,10 @@ async fn tell(
     (teller, out): (&mut Teller, &Output),
 ) -> Result<(), Failure> {
     let Some(program) = program else {
-        functions::tell(cloud, scratch, (teller, out)).await?;
+        match arguments.what {
+            DemoWord::Replay => replay::tell(cloud, scratch, (teller, out)).await?,
+            _ => functions::tell(cloud, scratch, (teller, out)).await?,
+        }
         return stay(arguments).await;
     };
     let signins = SignIns::make(program, arguments.events.as_deref(), scratch);

@@ -29,14 +29,14 @@ fn deviations(confidence_ppm: u32) -> f64 {
     let outside = part(WHOLE_PPM - confidence_ppm.clamp(1, WHOLE_PPM - 1)) / part(WHOLE_PPM);
     let (mut few, mut many) = (0.0, 10.0);
     for _ in 0..60 {
-        let middle = (few + many) / 2.0;
+        let middle = f64::midpoint(few, many);
         if libm::erfc(middle / std::f64::consts::SQRT_2) > outside {
             few = middle;
         } else {
             many = middle;
         }
     }
-    (few + many) / 2.0
+    f64::midpoint(few, many)
 }
 
 #[cfg(test)]

@@ -160,14 +160,17 @@ fn upper_bound(bucket: u16) -> u64 {
 
 /// The largest number that is off by no more than the error from the lowest of a bucket.
 const fn middle_above(lowest: u64) -> u64 {
-    let middle = lowest as u128 * (1_000 + ERROR_MILLI) as u128 / 1_000;
-    if middle > u64::MAX as u128 { u64::MAX } else { middle as u64 }
+    at_most(lowest as u128 * (1_000 + ERROR_MILLI) as u128 / 1_000)
 }
 
 /// The largest number from which the middle of a bucket is off by no more than the error.
 const fn bound_above(lowest: u64) -> u64 {
-    let bound = middle_above(lowest) as u128 * 1_000 / (1_000 - ERROR_MILLI) as u128;
-    if bound > u64::MAX as u128 { u64::MAX } else { bound as u64 }
+    at_most(middle_above(lowest) as u128 * 1_000 / (1_000 - ERROR_MILLI) as u128)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it fits, or is not taken")]
+const fn at_most(number: u128) -> u64 {
+    if number > u64::MAX as u128 { u64::MAX } else { number as u64 }
 }
 
 const fn count() -> usize {
@@ -179,6 +182,7 @@ const fn count() -> usize {
     count
 }
 
+#[expect(clippy::large_stack_arrays, reason = "only a compiler's stack ever has it")]
 const fn bounds() -> [u64; BUCKETS] {
     let mut bounds = [0; BUCKETS];
     let mut at = 1;

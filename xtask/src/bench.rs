@@ -8,6 +8,7 @@ mod engine;
 mod functions;
 mod mlserver;
 mod protocol;
+mod replay;
 mod seal;
 mod simulate;
 mod start;
@@ -33,9 +34,14 @@ enum Measure {
     Cloud(fn(&Places, &Tools) -> Result<Vec<Row>, Failure>),
     /// A program of its own.
     Alone(fn(&Places) -> Result<Vec<Row>, Failure>),
+    /// A program of its own, for so many seconds.
+    Timed(fn(&Places, u64) -> Result<Vec<Row>, Failure>),
 }
 
-use Measure::{Alone, Cloud};
+use Measure::{Alone, Cloud, Timed};
+
+/// For how long something is done that is timed, unless `--seconds=N` says otherwise.
+const SECONDS: u64 = 60;
 
 const ENGINE: &str = "what serving leaves of the engine's samples in a second (Triton's server \
     comes in no package that installs beside it)";
@@ -43,7 +49,10 @@ const ENGINE: &str = "what serving leaves of the engine's samples in a second (T
 const FUNCTIONS: &str = "how functions start from parked sandboxes, and what these weigh; what a \
     call of one that runs costs, and how calls fare while one version follows another";
 
-const BENCHMARKS: [Benchmark; 6] = [
+const REPLAY: &str = "how exactly a replay holds its rate, how many events one processor sends, and \
+    what measuring costs";
+
+const BENCHMARKS: [Benchmark; 7] = [
     ("protocol", "what REST and the way to a model that does nothing cost", Cloud(protocol::run)),
     ("engine", ENGINE, Cloud(engine::run)),
     ("seal", "receiving a package, cutting, encrypting and storing it", Cloud(seal::run)),
@@ -54,6 +63,7 @@ const BENCHMARKS: [Benchmark; 6] = [
     ),
     ("functions", FUNCTIONS, Cloud(functions::run)),
     ("simulate", SIMULATE, Alone(simulate::run)),
+    ("replay", REPLAY, Timed(replay::run)),
 ];
 
 const SIMULATE: &str = "decisions about functions at 10,000 of them, how fast loads are simulated, \
@@ -86,12 +96,16 @@ pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    if let Some(word) = words.iter().find(|word| !names().any(|name| name == *word)) {
+    let told = words.iter().find_map(|word| word.strip_prefix("--seconds="));
+    let seconds = told.map_or(Some(SECONDS), |text| text.parse().ok().filter(|count| *count > 0));
+    let seconds = seconds.ok_or_else(|| Failure::new("--seconds takes a whole number above 0"))?;
+    let words: Vec<&String> = words.iter().filter(|word| !word.starts_with("--seconds=")).collect();
+    if let Some(word) = words.iter().find(|word| !names().any(|name| name == word.as_str())) {
         return Err(Failure::new(format!(
             "{word:?} is no benchmark: see cargo xtask bench --list"
         )));
     }
-    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word.as_str() == name);
     let chosen: Vec<Benchmark> = BENCHMARKS.into_iter().filter(|(name, ..)| wanted(name)).collect();
     let cloud = chosen.iter().any(|(.., measure)| matches!(measure, Cloud(_)));
     let tools = cloud.then(|| Tools::build(places)).transpose()?;
@@ -104,6 +118,7 @@ pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
             (Cloud(measure), Some(tools)) => measure(places, tools),
             (Cloud(_), None) => Err(Failure::new("nothing was built for it")),
             (Alone(measure), _) => measure(places),
+            (Timed(measure), _) => measure(places, seconds),
         };
         let rows = rows.map_err(|failure| Failure::at(name, failure))?;
         short.extend(rows.iter().filter(|row| !row.reached).map(|row| row.work.clone()));
@@ -111,7 +126,7 @@ pub(crate) fn run(places: &Places, words: &[String]) -> Result<(), Failure> {
     }
     let page = format!("{}\n{}", head(tools.as_ref()), sections.join("\n"));
     println!("{page}");
-    if words.is_empty() {
+    if words.is_empty() && told.is_none() {
         let path = places.root.join(PAGE);
         fs::write(&path, page).map_err(|error| Failure::at(path.display(), error))?;
     }

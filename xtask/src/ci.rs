@@ -31,7 +31,7 @@ pub(crate) fn run(places: &Places, _words: &[String]) -> Result<(), Failure> {
 
 /// The demos on the embedded default, with the programs that the tests were run with.
 fn demo(places: &Places) -> Result<(), Failure> {
-    for words in [&["demo"][..], &["demo", "functions"]] {
+    for words in [&["demo"][..], &["demo", "functions"], &["demo", "replay"]] {
         let program = places.built("freehold");
         process::run(Command::new(program).args(words).current_dir(&places.root))?;
     }

@@ -48,7 +48,7 @@ const VERBS: [Verb; 9] = [
     ),
     (
         "bench",
-        "measure against peers and write docs/benchmarks.md; name some, or --list",
+        "measure against peers and write docs/benchmarks.md; name some, or --list; --seconds=N",
         bench::run,
     ),
     ("openapi", "write the OpenAPI document anew", openapi::run),

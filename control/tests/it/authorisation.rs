@@ -123,6 +123,7 @@ impl World {
         .into_iter()
         .chain(self.asked_of_functions(who))
         .chain(Self::asked_across_accounts(who))
+        .chain(Self::asked_of_evidence(who))
         .collect()
     }
 
@@ -207,6 +208,42 @@ impl World {
         ]
     }
 
+    fn asked_of_evidence(who: usize) -> Vec<Asked> {
+        let new = format!("new-{who}");
+        let run = "run-00000000000000000000000000000001";
+        let stale = json!({ "spec": {}, "generation": 99 });
+        let variant = json!({ "variant": new, "source": "alice/double" });
+        let mode = json!({ "mode": "test", "modes_number": 99 });
+        let gate = json!({ "conditions": [{ "metric": "verdict" }] });
+        let promote = json!({ "run": run, "mode": "production" });
+        vec![
+            ask("GET", "/v1/streams".into()),
+            tell("POST", "/v1/streams", &json!({ "name": new })),
+            ask("GET", "/v1/streams/kept".into()),
+            tell("PUT", "/v1/streams/kept", &stale),
+            ask("DELETE", format!("/v1/streams/used-{who}")),
+            ask("GET", "/v1/runs".into()),
+            tell("POST", "/v1/runs", &json!({ "endpoint": "answers", "stream": "kept" })),
+            ask("GET", format!("/v1/runs/{run}")),
+            ask("POST", format!("/v1/runs/{run}/stop")),
+            tell("POST", "/v1/endpoints/answers/variants", &variant),
+            ask("DELETE", format!("/v1/endpoints/answers/variants/{new}")),
+            tell("PUT", "/v1/endpoints/answers/variants/main/mode", &mode),
+            tell("POST", "/v1/endpoints/answers/variants/main/promotion", &promote),
+            ask("GET", "/v1/endpoints/answers/modes".into()),
+            ask("POST", "/v1/endpoints/answers/modes/99/restore".into()),
+            tell("PUT", "/v1/endpoints/answers/gate", &gate),
+            ask("GET", "/v1/endpoints/answers/gate".into()),
+            ask("DELETE", "/v1/endpoints/answers/gate".into()),
+        ]
+    }
+
+    /// A stream of alice.
+    async fn stream(&self, name: &str) {
+        let made = self.house.post(&self.alice, "/v1/streams", json!({ "name": name })).await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+
     /// A grant, a link and a service of alice, of this name but for the link's.
     async fn shared(&self, name: &str, link: &str) {
         let everybody = json!({ "with": "everybody" });
@@ -257,6 +294,7 @@ async fn everybody_gets_what_their_role_allows_and_nothing_else() {
     world.function("Resize").await;
     world.lender().await;
     world.shared("kept", "kept").await;
+    world.stream("kept").await;
     let callers = [
         None,
         Some(house.account("bob").await),
@@ -269,6 +307,7 @@ async fn everybody_gets_what_their_role_allows_and_nothing_else() {
     for (who, caller) in callers.iter().enumerate() {
         house.deploy(&world.alice, &format!("used-{who}"), &source).await;
         world.function(&format!("used-{who}")).await;
+        world.stream(&format!("used-{who}")).await;
         world.shared(&format!("used-{who}"), &format!("linked-{who}")).await;
         let token = world.token().await;
         let asked = world.asked(who, &token);
@@ -324,6 +363,12 @@ async fn every_operation_of_the_api_is_in_the_table() {
                 .replace("links/linked-0", "links/{name}")
                 .replace("services/kept", "services/{name}")
                 .replace("services/used-0", "services/{name}")
+                .replace("streams/kept", "streams/{name}")
+                .replace("streams/used-0", "streams/{name}")
+                .replace("run-00000000000000000000000000000001", "{run}")
+                .replace("variants/new-0", "variants/{variant}")
+                .replace("variants/main", "variants/{variant}")
+                .replace("modes/99", "modes/{number}")
                 .replace("endpoints/answers", "endpoints/{name}")
                 .replace("endpoints/used-0", "endpoints/{name}");
             (method.to_lowercase(), path)

@@ -25,13 +25,13 @@ use workflow::reconciler::laws::{Trial, assert_upheld};
 use workflow::reconciler::{Reconciler, Status};
 
 use crate::agent::{Agent, Play};
-use crate::harness::{GRACE_MS, House, Member, Template, name, read, write};
+use crate::harness::{GRACE_MS, House, Member, Template, name, read, request, write};
 use crate::provisioned;
 use crate::sql_faults::Trap;
 
 /// The reconcilers that are tried below.
-const TRIED: [&str; 7] =
-    ["hosts", "endpoints", "garbage", "keys", "provisioning", "schedules", "trimming"];
+const TRIED: [&str; 8] =
+    ["hosts", "endpoints", "bakes", "garbage", "keys", "provisioning", "schedules", "trimming"];
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -423,6 +423,46 @@ async fn schedules_that_are_due_make_one_event_for_each_run() {
                 let taken = u32::try_from(taken.len()).unwrap();
                 let all = taken + seen.fetch_add(taken, Ordering::SeqCst);
                 expect(all == 5, "another number of events than of runs")
+            }
+            .boxed()
+        })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bake_ends_once() {
+    assert_upheld(|| async {
+        let house = Arc::new(House::open().await);
+        let alice = house.account("alice").await;
+        let object = house.upload(&alice, &[0; 1024]).await;
+        for name in ["old", "new"] {
+            let wanted = json!({ "name": name, "runtime": "provided", "object": object });
+            assert_eq!(house.post(&alice, "/v1/functions", wanted).await.status, 201);
+        }
+        let wanted = json!({ "name": "risk", "source": "function:old" });
+        assert_eq!(house.post(&alice, "/v1/endpoints", wanted).await.status, 202);
+        let wanted = json!({ "variant": "next", "source": "function:new" });
+        let made = house.post(&alice, "/v1/endpoints/risk/variants", wanted).await;
+        assert_eq!(made.status, 202, "{made:?}");
+        house.control.settle().await.unwrap();
+        let bake =
+            json!({ "mode": "bake", "share_bp": 1_000, "for_ms": 60_000, "modes_number": 0 });
+        let path = "/v1/endpoints/risk/variants/next/mode";
+        let baked = house.send(request("PUT", path, Some(&alice), Some(bake))).await;
+        assert_eq!(baked.status, 200, "{baked:?}");
+        house.time.advance_ms(61_000);
+        let (after, caller) = (Arc::clone(&house), alice.clone());
+        let acts = &[Act::Sql("INSERT ON endpoint_bakes"), Act::Sql("INSERT ON endpoint_modes")];
+        trial(&house, ("bakes", acts), || async { 0 }.boxed()).at_rest(move || {
+            let (house, caller) = (Arc::clone(&after), caller.clone());
+            async move {
+                let told = house.get(&caller, "/v1/endpoints/risk/modes").await.body;
+                let all = told["items"].as_array().unwrap();
+                expect(all.len() == 2, "another number of changes than two")?;
+                expect(all[0]["decided_by"] == "the bake", "somebody else has decided")?;
+                let reason = all[0]["reason"].as_str().unwrap_or_default();
+                expect(reason.contains("inconclusive"), "it was taken back for another reason")
             }
             .boxed()
         })

@@ -7,11 +7,11 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
-use std::vec;
 
 use super::{Part, Stored, parts};
 use crate::error::Error;
 use crate::frame::{self, FRAME_BYTES_MAX, Read};
+use crate::packed::Packed;
 use crate::segment::{self, Manifest};
 
 /// What is read of a file at a time.
@@ -33,7 +33,9 @@ pub struct Reader {
 /// What was sealed before it was read.
 #[derive(Debug)]
 struct Sealed {
-    events: vec::IntoIter<Stored>,
+    events: Packed,
+    /// The place of the next one.
+    at: usize,
     /// The number of the event after them.
     until: u64,
 }
@@ -191,8 +193,8 @@ impl Reader {
                 }
                 Err(error) => return Err(error),
             };
-            events.sort_unstable_by_key(|stored| stored.sequence);
-            self.sealed = Some(Sealed { events: events.into_iter(), until });
+            events.by_number();
+            self.sealed = Some(Sealed { events, at: 0, until });
             return Ok(Some(self.next));
         }
     }
@@ -202,8 +204,8 @@ impl Reader {
         let Some(sealed) = &mut self.sealed else { return };
         let mut bytes = 0;
         while events.len() < most && bytes < READ_BYTES {
-            match sealed.events.as_slice().first() {
-                Some(stored) if stored.sequence < until => {}
+            match sealed.events.sequence(sealed.at) {
+                Some(sequence) if sequence < until => {}
                 Some(_) => {
                     // Numbers may be missing where events were removed.
                     self.next = until;
@@ -217,7 +219,8 @@ impl Reader {
                     return;
                 }
             }
-            let Some(stored) = sealed.events.next() else { return };
+            let Some(stored) = sealed.events.get(sealed.at) else { return };
+            sealed.at += 1;
             bytes += frame::length(&stored.event) as u64;
             self.next = stored.sequence + 1;
             events.push(stored);

@@ -142,7 +142,7 @@ pub struct Of {
 pub struct Cells {
     width_s: u64,
     /// By stretch, variant, and place among those below.
-    cells: BTreeMap<(u64, u16, u16), Cell>,
+    by_place: BTreeMap<(u64, u16, u16), Cell>,
     places: Vec<(Arc<str>, Arc<str>)>,
     known: HashMap<(Arc<str>, Arc<str>), u16>,
 }
@@ -150,8 +150,8 @@ pub struct Cells {
 impl Default for Cells {
     fn default() -> Self {
         let others: (Arc<str>, Arc<str>) = (OTHERS.into(), OTHERS.into());
-        let (cells, known) = (BTreeMap::new(), HashMap::new());
-        Self { width_s: 1, cells, places: vec![others], known }
+        let (by_place, known) = (BTreeMap::new(), HashMap::new());
+        Self { width_s: 1, by_place, places: vec![others], known }
     }
 }
 
@@ -160,15 +160,15 @@ impl Cells {
     pub fn add(&mut self, record: &Record) {
         let place = self.place(record);
         let slot = record.offset_ns / SECOND_NS / self.width_s;
-        self.cells.entry((slot, record.variant, place)).or_default().add(record);
-        while self.cells.len() > CELLS_MAX {
+        self.by_place.entry((slot, record.variant, place)).or_default().add(record);
+        while self.by_place.len() > CELLS_MAX {
             self.widen();
         }
     }
 
     /// All cells, in the order of time, variant, and when their places came first.
     pub fn iter(&self) -> impl Iterator<Item = (Of, &Cell)> {
-        self.cells.iter().map(|((slot, variant, place), cell)| {
+        self.by_place.iter().map(|((slot, variant, place), cell)| {
             let (region, group) = self.places[usize::from(*place)].clone();
             let (from_s, for_s) = (slot * self.width_s, self.width_s);
             (Of { from_s, for_s, variant: *variant, region, group }, cell)
@@ -186,12 +186,12 @@ impl Cells {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.cells.len()
+        self.by_place.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.by_place.is_empty()
     }
 
     /// The seconds of each stretch.
@@ -216,8 +216,8 @@ impl Cells {
     /// Makes stretches twice as long.
     fn widen(&mut self) {
         self.width_s *= 2;
-        for ((slot, variant, place), cell) in std::mem::take(&mut self.cells) {
-            let wider = self.cells.entry((slot / 2, variant, place)).or_default();
+        for ((slot, variant, place), cell) in std::mem::take(&mut self.by_place) {
+            let wider = self.by_place.entry((slot / 2, variant, place)).or_default();
             wider.merge(&cell);
         }
     }

@@ -29,6 +29,10 @@ use super::target::Variant;
 pub(super) const IDLE_NS_MAX: u64 = 4_000_000_000;
 /// How long it sleeps at most before it looks whether it is to stop.
 const LOOK_NS: u64 = 20_000_000;
+/// Where it only sleeps, sends go together that are due within so long.
+const TOGETHER_NS: u64 = 40_000;
+/// What one look at the clock takes at most.
+const STEP_NS_MAX: u64 = 2_000;
 /// How long before the first send all is ready.
 const LEAD_NS: u64 = 20_000_000;
 /// How often it tells how far it has come: after so many sends or so long.
@@ -126,12 +130,12 @@ impl<K> Issuer<K> {
             match self.issuing.ready.recv() {
                 Ok(Ahead::Begin(digest)) => self.digest = *digest,
                 Ok(Ahead::Sends(sends)) => {
-                    for prepared in sends {
+                    for mut prepared in sends {
                         if !is_begun {
                             is_begun = true;
                             self.begin(prepared.what.planned.offset_ns);
                         }
-                        if !self.send_when_due(prepared) {
+                        if !self.send_when_due(&mut prepared) {
                             break 'all;
                         }
                     }
@@ -182,7 +186,7 @@ impl<K> Issuer<K> {
     }
 
     /// Waits until a send is due, and sends it or leaves it out; false where the run is stopped.
-    fn send_when_due(&mut self, prepared: Prepared<K>) -> bool {
+    fn send_when_due(&mut self, prepared: &mut Prepared<K>) -> bool {
         let planned = prepared.what.planned;
         let step = loop {
             if self.issuing.shared.is_stopped() {
@@ -199,10 +203,10 @@ impl<K> Issuer<K> {
             }
         };
         if let Step::Send { .. } = step {
-            self.send(&prepared);
+            self.send(prepared);
         } else {
             for variant in 0..prepared.messages.len() {
-                self.leave_out(&prepared, variant, Outcome::Skipped);
+                self.leave_out(prepared, variant, Outcome::Skipped);
             }
         }
         self.digest.add(&planned);
@@ -226,6 +230,12 @@ impl<K> Issuer<K> {
             self.mark(now_ns);
             self.hand_on();
         }
+        if self.issuing.spin_ns == 0 {
+            // To wake takes a while, and others may have need of the processor.
+            let together_ns = due_ns.max(now_ns + TOGETHER_NS);
+            steady::sleep_until(together_ns.min(now_ns + LOOK_NS));
+            return;
+        }
         let spin_from_ns = due_ns - self.issuing.spin_ns.min(due_ns);
         if spin_from_ns > now_ns {
             steady::sleep_until(spin_from_ns.min(now_ns + LOOK_NS));
@@ -234,9 +244,13 @@ impl<K> Issuer<K> {
         let mut at_ns = now_ns;
         while at_ns < due_ns {
             std::hint::spin_loop();
-            at_ns = steady::now_ns();
+            let next_ns = steady::now_ns();
+            // A longer step is time that others had.
+            if next_ns - at_ns < STEP_NS_MAX {
+                self.spun_ns += next_ns - at_ns;
+            }
+            at_ns = next_ns;
         }
-        self.spun_ns += at_ns - now_ns;
     }
 
     /// Stands still until it is to go on; what was due by then is due as much later.
@@ -258,7 +272,7 @@ impl<K> Issuer<K> {
         pauses.gap_ns += gap_ns;
     }
 
-    fn send(&mut self, prepared: &Prepared<K>) {
+    fn send(&mut self, prepared: &mut Prepared<K>) {
         let number = prepared.what.number;
         for variant in variants::order(number, prepared.messages.len()) {
             let under_way = &self.issuing.shared.under_way[variant];
@@ -269,7 +283,7 @@ impl<K> Issuer<K> {
             under_way.fetch_add(1, Ordering::AcqRel);
             let flight = self.flight(prepared, variant);
             self.last_sent_ns = flight.sent_ns;
-            let message = Bytes::clone(&prepared.messages[variant]);
+            let message = std::mem::take(&mut prepared.messages[variant]);
             match self.idle(variant, flight.sent_ns) {
                 Some(idle) => self.write(&idle, flight, message),
                 None => {

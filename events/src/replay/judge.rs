@@ -59,8 +59,9 @@ pub struct FromJson {
 impl Judge<Option<Arc<str>>> for FromJson {
     fn judge(&mut self, answer: &Answered<'_, Option<Arc<str>>>) -> Judged {
         let label = answer.kept.clone();
+        let wanted = answer.is_all && (self.score.is_some() || self.class.is_some());
         let read: Option<Value> =
-            answer.is_all.then(|| serde_json::from_slice(answer.body).ok()).flatten();
+            wanted.then(|| serde_json::from_slice(answer.body).ok()).flatten();
         let at = |pointer: &Option<String>| read.as_ref()?.pointer(pointer.as_ref()?);
         let score = at(&self.score).and_then(Value::as_f64);
         let class = at(&self.class).and_then(|value| match value {

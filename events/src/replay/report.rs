@@ -131,6 +131,26 @@ impl Summary {
     }
 }
 
+/// The processors' time that each thread of a session used, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Used {
+    /// Making requests.
+    pub ahead_ns: u64,
+    /// Sending them, without looking at the clock.
+    pub issue_ns: u64,
+    /// Reading answers.
+    pub receive_ns: u64,
+    /// Judging and storing them.
+    pub keep_ns: u64,
+}
+
+impl Used {
+    /// All of them together.
+    pub fn all_ns(self) -> u64 {
+        self.ahead_ns + self.issue_ns + self.receive_ns + self.keep_ns
+    }
+}
+
 /// A run that is over.
 #[derive(Clone, Debug)]
 pub struct Finished {
@@ -148,6 +168,8 @@ pub struct Finished {
     pub lost: u64,
     /// How often answers had to wait for those who keep them, which made them seem later.
     pub waits: u64,
+    /// What sending and measuring took.
+    pub used: Used,
     /// Of each variant.
     pub totals: Vec<Cell>,
     /// By time, variant, region and group.

@@ -27,7 +27,7 @@ use super::issue::{Issuance, Issuer, Issuing};
 use super::judge::Judge;
 use super::keep::{self, Keeping, Kept};
 use super::receive::{self, Answers, Receiving};
-use super::report::{Finished, Progress, Stage, Summary};
+use super::report::{Finished, Progress, Stage, Summary, Used};
 use super::state::State;
 use super::steady;
 use super::target::Variant;
@@ -141,7 +141,6 @@ pub struct Run {
     needs: Needs,
     folder: PathBuf,
     busy_milli: u32,
-    cursor: u64,
     lost: u64,
     threads: Option<Threads>,
 }
@@ -183,9 +182,10 @@ impl Run {
         let names: Vec<Arc<str>> =
             plan.variants.iter().map(|variant| variant.name.as_str().into()).collect();
         let writer = Writer::open(&plan.folder, names.clone())?;
-        let earlier = earlier(&plan, now_ns)?;
+        let mut earlier = earlier(&plan, now_ns)?;
         earlier.state.write(&plan.folder)?;
-        let shared = Arc::new(shared(plan.variants.len(), since_1970, earlier.measured)?);
+        let measured = std::mem::take(&mut earlier.measured);
+        let shared = Arc::new(shared(plan.variants.len(), since_1970, measured)?);
         shared.issued.store(earlier.cursor, Ordering::Relaxed);
         let mut run = Self {
             name: plan.run.clone(),
@@ -195,62 +195,10 @@ impl Run {
             needs: plan.needs,
             folder: plan.folder.clone(),
             busy_milli: earlier.state.busy_milli,
-            cursor: earlier.cursor,
             lost: earlier.lost,
             threads: None,
         };
-        let known = earlier.state.digest_bytes().map(|digest| (earlier.state.issued, digest));
-        let variants: Arc<[Variant]> = plan.variants.into();
-        let (ready, is_ready) = mpsc::sync_channel(ahead::BATCHES_MAX);
-        let (issued, is_issued) = mpsc::channel();
-        let (kept, is_kept) = mpsc::sync_channel(receive::BATCHES_MAX);
-        let keeping = Keeping {
-            shared: Arc::clone(&shared),
-            kept: is_kept,
-            folder: plan.folder,
-            writer,
-            state: earlier.state,
-        };
-        let receiving = Receiving {
-            shared: Arc::clone(&shared),
-            issued: is_issued,
-            kept: kept.clone(),
-            rules: Rules {
-                service_header: plan.service_header,
-                body_bytes_max: plan.body_bytes_max,
-            },
-            timeout_ns: plan.timeout_ms * 1_000_000,
-        };
-        let issuing = Issuing {
-            shared: Arc::clone(&shared),
-            variants: Arc::clone(&variants),
-            ready: is_ready,
-            issued,
-            kept,
-            catch_up: plan.catch_up,
-            under_way_max: plan.under_way_max,
-            spin_ns: plan.spin_ns,
-            warm: plan.warm,
-            cursor: run.cursor,
-        };
-        let making = Making {
-            run: plan.run.into(),
-            folder: run.folder.clone(),
-            variants,
-            settings: plan.schedule,
-            traffic,
-            cursor: run.cursor,
-            known,
-            shared: Arc::clone(&shared),
-            ready,
-        };
-        // Where one cannot be made, those before it end as what they hold is dropped.
-        run.threads = Some(Threads {
-            keeping: spawn("replay-keep", move || keep::run(keeping, judge))?,
-            receiving: spawn("replay-receive", move || Answers::new(receiving).run())?,
-            issuing: spawn("replay-issue", move || Issuer::new(issuing).run())?,
-            making: spawn("replay-ahead", move || ahead::run(making, events))?,
-        });
+        run.threads = Some(threads(plan, shared, writer, earlier, (events, traffic, judge))?);
         Ok(run)
     }
 
@@ -317,8 +265,13 @@ impl Run {
         self.shared.stop();
         let made = threads.making.join().map_err(|_| Error::Broken { part: "making" });
         let (mut issuance, received, made) = (issuance?, received?, made?);
-        let others_ns = received + made + kept.cpu_ns;
-        let busy_milli = self.busy_milli.max(busy_milli(&issuance, received, others_ns));
+        let used = Used {
+            ahead_ns: made,
+            issue_ns: issuance.cpu_ns,
+            receive_ns: received,
+            keep_ns: kept.cpu_ns,
+        };
+        let busy_milli = self.busy_milli.max(busy_milli(used, issuance.elapsed_ns));
         let mut state = kept.state;
         state.busy_milli = busy_milli;
         state.is_over = !issuance.is_stopped && issuance.fault.is_none() && kept.failed.is_none();
@@ -337,6 +290,7 @@ impl Run {
             validity: validity::judge(&facts, &self.needs),
             lost: self.lost,
             waits: self.shared.waits.load(Ordering::Relaxed),
+            used,
             totals: measured.totals,
             cells: measured.cells,
         })
@@ -392,6 +346,70 @@ impl Drop for Run {
     fn drop(&mut self) {
         self.shared.stop();
     }
+}
+
+/// Begins the threads, the last ones first: where one cannot be begun, those before it end as what
+/// they listen to is dropped.
+fn threads<T: Traffic>(
+    plan: Plan,
+    shared: Arc<Shared>,
+    writer: Writer,
+    earlier: Earlier,
+    (events, traffic, judge): (
+        impl Iterator<Item = Result<(policy::replay::Event, T::Payload), Fault>> + Send + 'static,
+        T,
+        impl Judge<T::Kept>,
+    ),
+) -> Result<Threads, Error> {
+    let known = earlier.state.digest_bytes().map(|digest| (earlier.state.issued, digest));
+    let cursor = earlier.cursor;
+    let variants: Arc<[Variant]> = plan.variants.into();
+    let (ready, is_ready) = mpsc::sync_channel(ahead::BATCHES_MAX);
+    let (issued, is_issued) = mpsc::channel();
+    let (kept, is_kept) = mpsc::sync_channel(receive::BATCHES_MAX);
+    let keeping = Keeping {
+        shared: Arc::clone(&shared),
+        kept: is_kept,
+        folder: plan.folder.clone(),
+        writer,
+        state: earlier.state,
+    };
+    let receiving = Receiving {
+        shared: Arc::clone(&shared),
+        issued: is_issued,
+        kept: kept.clone(),
+        rules: Rules { service_header: plan.service_header, body_bytes_max: plan.body_bytes_max },
+        timeout_ns: plan.timeout_ms * 1_000_000,
+    };
+    let issuing = Issuing {
+        shared: Arc::clone(&shared),
+        variants: Arc::clone(&variants),
+        ready: is_ready,
+        issued,
+        kept,
+        catch_up: plan.catch_up,
+        under_way_max: plan.under_way_max,
+        spin_ns: plan.spin_ns,
+        warm: plan.warm,
+        cursor,
+    };
+    let making = Making {
+        run: plan.run.into(),
+        folder: plan.folder,
+        variants,
+        settings: plan.schedule,
+        traffic,
+        cursor,
+        known,
+        shared,
+        ready,
+    };
+    Ok(Threads {
+        keeping: spawn("replay-keep", move || keep::run(keeping, judge))?,
+        receiving: spawn("replay-receive", move || Answers::new(receiving).run())?,
+        issuing: spawn("replay-issue", move || Issuer::new(issuing).run())?,
+        making: spawn("replay-ahead", move || ahead::run(making, events))?,
+    })
 }
 
 fn shared(variants: usize, since_1970: u64, mut measured: Measured) -> Result<Shared, Error> {
@@ -457,11 +475,10 @@ fn earlier(plan: &Plan, now_ns: u64) -> Result<Earlier, Error> {
 
 /// The largest part of a processor's time that a thread used whose delays are measured, or of all
 /// processors that all of them did, in thousandths.
-fn busy_milli(issuance: &Issuance, received_ns: u64, others_ns: u64) -> u32 {
+fn busy_milli(used: Used, elapsed_ns: u64) -> u32 {
     let processors = thread::available_parallelism().map_or(1, |count| count.get() as u64);
-    let all_ns = (issuance.cpu_ns + others_ns) / processors;
-    let most_ns = issuance.cpu_ns.max(received_ns).max(all_ns);
-    let milli = u128::from(most_ns) * 1_000 / u128::from(issuance.elapsed_ns.max(1));
+    let most_ns = used.issue_ns.max(used.receive_ns).max(used.all_ns() / processors);
+    let milli = u128::from(most_ns) * 1_000 / u128::from(elapsed_ns.max(1));
     u32::try_from(milli).unwrap_or(u32::MAX)
 }
 

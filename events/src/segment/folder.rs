@@ -177,7 +177,7 @@ impl Segments {
             }
             let first = manifest.sealed_until;
             let batch = Batch::read(&self.stream, first, until, manifest.last_time_ns)?;
-            if batch.events.is_empty() {
+            if batch.events.len() == 0 {
                 return Ok(sealed);
             }
             let mut wanted = manifest.clone();

@@ -23,6 +23,7 @@ use super::{Segment, manifest};
 use crate::error::Error;
 use crate::event::{Event, LABEL};
 use crate::log::Stored;
+use crate::packed::Packed;
 
 /// About how many bytes of rows are taken at a time, where nothing else is said.
 pub(crate) const TAKEN_BYTES: usize = 2 << 20;
@@ -30,16 +31,17 @@ pub(crate) const TAKEN_BYTES: usize = 2 << 20;
 const TAKEN_ROWS_MAX: usize = 2_048;
 
 /// Every event with this number or a higher one, of some segments of the stream in this folder.
-pub(crate) fn from(stream: &Path, segments: &[&Segment], first: u64) -> Result<Vec<Stored>, Error> {
+pub(crate) fn from(stream: &Path, segments: &[&Segment], first: u64) -> Result<Packed, Error> {
     let folder = manifest::folder(stream);
-    let mut events = Vec::new();
+    let mut events = Packed::default();
     for segment in segments.iter().filter(|segment| segment.last >= first) {
         let opened = Opened::open(&folder.join(&segment.file))?;
         let groups = (0..opened.groups().len()).collect();
         for rows in opened.read(groups, None)? {
             let rows = rows?;
-            let wanted = (0..rows.count()).filter(|row| rows.sequence(*row) >= first);
-            events.extend(wanted.map(|row| rows.stored(row)));
+            for row in (0..rows.count()).filter(|row| rows.sequence(*row) >= first) {
+                events.push(&rows.stored(row));
+            }
         }
     }
     Ok(events)

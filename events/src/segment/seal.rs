@@ -3,7 +3,6 @@
 //! Always true: what is written has another name until it is whole and on the disk.
 //! Absent on purpose: the manifest, by which alone a segment counts.
 
-use std::borrow::Borrow;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,10 +15,11 @@ use super::{Segment, read};
 use crate::error::Error;
 use crate::frame;
 use crate::log::{Reader, Stored};
+use crate::packed::Packed;
 
 /// A stretch of the log, at most as long as is sealed at once.
 pub(super) struct Batch {
-    pub(super) events: Vec<Stored>,
+    pub(super) events: Packed,
     /// The number of the first event, and of the one after the last.
     pub(super) first: u64,
     pub(super) until: u64,
@@ -41,19 +41,18 @@ impl Batch {
         mut last_time_ns: u64,
     ) -> Result<Self, Error> {
         let mut reader = Reader::new(stream, first);
-        let (mut events, mut bytes, mut disordered) = (Vec::new(), 0, 0);
+        let (mut events, mut disordered) = (Packed::default(), 0);
         let events_max = usize::try_from(SEALED_EVENTS_MAX).unwrap_or(usize::MAX);
-        while events.len() < events_max && bytes < SEALED_BYTES_MAX {
+        while events.len() < events_max && events.bytes() < SEALED_BYTES_MAX {
             let more = reader.read(until, READ_MAX.min(events_max - events.len()))?;
             if more.is_empty() {
                 break;
             }
             for stored in &more {
-                bytes += frame::length(&stored.event) as u64;
+                events.push(stored);
                 disordered += u64::from(stored.event.time_ns < last_time_ns);
                 last_time_ns = stored.event.time_ns;
             }
-            events.extend(more);
         }
         Ok(Self { events, first, until: reader.next(), disordered, last_time_ns })
     }
@@ -68,14 +67,14 @@ impl Batch {
 
     /// Sorts the events and writes them; gives the segments.
     pub(super) fn write(mut self, folder: &Path) -> Result<Vec<Segment>, Error> {
-        self.events.sort_unstable_by_key(|stored| (stored.event.time_ns, stored.sequence));
-        let times_ns: Vec<u64> = self.events.iter().map(|stored| stored.event.time_ns).collect();
+        self.events.by_time();
+        let times_ns = self.events.times_ns();
         let mut segments = Vec::new();
         for (number, cut) in cuts(&times_ns).into_iter().enumerate() {
             let hour = hour(times_ns[cut.start]);
             let batch = (self.first, self.until - 1);
             let name = format!("{hour}-{:020}-{:020}-{number:04}.parquet", batch.0, batch.1);
-            let events = self.events[cut].iter().map(Ok);
+            let events = cut.filter_map(|place| self.events.get(place)).map(Ok);
             segments.extend(write(folder, name, batch, events)?);
         }
         Ok(segments)
@@ -89,11 +88,11 @@ fn hour(time_ns: u64) -> String {
 }
 
 /// Writes a segment of events in their order; none where there are no events.
-pub(super) fn write<S: Borrow<Stored>>(
+pub(super) fn write(
     folder: &Path,
     file: String,
     (batch, batch_last): (u64, u64),
-    events: impl Iterator<Item = Result<S, Error>>,
+    events: impl Iterator<Item = Result<Stored, Error>>,
 ) -> Result<Option<Segment>, Error> {
     let path = folder.join(&file);
     let unfinished = folder.join(format!("{file}.{}", super::manifest::UNFINISHED));
@@ -112,14 +111,13 @@ pub(super) fn write<S: Borrow<Stored>>(
         last_ns,
         accepted_first_us,
         accepted_us,
-        unpacked_bytes,
         rows,
+        unpacked_bytes,
         bytes,
         blake3,
     };
     for stored in events {
         let stored = stored?;
-        let stored: &Stored = stored.borrow();
         segment.first = segment.first.min(stored.sequence);
         segment.last = segment.last.max(stored.sequence);
         segment.first_ns = segment.first_ns.min(stored.event.time_ns);
@@ -128,7 +126,7 @@ pub(super) fn write<S: Borrow<Stored>>(
         segment.accepted_us = segment.accepted_us.max(stored.accepted_us);
         segment.rows += 1;
         segment.unpacked_bytes += frame::length(&stored.event) as u64;
-        writer.push(stored, None).map_err(Error::parquet("write", &path))?;
+        writer.push(&stored, None).map_err(Error::parquet("write", &path))?;
     }
     let told = writer.finish().map_err(Error::parquet("write", &path))?;
     if segment.rows == 0 {

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::event::LABEL;
 use crate::labels::Known;
 use crate::log::Stored;
+use crate::packed::Packed;
 use crate::segment::read::{Opened, Reading, Rows, TAKEN_BYTES};
 use crate::segment::{Held, Snapshot};
 
@@ -59,11 +60,19 @@ pub struct Selecting {
 
 /// Where events come from.
 enum Source {
-    /// From memory: in order, the next one last.
-    Log(Vec<Stored>),
+    Log(Box<Unsealed>),
     Segment(Box<Segment>),
     /// From nowhere any more.
     Done,
+}
+
+/// Events that are wanted and not sealed.
+#[derive(Default)]
+struct Unsealed {
+    events: Packed,
+    /// The present one, and its place in the order.
+    row: Option<Stored>,
+    at: usize,
 }
 
 struct Segment {
@@ -105,7 +114,7 @@ impl Selecting {
             selection: selection.clone(),
             waiting,
             order: BinaryHeap::new(),
-            sources: vec![Source::Log(Vec::new())],
+            sources: vec![Source::Log(Box::default())],
             given: None,
             found: Found { segments_pruned, ..Found::default() },
             labels,
@@ -113,20 +122,22 @@ impl Selecting {
     }
 
     /// Adds events that are not sealed.
-    pub(super) fn add(&mut self, events: Vec<Stored>) {
+    pub(super) fn add(&mut self, events: &[Stored]) {
         self.found.events_read += events.len() as u64;
         let selection = &self.selection;
         if let Some(Source::Log(all)) = self.sources.first_mut() {
-            all.extend(events.into_iter().filter(|stored| selection.wants(Row::Stored(stored))));
+            for stored in events.iter().filter(|stored| selection.wants(Row::Stored(stored))) {
+                all.events.push(stored);
+            }
         }
     }
 
     /// Ends the adding.
     pub(super) fn begin(&mut self) {
         if let Some(Source::Log(all)) = self.sources.first_mut() {
-            all.sort_unstable_by_key(|stored| Reverse((stored.event.time_ns, stored.sequence)));
-            if let Some(next) = all.last() {
-                self.order.push(Reverse((next.event.time_ns, next.sequence, 0)));
+            all.events.by_time();
+            if let Some((time_ns, sequence)) = all.show(0) {
+                self.order.push(Reverse((time_ns, sequence, 0)));
             }
         }
     }
@@ -232,7 +243,7 @@ impl Iterator for Selecting {
 impl Source {
     fn row(&self) -> Option<Row<'_>> {
         match self {
-            Self::Log(events) => events.last().map(Row::Stored),
+            Self::Log(all) => all.row.as_ref().map(Row::Stored),
             Self::Segment(segment) => Some(Row::Sealed(segment.rows.as_ref()?, segment.row)),
             Self::Done => None,
         }
@@ -245,13 +256,19 @@ impl Source {
         found: &mut Found,
     ) -> Result<Option<(u64, u64)>, Error> {
         match self {
-            Self::Log(events) => {
-                events.pop();
-                Ok(events.last().map(|next| (next.event.time_ns, next.sequence)))
-            }
+            Self::Log(all) => Ok(all.show(all.at + 1)),
             Self::Segment(segment) => segment.go_on(selection, found),
             Self::Done => Ok(None),
         }
+    }
+}
+
+impl Unsealed {
+    /// Shows the event at a place; gives its time and number.
+    fn show(&mut self, at: usize) -> Option<(u64, u64)> {
+        self.at = at;
+        self.row = self.events.get(at);
+        self.row.as_ref().map(|stored| (stored.event.time_ns, stored.sequence))
     }
 }
 

@@ -32,6 +32,8 @@ pub enum DemoWord {
     Main,
     /// A deployment under load, a link across accounts, a service of two
     Functions,
+    /// Recorded events sent to candidates, a gate, a bake, and one that comes back by itself
+    Replay,
 }
 
 #[derive(Debug, Args)]

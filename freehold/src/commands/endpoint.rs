@@ -8,6 +8,8 @@ use api::endpoints::{Endpoint, UpdateEndpoint};
 use api::items::ShareRequest;
 use types::{Name, Reference};
 
+pub use variant::wait_until_ready as wait_until_variant_ready;
+
 use super::wording::{self, word};
 use super::{deploy, every, item, owner};
 use crate::args::{EndpointCommand, UpdateArguments};

@@ -134,7 +134,7 @@ async fn cast(cloud: &Running) -> Result<Cast, Failure> {
     Ok(Cast { maker, maker_name, user, user_name })
 }
 
-fn word<T: std::str::FromStr>(text: &str) -> T {
+pub(super) fn word<T: std::str::FromStr>(text: &str) -> T {
     text.parse().unwrap_or_else(|_| unreachable!("{text} is a name"))
 }
 
@@ -154,7 +154,7 @@ async fn function(
     Ok(())
 }
 
-async fn send(
+pub(super) async fn send(
     client: &Client,
     (name, code): (&str, &str),
     scratch: &Path,

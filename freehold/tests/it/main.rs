@@ -20,6 +20,7 @@ mod links;
 mod misbehaving;
 mod provisioned;
 mod renewal;
+mod replays;
 mod routes;
 mod services;
 mod several;

@@ -58,8 +58,17 @@ fn routes() -> Vec<Route> {
         }
     }
     // Answered by the gateway, and so in no description of control's.
-    let path = "/v1/functions/{name}/invocations".to_owned();
-    routes.push(Route { method: Method::POST, path, open: false });
+    for (method, path) in [
+        (Method::POST, "/v1/functions/{name}/invocations"),
+        (Method::GET, "/v1/streams/{name}/events"),
+        (Method::POST, "/v1/streams/{name}/events"),
+        (Method::GET, "/v1/streams/{name}/stats"),
+        (Method::POST, "/v1/streams/{name}/imports"),
+        (Method::POST, "/v1/streams/{name}/labels"),
+        (Method::GET, "/v1/runs/{run}/records"),
+    ] {
+        routes.push(Route { method, path: path.to_owned(), open: false });
+    }
     assert!(routes.len() > 30, "the description lost its routes: {routes:?}");
     routes
 }
@@ -112,6 +121,10 @@ impl Things {
                     "operations": [{ "path": "/hush", "function": "hush-function" }] } }),
             ),
             ("/v1/services/hush-service/keys", json!({ "name": "hush-key" })),
+            (
+                "/v1/streams",
+                json!({ "name": "hush-stream", "spec": { "description": "hush, a stream" } }),
+            ),
         ] {
             let made =
                 http().post(format!("{cloud}{path}")).bearer_auth(&owner.token).json(&wanted);
@@ -142,6 +155,7 @@ impl Things {
             _ if path.starts_with("/v1/grants") => "hush-grant",
             _ if path.starts_with("/v1/links") => "hush-link",
             _ if path.starts_with("/v1/services") => "hush-service",
+            _ if path.starts_with("/v1/streams") => "hush-stream",
             _ => "hush-endpoint",
         };
         path.replace("{account}", "acme")
@@ -157,6 +171,8 @@ impl Things {
             .replace("{version}", "1")
             .replace("{qualifier}", "1")
             .replace("{key}", "hush-key")
+            .replace("{variant}", "hush-variant")
+            .replace("{run}", "run-00000000000000000000000000000001")
             .replace("{event}", "event-00000000000000000000000000000001")
     }
 
@@ -178,10 +194,12 @@ impl Things {
                 | "/v1/links"
                 | "/v1/publishes"
                 | "/v1/received-grants"
+                | "/v1/runs"
                 | "/v1/search"
                 | "/v1/services"
                 | "/v1/sold-usage"
                 | "/v1/status"
+                | "/v1/streams"
                 | "/v1/tokens"
                 | "/v1/trainings"
                 | "/v1/usage"
@@ -251,6 +269,32 @@ impl Things {
             ("POST", "/v1/services") => (json!({ "name": "mine", "spec": spec }), &[400]),
             ("PUT", "/v1/services/{name}") => (json!({ "spec": spec, "generation": 1 }), refused),
             ("POST", "/v1/services/{name}/keys") => (json!({ "name": "mine" }), refused),
+            _ => Self::ask_of_evidence(method, path),
+        }
+    }
+
+    /// The same about streams, variants and replays.
+    fn ask_of_evidence(method: &str, path: &str) -> (Value, &'static [u16]) {
+        let refused: &[u16] = &[403, 404];
+        let run = "run-00000000000000000000000000000001";
+        match (method, path) {
+            ("POST", "/v1/streams") => (json!({ "name": "mine" }), &[201]),
+            ("PUT", "/v1/streams/{name}") => (json!({ "spec": {}, "generation": 1 }), refused),
+            ("POST", "/v1/runs") => {
+                (json!({ "endpoint": "hush-endpoint", "stream": "hush-stream" }), refused)
+            }
+            ("POST", "/v1/endpoints/{name}/variants") => {
+                (json!({ "variant": "mine", "source": "acme/hush-model" }), refused)
+            }
+            ("PUT", "/v1/endpoints/{name}/variants/{variant}/mode") => {
+                (json!({ "mode": "test", "modes_number": 0 }), refused)
+            }
+            ("POST", "/v1/endpoints/{name}/variants/{variant}/promotion") => {
+                (json!({ "run": run, "mode": "production" }), refused)
+            }
+            ("PUT", "/v1/endpoints/{name}/gate") => {
+                (json!({ "conditions": [{ "metric": "verdict" }] }), refused)
+            }
             _ => (json!({}), refused),
         }
     }

@@ -8,14 +8,12 @@ use policy::evidence::paired::Pairs;
 use policy::sketch::Sketch;
 use serde_json::json;
 
-use crate::Failed;
-
 const EVENTS: u32 = 1_000_000;
 
 /// Times the sketch, the cells, and the counts by which candidates are judged.
-pub(crate) fn costs() -> Result<(), Failed> {
+pub(crate) fn costs() {
     let times: Vec<u64> =
-        (0..EVENTS).map(|at| 50_000 + policy_like(u64::from(at)) % 3_000_000).collect();
+        (0..EVENTS).map(|at| 50_000 + chance(u64::from(at)) % 3_000_000).collect();
     let mut sketch = Sketch::default();
     let sketch_ns = each_ns(|at| sketch.add(times[at]));
     let regions: Vec<std::sync::Arc<str>> =
@@ -52,10 +50,10 @@ pub(crate) fn costs() -> Result<(), Failed> {
         cells.add(&record);
     });
     let mut pairs = Pairs::default();
-    let judge_ns = each_ns(|at| pairs.learn(times[at] % 20 == 0, times[at] % 15 == 0));
+    let judge_ns =
+        each_ns(|at| pairs.learn(times[at].is_multiple_of(20), times[at].is_multiple_of(15)));
     black_box((&sketch, &cells, &pairs));
     println!("{}", json!({ "sketch_ns": sketch_ns, "cells_ns": cells_ns, "judge_ns": judge_ns }));
-    Ok(())
 }
 
 fn each_ns(mut work: impl FnMut(usize)) -> f64 {
@@ -67,7 +65,7 @@ fn each_ns(mut work: impl FnMut(usize)) -> f64 {
 }
 
 /// Numbers that look like chance and are the same every time.
-fn policy_like(number: u64) -> u64 {
+fn chance(number: u64) -> u64 {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
         >> 20
 }

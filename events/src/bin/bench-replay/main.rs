@@ -23,7 +23,10 @@ fn main() -> Result<(), Failed> {
         ["serve", address] => serve::serve(address),
         ["run", address, pairs @ ..] => run::run(&Plan::read(pairs)?, address),
         ["wait", pairs @ ..] => wait::wait(&Plan::read(pairs)?),
-        ["costs"] => costs::costs(),
+        ["costs"] => {
+            costs::costs();
+            Ok(())
+        }
         _ => Err("usage: bench-replay serve ADDRESS | run ADDRESS KEY=VALUE... | \
             wait KEY=VALUE... | costs"
             .into()),

@@ -58,12 +58,10 @@ pub(crate) fn run(plan: &crate::Plan, address: &str) -> Result<(), Failed> {
     let finished = Run::start(wanted, &Clock::system(), sent, posts, judge)?.wait()?;
     let facts = finished.facts;
     let total = &finished.totals[0];
-    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let used_ns = used.tv_sec * 1_000_000_000 + used.tv_nsec;
     println!(
         "{}",
         json!({
-            "cpu_ns_per_send": used_ns / i64::try_from(facts.sent.max(1))?,
+            "cpu_ns_per_send": finished.used.all_ns() / facts.sent.max(1), "used": finished.used,
             "asked": facts.asked, "sent": facts.sent, "asked_ns": facts.asked_ns,
             "took_ns": facts.took_ns, "ok": total.counts.of(events::replay::Outcome::Ok),
             "busy_milli": facts.busy_milli, "valid": finished.validity.is_valid(),

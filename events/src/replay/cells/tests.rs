@@ -25,7 +25,9 @@ proptest! {
     #[test]
     fn cells_are_their_records(records in records(), variant in 0..3_u16, region in 0..4_u8) {
         let mut cells = Cells::default();
-        records.iter().for_each(|record| cells.add(record));
+        for record in &records {
+            cells.add(record);
+        }
         let region: Arc<str> = region.to_string().into();
         let told = cells.together(|of| of.variant == variant && of.region == region);
         let mut exact = Cell::default();
@@ -40,7 +42,9 @@ proptest! {
         let (first, second) = records.split_at(at.index(records.len() + 1));
         let of = |records: &[Record]| {
             let mut cell = Cell::default();
-            records.iter().for_each(|record| cell.add(record));
+            for record in records {
+                cell.add(record);
+            }
             cell
         };
         let mut merged = of(first);

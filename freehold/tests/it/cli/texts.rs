@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 67] = [
+const COMMANDS: [&[&str]; 82] = [
     &[],
     &["up"],
     &["demo"],
@@ -32,6 +32,21 @@ const COMMANDS: [&[&str]; 67] = [
     &["endpoint", "update"],
     &["endpoint", "share"],
     &["endpoint", "delete"],
+    &["endpoint", "variant"],
+    &["endpoint", "variant", "add"],
+    &["endpoint", "variant", "use"],
+    &["endpoint", "gate"],
+    &["endpoint", "gate", "set"],
+    &["endpoint", "promote"],
+    &["endpoint", "restore"],
+    &["stream"],
+    &["stream", "create"],
+    &["stream", "import"],
+    &["stream", "export"],
+    &["stream", "label"],
+    &["replay"],
+    &["runs"],
+    &["runs", "compare"],
     &["invoke"],
     &["function"],
     &["function", "create"],

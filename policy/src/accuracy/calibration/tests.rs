@@ -17,12 +17,15 @@ proptest! {
     fn numbers_are_those_of_the_definition(events in vec((0.0..1.0_f64, any::<bool>()), 1..200)) {
         let calibration = of(&events);
         let came = |is_positive: bool| f64::from(u8::from(is_positive));
-        let count = events.len() as f64;
-        let brier = events.iter().map(|(chance, it)| (chance - came(*it)).powi(2)).sum::<f64>() / count;
+        let count = float(events.len() as u64);
+        let square = |error: f64| error * error;
+        let brier = events.iter().map(|(chance, it)| square(chance - came(*it))).sum::<f64>();
+        let brier = brier / count;
         prop_assert!((calibration.brier().unwrap() - brier).abs() < 1e-8);
         let mut error = 0.0;
         for part in 0..10 {
-            let inside = |chance: f64| (chance * 10.0).floor() as i32 == part;
+            let part = f64::from(part);
+            let inside = |chance: f64| chance * 10.0 >= part && chance * 10.0 < part + 1.0;
             let these = events.iter().filter(|(chance, _)| inside(*chance));
             error += these.map(|(chance, it)| chance - came(*it)).sum::<f64>().abs() / count;
         }

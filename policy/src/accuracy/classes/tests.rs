@@ -66,7 +66,7 @@ fn a_table_of_two_classes_is_as_in_a_textbook() {
     let yes = classes.found("yes");
     assert!(near(yes.precision(), 40.0 / 60.0) && near(yes.recall(), 0.8));
     assert!(near(yes.f1(), 80.0 / 110.0));
-    assert!(near(classes.macro_f1(), (80.0 / 110.0 + 60.0 / 90.0) / 2.0));
+    assert!(near(classes.macro_f1(), f64::midpoint(80.0 / 110.0, 60.0 / 90.0)));
     // By chance they agree on 0.6 * 0.5 + 0.4 * 0.5 of all.
     assert!(near(classes.kappa(), 0.4));
 }

@@ -93,7 +93,9 @@ proptest! {
         prop_assert_eq!(schedule.next(), None);
         let mut again = Schedule::new(recorded(&events), &settings).unwrap();
         let mut digest = Digest::default();
-        sends.iter().for_each(|planned| digest.add(planned));
+        for planned in &sends {
+            digest.add(planned);
+        }
         prop_assert_eq!(again.by_ref().collect::<Vec<_>>(), sends);
         prop_assert_eq!(again.proof(), proof);
         prop_assert_eq!(digest.bytes(), proof.digest);

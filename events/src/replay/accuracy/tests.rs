@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::record::tests::record;
+use super::*;
+
+/// What both predicted, and what was right.
+type Case = (Option<u8>, Option<u8>, u8);
+
+/// A record of a variant, with what it predicted and what was right.
+fn said(number: u64, variant: u16, class: Option<&str>, label: Option<&str>) -> Record {
+    let outcome = if class.is_some() { Outcome::Ok } else { Outcome::Timeout };
+    let mut record = record(number, outcome);
+    (record.variant, record.class) = (variant, class.map(Arc::from));
+    record.label = label.map(Arc::from);
+    record.answer_crc = class.map(|class| crc32fast::hash(class.as_bytes()));
+    record
+}
+
+#[test]
+fn copies_are_no_evidence_and_what_has_no_answer_is_told() {
+    let mut accuracy = Accuracy::new("yes");
+    let mut scored = said(0, 0, Some("yes"), Some("yes"));
+    scored.score = Some(0.75);
+    accuracy.add(&scored);
+    scored.copy = 1;
+    accuracy.add(&scored);
+    accuracy.add(&said(1, 0, Some("yes"), Some("no")));
+    accuracy.add(&said(2, 0, Some("yes"), None));
+    accuracy.add(&said(3, 0, None, None));
+    accuracy.add(&record(4, Outcome::Dropped));
+    assert_eq!((accuracy.events, accuracy.unlabelled, accuracy.unanswered), (2, 1, 1));
+    assert_eq!(accuracy.classes.accuracy(), Some(0.5));
+    assert_eq!(accuracy.scores.events(), (1, 0));
+    assert_eq!(accuracy.calibration.brier(), Some(0.0625));
+}
+
+proptest! {
+    /// In whatever order records come, pairs are those of the same event, and nothing waits.
+    #[test]
+    fn pairs_are_those_of_the_same_event(
+        events in vec((prop::option::of(0..3_u8), prop::option::of(0..3_u8), 0..3_u8), 0..60),
+        seeds in vec(any::<u64>(), 120),
+    ) {
+        let mut records = Vec::new();
+        for (number, (one, other, label)) in (0..).zip(&events) {
+            let word = |class: &Option<u8>| class.map(|class| class.to_string());
+            let label = label.to_string();
+            records.push(said(number, 2, word(one).as_deref(), Some(&label)));
+            records.push(said(number, 5, word(other).as_deref(), Some(&label)));
+        }
+        let mut order: Vec<usize> = (0..records.len()).collect();
+        order.sort_by_key(|at| seeds[*at]);
+        let mut agreement = Agreement::new(2, 5);
+        for at in order {
+            agreement.add(&records[at]);
+        }
+        prop_assert!(agreement.waiting.is_empty());
+        let count = |wanted: &dyn Fn(&Case) -> bool| {
+            events.iter().filter(|event| wanted(event)).count() as u64
+        };
+        let counts = agreement.counts;
+        prop_assert_eq!(counts.both, count(&|event| event.0.is_some() && event.1.is_some()));
+        prop_assert_eq!(counts.same_bodies, count(&|event| event.0.is_some() && event.0 == event.1));
+        prop_assert_eq!(counts.neither, count(&|event| event.0.is_none() && event.1.is_none()));
+        let wrong = |class: Option<u8>, label: u8| class != Some(label);
+        let only = |first: bool, second: bool| first && !second;
+        prop_assert_eq!(
+            counts.pairs.candidate_only,
+            count(&|(one, other, label)| only(wrong(*other, *label), wrong(*one, *label)))
+        );
+        prop_assert_eq!(
+            counts.pairs.incumbent_only,
+            count(&|(one, other, label)| only(wrong(*one, *label), wrong(*other, *label)))
+        );
+    }
+}
+
+#[test]
+fn what_waits_for_a_record_that_never_comes_is_bounded() {
+    let mut agreement = Agreement::new(0, 1);
+    for number in 0..WAITING_MAX as u64 + 5 {
+        agreement.add(&said(number, 0, Some("yes"), None));
+    }
+    assert_eq!((agreement.waiting.len(), agreement.counts.alone), (WAITING_MAX, 5));
+}
