@@ -6,14 +6,19 @@ import { useEffect } from "preact/hooks";
 import { api, need } from "./api/client";
 import { useCell } from "./cell";
 import { useLoad } from "./load";
+import { ComparePage } from "./pages/compare";
 import { EndpointPage } from "./pages/endpoint";
 import { EndpointsPage } from "./pages/endpoints";
 import { FunctionPage } from "./pages/function";
 import { FunctionsPage } from "./pages/functions";
 import { ItemPage } from "./pages/item";
 import { ItemsPage } from "./pages/items";
+import { RunPage } from "./pages/run";
+import { RunsPage } from "./pages/runs";
 import { SignInPage } from "./pages/sign-in";
 import { StatusPage } from "./pages/status";
+import { StreamPage } from "./pages/stream";
+import { StreamsPage } from "./pages/streams";
 import { UsagePage } from "./pages/usage";
 import { Heading } from "./parts/page";
 import { go, type Place, place, to, watch } from "./router";
@@ -23,6 +28,8 @@ import { zone, zones } from "./zone";
 /** What can be gone to from everywhere. */
 const WAYS = [
   ["endpoints", "Endpoints"],
+  ["runs", "Runs"],
+  ["streams", "Streams"],
   ["functions", "Functions"],
   ["items", "Items"],
   ["usage", "Usage"],
@@ -61,6 +68,9 @@ function page({ path: [kind, ...names], query }: Place): VNode | undefined {
   const [first, second] = names;
   if (names.length === 0) {
     if (kind === "endpoints") return <EndpointsPage />;
+    if (kind === "runs") return <RunsPage />;
+    if (kind === "compare") return <ComparePage query={query} />;
+    if (kind === "streams") return <StreamsPage />;
     if (kind === "functions") return <FunctionsPage />;
     if (kind === "items") return <ItemsPage query={query} />;
     if (kind === "usage") return <UsagePage query={query} />;
@@ -68,6 +78,8 @@ function page({ path: [kind, ...names], query }: Place): VNode | undefined {
   }
   if (first && names.length === 1) {
     if (kind === "endpoints") return <EndpointPage name={first} />;
+    if (kind === "runs") return <RunPage id={first} query={query} />;
+    if (kind === "streams") return <StreamPage name={first} query={query} />;
     if (kind === "functions") return <FunctionPage name={first} />;
   }
   if (first && second && names.length === 2 && kind === "items")

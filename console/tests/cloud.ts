@@ -6,6 +6,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { makeReplays } from "./replays";
+
 /** Longest time for the demo: two seconds, with room for a busy machine. */
 const DEMO_MS = 120_000;
 
@@ -44,7 +46,7 @@ export default async function start(): Promise<() => Promise<void>> {
     );
     const operator = readFileSync(join(folder, "data/operator.token"), "utf8").trim();
     Object.assign(process.env, { CLOUD: server, TOKEN: token, OPERATOR: operator });
-    makeFunctions(folder);
+    makeRest(folder);
   } catch (cause) {
     await stop();
     throw cause;
@@ -74,8 +76,8 @@ function told(child: ReturnType<typeof spawn>, wanted: RegExp): Promise<RegExpEx
   });
 }
 
-/** A function with two versions, an alias between them, and a call; and one with a URL. */
-function makeFunctions(folder: string): void {
+/** A function with two versions, an alias between them, and a call; one with a URL; and replays. */
+function makeRest(folder: string): void {
   const code = join(folder, "greet");
   mkdirSync(code);
   writeFileSync(join(code, "app.py"), GREET);
@@ -85,7 +87,8 @@ function makeFunctions(folder: string): void {
     FREEHOLD_TOKEN: process.env.TOKEN,
   };
   const run = (...words: string[]) =>
-    execFileSync(PROGRAM, words, { env, stdio: ["ignore", "pipe", "pipe"] });
+    execFileSync(PROGRAM, words, { env, stdio: ["ignore", "pipe", "pipe"] }).toString();
+  makeReplays(folder, run);
   run(
     "function",
     "create",

@@ -9,6 +9,10 @@ import { at, expect, open, signIn, test } from "./test";
 const PAGES = [
   ["endpoints", "table"],
   ["endpoints/risk", "list"],
+  ["endpoints/judge", "table"],
+  ["runs", "table"],
+  ["streams", "table"],
+  ["streams/payments", "table"],
   ["functions", "table"],
   ["functions/greet", "list"],
   ["items", "table"],
@@ -19,7 +23,7 @@ const PAGES = [
 ] as const;
 
 /** Those whose content is the same on every machine. */
-const PICTURED = ["endpoints", "functions", "items"];
+const PICTURED = ["endpoints", "streams/payments", "functions", "items"];
 
 test("the page of signing in looks as it did", async ({ page, picture }) => {
   await page.goto(at("sign-in"));

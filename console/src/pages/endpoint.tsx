@@ -11,6 +11,8 @@ import { State } from "../parts/state";
 import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { to } from "../router";
+import { Gate } from "./gate";
+import { History, Variants } from "./variants";
 
 /** How often it is asked for again. */
 const EVERY_MS = 3_000;
@@ -37,6 +39,9 @@ export function EndpointPage({ name }: { name: string }) {
           <>
             {it.error && <div class="notice bad">{it.error}</div>}
             <About of={it} />
+            <Variants of={it} again={endpoint.again} />
+            <Gate endpoint={name} />
+            <History of={it} again={endpoint.again} />
             <Side>
               <Panel title="Stages">
                 <Table
@@ -109,8 +114,10 @@ function About({ of }: { of: Schema<"Endpoint"> }) {
   );
 }
 
-/** A reference such as `acme/risk@3`, as a link to its item. */
+/** A reference such as `acme/risk@3` or `function:scorer:live`, as a link to what it names. */
 export function Item({ of }: { of: string }) {
+  const [kind, named] = of.split(":");
+  if (kind === "function" && named) return <a href={to(["functions", named])}>{of}</a>;
   const [account, name] = (of.split("@")[0] ?? "").split("/");
   return account && name ? <a href={to(["items", account, name])}>{of}</a> : <>{of}</>;
 }

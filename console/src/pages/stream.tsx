@@ -1,0 +1,174 @@
+// One stream: how it is kept, and what is in it, in all or in a part.
+
+import { api, given, need, type Schema } from "../api/client";
+import { useCell } from "../cell";
+import { useLoad } from "../load";
+import { Shown } from "../parts/notice";
+import { Facts, Heading, Panel, Side } from "../parts/page";
+import { Table } from "../parts/table";
+import { Time } from "../parts/time";
+import { bytes, count, millis } from "../parts/words";
+import { go, to } from "../router";
+import { zone } from "../zone";
+
+/** Sums of a selection, as `api/src/streams.rs` has them: gateways answer it by themselves. */
+interface Stats {
+  readonly events: number;
+  readonly first_ns?: number;
+  readonly last_ns?: number;
+  readonly rate_mean_uhz?: number;
+  readonly rate_peak_per_s: number;
+  readonly types: Readonly<Record<string, number>>;
+  readonly regions: Readonly<Record<string, number>>;
+  readonly groups: Readonly<Record<string, number>>;
+  readonly stream_disordered: number;
+  readonly stream_bytes: number;
+}
+
+/** What a selection is made of, by its name in the address and in the API, and in words. */
+const PARTS = [
+  ["since", "From", "2026-03-01 08:00"],
+  ["until", "Until", "2026-03-02"],
+  ["where", "Where", "region=no,data.status!=500"],
+  ["sample", "A part by key", "subject:5%"],
+] as const;
+
+/** The page; the query says which of its events. */
+export function StreamPage({ name, query }: { name: string; query: URLSearchParams }) {
+  const stream = useLoad(`stream ${name}`, (signal) =>
+    need(api.GET("/v1/streams/{name}", { params: { path: { name } }, signal })),
+  );
+  return (
+    <>
+      <Heading title={name} above={["Streams", to(["streams"])]} />
+      <Shown of={stream}>
+        {(it) => (
+          <>
+            <About of={it} />
+            {it.gateway ? (
+              <Selected name={name} query={query} />
+            ) : (
+              <p class="faint">No event has come yet.</p>
+            )}
+          </>
+        )}
+      </Shown>
+    </>
+  );
+}
+
+function About({ of }: { of: Schema<"Stream"> }) {
+  const { spec } = of;
+  return (
+    <Panel title="How it is kept">
+      {spec.description && <p>{spec.description}</p>}
+      <Facts
+        of={{
+          "Held by": of.gateway,
+          "An event that comes again is known for":
+            spec.dedupe_window_ms === undefined ? undefined : millis(spec.dedupe_window_ms),
+          "Kept for": spec.retain_ms ? millis(spec.retain_ms) : "ever",
+          "Kept at most": spec.retain_bytes ? bytes(spec.retain_bytes) : undefined,
+          Made: <Time at={of.created_at_ms} />,
+        }}
+      />
+    </Panel>
+  );
+}
+
+function Selected({ name, query }: { name: string; query: URLSearchParams }) {
+  const shown = useCell(zone);
+  const asked = Object.fromEntries(query);
+  const timed = asked.since || asked.until ? { zone: shown } : {};
+  const stats = useLoad(`stats ${name} ${query} ${shown}`, (signal) =>
+    given<Stats>(`/v1/streams/${encodeURIComponent(name)}/stats`, { ...asked, ...timed }, signal),
+  );
+  return (
+    <>
+      <Panel title="Which events">
+        <form
+          class="row"
+          onSubmit={(event) => {
+            event.preventDefault();
+            const form = new FormData(event.currentTarget);
+            const said = PARTS.map(([part]) => [part, String(form.get(part) ?? "").trim()]);
+            go(to(["streams", name], Object.fromEntries(said)));
+          }}
+        >
+          {PARTS.map(([part, label, example]) => (
+            <label key={part}>
+              {label}
+              <input name={part} defaultValue={asked[part] ?? ""} placeholder={example} />
+            </label>
+          ))}
+          <button type="submit" class="main">
+            Show
+          </button>
+        </form>
+        <p class="faint small">Times are of {shown}. What is left empty does not narrow it.</p>
+      </Panel>
+      <Shown of={stats}>{(it) => <Sums of={it} />}</Shown>
+    </>
+  );
+}
+
+function Sums({ of }: { of: Stats }) {
+  return (
+    <>
+      <Panel title="In sum">
+        <Facts
+          of={{
+            Events: count(of.events),
+            First:
+              of.first_ns === undefined ? undefined : <Time at={Math.floor(of.first_ns / 1e6)} />,
+            Last: of.last_ns === undefined ? undefined : <Time at={Math.floor(of.last_ns / 1e6)} />,
+            "Rate on average":
+              of.rate_mean_uhz === undefined
+                ? undefined
+                : `${count(of.rate_mean_uhz / 1e6)} per second`,
+            "Most in a second": count(of.rate_peak_per_s),
+            "Out of order, of the whole stream": count(of.stream_disordered),
+            "On the disk, of the whole stream": bytes(of.stream_bytes),
+          }}
+        />
+      </Panel>
+      <Side>
+        <Shares title="Types" of={of.types} all={of.events} />
+        <Shares title="Regions" of={of.regions} all={of.events} />
+        <Shares title="Groups" of={of.groups} all={of.events} />
+      </Side>
+    </>
+  );
+}
+
+function Shares({
+  title,
+  of,
+  all,
+}: {
+  title: string;
+  of: Readonly<Record<string, number>>;
+  all: number;
+}) {
+  const rows = Object.entries(of).sort(([, a], [, b]) => b - a);
+  return (
+    <Panel title={title}>
+      <Table
+        label={title}
+        rows={rows}
+        id={([name]) => name}
+        empty="None is told."
+        columns={[
+          { name: "Name", cell: ([name]) => name || "none" },
+          { name: "Events", number: true, cell: ([, events]) => count(events) },
+          {
+            name: "Part",
+            cell: ([name, events]) => (
+              <meter min={0} max={Math.max(1, all)} value={events} aria-label={`Part of ${name}`} />
+            ),
+          },
+        ]}
+      />
+    </Panel>
+  );
+}
