@@ -364,8 +364,8 @@ pub struct RecordsQuery {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RunRecords {
     pub records: Vec<RunRecord>,
-    /// Whether there are more than were asked for.
-    pub more: bool,
+    /// How many there are in all.
+    pub matching: u64,
 }
 
 /// One request of a run.

@@ -77,8 +77,8 @@ impl Wanted {
 pub struct Found {
     /// They themselves.
     pub records: Vec<Record>,
-    /// There are more than were asked for.
-    pub are_more: bool,
+    /// How many there are in all.
+    pub matching: u64,
     /// Parts that were read.
     pub parts_read: usize,
     /// Parts that could not have any, by their statistics.
@@ -173,7 +173,8 @@ pub fn read(folder: &Path) -> Result<impl Iterator<Item = Result<Record, Error>>
     Ok(records.take_while(move |record| !std::mem::replace(&mut failed, record.is_err())))
 }
 
-/// Finds the records that are wanted, up to so many, in the order in which they ended.
+/// Finds the records that are wanted, in the order in which they ended: gives up to so many of them,
+/// and counts all.
 ///
 /// Parts that have none at the wanted times are not read.
 ///
@@ -194,11 +195,10 @@ pub fn find(folder: &Path, wanted: &Wanted, most: usize) -> Result<Found, Error>
             if !wanted.has(&record) {
                 continue;
             }
-            if found.records.len() >= most {
-                found.are_more = true;
-                return Ok(found);
+            found.matching += 1;
+            if found.records.len() < most {
+                found.records.push(record);
             }
-            found.records.push(record);
         }
     }
     Ok(found)

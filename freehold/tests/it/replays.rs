@@ -198,7 +198,7 @@ async fn what_recorded_events_prove_goes_to_production() {
     let records: Value =
         http().get(&url).bearer_auth(&owner.token).send().await.unwrap().json().await.unwrap();
     assert_eq!(records["records"].as_array().unwrap().len() as u64, EVENTS);
-    assert_eq!(records["more"], false);
+    assert_eq!(records["matching"], EVENTS);
     let hidden = http().get(&url).bearer_auth(&stranger.token).send().await.unwrap();
     assert_eq!(hidden.status(), 404);
 

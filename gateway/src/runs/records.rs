@@ -54,7 +54,7 @@ pub(crate) async fn records(
         let found = files::find(&folder.join("records"), &wanted, most).map_err(failed)?;
         let name = |record: &Record| names.get(usize::from(record.variant)).cloned();
         let records = found.records.iter().map(|it| shown(it, name(it).unwrap_or_default()));
-        Ok(RunRecords { records: records.collect(), more: found.are_more })
+        Ok(RunRecords { records: records.collect(), matching: found.matching })
     });
     Ok(json(&found.await?))
 }
