@@ -16,6 +16,9 @@ const IN_PLAIN_VALUE: &AsciiSet = CONTROLS;
 /// What no path may have.
 const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'#');
 
+/// What the headers of an event take at most, nearly always: more is made room for.
+const HEADERS_BYTES: usize = 768;
+
 /// A request for one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -28,7 +31,8 @@ pub struct Request {
 impl Request {
     /// A request to the path of its variant.
     pub fn post(body: Bytes) -> Self {
-        Self { method: "POST", path: String::new(), headers: String::new(), body }
+        let headers = String::with_capacity(HEADERS_BYTES);
+        Self { method: "POST", path: String::new(), headers, body }
     }
 
     /// A request without a body, to the path of its variant.
@@ -63,7 +67,7 @@ impl Request {
 
     /// The bytes that are sent to a variant.
     pub(super) fn encode(&self, variant: &Variant) -> Bytes {
-        let mut text = String::with_capacity(256 + self.headers.len() + self.path.len());
+        let mut text = String::with_capacity(HEADERS_BYTES + self.headers.len() + self.body.len());
         text.push_str(self.method);
         text.push(' ');
         if self.path.is_empty() {
@@ -96,7 +100,11 @@ impl Request {
 /// A header's name: what may not stand in one is a hyphen.
 fn push_name(text: &mut String, name: &str) {
     let is_token = |sign: char| sign.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(sign);
-    text.extend(name.chars().map(|sign| if is_token(sign) { sign } else { '-' }));
+    if name.chars().all(is_token) {
+        text.push_str(name);
+    } else {
+        text.extend(name.chars().map(|sign| if is_token(sign) { sign } else { '-' }));
+    }
 }
 
 #[cfg(test)]

@@ -177,10 +177,11 @@ impl Run {
         let mut state = kept.state;
         state.busy_milli = busy_milli;
         state.is_over = !issuance.is_stopped && issuance.fault.is_none() && kept.failed.is_none();
-        state.write(&self.folder)?;
+        let written = state.write(&self.folder);
         if let Some(error) = kept.failed.or(issuance.fault.take()) {
             return Err(error);
         }
+        written?;
         let measured = std::mem::take(&mut *self.shared.measured.lock());
         let proof = issuance.proof;
         let facts = self.facts(&issuance, &state, &measured);

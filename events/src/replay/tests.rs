@@ -421,6 +421,16 @@ fn events_that_cannot_be_read_end_a_run_with_their_reason() {
 }
 
 #[test]
+fn a_folder_that_goes_away_ends_a_run_with_its_reason() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::tcp(Manner::Answer));
+    let run = start(plan(folder.path(), vec![server.variant("a")], 1_000), 1_000);
+    until(|| run.progress().variants[0].answered > 20);
+    std::fs::remove_dir_all(folder.path().join("run")).unwrap();
+    let error = run.wait().unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+}
+
+#[test]
 fn plans_out_of_their_limits_are_refused() {
     let (folder, server) = (TempDir::new().unwrap(), Server::tcp(Manner::Answer));
     let good = || plan(folder.path(), vec![server.variant("a")], 1_000);
