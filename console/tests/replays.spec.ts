@@ -16,7 +16,7 @@ test("a stream tells what is in it, and in a part of it", async ({ page }) => {
   await expect(sum).toContainText(`Events${EVENTS}`);
   await expect(page.getByRole("table", { name: "Regions" }).getByRole("row")).toHaveCount(4);
   await page.getByLabel("Where").fill("region=no");
-  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByRole("button", { name: "Show", exact: true }).click();
   await expect(page).toHaveURL(/where=region%3Dno/);
   await expect(sum).toContainText(`Events${EVENTS / 3}`);
 });
@@ -58,7 +58,7 @@ test("a part of a chart is dragged, and its records are shown", async ({ page })
   const shown = async () => Number.parseInt((await listed.textContent()) ?? "", 10);
   await expect.poll(async () => Math.abs((await shown()) - wanted)).toBeLessThanOrEqual(4);
   await page.getByRole("textbox", { name: "Region" }).fill("de");
-  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByRole("button", { name: "Show", exact: true }).click();
   await expect.poll(async () => Math.abs((await shown()) - wanted / 3)).toBeLessThanOrEqual(4);
   await page.getByRole("button", { name: "The whole run" }).click();
   await expect(listed).toContainText(`${(2 * EVENTS) / 3} records`);

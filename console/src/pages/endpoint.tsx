@@ -43,19 +43,21 @@ export function EndpointPage({ name }: { name: string }) {
             <Gate endpoint={name} />
             <History of={it} again={endpoint.again} />
             <Side>
-              <Panel title="Stages">
-                <Table
-                  label="Stages"
-                  rows={it.stages}
-                  id={(row) => row.source}
-                  empty="None."
-                  columns={[
-                    { name: "Runs", cell: (row) => <Item of={row.source} /> },
-                    { name: "State", cell: (row) => <State word={row.state} /> },
-                    { name: "Engine", cell: (row) => row.engine ?? "" },
-                  ]}
-                />
-              </Panel>
+              {it.stages.length > 0 && (
+                <Panel title="Stages">
+                  <Table
+                    label="Stages"
+                    rows={it.stages}
+                    id={(row) => row.source}
+                    empty="None."
+                    columns={[
+                      { name: "Runs", cell: (row) => <Item of={row.source} /> },
+                      { name: "State", cell: (row) => <State word={row.state} /> },
+                      { name: "Engine", cell: (row) => row.engine ?? "" },
+                    ]}
+                  />
+                </Panel>
+              )}
               <Panel title="Sharing">
                 <SharingForm
                   key={it.generation}
@@ -66,12 +68,16 @@ export function EndpointPage({ name }: { name: string }) {
               </Panel>
             </Side>
             <Side>
-              <Panel title="Takes">
-                {it.input ? <Format of={it.input} /> : <p class="faint">Not told.</p>}
-              </Panel>
-              <Panel title="Answers">
-                {it.output ? <Format of={it.output} /> : <p class="faint">Not told.</p>}
-              </Panel>
+              {it.input && (
+                <Panel title="Takes">
+                  <Format of={it.input} />
+                </Panel>
+              )}
+              {it.output && (
+                <Panel title="Answers">
+                  <Format of={it.output} />
+                </Panel>
+              )}
             </Side>
           </>
         )}

@@ -12,7 +12,7 @@ import { to } from "../router";
 import { Comparison } from "../runs/compared";
 import { nanos } from "../runs/figures";
 import { Live } from "../runs/live";
-import { Records } from "../runs/records";
+import { Course, Records } from "../runs/records";
 import type { Pairs, RunOutcome, RunProgress } from "../runs/told";
 import { lasting, load, selection, short } from "../runs/words";
 import { PromoteByGate } from "./gate";
@@ -59,6 +59,7 @@ export function RunPage({ id, query }: { id: string; query: URLSearchParams }) {
               {outcome && <Verdict of={outcome} />}
               <About of={it} />
               {going && progress && <Live key={id} progress={progress} />}
+              {outcome && <Course run={id} query={query} />}
               {variants.length > 0 && (
                 <Panel title="Variants">
                   <Comparison of={variants.map((variant) => ({ name: variant.name, variant }))} />

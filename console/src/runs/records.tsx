@@ -1,7 +1,7 @@
 // Records of a run: how its rate, errors and times went, by variant, region or group; and the
 // records of a part that was chosen.
 
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 
 import { given } from "../api/client";
 import { useLoad } from "../load";
@@ -17,8 +17,9 @@ import type { RunRecord, RunRecords } from "./told";
 
 /** Most records that are drawn: as many as an answer has. */
 const DRAWN_MAX = 10_000;
-/** Most records that are listed. */
-const LISTED_MAX = 100;
+/** Records that are listed at first, and how many times as many with each time one asks for more. */
+const LISTED = 20;
+const MORE = 5;
 
 /** What lines can be drawn by. */
 const KEYS = {
@@ -39,22 +40,22 @@ const FILTERS = [
 interface RecordsProps {
   readonly run: string;
   readonly query: URLSearchParams;
-  readonly variants: readonly string[];
 }
 
-/** The charts, the filters, and the list. */
-export function Records({ run, query, variants }: RecordsProps) {
+/** Changes what is asked for in the address. */
+function setter({ run, query }: RecordsProps): Set {
+  return (more) => go(to(["runs", run], { ...Object.fromEntries(query), ...more }));
+}
+
+/** How the run went, as curves. */
+export function Course({ run, query }: RecordsProps) {
   const by = Object.keys(KEYS).find((it) => it === query.get("by")) as
     keyof typeof KEYS | undefined;
-  const asked = Object.fromEntries(query);
-  const set = (more: Record<string, string | undefined>) =>
-    go(to(["runs", run], { ...asked, ...more }));
   const all = useLoad(`records ${run}`, (signal) => ask(run, { limit: DRAWN_MAX }, signal));
   return (
-    <>
-      <Shown of={all}>{(it) => <Curves of={it} by={by ?? "variant"} set={set} />}</Shown>
-      <List run={run} query={query} variants={variants} set={set} />
-    </>
+    <Shown of={all}>
+      {(it) => <Curves of={it} by={by ?? "variant"} set={setter({ run, query })} />}
+    </Shown>
   );
 }
 
@@ -119,11 +120,16 @@ function Curves({ of, by, set }: { of: RunRecords; by: keyof typeof KEYS; set: S
   );
 }
 
-function List({ run, query, variants, set }: RecordsProps & { set: Set }) {
+/** The records of what was chosen. */
+export function Records({ run, query, variants }: RecordsProps & { variants: readonly string[] }) {
+  const set = setter({ run, query });
   const asked = Object.fromEntries(query);
   const { by: _by, ...narrowed } = asked;
-  const records = useLoad(`records ${run} ${JSON.stringify(narrowed)}`, (signal) =>
-    ask(run, { ...narrowed, limit: LISTED_MAX }, signal),
+  const key = JSON.stringify(narrowed);
+  const [listed, setListed] = useState({ key, limit: LISTED });
+  const limit = listed.key === key ? listed.limit : LISTED;
+  const records = useLoad(`records ${run} ${limit} ${key}`, (signal) =>
+    ask(run, { ...narrowed, limit }, signal),
   );
   const [from, until] = [Number(asked.from_ms), Number(asked.to_ms)];
   return (
@@ -217,6 +223,13 @@ function List({ run, query, variants, set }: RecordsProps & { set: Set }) {
                 { name: "Was", cell: (row) => row.label ?? "" },
               ]}
             />
+            {it.matching > it.records.length && limit < DRAWN_MAX && (
+              <p>
+                <button type="button" onClick={() => setListed({ key, limit: limit * MORE })}>
+                  Show more
+                </button>
+              </p>
+            )}
           </>
         )}
       </Shown>
