@@ -14,7 +14,7 @@ use types::frame::{Answer, Infer};
 
 use crate::backends;
 use crate::error::Error;
-use crate::hub::Hub;
+use crate::hub::{Found, Hub};
 use crate::limits::Place;
 use crate::routes::{Caller, Endpoint, Stage};
 use crate::shadows::{self, Copied};
@@ -50,7 +50,7 @@ pub(crate) struct Asked {
 impl<'h> Call<'h> {
     pub(crate) fn begin(
         hub: &'h Arc<Hub>,
-        (caller, endpoint, shadows): (Caller, Arc<Endpoint>, Vec<Arc<Endpoint>>),
+        (caller, endpoint, shadows): Found,
         model: &str,
         place: Place,
     ) -> Self {

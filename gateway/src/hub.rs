@@ -52,6 +52,9 @@ pub(crate) struct Hub {
     pub(crate) metrics: Arc<Metrics>,
 }
 
+/// Who calls, what answers, and what is shown a copy.
+pub(crate) type Found = (Caller, Arc<Endpoint>, Vec<Arc<Endpoint>>);
+
 /// Why a gateway cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -129,14 +132,14 @@ impl Hub {
         headers: &HeaderMap,
         action: Action,
         (model, version): (&str, &str),
-    ) -> Result<(Caller, Arc<Endpoint>, Vec<Arc<Endpoint>>), Error> {
+    ) -> Result<Found, Error> {
         let table = self.table.load();
         let caller = self.caller_of(&table, headers)?;
         // Where there is only one variant nobody asks for a key.
         let by_key = |face: &Face| action == Action::EndpointsInvoke && face.by_key();
         let key = OnceCell::new();
         let key = |face: &Face| by_key(face).then(|| &**key.get_or_init(|| self.key(headers)));
-        let (face, endpoint) = table.endpoint((&self.rights, &caller, action), model, &key)?;
+        let (face, endpoint) = table.endpoint((&self.rights, &caller, action), model, key)?;
         endpoint.check_version(model, version)?;
         let direct = model.contains('@');
         let shadows = key(face).filter(|_| !direct).map_or_else(Vec::new, |key| face.watching(key));

@@ -153,7 +153,7 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     let clock = hub.clock.clone();
     let run = crate::streams::blocking(move || {
         let traffic = events::replay::Posts { form: events::replay::Form::CloudEvents };
-        Run::start(plan, &clock, events, traffic, judge).map_err(failed)
+        Run::start(plan, &clock, events, traffic, judge).map_err(Error::from)
     });
     let run = Arc::new(run.await?);
     hub.runs.live.lock().insert(told.run, Some(Arc::clone(&run)));
@@ -165,7 +165,7 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     hub.runs.live.lock().insert(told.run, None);
     let stops = hub.tasks.stopping().is_cancelled();
     let run = Arc::into_inner(run).ok_or_else(|| broken("a replay is still held"))?;
-    let finished = crate::streams::blocking(move || run.wait().map_err(failed)).await?;
+    let finished = crate::streams::blocking(move || run.wait().map_err(Error::from)).await?;
     // A gateway that stops leaves it to be gone on with.
     if stops && finished.facts.stopped {
         return Ok(());
@@ -211,7 +211,8 @@ fn broken(message: &str) -> Error {
     Error::Stream { kind: types::ErrorKind::Unavailable, message: message.to_owned() }
 }
 
-/// What a replay's failure means.
-fn failed(error: events::replay::Error) -> Error {
-    broken(&workflow::chain(&error))
+impl From<events::replay::Error> for Error {
+    fn from(error: events::replay::Error) -> Self {
+        broken(&workflow::chain(&error))
+    }
 }

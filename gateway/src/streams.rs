@@ -92,13 +92,10 @@ impl Streams {
             if !claimed.yours {
                 return Err(Error::StreamElsewhere { gateway: claimed.gateway });
             }
-            let settings = events::Settings {
-                dedupe_window_ms: told.spec.dedupe_window_ms,
-                ..events::Settings::default()
-            };
+            let settings = events::Settings { dedupe_window_ms: told.spec.dedupe_window_ms };
             let opened =
                 events::Stream::open(&folder, settings, hub.clock.clone(), &hub.tasks).await;
-            opened.map_err(failed)
+            opened.map_err(Error::from)
         });
         opened.await.cloned()
     }
@@ -149,7 +146,7 @@ async fn remove(hub: &Hub, id: StreamId) {
     let Ok(folder) = hub.streams.folder(id) else { return };
     let removed = blocking(move || match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(failed(events::Error::Input(error)))
+            Err(Error::from(events::Error::Input(error)))
         }
         _ => Ok(()),
     });
@@ -195,20 +192,22 @@ fn find(hub: &Hub, caller: &Caller, name: &str, action: Action) -> Result<Arc<St
     found.ok_or_else(|| Error::NoStream { stream: name.chars().take(160).collect() })
 }
 
-/// What a stream's failure means to whoever asked.
-pub(crate) fn failed(error: events::Error) -> Error {
-    use events::Error as Of;
-    let kind = match &error {
-        Of::Invalid { .. } | Of::Selection { .. } | Of::Import { .. } | Of::Label { .. } => {
-            ErrorKind::BadRequest
+impl From<events::Error> for Error {
+    /// What a stream's failure means to whoever asked.
+    fn from(error: events::Error) -> Self {
+        use events::Error as Of;
+        let kind = match &error {
+            Of::Invalid { .. } | Of::Selection { .. } | Of::Import { .. } | Of::Label { .. } => {
+                ErrorKind::BadRequest
+            }
+            Of::Damaged { .. } | Of::Manifest { .. } | Of::Parquet { .. } => ErrorKind::Internal,
+            _ => ErrorKind::Unavailable,
+        };
+        if kind != ErrorKind::BadRequest {
+            tracing::warn!(cause = workflow::chain(&error), "a stream failed");
         }
-        Of::Damaged { .. } | Of::Manifest { .. } | Of::Parquet { .. } => ErrorKind::Internal,
-        _ => ErrorKind::Unavailable,
-    };
-    if kind != ErrorKind::BadRequest {
-        tracing::warn!(cause = workflow::chain(&error), "a stream failed");
+        Self::Stream { kind, message: error.to_string() }
     }
-    Error::Stream { kind, message: error.to_string() }
 }
 
 /// What a parameter of a request says, by name; each may come once.

@@ -22,7 +22,7 @@ use super::judged::{Accuracies, Judging};
 use super::{broken, folder};
 use crate::error::Error;
 use crate::hub::Hub;
-use crate::streams::{blocking, failed, selection};
+use crate::streams::{blocking, selection};
 
 /// What a run lasts at most where nothing is said.
 const RUN_MS_MAX: u64 = policy::replay::pattern::RUN_MS_MAX;
@@ -106,7 +106,7 @@ pub(super) async fn plan(
     let judge = Judging::new(&spec.judged, Arc::clone(&judged));
     let judge = if resume { blocking(move || counted(judge, &records)).await? } else { judge };
     let events = blocking(move || {
-        let selected = stream.select(&chosen).map_err(failed)?;
+        let selected = stream.select(&chosen).map_err(Error::from)?;
         let mut strata = Strata { by: spec.group_by, known: HashMap::new() };
         let events = selected.map(move |it| match it {
             Ok(it) => Ok(strata.place(it)),
@@ -119,8 +119,8 @@ pub(super) async fn plan(
 
 /// Counts what was recorded before a restart.
 fn counted(judge: Judging, records: &Path) -> Result<Judging, Error> {
-    for record in events::replay::files::read(records).map_err(super::failed)? {
-        judge.again(&record.map_err(super::failed)?);
+    for record in events::replay::files::read(records).map_err(Error::from)? {
+        judge.again(&record.map_err(Error::from)?);
     }
     Ok(judge)
 }
@@ -138,7 +138,7 @@ fn begin(
     let path = folder.join(BEGUN);
     let unsafe_disk = |error: std::io::Error| broken(&format!("{}: {error}", path.display()));
     let chosen = Selection { until_sequence: Some(fresh.until_sequence), ..chosen };
-    let events = if counts { stream.stats(&chosen).map_err(failed)?.0.events } else { 0 };
+    let events = if counts { stream.stats(&chosen).map_err(Error::from)?.0.events } else { 0 };
     let begun = Begun { events, ..fresh };
     std::fs::create_dir_all(folder).map_err(unsafe_disk)?;
     let unfinished = path.with_extension("new");

@@ -9,8 +9,8 @@ use events::replay::{Outcome, Record};
 use http::Response;
 use types::RunId;
 
+use super::folder;
 use super::plan::begun;
-use super::{failed, folder};
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::routes::{Caller, principal};
@@ -51,7 +51,7 @@ pub(crate) async fn records(
     let wanted = wanted(&query, &names)?;
     let most = usize::try_from(query.limit.unwrap_or(LIMIT).min(LIMIT_MAX)).unwrap_or(usize::MAX);
     let found = blocking(move || {
-        let found = files::find(&folder.join("records"), &wanted, most).map_err(failed)?;
+        let found = files::find(&folder.join("records"), &wanted, most).map_err(Error::from)?;
         let name = |record: &Record| names.get(usize::from(record.variant)).cloned();
         let records = found.records.iter().map(|it| shown(it, name(it).unwrap_or_default()));
         Ok(RunRecords { records: records.collect(), matching: found.matching })

@@ -14,7 +14,7 @@ use http::{HeaderValue, Response, header};
 use tokio::sync::mpsc;
 use types::ErrorKind;
 
-use super::{failed, json, number, parameters, read, selection};
+use super::{json, number, parameters, read, selection};
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::limits::Place;
@@ -47,7 +47,7 @@ pub(super) async fn events(
     // What cannot be selected is told before the answer begins.
     let checked = stream.clone();
     let first = chosen.clone();
-    blocking(move || checked.select(&first).map(drop).map_err(failed)).await?;
+    blocking(move || checked.select(&first).map(drop).map_err(Error::from)).await?;
     let (pieces, body) = mpsc::channel(PIECES_MAX);
     let limit = query.limit.unwrap_or(u64::MAX);
     hub.tasks.spawn("stream given", async move {
@@ -76,7 +76,7 @@ fn write(
         .select(chosen)
         .and_then(|chosen| events::export::write(format, chosen.take(limit), &mut out));
     let flushed = written
-        .map_err(failed)
+        .map_err(Error::from)
         .and_then(|_| out.flush().map_err(|error| Error::bad_request(error.to_string())));
     if let Err(error) = &flushed {
         // Whoever reads is told by an answer that breaks off.
@@ -113,7 +113,7 @@ impl Write for Pieces {
 /// Sums up what is asked for.
 pub(super) async fn stats(stream: events::Stream, parts: &Parts) -> Result<Response<Body>, Error> {
     let chosen = selection(&read(parameters(&parts.uri)?)?)?;
-    let (stats, found) = blocking(move || stream.stats(&chosen).map_err(failed)).await?;
+    let (stats, found) = blocking(move || stream.stats(&chosen).map_err(Error::from)).await?;
     let top = |counted: Counted| counted.top.into_iter().collect();
     Ok(json(&StreamStats {
         events: stats.events,

@@ -15,7 +15,7 @@ use http::Response;
 use http_body_util::BodyExt as _;
 
 use super::giving::blocking;
-use super::{failed, json, number, parameters, read};
+use super::{json, number, parameters, read};
 use crate::body;
 use crate::error::Error;
 use crate::hub::Hub;
@@ -40,7 +40,7 @@ pub(super) async fn append(
         takes: "events of CloudEvents: application/cloudevents+json, \
                 application/cloudevents-batch+json, or headers that begin with ce-",
     })?;
-    let appended = stream.append(taken).await.map_err(failed)?;
+    let appended = stream.append(taken).await.map_err(Error::from)?;
     let events::Appended { first, stored, known } = appended;
     Ok(json(&AppendedEvents { stored, known, first }))
 }
@@ -63,7 +63,8 @@ pub(super) async fn import(
     let query = ImportQuery { year, ..read(asked)? };
     let (format, options) = options(query, hub.clock.now_us())?;
     let file = keep(hub, body).await?;
-    let summary = blocking(move || stream.import(format, file, &options).map_err(failed)).await?;
+    let summary =
+        blocking(move || stream.import(format, file, &options).map_err(Error::from)).await?;
     let faults = summary.refusals.into_iter();
     Ok(json(&ImportedEvents {
         records: summary.read,
@@ -105,7 +106,7 @@ fn options(query: ImportQuery, accepted_us: u64) -> Result<(Format, Options), Er
 
 /// Keeps a body in a file that has no name any more.
 async fn keep(hub: &Hub, mut body: Body) -> Result<File, Error> {
-    let unsafe_disk = |error: std::io::Error| failed(events::Error::Input(error));
+    let unsafe_disk = |error: std::io::Error| Error::from(events::Error::Input(error));
     let mut file = tempfile::tempfile().map_err(unsafe_disk)?;
     let pause_ms = hub.settings.body_pause_ms_max;
     let mut bytes = 0;
@@ -119,7 +120,7 @@ async fn keep(hub: &Hub, mut body: Body) -> Result<File, Error> {
             return Err(Error::BodyTooLarge { bytes_max });
         }
         file = blocking(move || {
-            file.write_all(&data).map_err(|error| failed(events::Error::Input(error)))?;
+            file.write_all(&data).map_err(|error| Error::from(events::Error::Input(error)))?;
             Ok(file)
         })
         .await?;
@@ -144,6 +145,6 @@ pub(super) async fn label(
         .map(|it| events::Label { source: it.source, id: it.id, label: it.label })
         .collect();
     let count = labels.len() as u64;
-    stream.label(labels).await.map_err(failed)?;
+    stream.label(labels).await.map_err(Error::from)?;
     Ok(json(&LabelledEvents { labels: count }))
 }

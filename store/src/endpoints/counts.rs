@@ -50,8 +50,8 @@ pub async fn bake_begin(
     number: u64,
     began: &serde_json::Value,
 ) -> Result<serde_json::Value, Error> {
-    let begin = tx.sql("begin a bake", include_str!("bake_begin.sql"));
-    begin.bind(&id).bind(&number).bind(began).run().await?;
+    let note = tx.sql("begin a bake", include_str!("bake_begin.sql"));
+    note.bind(&id).bind(&number).bind(began).run().await?;
     let text = "SELECT began FROM endpoint_bakes WHERE endpoint_id = $1";
     tx.sql("fetch a bake", text).bind(&id).only().await?.get("began")
 }
