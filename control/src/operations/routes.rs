@@ -8,7 +8,7 @@ use access::signature::{DayKey, days};
 use api::functions::LATEST;
 use api::internal::functions::{AliasRoute, FunctionHost, FunctionRoute, LinkRoute, VersionRoute};
 use api::internal::{AccessKey, Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
-use store::Topic;
+use store::{Topic, Tx};
 use store::accounts::accounts_names;
 use store::endpoints::modes::{ModesRow, modes_list_all};
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
@@ -19,10 +19,12 @@ use store::functions::sizes::{SizeRow, sizes_list_all};
 use store::functions::{FunctionRow, RevisionRow, functions_list_callable};
 use store::hosts::{HostRow, hosts_list};
 use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
-use store::runs::runs_list_live;
-use store::streams::streams_list_all;
-use store::tokens::{AccessKeyRow, tokens_list_live};
-use types::{AccountId, AliasName, HostId, Name, RevisionId, TaskReference};
+use store::runs::{RunRow, runs_list_live};
+use store::streams::{StreamRow, streams_list_all};
+use store::tokens::{AccessKeyRow, LiveToken, tokens_list_live};
+use types::{
+    AccountId, AliasName, EndpointId, FunctionId, HostId, Name, RevisionId, TaskReference,
+};
 
 use crate::caller::role_of;
 use crate::operations::functions::settings::{concurrency_of, permissions_of};
@@ -41,96 +43,123 @@ pub async fn watch(control: &Control, watch: Watch) -> Result<Routes, Error> {
     let wait_ms = watch.wait_ms.min(api::internal::WATCH_WAIT_MS_MAX);
     store.feed_wait(Topic::Routes, watch.after, wait_ms).await?;
     let now_ms = control.now_ms();
-    let (generation, tokens, endpoints, instances, hosts, functions, around, beside, names) = store
-        .read("read routes", |tx| {
-            Box::pin(async move {
-                let generation = store::feeds::feed_fetch(tx, Topic::Routes).await?;
-                let tokens = tokens_list_live(tx, now_ms).await?;
-                let endpoints = (endpoints_list_all(tx).await?, modes_list_all(tx).await?);
-                let instances = instances_list_live(tx).await?;
-                let hosts = hosts_list(tx).await?;
-                let sizes = sizes_list_all(tx).await?;
-                let provisions = provisions_list(tx).await?;
-                let functions = (functions_list_callable(tx).await?, sizes, provisions);
-                let around = (aliases_list_all(tx).await?, settings_list_all(tx).await?);
-                let across = Across::read(tx, now_ms).await?;
-                let streams = (streams_list_all(tx).await?, runs_list_live(tx).await?);
-                let owners = endpoints.0.iter().map(|endpoint| endpoint.account_id);
-                let owners = owners.chain(functions.0.iter().map(|(row, _)| row.account_id));
-                let of_services = across.owners_of_services();
-                let of_streams = streams.0.iter().map(|row| row.account_id);
-                let owners: Vec<AccountId> = owners.chain(of_services).chain(of_streams).collect();
-                let names = accounts_names(tx, &owners).await?;
-                Ok::<_, store::Error>((
-                    generation,
-                    tokens,
-                    endpoints,
-                    instances,
-                    hosts,
-                    functions,
-                    around,
-                    (across, streams),
-                    names,
-                ))
-            })
+    let stored = store.read("read routes", |tx| Box::pin(Stored::read(tx, now_ms))).await?;
+    stored.routes(control)
+}
+
+/// All that routes are made of, read at once.
+struct Stored {
+    generation: u64,
+    tokens: Vec<LiveToken>,
+    endpoints: Vec<EndpointRow>,
+    modes: BTreeMap<EndpointId, ModesRow>,
+    instances: Vec<InstanceRow>,
+    hosts: Vec<HostRow>,
+    functions: Vec<(FunctionRow, Vec<RevisionRow>)>,
+    sizes: BTreeMap<RevisionId, SizeRow>,
+    provisions: Vec<ProvisionRow>,
+    aliases: BTreeMap<FunctionId, Vec<AliasRow>>,
+    settings: BTreeMap<FunctionId, Vec<SettingRow>>,
+    across: Across,
+    streams: Vec<StreamRow>,
+    runs: Vec<RunRow>,
+    names: BTreeMap<AccountId, Name>,
+}
+
+impl Stored {
+    async fn read(tx: &mut Tx<'_>, now_ms: u64) -> Result<Self, store::Error> {
+        let mut stored = Self {
+            generation: store::feeds::feed_fetch(tx, Topic::Routes).await?,
+            tokens: tokens_list_live(tx, now_ms).await?,
+            endpoints: endpoints_list_all(tx).await?,
+            modes: modes_list_all(tx).await?,
+            instances: instances_list_live(tx).await?,
+            hosts: hosts_list(tx).await?,
+            functions: functions_list_callable(tx).await?,
+            sizes: sizes_list_all(tx).await?,
+            provisions: provisions_list(tx).await?,
+            aliases: aliases_list_all(tx).await?,
+            settings: settings_list_all(tx).await?,
+            across: Across::read(tx, now_ms).await?,
+            streams: streams_list_all(tx).await?,
+            runs: runs_list_live(tx).await?,
+            names: BTreeMap::new(),
+        };
+        let owners = stored.endpoints.iter().map(|endpoint| endpoint.account_id);
+        let owners = owners.chain(stored.functions.iter().map(|(row, _)| row.account_id));
+        let owners = owners.chain(stored.across.owners_of_services());
+        let owners: Vec<AccountId> =
+            owners.chain(stored.streams.iter().map(|row| row.account_id)).collect();
+        stored.names = accounts_names(tx, &owners).await?;
+        Ok(stored)
+    }
+
+    fn routes(mut self, control: &Control) -> Result<Routes, Error> {
+        let (endpoints, functions) = (self.endpoints()?, self.functions()?);
+        let tokens = std::mem::take(&mut self.tokens);
+        let hosts = std::mem::take(&mut self.hosts);
+        let named = |account: AccountId| self.names.get(&account).cloned();
+        let streams = self.streams.into_iter().filter_map(|row| {
+            let name = named(row.account_id)?;
+            Some(super::streams::route(row, name))
+        });
+        let runs = self.runs.into_iter().filter_map(|row| {
+            let name = named(row.account_id)?;
+            Some(super::runs::route(row, name))
+        });
+        Ok(Routes {
+            generation: self.generation,
+            principals: tokens.into_iter().filter_map(|live| principal(control, live)).collect(),
+            endpoints,
+            functions,
+            hosts: hosts.into_iter().filter_map(function_host).collect(),
+            services: self.across.services(&self.names)?,
+            streams: streams.collect::<Result<_, _>>()?,
+            runs: runs.collect::<Result<_, _>>()?,
         })
-        .await?;
-    let principals = tokens.into_iter().filter_map(|live| {
-        Some(Principal {
-            token: live.token.id,
-            secret_sha256: live.token.secret_sha256.to_string(),
-            account: live.token.account_id,
-            account_name: live.account_name,
-            role: role_of(live.token.role.parse().ok()?),
-            expires_at_ms: live.token.expires_at_ms,
-            access_key: live.token.access_key.as_ref().and_then(|key| access_key(control, key)),
-        })
-    });
-    let mut routes = Vec::new();
-    let (across, (streams, runs)) = beside;
-    let (endpoints, modes) = endpoints;
-    for endpoint in endpoints.iter().filter(|endpoint| !endpoint.deleting) {
-        let Some(name) = names.get(&endpoint.account_id) else { continue };
-        let mut route = route(endpoint, name.clone(), (&instances, modes.get(&endpoint.id)))?;
-        for backend in route.stages.iter_mut().flat_map(|stage| &mut stage.backends) {
-            let host = hosts.iter().find(|host| host.id == backend.host);
-            backend.data_address = host.and_then(|host| host.data_address.clone());
+    }
+
+    fn endpoints(&self) -> Result<Vec<Route>, Error> {
+        let mut routes = Vec::new();
+        for endpoint in self.endpoints.iter().filter(|endpoint| !endpoint.deleting) {
+            let Some(name) = self.names.get(&endpoint.account_id) else { continue };
+            let around = (self.instances.as_slice(), self.modes.get(&endpoint.id));
+            let mut route = route(endpoint, name.clone(), around)?;
+            for backend in route.stages.iter_mut().flat_map(|stage| &mut stage.backends) {
+                let host = self.hosts.iter().find(|host| host.id == backend.host);
+                backend.data_address = host.and_then(|host| host.data_address.clone());
+            }
+            routes.push(route);
         }
-        routes.push(route);
+        Ok(routes)
     }
-    let (functions, sizes, provisions) = functions;
-    let instances = (&sizes, ready(&provisions, &hosts));
-    let (mut aliases, settings) = around;
-    let mut called = Vec::new();
-    for (function, revisions) in functions {
-        let Some(name) = names.get(&function.account_id) else { continue };
-        let around = (aliases.remove(&function.id), settings.get(&function.id));
-        let around = (around.0.unwrap_or_default(), around.1.map_or(&[][..], Vec::as_slice));
-        let link = across.link(&function)?;
-        let around = (around, link);
-        called.push(function_route(function, name.clone(), (&revisions, &instances), around)?);
+
+    fn functions(&mut self) -> Result<Vec<FunctionRoute>, Error> {
+        let instances = (&self.sizes, ready(&self.provisions, &self.hosts));
+        let mut called = Vec::new();
+        for (function, revisions) in std::mem::take(&mut self.functions) {
+            let Some(name) = self.names.get(&function.account_id) else { continue };
+            let aliases = self.aliases.remove(&function.id).unwrap_or_default();
+            let settings = self.settings.get(&function.id).map_or(&[][..], Vec::as_slice);
+            let link = self.across.link(&function)?;
+            let around = ((aliases, settings), link);
+            called.push(function_route(function, name.clone(), (&revisions, &instances), around)?);
+        }
+        Ok(called)
     }
-    let hosts = hosts.into_iter().filter_map(function_host).collect();
-    let principals = principals.collect();
-    let services = across.services(&names)?;
-    let mut routed = Routes {
-        generation,
-        principals,
-        endpoints: routes,
-        functions: called,
-        hosts,
-        services,
-        ..Routes::default()
-    };
-    for row in streams {
-        let Some(name) = names.get(&row.account_id) else { continue };
-        routed.streams.push(super::streams::route(row, name.clone())?);
-    }
-    for row in runs {
-        let Some(name) = names.get(&row.account_id) else { continue };
-        routed.runs.push(super::runs::route(row, name.clone())?);
-    }
-    Ok(routed)
+}
+
+/// A token that may call.
+fn principal(control: &Control, live: LiveToken) -> Option<Principal> {
+    Some(Principal {
+        token: live.token.id,
+        secret_sha256: live.token.secret_sha256.to_string(),
+        account: live.token.account_id,
+        account_name: live.account_name,
+        role: role_of(live.token.role.parse().ok()?),
+        expires_at_ms: live.token.expires_at_ms,
+        access_key: live.token.access_key.as_ref().and_then(|key| access_key(control, key)),
+    })
 }
 
 /// An access key with the keys of the days around now. One that cannot be opened is left out, and
