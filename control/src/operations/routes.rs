@@ -8,7 +8,6 @@ use access::signature::{DayKey, days};
 use api::functions::LATEST;
 use api::internal::functions::{AliasRoute, FunctionHost, FunctionRoute, LinkRoute, VersionRoute};
 use api::internal::{AccessKey, Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
-use store::{Topic, Tx};
 use store::accounts::accounts_names;
 use store::endpoints::modes::{ModesRow, modes_list_all};
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
@@ -22,6 +21,7 @@ use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
 use store::runs::{RunRow, runs_list_live};
 use store::streams::{StreamRow, streams_list_all};
 use store::tokens::{AccessKeyRow, LiveToken, tokens_list_live};
+use store::{Topic, Tx};
 use types::{
     AccountId, AliasName, EndpointId, FunctionId, HostId, Name, RevisionId, TaskReference,
 };

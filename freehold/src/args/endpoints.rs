@@ -159,7 +159,7 @@ pub enum GateCommand {
     Set {
         /// The endpoint
         name: Name,
-        /// Such as response_p99<=50ms, errors<=0.1%, accuracy>=90%, response_p99<=1.1x, verdict
+        /// METRIC<=VALUE, METRIC>=VALUE, or verdict, as the examples have it
         #[arg(required = true, value_name = "CONDITION", value_parser = parse_condition)]
         conditions: Vec<api::endpoints::GateCondition>,
         /// Promote by itself when a replay has ended and all holds

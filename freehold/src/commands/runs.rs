@@ -110,7 +110,7 @@ const fn valid(outcome: &RunOutcome) -> &'static str {
 }
 
 fn names(run: &Run) -> String {
-    let names: Vec<&str> = run.spec.variants.iter().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = run.spec.variants.iter().map(types::Name::as_str).collect();
     names.join(", ")
 }
 

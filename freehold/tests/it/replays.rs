@@ -50,10 +50,11 @@ async fn function(account: &Account, name: &str) {
 /// Events of 200 customers, of which those with more than 50 are to be found out.
 fn events() -> Vec<Value> {
     let event = |number: u64| {
+        let region = if number.is_multiple_of(2) { "no" } else { "se" };
         json!({
             "specversion": "1.0", "id": format!("e{number}"), "source": "/shop", "type": "sale",
             "time": format!("2026-11-23T08:{:02}:{:02}Z", number / 60, number % 60),
-            "subject": format!("customer-{number}"), "region": if number % 2 == 0 { "no" } else { "se" },
+            "subject": format!("customer-{number}"), "region": region,
             "datacontenttype": "application/json", "data": { "amount": number % 100 },
         })
     };
