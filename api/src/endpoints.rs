@@ -167,6 +167,19 @@ pub struct GateCondition {
     pub at_least_of_incumbent_ppm: Option<u32>,
 }
 
+impl GateCondition {
+    /// A condition on a metric, which still needs its limit; the verdict needs none.
+    pub const fn of(metric: GateMetric) -> Self {
+        Self {
+            metric,
+            at_most: None,
+            at_least: None,
+            at_most_of_incumbent_ppm: None,
+            at_least_of_incumbent_ppm: None,
+        }
+    }
+}
+
 /// What is measured of a run. Times are in microseconds, parts in millionths.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,

@@ -31,6 +31,8 @@ pub(crate) use records::records;
 
 /// How often what a run has come to is told, in milliseconds.
 const TELL_MS: u64 = 1_000;
+/// How often it is looked whether a run is over, in milliseconds.
+const WATCH_MS: u64 = 100;
 /// Between two looks for runs that could not begin, in milliseconds.
 const LOOK_MS: u64 = 2_000;
 
@@ -157,10 +159,15 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     });
     let run = Arc::new(run.await?);
     hub.runs.live.lock().insert(told.run, Some(Arc::clone(&run)));
+    let mut told_ms = 0;
     while !matches!(run.progress().stage, events::replay::report::Stage::Over) {
-        hub.clock.sleep_ms(TELL_MS.min(200)).await;
-        let progress = told::progress(&run.progress(), &judged);
-        tell(hub, told.run, report(RunState::Running, Some(progress), None, None)).await;
+        hub.clock.sleep_ms(WATCH_MS).await;
+        let now_ms = hub.clock.now_ms();
+        if now_ms.saturating_sub(told_ms) >= TELL_MS {
+            told_ms = now_ms;
+            let progress = told::progress(&run.progress(), &judged);
+            tell(hub, told.run, report(RunState::Running, Some(progress), None, None)).await;
+        }
     }
     hub.runs.live.lock().insert(told.run, None);
     let stops = hub.tasks.stopping().is_cancelled();

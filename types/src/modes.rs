@@ -55,7 +55,6 @@ impl fmt::Display for Mode {
 
 /// A variant and how it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Used {
     /// The variant.
     pub variant: Name,

@@ -168,6 +168,8 @@ fn routes() -> Vec<(&'static str, String)> {
             .replace("{account}", "acct-00000000000000000000000000000001")
             .replace("{revision}", "rev-00000000000000000000000000000001")
             .replace("{event}", "event-00000000000000000000000000000001")
+            .replace("{stream}", "stream-00000000000000000000000000000001")
+            .replace("{run}", "run-00000000000000000000000000000001")
             .replace("{kind}", "chunks")
             .replace("{id}", "00");
         assert!(!path.contains('{'), "{path}: which one?");
@@ -194,6 +196,7 @@ fn body(path: &str) -> Value {
         }),
         "functions-usage" => json!({ "revisions": [] }),
         "provisioned" => json!({ "generation": 1, "revisions": [] }),
+        "report" if path.contains("/runs/") => json!({ "state": "running" }),
         "take" => json!({ "limit": 1, "wait_ms": 0 }),
         "keep" => json!({ "events": [] }),
         "outcome" => json!({

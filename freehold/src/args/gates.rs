@@ -25,15 +25,8 @@ const METRICS: [(&str, GateMetric, Unit); 8] = [
 
 /// A condition.
 pub(super) fn parse_condition(text: &str) -> Result<GateCondition, String> {
-    let none = GateCondition {
-        metric: GateMetric::Verdict,
-        at_most: None,
-        at_least: None,
-        at_most_of_incumbent_ppm: None,
-        at_least_of_incumbent_ppm: None,
-    };
     if text == "verdict" {
-        return Ok(none);
+        return Ok(GateCondition::of(GateMetric::Verdict));
     }
     let most = text.split_once("<=").map(|(name, value)| (name, value, true));
     let least = text.split_once(">=").map(|(name, value)| (name, value, false));
@@ -47,7 +40,7 @@ pub(super) fn parse_condition(text: &str) -> Result<GateCondition, String> {
     let (name, value, at_most) = most.or(least).ok_or_else(refuse)?;
     let known = METRICS.iter().find(|(known, ..)| *known == name.trim());
     let (_, metric, unit) = known.ok_or_else(refuse)?;
-    let condition = GateCondition { metric: *metric, ..none };
+    let condition = GateCondition::of(*metric);
     let value = value.trim();
     if let Some(times) = value.strip_suffix('x') {
         let ppm = decimal(times, 1_000_000).and_then(|ppm| u32::try_from(ppm).ok());

@@ -73,17 +73,3 @@ fn demo_of_functions_deploys_under_load_links_and_serves() {
     assert_eq!(report["served"]["risk"], 0.4);
     assert_eq!((report["calls_used"].as_u64(), report["calls_sold"].as_u64()), (Some(3), Some(2)));
 }
-
-#[test]
-fn demo_replay_refuses_promotes_and_brings_back() {
-    if !crate::functions::has_python() {
-        return;
-    }
-    let report = demo(&["replay"]);
-    assert_eq!(report["events"], 400);
-    let told = |name: &str| report[name].as_array().unwrap().clone();
-    let fails = |line: &Value| line.as_str().unwrap().contains("fails");
-    assert!(told("refused").iter().any(fails), "{report:#}");
-    assert!(!told("promoted").iter().any(fails), "{report:#}");
-    assert!(report["reverted"].as_str().unwrap().contains("went badly"), "{report:#}");
-}

@@ -19,14 +19,20 @@ use types::{FunctionRuntime, Mode, Name};
 use crate::functions::has_python;
 use crate::world::{PROGRAM, http, name, strangers};
 
+/// Each takes some time: beside what answers at once, a sender on the same machine is soon too late.
 const CODE: &str = r#"
+import time
+
 def old(event, context):
+    time.sleep(0.12)
     return {"score": 1.0 if event["amount"] > 90 else 0.0}
 
 def better(event, context):
+    time.sleep(0.12)
     return {"score": 1.0 if event["amount"] > 50 else 0.0}
 
 def broken(event, context):
+    time.sleep(0.12)
     raise ValueError("no")
 "#;
 /// Events of a story.
@@ -121,7 +127,7 @@ fn run_of(variants: &[&str], stream: &Name) -> RunSpec {
         stream: stream.clone(),
         selection: SelectionQuery::default(),
         group_by: vec![api::runs::GroupBy::Region],
-        load: Load::Rate { uhz: 100_000_000 },
+        load: Load::Rate { uhz: 50_000_000 },
         for_ms: None,
         catch_up: api::runs::CatchUp::Burst,
         in_flight_max: None,
@@ -158,18 +164,11 @@ async fn valid(account: &Account, spec: &RunSpec) -> (Run, RunOutcome) {
 }
 
 fn gate(automatic: bool) -> GateSpec {
-    let none = GateCondition {
-        metric: GateMetric::Verdict,
-        at_most: None,
-        at_least: None,
-        at_most_of_incumbent_ppm: None,
-        at_least_of_incumbent_ppm: None,
-    };
-    let accuracy =
-        GateCondition { metric: GateMetric::AccuracyPpm, at_least: Some(950_000), ..none.clone() };
-    let errors =
-        GateCondition { metric: GateMetric::ErrorsPpm, at_most: Some(10_000), ..none.clone() };
-    GateSpec { conditions: vec![accuracy, errors, none], automatic }
+    let of = GateCondition::of;
+    let accuracy = GateCondition { at_least: Some(950_000), ..of(GateMetric::AccuracyPpm) };
+    let errors = GateCondition { at_most: Some(10_000), ..of(GateMetric::ErrorsPpm) };
+    let verdict = of(GateMetric::Verdict);
+    GateSpec { conditions: vec![accuracy, errors, verdict], automatic }
 }
 
 #[tokio::test(flavor = "multi_thread")]
