@@ -58,12 +58,12 @@ const SPEED_MILLI: u64 = 10_000;
 const TRIES: u32 = 3;
 /// The part of the keys of a bake, and how long it takes.
 const BAKE_BP: u32 = 5_000;
-const BAKE_MS: u64 = 4_000;
+const BAKE_MS: u64 = 8_000;
 /// Longest wait for anything, and between two looks.
 const WAIT: std::time::Duration = std::time::Duration::from_mins(1);
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 /// Customers who sign in at one time during a bake.
-const CALLERS: usize = 4;
+const CALLERS: usize = 8;
 
 /// What the story came to.
 #[derive(Debug, Serialize)]
@@ -121,8 +121,8 @@ pub(super) async fn tell(
     out.one(&report, |report| {
         let rows = [
             ("events", report.events.to_string()),
-            ("slow was refused", report.refused.join("\\n")),
-            ("better was promoted", report.promoted.join("\\n")),
+            ("slow was refused", report.refused.join("\n")),
+            ("better was promoted", report.promoted.join("\n")),
             ("and baked", report.baked.clone()),
             ("faulty came back", report.reverted.clone()),
             ("took", format!("{}.{:03} s", report.total_ms / 1_000, report.total_ms % 1_000)),
