@@ -24,15 +24,15 @@ const CODE: &str = r#"
 import time
 
 def old(event, context):
-    time.sleep(0.12)
+    time.sleep(0.2)
     return {"score": 1.0 if event["amount"] > 90 else 0.0}
 
 def better(event, context):
-    time.sleep(0.12)
+    time.sleep(0.2)
     return {"score": 1.0 if event["amount"] > 50 else 0.0}
 
 def broken(event, context):
-    time.sleep(0.12)
+    time.sleep(0.2)
     raise ValueError("no")
 "#;
 /// Events of a story.
@@ -127,7 +127,7 @@ fn run_of(variants: &[&str], stream: &Name) -> RunSpec {
         stream: stream.clone(),
         selection: SelectionQuery::default(),
         group_by: vec![api::runs::GroupBy::Region],
-        load: Load::Rate { uhz: 50_000_000 },
+        load: Load::Rate { uhz: 25_000_000 },
         for_ms: None,
         catch_up: api::runs::CatchUp::Burst,
         in_flight_max: None,
