@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use access::{Action, Authorizer, Credentials};
+use api::internal::Principal;
 use arc_swap::ArcSwap;
 use http::{HeaderMap, header};
 use tokio::sync::watch;
@@ -20,7 +21,7 @@ use crate::error::Error;
 use crate::functions::{Allowances, Calls, Concurrency, Webhooks};
 use crate::limits::{Limits, Place, Who};
 use crate::metrics::Metrics;
-use crate::routes::{Caller, Endpoint, Face, Table};
+use crate::routes::{Caller, Endpoint, Face, Table, principal};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::shadows::Shadows;
@@ -106,6 +107,27 @@ impl Hub {
     /// Finds who calls.
     pub(crate) fn caller(&self, headers: &HeaderMap) -> Result<Caller, Error> {
         self.caller_of(&self.table.load(), headers)
+    }
+
+    /// Finds who calls, and that they may do this in their own account.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoCredentials`], [`Error::BadCredentials`], [`Error::Forbidden`].
+    pub(crate) fn member(
+        &self,
+        headers: &HeaderMap,
+        action: Action,
+    ) -> Result<(Caller, Arc<Principal>), Error> {
+        let caller = self.caller(headers)?;
+        let Caller::Known(known) = &caller else { return Err(Error::NoCredentials) };
+        let resource = access::Resource::account(known.account);
+        let request = access::Request { principal: principal(&caller), action, resource };
+        if !self.rights.allows(&request) {
+            return Err(Error::Forbidden { action: action.as_str() });
+        }
+        let known = Arc::clone(known);
+        Ok((caller, known))
     }
 
     fn caller_of(&self, table: &Table, headers: &HeaderMap) -> Result<Caller, Error> {

@@ -24,7 +24,6 @@ use types::{ErrorKind, StreamId};
 
 use crate::error::Error;
 use crate::hub::Hub;
-use crate::routes::{Caller, principal};
 use crate::service::Incoming;
 
 pub(crate) use giving::blocking;
@@ -164,10 +163,11 @@ pub(crate) async fn answer(
     incoming: Incoming,
     (name, verb): (&str, StreamVerb),
 ) -> Result<Response<Body>, Error> {
-    let caller = hub.caller(&incoming.parts.headers)?;
     let reads = incoming.parts.method != Method::POST;
     let action = if reads { Action::StreamsRead } else { Action::StreamsAppend };
-    let told = find(hub, &caller, name, action)?;
+    let (caller, known) = hub.member(&incoming.parts.headers, action)?;
+    let told = hub.table.load().stream(known.account_name.as_str(), name);
+    let told = told.ok_or_else(|| Error::NoStream { stream: name.chars().take(160).collect() })?;
     let place = hub.place(&caller, incoming.from())?;
     let stream = hub.streams.open(hub, &told).await?;
     match verb {
@@ -177,19 +177,6 @@ pub(crate) async fn answer(
         StreamVerb::Stats => giving::stats(stream, &incoming.parts).await,
         StreamVerb::Labels => taking::label(hub, &stream, incoming).await,
     }
-}
-
-/// The stream of this name of the caller's account, where they may do this with it.
-fn find(hub: &Hub, caller: &Caller, name: &str, action: Action) -> Result<Arc<StreamRoute>, Error> {
-    let Caller::Known(known) = caller else { return Err(Error::NoCredentials) };
-    let resource = access::Resource::account(known.account);
-    let request = access::Request { principal: principal(caller), action, resource };
-    if !hub.rights.allows(&request) {
-        return Err(Error::Forbidden { action: action.as_str() });
-    }
-    let table = hub.table.load();
-    let found = table.stream(known.account_name.as_str(), name);
-    found.ok_or_else(|| Error::NoStream { stream: name.chars().take(160).collect() })
 }
 
 impl From<events::Error> for Error {

@@ -40,9 +40,9 @@ pub(super) struct Making<T: Traffic> {
     pub(super) variants: Arc<[Variant]>,
     pub(super) settings: Settings,
     pub(super) traffic: T,
-    /// Sends before this one were made by an earlier session.
+    /// Sends before this one were made by an earlier leg.
     pub(super) cursor: u64,
-    /// The digest that an earlier session had after so many sends.
+    /// The digest that an earlier leg had after so many sends.
     pub(super) known: Option<(u64, [u8; 32])>,
     pub(super) shared: Arc<Shared>,
     pub(super) ready: SyncSender<Ahead<T::Kept>>,
@@ -130,7 +130,7 @@ impl<T: Traffic> Maker<T> {
         Ok(())
     }
 
-    /// Goes on to where an earlier session has ended; the digest of what is before.
+    /// Goes on to where an earlier leg has ended; the digest of what is before.
     fn skip(&self, schedule: &mut Schedule<impl Iterator<Item = Event>>) -> Result<Digest, Error> {
         let mut digest = Digest::default();
         let changed =

@@ -39,7 +39,7 @@ pub(super) struct Prepared<K> {
 /// What comes from [`super::ahead`].
 #[derive(Debug)]
 pub(super) enum Ahead<K> {
-    /// Sends before the first are left to an earlier session, which had this digest.
+    /// Sends before the first are left to an earlier leg, which had this digest.
     Begin(Box<Digest>),
     Sends(Vec<Prepared<K>>),
     /// There are no more.
@@ -155,7 +155,7 @@ pub(super) struct Mark {
     pub(super) took_ns: u64,
 }
 
-/// Pauses of this session.
+/// Pauses of this leg.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pauses {
     pub(super) resumed: u32,
@@ -173,7 +173,7 @@ pub(super) struct Shared {
     pub(super) woken: Condvar,
     /// Nothing more will be issued.
     pub(super) issued_all: AtomicBool,
-    /// Sends that were decided about, those of earlier sessions too.
+    /// Sends that were decided about, those of earlier legs too.
     pub(super) issued: AtomicU64,
     pub(super) under_way: Vec<AtomicUsize>,
     pub(super) idle: Vec<Mutex<Vec<Idle>>>,

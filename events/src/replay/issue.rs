@@ -52,7 +52,7 @@ pub(super) struct Issuing<K> {
     pub(super) under_way_max: usize,
     pub(super) spin_ns: u64,
     pub(super) warm: usize,
-    /// Sends that an earlier session has made.
+    /// Sends that an earlier leg has made.
     pub(super) cursor: u64,
 }
 
@@ -154,7 +154,7 @@ impl<K> Issuer<K> {
         self.end(began_ns, is_begun, fault)
     }
 
-    /// Sets when the run began: so that its first send of this session is due soon.
+    /// Sets when the run began: so that its first send of this leg is due soon.
     fn begin(&mut self, first_offset_ns: u64) {
         let before_ns = if self.issuing.cursor == 0 { 0 } else { first_offset_ns };
         self.origin_ns = (steady::now_ns() + LEAD_NS).wrapping_sub(before_ns);

@@ -41,7 +41,7 @@ pub trait Judge<K>: Send + 'static {
         Judged::default()
     }
 
-    /// A record as it is stored, of whatever outcome, in the order in which they end; of this session
+    /// A record as it is stored, of whatever outcome, in the order in which they end; of this leg
     /// only: those of earlier ones are read from their files.
     fn follow(&mut self, _record: &Record) {}
 }

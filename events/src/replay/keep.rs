@@ -102,7 +102,7 @@ fn judged<K>(done: Done<K>, judge: &mut impl Judge<K>) -> Record {
     record
 }
 
-/// How far the run has come by now, added to what earlier sessions came to.
+/// How far the run has come by now, added to what earlier legs came to.
 fn save(shared: &Shared, before: &State, now_ns: u64) -> State {
     let (mark, pauses) = (*shared.mark.lock(), *shared.pauses.lock());
     let mut state = before.clone();

@@ -1,7 +1,7 @@
 //! Records: what became of each send, one by one.
 //!
 //! Always true: a send to a variant has one record, whatever became of it; times are nanoseconds
-//! since 1970 by a clock that is steady within a session of the run.
+//! since 1970 by a clock that is steady within a leg of the run.
 //! Absent on purpose: sums ([`super::cells`]), files ([`super::files`]).
 
 use std::sync::Arc;

@@ -141,7 +141,7 @@ impl Summary {
     }
 }
 
-/// The processors' time that each thread of a session used, in nanoseconds.
+/// The processors' time that each thread of a leg used, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Used {
     /// Making requests.
@@ -174,7 +174,7 @@ pub struct Finished {
     pub facts: Facts,
     /// Whether it may be believed.
     pub validity: Validity,
-    /// Sends of which nothing is known, since an earlier session was killed.
+    /// Sends of which nothing is known, since an earlier leg was killed.
     pub lost: u64,
     /// How often answers had to wait for those who keep them, which made them seem later.
     pub waits: u64,

@@ -55,7 +55,7 @@ struct Threads {
     keeping: JoinHandle<Kept>,
 }
 
-/// What an earlier session of the run has come to.
+/// What an earlier leg of the run has come to.
 struct Earlier {
     state: State,
     measured: Measured,

@@ -13,7 +13,6 @@ use super::folder;
 use super::plan::begun;
 use crate::error::Error;
 use crate::hub::Hub;
-use crate::routes::{Caller, principal};
 use crate::service::Incoming;
 use crate::streams::{blocking, json, number, parameters, read};
 
@@ -33,14 +32,7 @@ pub(crate) async fn records(
 ) -> Result<Response<Body>, Error> {
     let from = incoming.from();
     let parts = incoming.parts;
-    let caller = hub.caller(&parts.headers)?;
-    let Caller::Known(known) = &caller else { return Err(Error::NoCredentials) };
-    let action = access::Action::RunsRead;
-    let resource = access::Resource::account(known.account);
-    let request = access::Request { principal: principal(&caller), action, resource };
-    if !hub.rights.allows(&request) {
-        return Err(Error::Forbidden { action: action.as_str() });
-    }
+    let (caller, known) = hub.member(&parts.headers, access::Action::RunsRead)?;
     let missing = || Error::NoRun { run: run.chars().take(160).collect() };
     let id: RunId = run.parse().map_err(|_| missing())?;
     let folder = folder(hub, id)?;

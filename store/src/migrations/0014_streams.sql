@@ -66,4 +66,4 @@ CREATE TABLE runs (
 
 CREATE INDEX runs_by_account ON runs (account_id, id);
 CREATE INDEX runs_by_endpoint ON runs (endpoint_id, id);
-CREATE INDEX runs_live ON runs (state) WHERE ended_at_ms IS NULL;
+CREATE INDEX runs_by_state ON runs (state) WHERE ended_at_ms IS NULL;
