@@ -19,6 +19,10 @@ pub struct RunSpec {
     /// none is named. The same one twice shows how much it differs from itself.
     #[serde(default)]
     pub variants: Vec<Name>,
+    /// Conditions that are asked of each event beside them, as a further variant called `rule`: what a
+    /// candidate has to beat, such as `data.failures>=3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// The stream.
     pub stream: Name,
     /// Which of its events.
@@ -250,6 +254,14 @@ pub struct VariantOutcome {
     pub bytes_out: u64,
     pub bytes_in: u64,
     pub accuracy: Accuracy,
+}
+
+impl VariantOutcome {
+    /// Requests without a good answer, in millionths of all; none where there are none.
+    pub fn errors_ppm(&self) -> Option<u64> {
+        let good = self.outcomes.get("ok").copied().unwrap_or(0);
+        part_ppm(self.recorded.saturating_sub(good), self.recorded)
+    }
 }
 
 /// How times are distributed, in nanoseconds, to half a percent; 0 where there are none.

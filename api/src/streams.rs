@@ -211,7 +211,21 @@ pub struct EventsQuery {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LabelEvents {
+    /// One by one.
+    #[serde(default)]
     pub labels: Vec<EventLabel>,
+    /// All that a rule selects, before those above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<LabelRule>,
+}
+
+/// A label for every event that is selected now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LabelRule {
+    pub selection: SelectionQuery,
+    #[schema(max_length = 256)]
+    pub label: String,
 }
 
 /// What an event turned out to be. The last one of an event counts.
@@ -224,7 +238,74 @@ pub struct EventLabel {
     pub label: String,
 }
 
-/// How many labels are known now.
+/// Makes events that are drawn from recorded ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MakeEvents {
+    /// The stream from which they are drawn.
+    pub from: Name,
+    /// Which of its events.
+    #[serde(default)]
+    pub selection: SelectionQuery,
+    /// How many are made.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub events: u64,
+    /// Where chance begins; drawn where absent, and told. The same one makes the same events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// When the first one happens; when the first recorded one did where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// By what part numbers in their data are moved at most, in millionths.
+    #[serde(default)]
+    #[schema(maximum = 1_000_000)]
+    pub jitter_ppm: u32,
+    /// Members of their data that are drawn apart from the rest, such as `amount` or `card.country`.
+    #[serde(default)]
+    pub apart: Vec<String>,
+}
+
+/// Events that were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct MadeEvents {
+    /// Where chance began.
+    pub seed: u64,
+    /// How many were stored.
+    pub stored: u64,
+    /// How many were known already.
+    pub known: u64,
+}
+
+/// What a rule is, and where its answer is looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct RuleQuery {
+    /// Conditions that all hold, such as `data.failures>=3`.
+    #[serde(rename = "where")]
+    pub rule: String,
+    /// Where in the answer the prediction is, such as `/score`: a JSON pointer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+}
+
+/// Whose events are to be removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForgetSubject {
+    /// The subject, as events name it; events without one belong to nobody.
+    #[schema(min_length = 1)]
+    pub subject: String,
+}
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ForgottenEvents {
+    /// Events that are gone, with their labels.
+    pub events: u64,
+}
+
+/// How many labels were told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LabelledEvents {
     pub labels: u64,

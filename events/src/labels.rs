@@ -31,7 +31,7 @@ pub const TEXTS_MAX: usize = 1 << 16;
 /// Most labels of a call.
 pub const CALL_MAX: usize = 10_000;
 /// The file's name, in the stream's folder.
-const NAME: &str = "labels.log";
+pub(crate) const NAME: &str = "labels.log";
 /// Length and checksum of a frame.
 const HEAD_BYTES: usize = 8;
 /// Longest body of a frame: texts as long as an event's.

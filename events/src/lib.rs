@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cloudevents;
+pub mod copies;
 pub mod dedupe;
 mod error;
 mod event;
@@ -22,6 +23,7 @@ pub mod replay;
 pub mod segment;
 pub mod select;
 pub mod stream;
+pub mod synthetic;
 
 pub use error::Error;
 pub use event::{EVENT_BYTES_MAX, Event};

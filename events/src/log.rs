@@ -129,12 +129,21 @@ impl Log {
 
     fn begin(folder: &Path, first: u64) -> Result<Self, Error> {
         let path = folder.join(format!("{first:020}.{SUFFIX}"));
-        let file = File::create(&path).map_err(Error::io("make", &path))?;
-        file.sync_all().map_err(Error::io("sync", &path))?;
+        let begun = Self::made(folder, &path);
+        if begun.is_err() {
+            // Whoever lists the folder would take the file before it for one that is full.
+            let _ = fs::remove_file(&path);
+        }
+        Ok(Self::over(folder, Part { path, first }, begun?, (0, first)))
+    }
+
+    fn made(folder: &Path, path: &Path) -> Result<File, Error> {
+        let file = File::create(path).map_err(Error::io("make", path))?;
+        file.sync_all().map_err(Error::io("sync", path))?;
         // Its name must outlive the power too.
         let names = File::open(folder).and_then(|folder| folder.sync_all());
         names.map_err(Error::io("sync", folder))?;
-        Ok(Self::over(folder, Part { path, first }, file, (0, first)))
+        Ok(file)
     }
 
     fn over(folder: &Path, part: Part, file: File, (bytes, next): (u64, u64)) -> Self {
@@ -160,7 +169,12 @@ impl Log {
         if self.next == self.part.first {
             return Ok(());
         }
-        let next = Self::begin(&self.folder, self.next)?;
+        let begun = Self::begin(&self.folder, self.next);
+        let path = self.folder.join(format!("{:020}.{SUFFIX}", self.next));
+        // What is left there cannot be told from a file that was begun: what came after would lie in
+        // one that is taken for full, and would be removed with it.
+        self.broken = begun.is_err() && path.symlink_metadata().is_ok();
+        let next = begun?;
         *self = Self { file_bytes_max: self.file_bytes_max, ..next };
         Ok(())
     }

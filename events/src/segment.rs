@@ -10,7 +10,7 @@
 
 mod faults;
 mod folder;
-mod manifest;
+pub(crate) mod manifest;
 pub(crate) mod read;
 mod seal;
 pub(crate) mod table;

@@ -91,7 +91,7 @@ pub async fn start(settings: Settings) -> Result<Running, Failure> {
     }
     opened.control.run(&parts.control);
     let agents = agent::run_local(&settings, &files, &socket, (&clock, &parts.work)).await?;
-    let gateway = gateway::local(&settings, &socket, (&clock, &parts.work))?;
+    let gateway = gateway::local(&settings, &socket, (&clock, &parts.work)).await?;
     for agent in agents {
         let socket = agent.functions_socket().display().to_string();
         gateway.add_near(socket, Arc::new(agent));
@@ -171,7 +171,7 @@ pub async fn gateway(arguments: ProcessArguments) -> Result<(), Failure> {
     let control = enrolled.control(arguments.control)?;
     let parts = Parts::new(&settings);
     enrolled.keep_valid(&control, &files, (&clock, &parts.work))?;
-    let gateway = gateway::remote(&settings, &enrolled, &control, (&clock, &parts.work))?;
+    let gateway = gateway::remote(&settings, &enrolled, &control, (&clock, &parts.work)).await?;
     let public = gateway::serve(&settings, &files, &gateway, (&clock, &parts.listeners)).await?;
     note(&format!("gateway answers at {} and {}", public.http, public.grpc))?;
     signals::wait().await?;

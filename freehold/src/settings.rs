@@ -71,6 +71,8 @@ settings! {
     database: String, "FREEHOLD_DATABASE", value_name = "URL", hide_env_values = true;
     /// s3://BUCKET/PREFIX?endpoint=URL&region=..., or file:///DIR [default: a folder in the data folder]
     objects: String, "FREEHOLD_OBJECTS", value_name = "URL", hide_env_values = true;
+    /// Where sealed events of streams are copied, for DuckDB, pandas or Spark, and for when a disk is lost: s3://... or file:///DIR [default: nowhere]
+    segments: String, "FREEHOLD_SEGMENTS", value_name = "URL", hide_env_values = true;
     /// File with the master key, 64 hex digits; made where absent [default: master.key in the data folder]
     master_key_file: PathBuf, "FREEHOLD_MASTER_KEY_FILE", value_name = "FILE";
     /// The master key itself, 64 hex digits, in place of a file
@@ -117,6 +119,8 @@ pub struct Settings {
     pub listen_internal: Option<SocketAddr>,
     pub database: String,
     pub objects: String,
+    /// Where sealed events are copied.
+    pub segments: Option<String>,
     pub master_key_file: PathBuf,
     pub master_key: Option<String>,
     pub tls: Option<(PathBuf, PathBuf)>,
@@ -183,6 +187,7 @@ impl Settings {
             objects: given
                 .objects
                 .unwrap_or_else(|| format!("file://{}", data.join("objects").display())),
+            segments: given.segments,
             master_key_file: given.master_key_file.unwrap_or_else(|| data.join("master.key")),
             master_key: given.master_key,
             tls: given.tls_certificate.zip(given.tls_key),

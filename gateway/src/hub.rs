@@ -86,7 +86,10 @@ impl Hub {
             allowances: Allowances::default(),
             webhooks: Webhooks::new(settings.door.clone()),
             shadows: Shadows::default(),
-            streams: Streams::new(settings.folder.as_ref().map(|folder| folder.join("streams"))),
+            streams: Streams::new(
+                settings.folder.as_ref().map(|folder| folder.join("streams")),
+                settings.copies.clone(),
+            ),
             runs: Runs::default(),
             generation: watch::Sender::default(),
             limits: Arc::new(Limits::new(Arc::clone(&settings))),

@@ -28,6 +28,7 @@ mod oip;
 mod paths;
 mod proxy;
 mod routes;
+mod rules;
 mod runs;
 mod statistics;
 mod stream;

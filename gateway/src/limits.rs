@@ -1,7 +1,8 @@
 //! Limits: how many requests at one time, and how fast, in all and for each caller.
 //!
 //! Always true: a place is given back when its request ends, however it ends; no caller can take
-//! all places; state of callers that rest is forgotten.
+//! all places; a replay takes none of the others', and is not refused here what it was to send; state
+//! of callers that rest is forgotten.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -42,6 +43,14 @@ pub(crate) struct Limits {
 struct State {
     under_way: usize,
     callers: HashMap<Who, Taken>,
+    /// Replays, which have as many places of their own as they may have under way.
+    replays: HashMap<TokenId, Replay>,
+}
+
+#[derive(Debug)]
+struct Replay {
+    under_way: usize,
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -73,6 +82,15 @@ impl Limits {
         let settings = &self.settings;
         let plan = plan(settings);
         let mut state = self.state.lock();
+        if let Who::Token(token) = who
+            && let Some(replay) = state.replays.get_mut(&token)
+        {
+            if replay.under_way >= replay.most {
+                return Err(Error::Busy { what: "this replay" });
+            }
+            replay.under_way += 1;
+            return Ok(Place { limits: Arc::clone(self), who });
+        }
         if state.under_way >= settings.requests_max {
             return Err(Error::Busy { what: "this gateway" });
         }
@@ -96,14 +114,53 @@ impl Limits {
         Ok(Place { limits: Arc::clone(self), who })
     }
 
+    /// Gives a replay so many places of its own, beside those of all others.
+    pub(crate) fn replay(&self, token: TokenId, most: usize) {
+        let mut state = self.state.lock();
+        let replay = state.replays.entry(token).or_insert(Replay { under_way: 0, most });
+        replay.most = most;
+    }
+
+    /// Takes the places of a replay away, once they are given back.
+    pub(crate) fn replayed(&self, token: TokenId) {
+        let mut state = self.state.lock();
+        if let Some(replay) = state.replays.get_mut(&token) {
+            replay.most = 0;
+        }
+        state.replays.retain(|_, replay| replay.most > 0 || replay.under_way > 0);
+    }
+
     /// Waits until no request is under way.
     pub(crate) async fn idle(&self) {
         loop {
             let left = self.left.notified();
-            if self.state.lock().under_way == 0 {
+            if self.state.lock().is_idle() {
                 return;
             }
             left.await;
+        }
+    }
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.under_way == 0 && self.replays.values().all(|replay| replay.under_way == 0)
+    }
+
+    /// Gives a place back.
+    fn give_back(&mut self, who: Who) {
+        if let Who::Token(token) = who
+            && let Some(replay) = self.replays.get_mut(&token)
+        {
+            replay.under_way -= 1;
+            if replay.most == 0 && replay.under_way == 0 {
+                self.replays.remove(&token);
+            }
+            return;
+        }
+        self.under_way -= 1;
+        if let Some(taken) = self.callers.get_mut(&who) {
+            taken.under_way -= 1;
         }
     }
 }
@@ -132,11 +189,8 @@ fn too_fast(refusal: Refusal) -> Error {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.limits.state.lock();
-        state.under_way -= 1;
-        if let Some(taken) = state.callers.get_mut(&self.who) {
-            taken.under_way -= 1;
-        }
-        if state.under_way == 0 {
+        state.give_back(self.who);
+        if state.is_idle() {
             self.limits.left.notify_waiters();
         }
     }
@@ -169,6 +223,25 @@ mod tests {
         assert_eq!(full, Error::Busy { what: "this gateway" });
         drop((held, other));
         assert!(limits.take(one, 0).is_ok());
+    }
+
+    #[test]
+    fn a_replay_has_places_of_its_own_and_takes_no_others() {
+        let settings =
+            Settings { requests_max: 1, requests_per_caller_max: 1, ..Settings::default() };
+        let limits = limits(settings);
+        let run = TokenId::new(uuid::Uuid::from_u128(7));
+        limits.replay(run, 3);
+        let held: Vec<Place> = (0..3).map(|_| limits.take(Who::Token(run), 0).unwrap()).collect();
+        let full = limits.take(Who::Token(run), 0).unwrap_err();
+        assert_eq!(full, Error::Busy { what: "this replay" });
+        // Customers have theirs.
+        let customer = limits.take(Who::Anonymous(None), 0).unwrap();
+        assert!(limits.take(Who::Anonymous(None), 0).is_err());
+        limits.replayed(run);
+        assert!(limits.take(Who::Token(run), 0).is_err(), "it is over");
+        drop((held, customer));
+        assert!(limits.state.lock().replays.is_empty() && limits.state.lock().is_idle());
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub(crate) enum Target<'a> {
         stream: Cow<'a, str>,
         verb: StreamVerb,
     },
+    /// Whether conditions hold of an event.
+    Rule,
     /// What a replay recorded.
     Records {
         run: Cow<'a, str>,
@@ -184,6 +186,9 @@ impl<'a> Target<'a> {
             Self::Stream { verb: StreamVerb::Imports, .. } => "/v1/streams/{stream}/imports",
             Self::Stream { verb: StreamVerb::Stats, .. } => "/v1/streams/{stream}/stats",
             Self::Stream { verb: StreamVerb::Labels, .. } => "/v1/streams/{stream}/labels",
+            Self::Stream { verb: StreamVerb::Synthetic, .. } => "/v1/streams/{stream}/synthetic",
+            Self::Stream { verb: StreamVerb::Forget, .. } => "/v1/streams/{stream}/forget",
+            Self::Rule => "/v1/rules/answers",
             Self::Records { .. } => "/v1/runs/{run}/records",
             Self::Url { .. } => "/urls/{id}",
             Self::Management => "/v1",
@@ -198,7 +203,15 @@ impl<'a> Target<'a> {
             Self::Model { verb: Verb::Infer, .. }
             | Self::Invocations { .. }
             | Self::Function { .. }
-            | Self::Stream { verb: StreamVerb::Imports | StreamVerb::Labels, .. }
+            | Self::Rule
+            | Self::Stream {
+                verb:
+                    StreamVerb::Imports
+                    | StreamVerb::Labels
+                    | StreamVerb::Synthetic
+                    | StreamVerb::Forget,
+                ..
+            }
             | Self::Lambda { .. } => "POST",
             Self::Index | Self::Stream { verb: StreamVerb::Events, .. } => "GET, POST",
             Self::Management | Self::Service { .. } | Self::Url { .. } => "",
@@ -262,6 +275,9 @@ impl<'a> Target<'a> {
 
     /// Of streams and replays, what has events in it is answered here and the rest by control.
     fn of_events(path: &'a str) -> Option<Self> {
+        if path == "/v1/rules/answers" {
+            return Some(Self::Rule);
+        }
         if let Some(rest) = path.strip_prefix("/v1/runs/") {
             let run = rest.strip_suffix("/records").filter(|run| !run.contains('/'))?;
             return decode(run).map(|run| Self::Records { run });
@@ -272,6 +288,8 @@ impl<'a> Target<'a> {
             "imports" => StreamVerb::Imports,
             "stats" => StreamVerb::Stats,
             "labels" => StreamVerb::Labels,
+            "synthetic" => StreamVerb::Synthetic,
+            "forget" => StreamVerb::Forget,
             _ => return None,
         };
         decode(stream).map(|stream| Self::Stream { stream, verb })
@@ -436,6 +454,9 @@ mod tests {
         "/v1/streams/s/events",
         "/v1/streams/s/imports",
         "/v1/streams/s/labels",
+        "/v1/streams/s/forget",
+        "/v1/rules/answers",
+        "/v1/streams/s/synthetic",
         "/v1/runs/r/records",
         "/2015-03-31/functions/arn%3Aaws%3Alambda%3Ar%3A1%3Afunction%3Af/invocations",
         "/2014-11-13/functions/f/invoke-async/",

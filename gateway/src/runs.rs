@@ -29,6 +29,8 @@ use plan::Planned;
 
 pub(crate) use records::records;
 
+/// Runs that are sent at a time; more would measure each other. The others wait.
+const LIVE_MAX: usize = 4;
 /// How often what a run has come to is told, in milliseconds.
 const TELL_MS: u64 = 1_000;
 /// How often it is looked whether a run is over, in milliseconds.
@@ -56,7 +58,7 @@ impl Runs {
     }
 
     /// Gives a run a secret, until what is given is dropped.
-    fn admit<'h>(&'h self, hub: &Hub, told: &RunRoute) -> Admitted<'h> {
+    fn admit<'h>(&self, hub: &'h Hub, told: &RunRoute) -> Admitted<'h> {
         let secret = hex::encode(hub.clock.random::<32>());
         let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
         let principal = Principal {
@@ -68,21 +70,25 @@ impl Runs {
             expires_at_ms: None,
             access_key: None,
         };
+        hub.limits.replay(principal.token, plan::under_way_max(&told.spec));
+        let token = principal.token;
         self.callers.lock().insert(digest, Caller::Known(Arc::new(principal)));
-        Admitted { runs: self, digest, secret }
+        Admitted { hub, digest, secret, token }
     }
 }
 
 /// A run that may call.
 struct Admitted<'h> {
-    runs: &'h Runs,
+    hub: &'h Hub,
     digest: [u8; 32],
     secret: String,
+    token: TokenId,
 }
 
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
-        self.runs.callers.lock().remove(&self.digest);
+        self.hub.runs.callers.lock().remove(&self.digest);
+        self.hub.limits.replayed(self.token);
     }
 }
 
@@ -113,6 +119,9 @@ fn follow(hub: &Arc<Hub>, told: Arc<RunRoute>) {
         if let Some(run) = run.as_ref().filter(|_| told.stop_wanted) {
             run.stop();
         }
+        return;
+    }
+    if live.len() >= LIVE_MAX && !told.stop_wanted {
         return;
     }
     live.insert(told.run, None);

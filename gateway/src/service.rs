@@ -31,6 +31,7 @@ use crate::invocations;
 use crate::oip::rest;
 use crate::paths::{self, OwnHost, Shape, Target};
 use crate::proxy;
+use crate::rules;
 use crate::runs;
 use crate::services;
 use crate::streams;
@@ -122,6 +123,7 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
             services::answer(hub, incoming, (&account, &service, rest)).await
         }
         Target::Stream { stream, verb } => streams::answer(hub, incoming, (&stream, verb)).await,
+        Target::Rule => rules::answer(hub, incoming).await,
         Target::Records { run } => runs::records(hub, incoming, &run).await,
         Target::Url { id, rest } => functions::answer_url(hub, incoming, (id, rest)).await,
         Target::Ping { endpoint } => invocations::ping(hub, &incoming, &endpoint),

@@ -16,6 +16,9 @@ pub struct Settings {
     pub name: String,
     /// Where it keeps events of streams and what replays recorded; without one it has neither.
     pub folder: Option<PathBuf>,
+    /// Where sealed events of streams are copied, for other programs and for when its disk is lost.
+    #[serde(skip)]
+    pub copies: Option<objects::Files>,
     /// The socket by which its own replays come in, served by whoever runs it; only its owner may
     /// open it. Without one it sends none.
     pub replay_socket: Option<PathBuf>,
@@ -71,6 +74,7 @@ impl Default for Settings {
         Self {
             name: "gateway".to_owned(),
             folder: None,
+            copies: None,
             replay_socket: None,
             base_domain: None,
             tls: false,

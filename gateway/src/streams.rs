@@ -5,8 +5,10 @@
 //! asked each time.
 //! Absent on purpose: which streams there are (control), and how events are kept (`events`).
 
+mod copies;
 mod giving;
 mod selection;
+mod synthetic;
 mod taking;
 
 use std::collections::{HashMap, HashSet};
@@ -25,6 +27,7 @@ use types::{ErrorKind, StreamId};
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::service::Incoming;
+use copies::Copies;
 
 pub(crate) use giving::blocking;
 pub(crate) use selection::selection;
@@ -43,18 +46,23 @@ pub(crate) enum StreamVerb {
     Stats,
     /// To take what became of them.
     Labels,
+    /// To make some like those of another.
+    Synthetic,
+    /// To remove those of a subject.
+    Forget,
 }
 
 /// The streams that are open here.
 pub(crate) struct Streams {
     folder: Option<PathBuf>,
+    copies: Copies,
     open: Mutex<HashMap<StreamId, Arc<OnceCell<events::Stream>>>>,
 }
 
 impl Streams {
-    /// With this folder for all of them; without one there is none.
-    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, open: Mutex::default() }
+    /// With this folder for all of them; without one there is none. And where they are copied.
+    pub(crate) fn new(folder: Option<PathBuf>, copies: Option<objects::Files>) -> Self {
+        Self { folder, copies: Copies::new(copies), open: Mutex::default() }
     }
 
     /// The folder of one, and of what belongs to it.
@@ -64,6 +72,12 @@ impl Streams {
             message: "this gateway has no folder for streams".to_owned(),
         };
         Ok(self.folder.as_ref().ok_or_else(missing)?.join(id.to_string()))
+    }
+
+    /// Whether one has a folder here, and is not open.
+    fn is_here(&self, id: StreamId) -> bool {
+        let is_open = self.open.lock().get(&id).is_some_and(|it| it.get().is_some());
+        !is_open && self.folder(id).is_ok_and(|folder| folder.is_dir())
     }
 
     /// Where records of runs are kept.
@@ -91,6 +105,7 @@ impl Streams {
             if !claimed.yours {
                 return Err(Error::StreamElsewhere { gateway: claimed.gateway });
             }
+            self.copies.restore(told.stream, &folder).await?;
             let settings = events::Settings { dedupe_window_ms: told.spec.dedupe_window_ms };
             let opened =
                 events::Stream::open(&folder, settings, hub.clock.clone(), &hub.tasks).await;
@@ -108,13 +123,32 @@ pub(crate) async fn tend(hub: Arc<Hub>) {
     let mut known: HashSet<StreamId> = HashSet::new();
     while !stopping.is_cancelled() {
         let told: Vec<_> = hub.table.load().streams().map(Arc::clone).collect();
+        // A gateway that stops knows of no streams any more, and none of them was removed.
+        if stopping.is_cancelled() {
+            break;
+        }
         let now: HashSet<StreamId> = told.iter().map(|told| told.stream).collect();
         for gone in known.difference(&now) {
             remove(&hub, *gone).await;
         }
         known = now;
         for told in told {
+            // What lies here is kept as long as its owner wants, also where nobody asks for it.
+            if hub.streams.is_here(told.stream) {
+                match hub.streams.open(&hub, &told).await {
+                    Ok(_) => {}
+                    // Another gateway's by now, or control is away: it is looked at again.
+                    Err(Error::StreamElsewhere { .. } | Error::NoControl) => continue,
+                    Err(error) => {
+                        tracing::warn!(stream = %told.name, %error, "a stream was not opened");
+                        continue;
+                    }
+                }
+            }
             retain(&hub, &told).await;
+            if let Err(error) = copied(&hub, told.stream).await {
+                tracing::warn!(stream = %told.name, %error, "a stream was not copied");
+            }
         }
         tokio::select! {
             _ = generation.changed() => {}
@@ -124,6 +158,15 @@ pub(crate) async fn tend(hub: Arc<Hub>) {
     }
     // Whoever still reads holds its own.
     hub.streams.open.lock().clear();
+}
+
+/// Has what is sealed of a stream that is open here copied.
+async fn copied(hub: &Hub, id: StreamId) -> Result<(), Error> {
+    let open = hub.streams.open.lock().get(&id).and_then(|it| it.get().cloned());
+    match open {
+        Some(stream) => hub.streams.copies.copy(id, &stream.kept()).await,
+        None => Ok(()),
+    }
 }
 
 /// Removes what is older, or more, than its owner wants.
@@ -142,6 +185,9 @@ async fn retain(hub: &Hub, told: &StreamRoute) {
 async fn remove(hub: &Hub, id: StreamId) {
     let held = hub.streams.open.lock().remove(&id);
     drop(held);
+    if let Err(error) = hub.streams.copies.remove(id).await {
+        tracing::warn!(stream = %id, %error, "the copy of a removed stream is still there");
+    }
     let Ok(folder) = hub.streams.folder(id) else { return };
     let removed = blocking(move || match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -164,19 +210,41 @@ pub(crate) async fn answer(
     (name, verb): (&str, StreamVerb),
 ) -> Result<Response<Body>, Error> {
     let reads = incoming.parts.method != Method::POST;
-    let action = if reads { Action::StreamsRead } else { Action::StreamsAppend };
+    let action = match verb {
+        _ if reads => Action::StreamsRead,
+        // To add is not to remove.
+        StreamVerb::Forget => Action::StreamsWrite,
+        _ => Action::StreamsAppend,
+    };
     let (caller, known) = hub.member(&incoming.parts.headers, action)?;
-    let told = hub.table.load().stream(known.account_name.as_str(), name);
-    let told = told.ok_or_else(|| Error::NoStream { stream: name.chars().take(160).collect() })?;
     let place = hub.place(&caller, incoming.from())?;
-    let stream = hub.streams.open(hub, &told).await?;
+    let (told, stream) = opened(hub, known.account_name.as_str(), name).await?;
     match verb {
         StreamVerb::Events if reads => giving::events(hub, stream, &incoming.parts, place).await,
         StreamVerb::Events => taking::append(hub, &stream, incoming).await,
         StreamVerb::Imports => taking::import(hub, stream, incoming).await,
         StreamVerb::Stats => giving::stats(stream, &incoming.parts).await,
         StreamVerb::Labels => taking::label(hub, &stream, incoming).await,
+        StreamVerb::Synthetic => synthetic::make(hub, (name, stream), incoming).await,
+        StreamVerb::Forget => {
+            let answer = taking::forget(hub, &stream, incoming).await?;
+            // It is forgotten once it is so everywhere.
+            copied(hub, told.stream).await?;
+            Ok(answer)
+        }
     }
+}
+
+/// An account's stream.
+async fn opened(
+    hub: &Hub,
+    account: &str,
+    name: &str,
+) -> Result<(Arc<StreamRoute>, events::Stream), Error> {
+    let told = hub.table.load().stream(account, name);
+    let told = told.ok_or_else(|| Error::NoStream { stream: name.chars().take(160).collect() })?;
+    let stream = hub.streams.open(hub, &told).await?;
+    Ok((told, stream))
 }
 
 impl From<events::Error> for Error {
@@ -240,4 +308,16 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(
 pub(crate) fn json<T: serde::Serialize>(told: &T) -> Response<Body> {
     let body = serde_json::to_vec(told).unwrap_or_default();
     crate::service::answer("application/json", body.into())
+}
+
+/// A body that is JSON of one form.
+async fn document<T: serde::de::DeserializeOwned>(
+    hub: &Hub,
+    incoming: Incoming,
+    what: &str,
+) -> Result<T, Error> {
+    let Incoming { parts, body, .. } = incoming;
+    let payload = crate::body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
+    serde_json::from_slice(&payload)
+        .map_err(|error| Error::bad_request(format!("this says no {what}: {error}")))
 }

@@ -8,7 +8,7 @@
 //! Always true: a blob is visible whole or not at all; after [`Backend::publish`] returned it
 //! survives the loss of power. Absent on purpose: keys, and any knowledge of what blobs hold.
 
-mod bucket;
+pub(crate) mod bucket;
 mod folder;
 
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Modes: which variant of an endpoint answers whom, and which ones only watch.
 //!
-//! Shares are of keys, by their place in a hash ([`share`]): a share that grows keeps whom it had,
-//! and several candidates have shares beside each other. Shadows see the same keys, each as far as its
-//! own share reaches.
+//! Shares are of keys, by their place in a hash ([`share`]): several candidates have shares that begin
+//! far from each other, so that one that grows keeps whom it had, and takes nobody from another.
+//! Shadows see the same keys, each as far as its own share reaches.
 //!
 //! Always true: exactly one variant is in production; the others' shares leave it something; a key is
 //! answered by one variant; a variant in test never sees a live event.
@@ -17,6 +17,9 @@ use crate::replay::share;
 pub const VARIANTS_MAX: usize = 20;
 /// The largest part of live events that may not be production's, in ten-thousandths.
 pub const SHARES_BP_MAX: u32 = 5_000;
+
+/// Places at which shares begin, where there is room: a power of two that divides the whole.
+const STARTS: u32 = 16;
 
 /// How a variant is to be used from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +102,7 @@ pub fn check(all: &[Used]) -> Result<(), Refusal> {
         return Err(Refusal::Production { count });
     }
     for used in all {
-        let Used { variant, mode, share_bp, until_ms } = used;
+        let Used { variant, mode, share_bp, from_bp: _, until_ms } = used;
         let needs = match mode {
             Mode::Test | Mode::Production if *share_bp != 0 => "leave it out",
             Mode::Shadow if *share_bp == 0 || *share_bp > WHOLE_BP => "use 1 to 10,000",
@@ -134,19 +137,56 @@ pub fn change(all: &[Used], variant: &Name, to: Change) -> Result<Vec<Used>, Ref
     let Change { mode, share_bp, until_ms } = to;
     let next = all.iter().map(|used| match used.mode {
         _ if used.variant == *variant => {
-            Used { variant: variant.clone(), mode, share_bp, until_ms }
+            Used { variant: variant.clone(), mode, share_bp, from_bp: used.from_bp, until_ms }
         }
         Mode::Production if mode == Mode::Production => tested(used.variant.clone()),
         _ => used.clone(),
     });
-    let next: Vec<Used> = next.collect();
+    let mut next: Vec<Used> = next.collect();
     check(&next)?;
+    if shares(mode) {
+        place(&mut next, variant, known);
+    } else if let Some(used) = next.iter_mut().find(|used| used.variant == *variant) {
+        used.from_bp = 0;
+    }
     Ok(next)
+}
+
+/// Says where the keys of a variant begin: where they did, as long as there is room, or else as far as
+/// can be from where others begin. Only where there is no room in one piece do all move.
+fn place(all: &mut [Used], variant: &Name, before: &Used) {
+    let others: Vec<(u32, u32)> = sharing(all)
+        .filter(|used| used.variant != *variant)
+        .map(|used| (used.from_bp, used.from_bp + used.share_bp))
+        .collect();
+    let Some(one) = all.iter_mut().find(|used| used.variant == *variant) else { return };
+    let share_bp = one.share_bp;
+    let has_room = |from_bp: u32| {
+        let until_bp = from_bp + share_bp;
+        until_bp <= WHOLE_BP
+            && others.iter().all(|(from, until)| until_bp <= *from || *until <= from_bp)
+    };
+    let kept = shares(before.mode).then_some(before.from_bp);
+    // 0, a half, a quarter, three quarters, an eighth and so on.
+    let halves = (0..STARTS).map(|number: u32| {
+        (number.reverse_bits() >> (u32::BITS - STARTS.ilog2())) * (WHOLE_BP / STARTS)
+    });
+    let ends = others.iter().map(|(_, until_bp)| *until_bp);
+    let found = kept.into_iter().chain(halves).chain(ends).find(|from_bp| has_room(*from_bp));
+    if let Some(from_bp) = found {
+        one.from_bp = from_bp;
+        return;
+    }
+    let mut below_bp = 0;
+    for used in all.iter_mut().filter(|used| shares(used.mode)) {
+        used.from_bp = below_bp;
+        below_bp += used.share_bp;
+    }
 }
 
 /// A variant in test, as every one begins.
 pub const fn tested(variant: Name) -> Used {
-    Used { variant, mode: Mode::Test, share_bp: 0, until_ms: None }
+    Used { variant, mode: Mode::Test, share_bp: 0, from_bp: 0, until_ms: None }
 }
 
 /// Whether a variant in this mode answers live events by a share.
@@ -159,16 +199,20 @@ fn sharing(all: &[Used]) -> impl Iterator<Item = &Used> {
     all.iter().filter(|used| shares(used.mode))
 }
 
+/// The part of what one of them and production answer together that is its own, in ten-thousandths:
+/// what yet others answer is neither's.
+pub fn beside_production_bp(all: &[Used], one: &Used) -> u32 {
+    let others_bp: u32 = sharing(all).map(|used| used.share_bp).sum();
+    let both_bp = one.share_bp + WHOLE_BP.saturating_sub(others_bp);
+    (one.share_bp * WHOLE_BP).checked_div(both_bp).unwrap_or(0)
+}
+
 /// The variant that answers an event with this key; none where nothing is in production.
 pub fn answering<'a>(all: &'a [Used], key: &[u8], salt: &[u8]) -> Option<&'a Used> {
-    let mut below_bp = 0;
-    for used in sharing(all) {
-        below_bp += used.share_bp;
-        if share::has(key, salt, below_bp) {
-            return Some(used);
-        }
-    }
-    all.iter().find(|used| used.mode == Mode::Production)
+    let place_bp = share::place_bp(key, salt);
+    let has = |used: &&Used| (used.from_bp..used.from_bp + used.share_bp).contains(&place_bp);
+    let found = sharing(all).find(has);
+    found.or_else(|| all.iter().find(|used| used.mode == Mode::Production))
 }
 
 /// The variants that are shown a copy of an event with this key.

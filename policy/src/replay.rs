@@ -3,7 +3,7 @@
 //! [`schedule`] says of every send its time, its event and which copy it is; [`resample`] holds a
 //! rate by leaving events out and repeating them; [`pattern`] reads a load from a text; [`pace`]
 //! says what becomes of what is late; [`validity`] judges a run; [`variants`] and [`share`] say who
-//! gets an event.
+//! gets an event; [`sweep`] finds the largest rate that is borne.
 //!
 //! Always true: the same events, settings and seed give the same sends, byte for byte, on every
 //! machine; memory does not grow with events. Absent on purpose: clocks, payloads, connections.
@@ -15,10 +15,13 @@ pub mod pattern;
 pub mod resample;
 pub mod schedule;
 pub mod share;
+pub mod sweep;
 pub mod validity;
 pub mod variants;
 
 use std::fmt;
+
+pub use fixed::word;
 
 /// Millionths of an event per second in one event per second: rates are told in microhertz.
 pub const UHZ: u64 = 1_000_000;

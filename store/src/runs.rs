@@ -127,10 +127,11 @@ pub async fn runs_list_live(tx: &mut Tx<'_>) -> Result<Vec<RunRow>, Error> {
     rows.iter().map(run).collect()
 }
 
-/// Has a run stop. One that has ended, or is to stop already, stays as it is.
-pub async fn run_stop(tx: &mut Tx<'_>, id: RunId) -> Result<RunRow, Error> {
-    let text = "UPDATE runs SET stop_wanted = 1 WHERE id = $1 AND ended_at_ms IS NULL";
-    tx.sql("stop a run", text).bind(&id).run().await?;
+/// Has a run stop; one that no gateway has begun ends at once. One that has ended, or is to stop
+/// already, stays as it is.
+pub async fn run_stop(tx: &mut Tx<'_>, id: RunId, now_ms: u64) -> Result<RunRow, Error> {
+    let stop = tx.sql("stop a run", include_str!("runs/stop.sql"));
+    stop.bind(&id).bind(&now_ms).run().await?;
     feed_bump(tx, Topic::Routes);
     run_fetch(tx, id).await
 }

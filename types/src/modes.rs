@@ -63,6 +63,9 @@ pub struct Used {
     /// The keys that it answers or is shown, in ten-thousandths; 0 in test and in production.
     #[serde(default)]
     pub share_bp: u32,
+    /// Where its keys begin among all, in ten-thousandths: they stay its own while others come and go.
+    #[serde(default)]
+    pub from_bp: u32,
     /// When its bake ends, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,

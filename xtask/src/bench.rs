@@ -5,6 +5,7 @@
 
 mod cloud;
 mod engine;
+mod events;
 mod functions;
 mod mlserver;
 mod protocol;
@@ -52,7 +53,10 @@ const FUNCTIONS: &str = "how functions start from parked sandboxes, and what the
 const REPLAY: &str = "how exactly a replay holds its rate, how many events one processor sends, and \
     what measuring costs";
 
-const BENCHMARKS: [Benchmark; 7] = [
+const EVENTS: &str = "how fast streams take events that are safe once acknowledged, beside NATS, and \
+    give them back";
+
+const BENCHMARKS: [Benchmark; 8] = [
     ("protocol", "what REST and the way to a model that does nothing cost", Cloud(protocol::run)),
     ("engine", ENGINE, Cloud(engine::run)),
     ("seal", "receiving a package, cutting, encrypting and storing it", Cloud(seal::run)),
@@ -63,6 +67,7 @@ const BENCHMARKS: [Benchmark; 7] = [
     ),
     ("functions", FUNCTIONS, Cloud(functions::run)),
     ("simulate", SIMULATE, Alone(simulate::run)),
+    ("events", EVENTS, Alone(events::run)),
     ("replay", REPLAY, Timed(replay::run)),
 ];
 

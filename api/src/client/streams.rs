@@ -9,8 +9,9 @@ use super::call::Call;
 use super::{Client, Error, Pieces, segment};
 use crate::pages::{Page, PageQuery};
 use crate::streams::{
-    AppendedEvents, CreateStream, EventsQuery, ImportQuery, ImportedEvents, LabelEvents,
-    LabelledEvents, SelectionQuery, Stream, StreamStats, UpdateStream,
+    AppendedEvents, CreateStream, EventsQuery, ForgetSubject, ForgottenEvents, ImportQuery,
+    ImportedEvents, LabelEvents, LabelledEvents, MadeEvents, MakeEvents, SelectionQuery, Stream,
+    StreamStats, UpdateStream,
 };
 
 /// How long a stream's events may take to be summed up or to be sent, in milliseconds.
@@ -97,6 +98,22 @@ impl Client {
         labels: &LabelEvents,
     ) -> Result<LabelledEvents, Error> {
         self.ask(Call::post(path(name, "/labels")).json(labels).repeatable()).await
+    }
+
+    /// Makes events that are drawn from recorded ones. `POST /v1/streams/{name}/synthetic`
+    pub async fn stream_make(&self, name: &Name, how: &MakeEvents) -> Result<MadeEvents, Error> {
+        let call = Call::post(path(name, "/synthetic")).json(how);
+        self.ask(call.waits(WAIT_MS)).await
+    }
+
+    /// Removes all events of a subject, and their labels. `POST /v1/streams/{name}/forget`
+    pub async fn stream_forget(
+        &self,
+        name: &Name,
+        whose: &ForgetSubject,
+    ) -> Result<ForgottenEvents, Error> {
+        let call = Call::post(path(name, "/forget")).json(whose);
+        self.ask(call.repeatable().waits(WAIT_MS)).await
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{Control, Error};
 
 /// Variants of one run: each of them is sent every event.
 const VARIANTS_MAX: usize = 8;
-const IN_FLIGHT_MAX: u32 = 65_536;
+const IN_FLIGHT_MAX: u32 = 60_000;
 const TIMEOUT_MS_MAX: u64 = 900_000;
 /// The highest rate that can be asked for, in millionths of an event per second.
 const RATE_UHZ_MAX: u64 = 1_000_000 * 1_000_000;
@@ -87,8 +87,12 @@ pub async fn fetch(control: &Control, caller: &Caller, id: RunId) -> Result<Run,
 /// Has a run stop; one that has ended stays as it is.
 pub async fn stop(control: &Control, caller: &Caller, id: RunId) -> Result<Run, Error> {
     own(control, caller, id, Action::RunsWrite).await?;
-    let stopped =
-        control.shared.store.transact("stop a run", |tx| Box::pin(run_stop(tx, id))).await?;
+    let now_ms = control.now_ms();
+    let stop = control
+        .shared
+        .store
+        .transact("stop a run", |tx| Box::pin(async move { run_stop(tx, id, now_ms).await }));
+    let stopped = stop.await?;
     shape(caller, stopped)
 }
 

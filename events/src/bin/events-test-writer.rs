@@ -4,13 +4,16 @@
 //! Usage: `events-test-writer FOLDER FIRST CALLERS SEALS`: from this number on, with so many calls at a
 //! time; where `SEALS` is 1, all is sealed again and again meanwhile, and events that are about `gone` are
 //! removed.
+//!
+//! Usage: `events-test-writer FOLDER`: fills the disk below it, asks for more, makes room and goes on;
+//! panics where something is lost or kept twice, and says how many events were kept.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use events::{Event, Settings, Stream};
+use events::{Error, Event, Selection, Settings, Stream};
 use workflow::{Clock, Tasks};
 
 /// Events of a call: some alone, some together.
@@ -19,6 +22,9 @@ const CALL_EVENTS_MAX: u64 = 7;
 #[tokio::main]
 async fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [folder] = words.as_slice() {
+        return fill(Path::new(folder)).await;
+    }
     let [folder, first, callers, seals] = words.as_slice() else { std::process::exit(64) };
     let (clock, tasks) = (Clock::system(), Tasks::new());
     let stream = Stream::open(Path::new(folder), Settings::default(), clock, &tasks).await;
@@ -61,4 +67,56 @@ fn event(id: u64) -> Event {
         data: data.into(),
         ..Event::default()
     }
+}
+
+/// Events of a call that fills a disk.
+const FILLING: u64 = 500;
+/// Calls that fill a disk at most: this is for a small one.
+const FILLING_MAX: u64 = 1_000;
+/// Bytes of a file that is removed to make room.
+const BALLAST_BYTES: usize = 4 << 20;
+
+async fn fill(disk: &Path) {
+    let (clock, tasks) = (Clock::system(), Tasks::new());
+    let (folder, ballast) = (disk.join("stream"), disk.join("ballast"));
+    std::fs::write(&ballast, vec![0; BALLAST_BYTES]).expect("there is room for it");
+    let open = || Stream::open(&folder, Settings::default(), clock.clone(), &tasks);
+    let stream = open().await.expect("the stream opens");
+    let batch = |call: u64| (call * FILLING..(call + 1) * FILLING).map(event).collect::<Vec<_>>();
+    let mut call = 0;
+    let refused = loop {
+        assert!(call < FILLING_MAX, "the disk is not full after {call} calls");
+        match stream.append(batch(call)).await {
+            Ok(_) => call += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, Error::NotKept { .. }), "{refused:?}");
+    // What is there is read, what is not is refused, and sealing waits.
+    holds(&stream, call * FILLING);
+    stream.append(batch(call)).await.expect_err("the disk is full");
+    stream.seal().await.expect_err("the disk is full");
+    holds(&stream, call * FILLING);
+    std::fs::remove_file(&ballast).expect("it is removed");
+    // The same call again, as its sender would.
+    let appended = stream.append(batch(call)).await.expect("there is room again");
+    assert_eq!((appended.stored, appended.known), (FILLING, 0));
+    call += 1;
+    stream.seal().await.expect("there is room again");
+    holds(&stream, call * FILLING);
+    drop(stream);
+    let stream = open().await.expect("the stream opens again");
+    holds(&stream, call * FILLING);
+    let _ = writeln!(std::io::stdout(), "{}", call * FILLING);
+}
+
+/// Panics unless the stream has the events with the numbers below this one, each once.
+fn holds(stream: &Stream, until: u64) {
+    let mut ids: Vec<u64> = stream
+        .select(&Selection::default())
+        .expect("they can be read")
+        .map(|selected| selected.expect("each can be read").event.id.parse().expect("a number"))
+        .collect();
+    ids.sort_unstable();
+    assert!(ids.iter().copied().eq(0..until), "{} events of {until}", ids.len());
 }

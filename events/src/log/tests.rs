@@ -168,3 +168,23 @@ fn what_the_disk_refuses_is_not_there_and_the_next_is() {
     let events: Vec<Event> = read(folder.path(), 1, 3, 9).into_iter().map(|it| it.event).collect();
     assert_eq!(events, [event(1), event(3)]);
 }
+
+/// Where the next file cannot be begun and something of it is left, nothing more is taken: it would lie
+/// in a file that sealing takes for full and removes.
+#[test]
+fn a_file_that_could_not_be_begun_costs_no_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), 0);
+    log.commit(&[event(1)], 1).unwrap();
+    // In its way lies what is no file.
+    let way = folder.path().join(format!("{:020}.{SUFFIX}", log.next()));
+    std::fs::create_dir(&way).unwrap();
+    assert!(matches!(log.roll(), Err(Error::Io { .. })));
+    assert!(matches!(log.commit(&[event(2)], 2), Err(Error::Broken)));
+    std::fs::remove_dir(&way).unwrap();
+    let (mut log, found) = open(folder.path(), 0);
+    assert_eq!((found.len(), log.next()), (1, 2));
+    log.roll().unwrap();
+    log.commit(&[event(2)], 3).unwrap();
+    assert_eq!(read(folder.path(), 1, log.next(), 10).len(), 2);
+}

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Segment;
 use super::faults::pass;
+use super::{Segment, Snapshot};
 use crate::error::Error;
 
 /// The folder of a stream's segments, within the stream's.
 pub(super) const FOLDER: &str = "segments";
 /// The manifest's name: those who read all of a folder as a table pass over what begins so.
-const NAME: &str = "_manifest.json";
+pub(crate) const NAME: &str = "_manifest.json";
 /// What names end with while files are written.
 pub(super) const UNFINISHED: &str = "unfinished";
 /// How manifests are written now.
@@ -50,7 +50,7 @@ pub(super) fn unfinished(name: &str) -> String {
 }
 
 /// Where a stream's segments lie.
-pub(super) fn folder(stream: &Path) -> PathBuf {
+pub(crate) fn folder(stream: &Path) -> PathBuf {
     stream.join(FOLDER)
 }
 
@@ -63,7 +63,13 @@ impl Manifest {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(Error::io("read", path)(error)),
         };
-        let read = serde_json::from_slice(&text).map_err(|error| error.to_string());
+        Self::parse(&text, &path)
+    }
+
+    /// Reads what a manifest at that path says.
+    pub(crate) fn parse(text: &[u8], path: &Path) -> Result<Self, Error> {
+        let path = path.to_owned();
+        let read = serde_json::from_slice(text).map_err(|error| error.to_string());
         let manifest: Self =
             read.map_err(|problem| Error::Manifest { path: path.clone(), problem })?;
         if manifest.version != VERSION {
@@ -73,11 +79,23 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// What a snapshot has.
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+        let Snapshot { ref held, sealed_until, disordered, last_time_ns } = *snapshot;
+        let segments = held.iter().map(|held| held.segment.clone()).collect();
+        Self { version: VERSION, sealed_until, disordered, last_time_ns, segments }
+    }
+
+    /// As it is written.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
     /// Replaces the manifest; returns once it is on the disk.
-    pub(super) fn write(&self, stream: &Path) -> Result<(), Error> {
+    pub(crate) fn write(&self, stream: &Path) -> Result<(), Error> {
         let folder = folder(stream);
         let (path, unfinished) = (folder.join(NAME), folder.join(unfinished(NAME)));
-        let text = serde_json::to_vec(self).unwrap_or_default();
+        let text = self.text();
         pass(&path)?;
         let written = File::create(&unfinished).and_then(|mut file| {
             file.write_all(&text)?;

@@ -10,7 +10,8 @@ use policy::replay::share;
 use serde_json::Value;
 
 use super::filter::{Is, Of, Term};
-use super::{Key, Sample, Selection};
+use super::{Filter, Key, Sample, Selection};
+use crate::event::Event;
 use crate::log::Stored;
 use crate::segment::read::Rows;
 
@@ -19,6 +20,8 @@ use crate::segment::read::Rows;
 pub(super) enum Row<'a> {
     Stored(&'a Stored),
     Sealed(&'a Rows, usize),
+    /// One that no stream has.
+    Event(&'a Event),
 }
 
 macro_rules! texts {
@@ -27,6 +30,7 @@ macro_rules! texts {
             match self {
                 Self::Stored(stored) => &stored.event.$name,
                 Self::Sealed(rows, row) => rows.$name(row),
+                Self::Event(event) => &event.$name,
             }
         }
     )* };
@@ -39,6 +43,7 @@ impl<'a> Row<'a> {
         match self {
             Self::Stored(stored) => stored.sequence,
             Self::Sealed(rows, row) => rows.sequence(row),
+            Self::Event(_) => 0,
         }
     }
 
@@ -46,6 +51,7 @@ impl<'a> Row<'a> {
         match self {
             Self::Stored(stored) => stored.event.time_ns,
             Self::Sealed(rows, row) => rows.time_ns(row),
+            Self::Event(event) => event.time_ns,
         }
     }
 
@@ -53,6 +59,7 @@ impl<'a> Row<'a> {
         match self {
             Self::Stored(stored) => &stored.event.data,
             Self::Sealed(rows, row) => rows.data(row),
+            Self::Event(event) => &event.data,
         }
     }
 
@@ -63,6 +70,7 @@ impl<'a> Row<'a> {
             Self::Sealed(rows, row) => {
                 rows.attributes(row).find(|(it, _)| *it == name).map(|(_, value)| value)
             }
+            Self::Event(event) => event.attributes.get(name).map(String::as_str),
         }
     }
 
@@ -70,6 +78,7 @@ impl<'a> Row<'a> {
         match self {
             Self::Stored(stored) => stored.clone(),
             Self::Sealed(rows, row) => rows.stored(row),
+            Self::Event(event) => Stored { sequence: 0, accepted_us: 0, event: event.clone() },
         }
     }
 }
@@ -91,12 +100,30 @@ impl Selection {
             && asked(&self.subjects, row.subject())
             && asked(&self.ids, row.id())
             && self.sample.as_ref().is_none_or(|sample| sample.has(row))
-            && self.filter_holds(row)
+            && self.filter.holds_of(row)
     }
 
-    fn filter_holds(&self, row: Row<'_>) -> bool {
+    /// Whether an event with this label is wanted, that else is.
+    pub(super) fn wants_label(&self, label: Option<&str>) -> bool {
+        let mut of_label = self.filter.terms.iter().filter(|term: &&Term| term.of == Of::Label);
+        of_label.all(|term| term.is.holds(label))
+    }
+}
+
+impl Filter {
+    /// Whether it holds of an event, as far as that can be said without its label.
+    pub fn holds(&self, event: &Event) -> bool {
+        self.holds_of(Row::Event(event))
+    }
+
+    /// Whether it asks of labels.
+    pub fn asks_of_label(&self) -> bool {
+        self.asks_of(|of| *of == Of::Label)
+    }
+
+    fn holds_of(&self, row: Row<'_>) -> bool {
         let data = OnceCell::new();
-        self.filter.terms.iter().all(|term| {
+        self.terms.iter().all(|term| {
             let value: Option<Cow<'_, str>> = match &term.of {
                 Of::Id => some(row.id()),
                 Of::Source => some(row.source()),
@@ -115,12 +142,6 @@ impl Selection {
             };
             term.is.holds(value.as_deref())
         })
-    }
-
-    /// Whether an event with this label is wanted, that else is.
-    pub(super) fn wants_label(&self, label: Option<&str>) -> bool {
-        let mut of_label = self.filter.terms.iter().filter(|term: &&Term| term.of == Of::Label);
-        of_label.all(|term| term.is.holds(label))
     }
 }
 

@@ -5,6 +5,8 @@
     reason = "tests panic, and are set up by variables"
 )]
 
+mod corpus;
+mod full;
 mod killed;
 mod recorded;
 mod replayed;

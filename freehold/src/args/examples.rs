@@ -63,13 +63,15 @@ Try it:
   freehold stream import signins auth.log --year 2026
   freehold stream stats signins --since 2026-03-27 --zone Europe/Oslo
   freehold stream head signins --where outcome=failure
-  freehold stream export signins --format parquet --to signins.parquet";
+  freehold stream export signins --format parquet --to signins.parquet
+  freehold stream make rush --from signins --count 100000 --jitter 5%";
 
 pub(super) const REPLAY: &str = "\
 Try it:
   freehold replay risk --stream signins --speed 10x
   freehold replay risk@next --against main --stream signins --rate 500/s --for 1m
-  freehold replay risk@next --stream signins --poisson 200/s --prediction /score --threshold 0.7";
+  freehold replay risk@next --stream signins --poisson 200/s --prediction /score --threshold 0.7
+  freehold replay risk@next --against main --stream signins --sweep 'response_p99<=50ms'";
 
 pub(super) const RUNS: &str = "\
 Try it:

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use api::endpoints::GateCondition;
 use types::{Name, RunId};
 
 use super::examples;
+use super::gates::parse_condition;
 use super::streams::SelectionArguments;
 use super::values::{parse_rate, parse_share, parse_speed, parse_time};
 
@@ -21,8 +23,13 @@ pub struct ReplayArguments {
     /// Further variants that are sent the same events; the same one twice shows its own noise
     #[arg(long, value_name = "VARIANT")]
     pub against: Vec<Name>,
+    /// Conditions to ask of each event too, as a candidate has to beat them: data.failures>=3
+    #[arg(long, value_name = "CONDITIONS")]
+    pub rule: Option<String>,
     #[command(flatten)]
     pub load: LoadArguments,
+    #[command(flatten)]
+    pub sweep: SweepArguments,
     /// For how long, such as 5m [default: to the last event]
     #[arg(long = "for", value_name = "TIME", value_parser = parse_time)]
     pub for_ms: Option<u64>,
@@ -51,7 +58,7 @@ pub struct ReplayArguments {
     #[arg(long, value_name = "LABEL")]
     pub positive: Option<String>,
     /// Return at once instead of following it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "sweep")]
     pub detach: bool,
     #[command(flatten)]
     pub selection: SelectionArguments,
@@ -77,6 +84,24 @@ pub struct LoadArguments {
     /// As they happened; so it is where nothing is said
     #[arg(long)]
     pub as_recorded: bool,
+    /// At rising rates, to find the largest one at which this holds: response_p99<=50ms
+    #[arg(long, value_name = "CONDITION", value_parser = parse_condition)]
+    pub sweep: Option<GateCondition>,
+}
+
+/// Between which rates a sweep looks.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Of a sweep")]
+pub struct SweepArguments {
+    /// The first rate [default: 1/s]
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, requires = "sweep")]
+    pub from: Option<u64>,
+    /// The largest rate that is tried [default: 10000/s]
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, requires = "sweep")]
+    pub up_to: Option<u64>,
+    /// How near to the largest rate the answer is to be [default: 10%]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share, requires = "sweep")]
+    pub within: Option<u64>,
 }
 
 /// By what events are kept apart.

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use types::Name;
 
 use super::examples;
-use super::values::{parse_memory, parse_time};
+use super::values::{parse_memory, parse_share, parse_time};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = examples::STREAM)]
@@ -44,8 +44,18 @@ pub enum StreamCommand {
         #[command(flatten)]
         selection: SelectionArguments,
     },
-    /// Say what events turned out to be, by a file
+    /// Say what events turned out to be, by a file or by a rule
     Label(LabelArguments),
+    /// Make events like those of a stream, for loads that were not recorded
+    Make(MakeArguments),
+    /// Remove all events of one subject, and their labels
+    Forget {
+        /// The stream
+        name: Name,
+        /// Whose events, as they name it
+        #[arg(long)]
+        subject: String,
+    },
     /// Remove a stream and its events
     Delete {
         /// The stream
@@ -170,5 +180,37 @@ pub struct LabelArguments {
     /// The stream
     pub name: Name,
     /// A table with the columns id and label, and perhaps source
-    pub file: PathBuf,
+    #[arg(required_unless_present = "label")]
+    pub file: Option<PathBuf>,
+    /// The label of all events that are selected, in place of a table
+    #[arg(long, conflicts_with = "file")]
+    pub label: Option<String>,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct MakeArguments {
+    /// The stream that gets them
+    pub name: Name,
+    /// The stream from which they are drawn: each kind as often as it was recorded
+    #[arg(long, value_name = "STREAM")]
+    pub from: Name,
+    /// How many
+    #[arg(short = 'n', long)]
+    pub count: u64,
+    /// Where chance begins; told, to make the same ones
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// When the first one happens [default: when the first recorded one did]
+    #[arg(long, value_name = "TIME")]
+    pub start: Option<String>,
+    /// By what part numbers in their data are moved at most, such as 5% [default: 0]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub jitter: Option<u64>,
+    /// Members of their data that are drawn apart from the rest: amount,card.country
+    #[arg(long, value_name = "MEMBER", value_delimiter = ',')]
+    pub apart: Vec<String>,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
 }

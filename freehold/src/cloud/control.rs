@@ -70,7 +70,7 @@ pub(super) async fn open(
 
 /// Credentials of an S3-compatible store come from the variables its own tools read.
 #[expect(clippy::disallowed_methods, reason = "the binary reads the environment")]
-fn objects_options() -> objects::Options {
+pub(super) fn objects_options() -> objects::Options {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let credentials = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY"));
     objects::Options {

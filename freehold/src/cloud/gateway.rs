@@ -26,7 +26,7 @@ pub(super) struct Public {
 }
 
 /// A gateway beside control, over its socket.
-pub(super) fn local(
+pub(super) async fn local(
     settings: &Settings,
     socket: &Path,
     (clock, tasks): (&Clock, &Tasks),
@@ -35,11 +35,11 @@ pub(super) fn local(
         .map_err(|error| Failure::internal("could not make a client", &error))?;
     let remote = Remote::new(client, Upstream::Local(socket.to_owned()))
         .map_err(|error| Failure::internal("could not reach control", &error))?;
-    make(settings, Arc::new(remote), (None, settings.door(None)), (clock, tasks))
+    make(settings, Arc::new(remote), (None, settings.door(None)), (clock, tasks)).await
 }
 
 /// A gateway of its own, over mutual TLS.
-pub(super) fn remote(
+pub(super) async fn remote(
     settings: &Settings,
     enrolled: &Enrolled,
     control: &str,
@@ -56,16 +56,26 @@ pub(super) fn remote(
     let remote = Remote::new(client, Upstream::Tls { address, name, proof: proof.clone() })
         .map_err(|error| Failure::usage(workflow::chain(&error)))?;
     let door = settings.door(Some(control));
-    make(settings, Arc::new(remote), (Some(proof), door), (clock, tasks))
+    make(settings, Arc::new(remote), (Some(proof), door), (clock, tasks)).await
 }
 
-fn make(
+async fn make(
     settings: &Settings,
     control: Arc<Remote>,
     (proof, door): (Option<Proof>, egress::Door),
     (clock, tasks): (&Clock, &Tasks),
 ) -> Result<Gateway, Failure> {
+    let copies = match &settings.segments {
+        Some(url) => {
+            let opened = objects::Files::open(url, super::control::objects_options()).await;
+            Some(opened.map_err(|error| {
+                Failure::refused(format!("--segments: {}", workflow::chain(&error)))
+            })?)
+        }
+        None => None,
+    };
     let wanted = gateway::Settings {
+        copies,
         folder: Some(settings.data.join("gateway")),
         replay_socket: Some(socket(&settings.data, "replay.sock")?),
         base_domain: Some(settings.domain.clone()),

@@ -1,5 +1,7 @@
 //! `freehold replay`: recorded events sent to an endpoint's variants, and followed.
 
+mod sweep;
+
 use std::time::Duration;
 
 use api::client::Client;
@@ -17,10 +19,14 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Carries out the command.
 pub(super) async fn run(
-    arguments: ReplayArguments,
+    mut arguments: ReplayArguments,
     client: &Client,
     out: &Output,
 ) -> Result<(), Failure> {
+    if let Some(condition) = arguments.load.sweep.take() {
+        let range = std::mem::take(&mut arguments.sweep);
+        return sweep::run((condition, range), spec(arguments)?, client, out).await;
+    }
     let detach = arguments.detach;
     let run = client.run_create(&spec(arguments)?).await?;
     if detach {
@@ -82,6 +88,7 @@ fn spec(arguments: ReplayArguments) -> Result<RunSpec, Failure> {
     Ok(RunSpec {
         endpoint,
         variants,
+        rule: arguments.rule,
         stream: arguments.stream,
         selection: query_of(arguments.selection),
         group_by: groups.collect(),
@@ -104,7 +111,7 @@ fn spec(arguments: ReplayArguments) -> Result<RunSpec, Failure> {
 }
 
 fn load(arguments: LoadArguments) -> Result<Load, Failure> {
-    let LoadArguments { rate, poisson, speed, pattern, as_recorded: _ } = arguments;
+    let LoadArguments { rate, poisson, speed, pattern, as_recorded: _, sweep: _ } = arguments;
     Ok(match (rate, poisson, speed, pattern) {
         (Some(uhz), ..) => Load::Rate { uhz },
         (_, Some(uhz), ..) => Load::Poisson { uhz },

@@ -205,7 +205,7 @@ fn variant(it: &VariantOutcome) -> String {
 }
 
 /// Below which 99 of 100 lie for sure, or how many more it needs to say so.
-fn bound(times: &Times) -> String {
+pub(super) fn bound(times: &Times) -> String {
     match (times.p99_upper_ns, times.p99_needs) {
         (Some(ns), _) => micros(ns / 1_000),
         (None, Some(needs)) => format!("not enough events: {needs} are needed"),

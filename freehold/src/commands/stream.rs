@@ -6,16 +6,17 @@ use std::path::Path;
 
 use api::client::Client;
 use api::streams::{
-    CreateStream, EventLabel, EventsQuery, ImportQuery, ImportedEvents, LabelEvents,
-    SelectionQuery, Stream, StreamSpec, StreamStats, UpdateStream,
+    CreateStream, EventLabel, EventsQuery, ForgetSubject, ImportQuery, ImportedEvents, LabelEvents,
+    LabelRule, LabelledEvents, MakeEvents, SelectionQuery, Stream, StreamSpec, StreamStats,
+    UpdateStream,
 };
 use futures::StreamExt as _;
 use types::Name;
 
 use super::every;
 use crate::args::{
-    ExportArguments, ExportWord, ImportArguments, ImportWord, LabelArguments, SelectionArguments,
-    StreamArguments, StreamCommand,
+    ExportArguments, ExportWord, ImportArguments, ImportWord, LabelArguments, MakeArguments,
+    SelectionArguments, StreamArguments, StreamCommand,
 };
 use crate::exit::Failure;
 use crate::output::{Output, bytes, note, time};
@@ -71,6 +72,13 @@ pub(super) async fn run(
             out.one(&client.stream_stats(&name, &query_of(selection)).await?, sums)
         }
         StreamCommand::Label(wanted) => label(wanted, client, out).await,
+        StreamCommand::Make(wanted) => make(wanted, client, out).await,
+        StreamCommand::Forget { name, subject } => {
+            let busy = out.busy("removing events");
+            let forgotten = client.stream_forget(&name, &ForgetSubject { subject }).await;
+            busy.finish_and_clear();
+            out.one(&forgotten?, |it| vec![("removed".to_owned(), it.events.to_string())])
+        }
         StreamCommand::Delete { name } => {
             client.stream_delete(&name).await?;
             note(&format!("{name} is removed, with its events"))
@@ -195,8 +203,46 @@ async fn export(wanted: ExportArguments, client: &Client, out: &Output) -> Resul
     note(&format!("{}: {}", wanted.to.display(), bytes(total)))
 }
 
+async fn make(wanted: MakeArguments, client: &Client, out: &Output) -> Result<(), Failure> {
+    let how = MakeEvents {
+        from: wanted.from,
+        selection: query_of(wanted.selection),
+        events: wanted.count,
+        seed: wanted.seed,
+        start: wanted.start,
+        jitter_ppm: wanted.jitter.and_then(|ppm| u32::try_from(ppm).ok()).unwrap_or(0),
+        apart: wanted.apart,
+    };
+    let busy = out.busy(&format!("making {} events", how.events));
+    let made = client.stream_make(&wanted.name, &how).await;
+    busy.finish_and_clear();
+    out.one(&made?, |made| {
+        let rows = [("stored", made.stored), ("known", made.known), ("seed", made.seed)];
+        rows.map(|(key, value)| (key.to_owned(), value.to_string())).into()
+    })
+}
+
 async fn label(wanted: LabelArguments, client: &Client, out: &Output) -> Result<(), Failure> {
-    let path = &wanted.file;
+    let LabelArguments { name, file, label, selection } = wanted;
+    let rows = |told: &LabelledEvents| vec![("labels".to_owned(), told.labels.to_string())];
+    if let Some(label) = label {
+        let rule = Some(LabelRule { selection: query_of(selection), label });
+        let busy = out.busy("telling labels");
+        let told = client.stream_label(&name, &LabelEvents { labels: Vec::new(), rule }).await;
+        busy.finish_and_clear();
+        return out.one(&told?, rows);
+    }
+    let told = label_by(&name, &file.unwrap_or_default(), client, out).await?;
+    out.one(&told, rows)
+}
+
+/// Tells the labels of a table.
+async fn label_by(
+    name: &Name,
+    path: &Path,
+    client: &Client,
+    out: &Output,
+) -> Result<LabelledEvents, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::usage(format!("{}: {error}", path.display()))
             .hint("a table with a header: id,label or source,id,label")
@@ -215,16 +261,15 @@ async fn label(wanted: LabelArguments, client: &Client, out: &Output) -> Result<
         let source = source.map(cell).unwrap_or_default();
         labels.push(EventLabel { source, id: cell(id), label: cell(label) });
         if labels.len() == LABELS_MAX {
-            let batch = LabelEvents { labels: std::mem::take(&mut labels) };
-            told += client.stream_label(&wanted.name, &batch).await?.labels;
+            let batch = LabelEvents { labels: std::mem::take(&mut labels), rule: None };
+            told += client.stream_label(name, &batch).await?.labels;
         }
     }
     if !labels.is_empty() {
-        told += client.stream_label(&wanted.name, &LabelEvents { labels }).await?.labels;
+        told += client.stream_label(name, &LabelEvents { labels, rule: None }).await?.labels;
     }
     busy.finish_and_clear();
-    let told = api::streams::LabelledEvents { labels: told };
-    out.one(&told, |told| vec![("labels".to_owned(), told.labels.to_string())])
+    Ok(LabelledEvents { labels: told })
 }
 
 fn lines(text: &[u8]) -> Vec<serde_json::Value> {

@@ -137,7 +137,7 @@ async fn keep(client: &Client, recorded: &[Recorded]) -> Result<(), Failure> {
     client.stream_create(&CreateStream { name: name.clone(), spec }).await?;
     let events: Vec<_> = recorded.iter().map(Recorded::event).collect();
     let appended = client.stream_append(&name, &events).await?;
-    let labels = LabelEvents { labels: recorded.iter().map(Recorded::label).collect() };
+    let labels = LabelEvents { labels: recorded.iter().map(Recorded::label).collect(), rule: None };
     client.stream_label(&name, &labels).await?;
     let stats = client.stream_stats(&name, &SelectionQuery::default()).await?;
     let risky = recorded.iter().filter(|it| it.risky).count();
@@ -187,6 +187,7 @@ async fn try_out(client: &Client, candidate: &str) -> Result<Vec<String>, Failur
     let spec = RunSpec {
         endpoint: word(ENDPOINT),
         variants: [candidate, MAIN, "rule"].map(word).to_vec(),
+        rule: None,
         stream: word(ENDPOINT),
         selection: SelectionQuery::default(),
         group_by: vec![GroupBy::Region],

@@ -27,6 +27,7 @@ mod several;
 mod sharing;
 mod story;
 mod streaming;
+mod streams;
 mod traces;
 mod urls;
 mod webhooks;

@@ -8,9 +8,7 @@ use api::endpoints::{
 use api::functions::CreateFunction;
 use api::pages::PageQuery;
 use api::runs::{Judged, Load, Run, RunOutcome, RunProgress, RunSpec, RunState};
-use api::streams::{
-    CreateStream, EventLabel, EventsQuery, ImportQuery, LabelEvents, SelectionQuery, StreamSpec,
-};
+use api::streams::{CreateStream, EventLabel, LabelEvents, SelectionQuery, StreamSpec};
 use serde_json::{Value, json};
 use testkit::wait::until;
 use testkit::{Account, Cloud, Package, Process};
@@ -39,7 +37,7 @@ def broken(event, context):
 const EVENTS: u64 = 200;
 /// Runs until one is valid: a machine may be busy with something else.
 const TRIES: u32 = 5;
-const WAIT_S: u64 = 60;
+pub(crate) const WAIT_S: u64 = 60;
 
 async fn function(account: &Account, name: &str) {
     let package = Package::empty().file("app.py", CODE);
@@ -54,7 +52,7 @@ async fn function(account: &Account, name: &str) {
 }
 
 /// Events of 200 customers, of which those with more than 50 are to be found out.
-fn events() -> Vec<Value> {
+pub(crate) fn events() -> Vec<Value> {
     let event = |number: u64| {
         let region = if number.is_multiple_of(2) { "no" } else { "se" };
         json!({
@@ -67,7 +65,7 @@ fn events() -> Vec<Value> {
     (0..EVENTS).map(event).collect()
 }
 
-async fn stream(account: &Account) -> Name {
+pub(crate) async fn stream(account: &Account) -> Name {
     let wanted = CreateStream { name: name("sales"), spec: StreamSpec::default() };
     let made = account.client.stream_create(&wanted).await.unwrap();
     let (first, rest) = (&events()[..50], &events()[50..]);
@@ -83,7 +81,7 @@ async fn stream(account: &Account) -> Name {
         id: format!("e{number}"),
         label: (number % 100 > 50).to_string(),
     };
-    let labels = LabelEvents { labels: (0..EVENTS).map(label).collect() };
+    let labels = LabelEvents { labels: (0..EVENTS).map(label).collect(), rule: None };
     account.client.stream_label(&made.name, &labels).await.unwrap();
     made.name
 }
@@ -124,6 +122,7 @@ fn run_of(variants: &[&str], stream: &Name) -> RunSpec {
     RunSpec {
         endpoint: name("risk"),
         variants: variants.iter().map(|it| name(it)).collect(),
+        rule: None,
         stream: stream.clone(),
         selection: SelectionQuery::default(),
         group_by: vec![api::runs::GroupBy::Region],
@@ -201,6 +200,17 @@ async fn what_recorded_events_prove_goes_to_production() {
     assert_eq!(records["matching"], EVENTS);
     let hidden = http().get(&url).bearer_auth(&stranger.token).send().await.unwrap();
     assert_eq!(hidden.status(), 404);
+
+    // A rule is asked beside them, as a model that costs nothing.
+    let spec = RunSpec {
+        rule: Some("data.amount>70".to_owned()),
+        load: Load::Rate { uhz: 50_000_000 },
+        ..run_of(&["better"], &stream)
+    };
+    let (_, ruled) = ended(&owner, &spec).await;
+    assert_eq!(ruled.variants[1].name, "rule");
+    assert_eq!(counted(&ruled.variants[1]), (EVENTS, Some(800_000)));
+    assert_eq!((ruled.pairs[0].first_right, ruled.pairs[0].other_right), (40, 0));
 
     // The same seed and events are the same sends.
     let (_, again) = ended(&owner, &run_of(&["better", "main"], &stream)).await;
@@ -301,45 +311,5 @@ async fn what_bakes_badly_comes_back_by_itself() {
     let restored = owner.client.modes_restore(&name("risk"), 1).await.unwrap();
     assert!(restored.variants.iter().any(|it| it.used.mode == Mode::Bake), "{restored:?}");
     owner.client.modes_restore(&name("risk"), 0).await.unwrap();
-    cloud.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn events_are_taken_selected_and_given_out() {
-    let cloud = Cloud::one(PROGRAM).await;
-    let (owner, _) = strangers(&cloud).await;
-    let stream = stream(&owner).await;
-    let selection = SelectionQuery {
-        filter: Some("region=no,data.amount>=90".to_owned()),
-        ..SelectionQuery::default()
-    };
-    let stats = owner.client.stream_stats(&stream, &selection).await.unwrap();
-    assert_eq!((stats.events, stats.stream_disordered), (10, 0));
-    let query = EventsQuery { format: None, limit: Some(3) };
-    let mut pieces = owner.client.stream_events(&stream, &selection, &query).await.unwrap();
-    let mut text = Vec::new();
-    while let Some(piece) = pieces.next().await.unwrap() {
-        text.extend_from_slice(&piece);
-    }
-    let ids: Vec<String> = String::from_utf8(text)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(ids, ["e90", "e92", "e94"]);
-    let file = "time,amount\n2026-11-23T09:00:00Z,7\nnever,8\n";
-    let query = ImportQuery { format: "csv".to_owned(), ..ImportQuery::default() };
-    let pieces = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from(file))]);
-    let imported = owner.client.stream_import(&stream, &query, pieces).await.unwrap();
-    assert_eq!((imported.records, imported.stored, imported.refused), (2, 1, 1));
-    assert_eq!(imported.faults[0].record, 3);
-    for (what, change) in [
-        ("a time", SelectionQuery { since: Some("never".to_owned()), ..SelectionQuery::default() }),
-        ("a filter", SelectionQuery { filter: Some("=".to_owned()), ..SelectionQuery::default() }),
-        ("a zone", SelectionQuery { zone: Some("Mars".to_owned()), ..SelectionQuery::default() }),
-    ] {
-        let refused = owner.client.stream_stats(&stream, &change).await.unwrap_err();
-        assert_eq!(refused.code(), "bad_request", "{what}");
-    }
     cloud.close().await;
 }

@@ -65,7 +65,10 @@ fn routes() -> Vec<Route> {
         (Method::GET, "/v1/streams/{name}/stats"),
         (Method::POST, "/v1/streams/{name}/imports"),
         (Method::POST, "/v1/streams/{name}/labels"),
+        (Method::POST, "/v1/streams/{name}/synthetic"),
+        (Method::POST, "/v1/streams/{name}/forget"),
         (Method::GET, "/v1/runs/{run}/records"),
+        (Method::POST, "/v1/rules/answers"),
     ] {
         routes.push(Route { method, path: path.to_owned(), open: false });
     }

@@ -73,6 +73,7 @@ pub(crate) async fn answer(
         | Target::Lambda { .. }
         | Target::Service { .. }
         | Target::Stream { .. }
+        | Target::Rule
         | Target::Records { .. }
         | Target::Url { .. }
         | Target::Management

@@ -125,6 +125,7 @@ fn connections_and_statistics_outlive_the_table() {
 /// An endpoint with a candidate, which answers half of the keys.
 fn with_candidate() -> Table {
     let used = |variant: &str, mode, share_bp| types::Used {
+        from_bp: 0,
         variant: variant.parse().unwrap(),
         mode,
         share_bp,

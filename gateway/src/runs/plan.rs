@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use api::internal::RunRoute;
-use api::runs::{CatchUp, GroupBy, Load, RunSpec};
+use api::runs::{CatchUp, GroupBy, Judged, Load, RunSpec};
 use events::replay::{Address, Labelled, Plan, Variant};
 use events::select::{Selected, Selection};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use policy::replay::pace;
 use policy::replay::pattern::Pattern;
 use policy::replay::schedule::{Arrivals, Mode, Settings};
@@ -30,6 +31,10 @@ const RUN_MS_MAX: u64 = policy::replay::pattern::RUN_MS_MAX;
 const STRATA_MAX: usize = 1_024;
 /// Sends that are less late than this go, where late ones are left out by a window.
 const WINDOW_NS: u64 = 10_000_000;
+/// What a rule is called among the variants.
+const RULE: &str = "rule";
+/// Requests under way at a variant, where nothing is said.
+const IN_FLIGHT: usize = 4_096;
 /// What is written down.
 const BEGUN: &str = "begun.json";
 
@@ -95,7 +100,7 @@ pub(super) async fn plan(
             CatchUp::Window => pace::CatchUp::Window { late_ns: WINDOW_NS },
             CatchUp::Skip => pace::CatchUp::Skip,
         },
-        under_way_max: spec.in_flight_max.map_or(4_096, |most| most as usize),
+        under_way_max: in_flight_max(&spec),
         timeout_ms: spec.timeout_ms.unwrap_or(30_000),
         service_header: api::endpoints::SERVICE_HEADER.to_owned(),
         needs: Needs::default(),
@@ -115,6 +120,18 @@ pub(super) async fn plan(
         Ok(Box::new(events) as Events)
     });
     Ok(Planned { plan, events: events.await?, judge, judged })
+}
+
+/// Most requests under way at one variant.
+fn in_flight_max(spec: &RunSpec) -> usize {
+    spec.in_flight_max.map_or(IN_FLIGHT, |most| most as usize)
+}
+
+/// Most requests of a run under way, at all variants and its rule together; more are answered by the
+/// time the next ones come, so some have left and are not given back yet.
+pub(super) fn under_way_max(spec: &RunSpec) -> usize {
+    let arms = spec.variants.len() + usize::from(spec.rule.is_some());
+    in_flight_max(spec).saturating_mul(arms).saturating_mul(2)
 }
 
 /// Counts what was recorded before a restart.
@@ -167,7 +184,31 @@ fn variants(hub: &Hub, told: &RunRoute, secret: &str) -> Result<Vec<Variant>, Er
             headers: vec![("authorization".to_owned(), format!("Bearer {secret}"))],
         }
     };
-    Ok(spec.variants.iter().enumerate().map(variant).collect())
+    let mut variants: Vec<Variant> = spec.variants.iter().enumerate().map(variant).collect();
+    if let Some(text) = &spec.rule {
+        let path = rule(text, &spec.judged)?;
+        if variants.iter().any(|variant| variant.name == RULE) {
+            let cure = "a variant is called rule already: use it, or give it another name";
+            return Err(Error::bad_request(cure));
+        }
+        let last =
+            variants.first().cloned().map(|it| Variant { name: RULE.to_owned(), path, ..it });
+        variants.extend(last);
+    }
+    Ok(variants)
+}
+
+/// Where a rule is asked.
+fn rule(text: &str, judged: &Judged) -> Result<String, Error> {
+    crate::rules::rule(text)?;
+    if !judged.threshold_ppm.is_none_or(|ppm| (1..=1_000_000).contains(&ppm)) {
+        return Err(Error::bad_request(
+            "a rule says 1 or 0: with a threshold above 1 it never holds, and with 0 always",
+        ));
+    }
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let at = judged.prediction.as_deref().unwrap_or_default();
+    Ok(format!("/v1/rules/answers?where={}&at={}", encoded(text), encoded(at)))
 }
 
 fn schedule(spec: &RunSpec, begun: &Begun) -> Result<Settings, Error> {

@@ -16,12 +16,7 @@ use crate::error::Error;
 ///
 /// [`Error::BadRequest`] with the part that is wrong.
 pub(crate) fn selection(query: &SelectionQuery) -> Result<Selection, Error> {
-    let zone = match query.zone.as_deref() {
-        None => TimeZone::UTC,
-        Some(name) => TimeZone::get(name).map_err(|_| {
-            Error::bad_request(format!("{name:?} is no time zone: write one such as Europe/Oslo"))
-        })?,
-    };
+    let zone = zone(query)?;
     let time = |text: &Option<String>| text.as_deref().map(|it| time_ns(it, &zone)).transpose();
     let filter = query.filter.as_deref().unwrap_or_default().parse();
     let filter = filter.map_err(|fault: events::select::Fault| wrong(&fault))?;
@@ -35,12 +30,24 @@ pub(crate) fn selection(query: &SelectionQuery) -> Result<Selection, Error> {
     })
 }
 
+/// The zone of times that do not say theirs.
+///
+/// # Errors
+///
+/// [`Error::BadRequest`] where there is none of that name.
+pub(super) fn zone(query: &SelectionQuery) -> Result<TimeZone, Error> {
+    let Some(name) = query.zone.as_deref() else { return Ok(TimeZone::UTC) };
+    TimeZone::get(name).map_err(|_| {
+        Error::bad_request(format!("{name:?} is no time zone: write one such as Europe/Oslo"))
+    })
+}
+
 fn wrong(fault: &dyn std::fmt::Display) -> Error {
     Error::bad_request(fault.to_string())
 }
 
 /// A moment, or a date and perhaps a time of a zone, in Unix nanoseconds.
-fn time_ns(text: &str, zone: &TimeZone) -> Result<u64, Error> {
+pub(super) fn time_ns(text: &str, zone: &TimeZone) -> Result<u64, Error> {
     let civil = || {
         let local: DateTime = text
             .parse::<DateTime>()

@@ -1,4 +1,4 @@
-//! Events taken: one by one, in batches, out of files; and what became of them.
+//! Events taken: one by one, in batches, out of files; what became of them; and events removed.
 //!
 //! Always true: an answer comes once the events are safe; a batch is taken whole or not at all; a file
 //! is kept beside until it is read, so that memory does not grow with it.
@@ -7,7 +7,8 @@ use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
 use api::streams::{
-    AppendedEvents, ImportFault, ImportQuery, ImportedEvents, LabelEvents, LabelledEvents,
+    AppendedEvents, ForgetSubject, ForgottenEvents, ImportFault, ImportQuery, ImportedEvents,
+    LabelEvents, LabelRule, LabelledEvents,
 };
 use axum::body::Body;
 use events::import::{Format, Options};
@@ -15,7 +16,7 @@ use http::Response;
 use http_body_util::BodyExt as _;
 
 use super::giving::blocking;
-use super::{json, number, parameters, read};
+use super::{document, json, number, parameters, read, selection};
 use crate::body;
 use crate::error::Error;
 use crate::hub::Hub;
@@ -23,6 +24,9 @@ use crate::service::Incoming;
 
 /// Largest file that is imported at once: a day of a busy site's log.
 const FILE_BYTES_MAX: u64 = 16 << 30;
+
+/// Labels of a rule that are written at a time.
+const LABELS_AT_ONCE: usize = 1_000;
 
 /// Takes one event or a batch of them.
 pub(super) async fn append(
@@ -135,10 +139,11 @@ pub(super) async fn label(
     stream: &events::Stream,
     incoming: Incoming,
 ) -> Result<Response<Body>, Error> {
-    let Incoming { parts, body, .. } = incoming;
-    let payload = body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
-    let told: LabelEvents = serde_json::from_slice(&payload)
-        .map_err(|error| Error::bad_request(format!("these are no labels: {error}")))?;
+    let told: LabelEvents = document(hub, incoming, "labels").await?;
+    let ruled = match told.rule {
+        Some(rule) => by_rule(stream.clone(), rule).await?,
+        None => 0,
+    };
     let labels: Vec<_> = told
         .labels
         .into_iter()
@@ -146,5 +151,44 @@ pub(super) async fn label(
         .collect();
     let count = labels.len() as u64;
     stream.label(labels).await.map_err(Error::from)?;
-    Ok(json(&LabelledEvents { labels: count }))
+    Ok(json(&LabelledEvents { labels: ruled + count }))
+}
+
+/// Tells the label of every event that a rule selects; gives how many.
+async fn by_rule(stream: events::Stream, rule: LabelRule) -> Result<u64, Error> {
+    let mut chosen = selection(&rule.selection)?;
+    // What comes meanwhile was not meant.
+    chosen.until_sequence.get_or_insert(*stream.committed().borrow());
+    let runtime = tokio::runtime::Handle::current();
+    blocking(move || {
+        let mut selected = stream.select(&chosen)?.peekable();
+        let mut count = 0;
+        while selected.peek().is_some() {
+            let label = |it: events::Selected| events::Label {
+                source: it.event.source,
+                id: it.event.id,
+                label: rule.label.clone(),
+            };
+            let some = selected.by_ref().take(LABELS_AT_ONCE);
+            let labels = some.map(|it| it.map(label)).collect::<Result<Vec<_>, _>>()?;
+            count += labels.len() as u64;
+            runtime.block_on(stream.label(labels))?;
+        }
+        Ok(count)
+    })
+    .await
+}
+
+/// Removes the events of a subject.
+pub(super) async fn forget(
+    hub: &Hub,
+    stream: &events::Stream,
+    incoming: Incoming,
+) -> Result<Response<Body>, Error> {
+    let whose: ForgetSubject = document(hub, incoming, "subject").await?;
+    if whose.subject.is_empty() {
+        return Err(Error::bad_request("an empty subject is nobody: say whose events are to go"));
+    }
+    let forgotten = stream.forget(&whose.subject).await.map_err(Error::from)?;
+    Ok(json(&ForgottenEvents { events: forgotten.events }))
 }

@@ -43,12 +43,7 @@ pub(super) struct Bucket {
 impl Bucket {
     /// Opens `bucket/prefix?endpoint=…&region=…` and asks it once.
     pub(super) async fn open(address: &str, options: Options) -> Result<Self, Error> {
-        // The HTTP client takes the process's TLS provider; it has none of its own. When the
-        // binary has installed one already, this changes nothing.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let (bucket, prefix, options) = parse(address, options)?;
-        let store = build(bucket, &options)
-            .map_err(|source| failure("open", &format!("bucket {bucket}"), source))?;
+        let (store, prefix) = open(address, options)?;
         let opened = Self { store: Arc::new(store), prefix };
         opened.accounts().await?;
         Ok(opened)
@@ -135,6 +130,17 @@ impl Backend for Bucket {
     }
 }
 
+/// A bucket at `bucket/prefix?endpoint=…&region=…`, and its prefix, which is empty or ends with `/`.
+pub(crate) fn open(address: &str, options: Options) -> Result<(AmazonS3, String), Error> {
+    // The HTTP client takes the process's TLS provider; it has none of its own. When the binary has
+    // installed one already, this changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (bucket, prefix, options) = parse(address, options)?;
+    let store = build(bucket, &options)
+        .map_err(|source| failure("open", &format!("bucket {bucket}"), source))?;
+    Ok((store, prefix))
+}
+
 /// Takes the address apart; what its query says goes before the options.
 fn parse(address: &str, mut options: Options) -> Result<(&str, String, Options), Error> {
     let wrong = |what: String| Err(Error::Settings { what });
@@ -202,7 +208,9 @@ fn written_at_ms(meta: &ObjectMeta) -> u64 {
     u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0)
 }
 
-fn absent_is_none<T>(result: object_store::Result<T>) -> object_store::Result<Option<T>> {
+pub(crate) fn absent_is_none<T>(
+    result: object_store::Result<T>,
+) -> object_store::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -211,7 +219,11 @@ fn absent_is_none<T>(result: object_store::Result<T>) -> object_store::Result<Op
 }
 
 /// The error for a failed request: an answer that says no is a refusal, all else passes.
-fn failure(action: &'static str, what: &impl ToString, error: object_store::Error) -> Error {
+pub(crate) fn failure(
+    action: &'static str,
+    what: &impl ToString,
+    error: object_store::Error,
+) -> Error {
     let (what, refused) = (what.to_string(), is_refusal(&error));
     let source = Box::new(error);
     if refused {

@@ -10,6 +10,7 @@
 mod cache;
 mod dedup;
 mod faults;
+mod files;
 mod fixture;
 mod garbage;
 mod keys;

@@ -8,7 +8,7 @@ fn name(text: &str) -> Name {
 
 fn used(variant: &str, mode: Mode, share_bp: u32) -> Used {
     let until_ms = (mode == Mode::Bake).then_some(1);
-    Used { variant: name(variant), mode, share_bp, until_ms }
+    Used { variant: name(variant), mode, share_bp, from_bp: 0, until_ms }
 }
 
 fn modes() -> impl Strategy<Value = Mode> {
@@ -59,12 +59,55 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Shares lie beside each other, whatever is changed; and as long as two candidates are all,
+    /// nobody changes from one to the other.
+    #[test]
+    fn candidates_take_nobody_from_each_other(
+        steps in prop::collection::vec((1..5_usize, prop::bool::weighted(0.8), 1..1_250_u32), 1..30),
+    ) {
+        let names = ["main", "a", "b", "c", "d"];
+        let mut all: Vec<Used> = names.map(|it| tested(name(it))).to_vec();
+        all[0].mode = Mode::Production;
+        for (variant, shares, share_bp) in steps {
+            let mode = if shares { Mode::Canary } else { Mode::Test };
+            let share_bp = if shares { share_bp } else { 0 };
+            let to = Change { mode, share_bp, until_ms: None };
+            let next = change(&all, &name(names[variant]), to).unwrap();
+            // Four starts are far enough apart for a quarter of 5,000 each.
+            for (was, is) in all.iter().zip(&next) {
+                let stays = was.mode == Mode::Canary && is.mode == Mode::Canary;
+                prop_assert!(!stays || was.from_bp == is.from_bp, "{was:?} {is:?}");
+            }
+            all = next;
+            let mut spans: Vec<(u32, u32)> =
+                sharing(&all).map(|it| (it.from_bp, it.from_bp + it.share_bp)).collect();
+            spans.sort_unstable();
+            prop_assert!(spans.array_windows().all(|[one, next]| one.1 <= next.0), "{spans:?}");
+            prop_assert!(spans.iter().all(|(_, until)| *until <= WHOLE_BP));
+        }
+    }
+
+    /// What two answer together is divided as their shares are.
+    #[test]
+    fn a_share_is_told_of_what_it_is_compared_with(one in 1..2_500_u32, other in 0..2_500_u32) {
+        let all = [
+            used("main", Mode::Production, 0),
+            used("new", Mode::Bake, one),
+            used("other", Mode::Canary, other),
+        ];
+        let part = u64::from(beside_production_bp(&all, &all[1]));
+        let both = u64::from(one + (WHOLE_BP - one - other));
+        prop_assert!(part * both <= u64::from(one) * 10_000 && (part + 1) * both > u64::from(one) * 10_000);
+    }
+}
+
 #[test]
 fn shares_are_kept() {
     let all = [
         used("main", Mode::Production, 0),
         used("one", Mode::Canary, 1_000),
-        used("two", Mode::Bake, 500),
+        Used { from_bp: 5_000, ..used("two", Mode::Bake, 500) },
         used("dark", Mode::Shadow, 2_000),
     ];
     let (mut one, mut two, mut dark) = (0_u32, 0_u32, 0_u32);

@@ -40,7 +40,7 @@ const PAIR_INVERSES: [u128; 12] = {
 /// The `number`th of a seed's words, each of which is as likely as every other.
 ///
 /// Source: `SplitMix64`, Steele, Lea and Flood, 2014.
-pub(super) fn word(seed: u64, number: u64) -> u64 {
+pub fn word(seed: u64, number: u64) -> u64 {
     mix(seed.wrapping_add(number.wrapping_mul(GAMMA)))
 }
 

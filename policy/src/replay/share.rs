@@ -26,8 +26,13 @@ pub fn place(key: &[u8], salt: &[u8]) -> u64 {
 
 /// Whether a key belongs to a share, in ten-thousandths.
 pub fn has(key: &[u8], salt: &[u8], share_bp: u32) -> bool {
+    place_bp(key, salt) < share_bp
+}
+
+/// The place of a key among all, in ten-thousandths: below [`WHOLE_BP`].
+pub fn place_bp(key: &[u8], salt: &[u8]) -> u32 {
     let part = (u128::from(place(key, salt)) * u128::from(WHOLE_BP)) >> 64;
-    part < u128::from(share_bp)
+    u32::try_from(part).unwrap_or(WHOLE_BP - 1)
 }
 
 #[cfg(test)]

@@ -7,16 +7,18 @@ use std::collections::BTreeMap;
 
 use policy::bake::{Bake, Decision, judge};
 use policy::evidence::counts::{Arm, Counts};
-use policy::modes::Change;
+use policy::modes::{self, Change};
 use store::endpoints::counts::{CountsRow, bake_begin, counts_fetch};
-use store::endpoints::modes::modes_list_all;
+use store::endpoints::modes::{modes_list, modes_list_all};
 use store::endpoints::{EndpointRow, endpoint_fetch};
-use types::{EndpointId, Mode, Used};
+use types::{EndpointId, Mode, Name, Used};
 
 use super::variants::{self, Decided};
 use crate::operations::items::from_json;
 use crate::{Control, Error};
 
+/// How many of the last changes are looked through for the one by which a bake began.
+const CHANGES_MAX: u32 = 200;
 /// Who decides.
 const BY: &str = "the bake";
 
@@ -41,35 +43,66 @@ async fn judge_one(control: &Control, id: EndpointId, number: u64) -> Result<u64
         return Ok(0);
     }
     let (now, used) = variants::used(control, &endpoint).await?;
-    let of = |mode: Mode| used.iter().find(|(_, used)| used.mode == mode);
-    let (Some((candidate, baking)), Some((incumbent, _))) = (of(Mode::Bake), of(Mode::Production))
-    else {
+    let Some((incumbent, _)) = used.iter().find(|(_, used)| used.mode == Mode::Production) else {
         return Ok(0);
     };
     if now != number {
         return Ok(0);
     }
-    let seen = seen(control, (id, number), (candidate, incumbent)).await?;
-    let bake = Bake { share_bp: baking.share_bp, until_ms: baking.until_ms.unwrap_or(0) };
-    let (mode, reason) = match judge(bake, seen, control.now_ms()) {
-        Decision::GoOn => return Ok(0),
-        Decision::Promote { reason } => (Mode::Production, reason),
-        Decision::Revert { reason } => (Mode::Test, reason),
-    };
-    let to = Change { mode, share_bp: 0, until_ms: None };
-    let decided = Decided { by: BY.to_owned(), reason };
-    match variants::decide(control, &endpoint, (&candidate.variant, to), decided, number).await {
-        Ok(_) => Ok(1),
-        // Somebody was quicker, or it cannot answer just now: it is judged again.
-        Err(Error::Stale { .. } | Error::Conflict { .. }) => Ok(0),
-        Err(error) => Err(error),
+    let modes: Vec<Used> = used.iter().map(|(_, used)| used.clone()).collect();
+    for (candidate, baking) in used.iter().filter(|(_, used)| used.mode == Mode::Bake) {
+        let began = began(control, (id, number), baking, &incumbent.variant).await?;
+        let seen = seen(control, began, (candidate, incumbent)).await?;
+        let share_bp = modes::beside_production_bp(&modes, baking);
+        let bake = Bake { share_bp, until_ms: baking.until_ms.unwrap_or(0) };
+        let (mode, reason) = match judge(bake, seen, control.now_ms()) {
+            Decision::GoOn => continue,
+            Decision::Promote { reason } => (Mode::Production, reason),
+            Decision::Revert { reason } => (Mode::Test, reason),
+        };
+        let to = Change { mode, share_bp: 0, until_ms: None };
+        let decided = Decided { by: BY.to_owned(), reason };
+        let to = (&candidate.variant, to);
+        // What else bakes is judged by the number that this gave.
+        return match variants::decide(control, &endpoint, to, decided, number).await {
+            Ok(_) => Ok(1),
+            // Somebody was quicker, or it cannot answer just now: it is judged again.
+            Err(Error::Stale { .. } | Error::Conflict { .. }) => Ok(0),
+            Err(error) => Err(error),
+        };
     }
+    Ok(0)
 }
 
-/// What both have answered since the bake began.
-async fn seen(
+/// The number of the change by which this bake began: what is changed of others meanwhile does not
+/// begin it anew.
+async fn began(
     control: &Control,
     (id, number): (EndpointId, u64),
+    baking: &Used,
+    incumbent: &Name,
+) -> Result<u64, Error> {
+    let read = control
+        .shared
+        .store
+        .read("list modes", |tx| Box::pin(modes_list(tx, id, None, CHANGES_MAX)));
+    let mut began = number;
+    for row in read.await? {
+        let modes: Vec<Used> = from_json(&row.modes)?;
+        let in_production =
+            |used: &Used| used.mode == Mode::Production && used.variant == *incumbent;
+        if !modes.contains(baking) || !modes.iter().any(in_production) {
+            break;
+        }
+        began = row.number;
+    }
+    Ok(began)
+}
+
+/// What both have answered since the change with this number, by which the candidate's bake began.
+async fn seen(
+    control: &Control,
+    number: u64,
     (candidate, incumbent): (&EndpointRow, &EndpointRow),
 ) -> Result<Counts, Error> {
     let ids = [candidate.id, incumbent.id];
@@ -78,7 +111,7 @@ async fn seen(
         Box::pin(async move {
             let now = counts_fetch(tx, &ids).await?;
             let told = ids.map(|id| now.get(&id).map_or([0, 0], |it| [it.requests, it.failures]));
-            let began = bake_begin(tx, id, number, &serde_json::json!(told)).await?;
+            let began = bake_begin(tx, ids[0], number, &serde_json::json!(told)).await?;
             Ok::<_, store::Error>((now, began))
         })
     });

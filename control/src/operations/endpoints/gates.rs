@@ -253,10 +253,7 @@ fn measures() -> [(GateMetric, Measure); 7] {
             (None, None) => Value::Missing,
         }),
         (GateMetric::ServiceP50Us, |it| times(it.service.count, it.service.p50_ns)),
-        (GateMetric::ErrorsPpm, |it| {
-            let good = it.outcomes.get("ok").copied().unwrap_or(0);
-            part(it.recorded.saturating_sub(good), it.recorded)
-        }),
+        (GateMetric::ErrorsPpm, |it| exact_of(it.errors_ppm())),
         (GateMetric::AccuracyPpm, |it| exact_of(it.accuracy.accuracy_ppm())),
         (GateMetric::PrecisionPpm, |it| exact_of(it.accuracy.precision_ppm())),
         (GateMetric::RecallPpm, |it| exact_of(it.accuracy.recall_ppm())),
