@@ -18,6 +18,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use policy::feeding::{Condition, Ended, Settings, Step, Work};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 use types::{EventId, RequestId, SourceId};
 
 use crate::error::Error;
@@ -125,12 +126,14 @@ async fn work(
 ) -> Result<bool, Error> {
     let mut work = Work::new(batch.accepted_ms());
     let mut tries = Tries::default();
+    let mut generation = hub.generation.subscribe();
     loop {
+        generation.mark_unchanged();
         let before = work.done();
         match work.next(settings, hub.clock.now_ms()) {
             Step::Done => return Ok(true),
             _ if !stays(hub, &feed.told) => return Ok(false),
-            Step::Wait(until_ms) => wait(hub, until_ms).await,
+            Step::Wait(until_ms) => wait(hub, &mut generation, until_ms).await,
             Step::Call(events) => {
                 let ended = call(hub, feed, (batch, &events), &mut tries).await?;
                 let seed = batch.events[events.start].sequence;
@@ -159,9 +162,7 @@ async fn work(
 }
 
 /// Waits, unless the routes change or the gateway stops meanwhile.
-async fn wait(hub: &Hub, until_ms: u64) {
-    let mut generation = hub.generation.subscribe();
-    generation.mark_unchanged();
+async fn wait(hub: &Hub, generation: &mut watch::Receiver<u64>, until_ms: u64) {
     let stopping = hub.tasks.stopping();
     tokio::select! {
         () = hub.clock.sleep_ms(until_ms.saturating_sub(hub.clock.now_ms()).max(1)) => {}
@@ -183,8 +184,8 @@ async fn call(
     let function = function.ok_or_else(|| Error::no_function(&told.function.to_string()))?;
     let id = RequestId::new(hub.clock.uuid()).to_string();
     let at = (told.qualifier.as_str(), id.as_str());
-    let fed = functions::feed(hub, &function, at, Bytes::from(payload)).await;
-    let (ended, message) = match fed {
+    let outcome = functions::feed(hub, &function, at, Bytes::from(payload)).await;
+    let (ended, message) = match outcome {
         Fed::Answered(answer) if told.spec.reports_failures => {
             match records::failed(&answer, &batch.events[events.clone()]) {
                 Ok(None) => (Ended::Took, String::new()),

@@ -169,7 +169,7 @@ async fn a_source_is_checked_changed_by_who_knows_it_and_counted() {
         let refused = house.post(&alice, path, wanted.clone()).await;
         assert_eq!(refused.status, 400, "{wanted}: {refused:?}");
     }
-    let wanted = json!({ "stream": "kept", "qualifier": "-" });
+    let wanted = json!({ "stream": "kept", "qualifier": "a b" });
     assert_eq!(house.post(&alice, path, wanted).await.status, 400);
     let id = source(&house, &alice, json!({ "batch": 7 })).await;
     let one = format!("{path}/{id}");

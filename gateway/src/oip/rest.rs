@@ -164,7 +164,7 @@ async fn infer_admitted(
         // Where there are tensors behind it, it is not the whole answer, and no JSON with them.
         match parts.header_length() {
             None => noted.answered(&parts.json),
-            Some(_) => noted.answered_otherwise(usize::try_from(parts.body_bytes()).unwrap_or(0)),
+            Some(_) => noted.answered_otherwise(parts.body_bytes()),
         }
     }
     Ok(whole(parts, Encoding::wanted(headers)).await)

@@ -61,8 +61,8 @@ fn read(text: &str) -> Result<Destination, Error> {
             .map_err(|error| wrong(&error.to_string()))?;
         return Ok(Destination::Webhook(text.to_owned()));
     }
-    if let Ok(stream) = text.parse() {
-        return Ok(Destination::Stream(stream));
+    if text.starts_with("stream:") || text.starts_with("arn:aws:kinesis:") {
+        return text.parse().map(Destination::Stream).map_err(|_| unknown(text));
     }
     let named: FunctionReference = text.parse().map_err(|_| unknown(text))?;
     if is_qualifier(&named.qualifier) {

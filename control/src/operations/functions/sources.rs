@@ -151,6 +151,7 @@ pub async fn update(
     (function, id): (&FunctionName, SourceId),
     wanted: UpdateSource,
 ) -> Result<Source, Error> {
+    called(control, caller, function, Action::FunctionsWrite).await?;
     let before = fetch(control, caller, (function, id)).await?;
     let to = (function.clone(), before.qualifier.clone());
     change(control, caller, before, (to, wanted)).await
