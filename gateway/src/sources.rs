@@ -68,8 +68,10 @@ fn follow(hub: &Arc<Hub>, told: &Arc<SourceRoute>) {
     tasks.spawn("source", async move {
         let id = told.source;
         match serve(&hub, told).await {
-            // Another gateway's, or control is away, or it was changed: it is looked at again.
-            Ok(()) | Err(Error::StreamElsewhere { .. } | Error::NoControl) => {}
+            // It was changed, or removed just now: it is looked at again.
+            Ok(()) | Err(Error::NoFunction { .. } | Error::NoStream { .. }) => {}
+            // Another gateway's, or control is away: so too.
+            Err(Error::StreamElsewhere { .. } | Error::NoControl) => {}
             Err(error) => tracing::warn!(source = %id, %error, "a function was not fed"),
         }
         hub.sources.live.lock().remove(&id);
@@ -130,17 +132,24 @@ async fn work(
     loop {
         generation.mark_unchanged();
         let before = work.done();
-        match work.next(settings, hub.clock.now_ms()) {
+        let (counts, result) = match work.next(settings, hub.clock.now_ms()) {
             Step::Done => return Ok(true),
             _ if !stays(hub, &feed.told) => return Ok(false),
-            Step::Wait(until_ms) => wait(hub, &mut generation, until_ms).await,
+            Step::Wait(until_ms) => {
+                wait(hub, &mut generation, until_ms).await;
+                continue;
+            }
             Step::Call(events) => {
                 let ended = call(hub, feed, (batch, &events), &mut tries).await?;
                 let seed = batch.events[events.start].sequence;
                 work.ended(ended, settings, (hub.clock.now_ms(), seed));
-                let taken = (work.done() - before) as u64;
-                let result = if ended == Ended::Took { WELL } else { &*tries.message };
-                feed.tell(hub, (taken, 0, 0), batch.place(work.done()), result);
+                let well = ended == Ended::Took;
+                let result = if well { WELL.to_owned() } else { tries.message.clone() };
+                if work.done() > before {
+                    // What it failed now is another event, and was tried once.
+                    tries = Tries { count: u32::from(!well), error: None, ..tries };
+                }
+                (((work.done() - before) as u64, 0, 0), result)
             }
             Step::GiveUp(events, condition) => {
                 let told = given_up(feed, (batch, &events), condition, &tries);
@@ -148,16 +157,16 @@ async fn work(
                     return Ok(false);
                 }
                 work.given_up(&events);
-                let count = events.len() as u64;
-                let result =
-                    format!("PROBLEM: {count} events were given up: {}", condition.as_str());
-                feed.tell(hub, (0, 0, count), batch.place(work.done()), &result);
+                tries = Tries::default();
+                let (count, why) = (events.len() as u64, condition.as_str());
+                ((0, 0, count), format!("PROBLEM: {count} events were given up: {why}"))
             }
-        }
+        };
+        let place = batch.place(work.done());
         if work.done() > before {
-            tries = Tries::default();
-            feed.done(hub, batch.place(work.done())).await?;
+            feed.done(hub, place).await?;
         }
+        feed.tell(hub, counts, place, &result);
     }
 }
 
@@ -227,7 +236,8 @@ fn given_up(
         .finalize();
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
-    let payload = Some(records::of(feed, given));
+    // Whoever is told reads them out of the stream.
+    let payload = feed.told.spec.on_failure.is_none().then(|| records::of(feed, given));
     let most = api::internal::functions::EVENT_KEPT_BYTES_MAX;
     GivenUp {
         id: EventId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid()),
@@ -240,7 +250,7 @@ fn given_up(
         attempts: tries.count,
         error: tries.error.clone(),
         message: tries.message.replace('\0', " "),
-        payload: payload.filter(|text| text.len() <= most && feed.told.spec.on_failure.is_none()),
+        payload: payload.filter(|text| text.len() <= most),
     }
 }
 

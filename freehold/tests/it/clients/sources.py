@@ -89,7 +89,7 @@ uuid = made["UUID"]
 found = owner.get_event_source_mapping(UUID=uuid)
 assert found["UUID"] == uuid and found["EventSourceMappingArn"].endswith(uuid), found
 refused(MISSING, stranger.get_event_source_mapping, UUID=uuid)
-refused(MISSING, owner.get_event_source_mapping, UUID="no-uuid")
+refused(MISSING, owner.get_event_source_mapping, UUID="00000000-0000-4000-8000-000000000000")
 (only,) = owner.list_event_source_mappings(FunctionName="fed")["EventSourceMappings"]
 assert only["UUID"] == uuid, only
 (only,) = owner.list_event_source_mappings(EventSourceArn=ARN)["EventSourceMappings"]
