@@ -60,6 +60,8 @@ pub(super) struct Feed {
     kept: u64,
     /// Events that no filter let through and nobody was told of.
     filtered: u64,
+    /// Events that the stream did not have any more, and nobody was told of.
+    removed: u64,
 }
 
 impl Feed {
@@ -84,6 +86,7 @@ impl Feed {
             read_until: next,
             kept: next,
             filtered: 0,
+            removed: 0,
         })
     }
 
@@ -104,6 +107,7 @@ impl Feed {
             if !stays(hub, &self.told) {
                 return Ok(None);
             }
+            let before = self.read_until;
             if self.left.is_empty() {
                 self.read().await?;
             }
@@ -115,20 +119,21 @@ impl Feed {
             let gathered = Gathered { events, full, since_ms };
             let limit_ms = match gather(&gathered, settings, hub.clock.now_ms()) {
                 Gather::Call => {
-                    self.tell_filtered(hub, batch.place(0));
+                    self.tell_left_out(hub, batch.place(0));
                     return Ok(Some(batch));
                 }
                 Gather::Wait(limit_ms) => limit_ms,
             };
-            if self.read_until < *self.stream.committed().borrow() {
+            if self.read_until > before {
                 continue;
             }
             if batch.events.is_empty() {
                 self.done(hub, self.read_until).await?;
-                self.tell_filtered(hub, self.read_until);
+                self.tell_left_out(hub, self.read_until);
             }
             tokio::select! {
-                _ = committed.changed() => {}
+                // A stream that is closed has nothing more.
+                more = committed.changed() => if more.is_err() { return Ok(None) },
                 _ = generation.changed() => {}
                 () = hub.clock.sleep_ms(limit_ms.unwrap_or(u64::MAX)), if limit_ms.is_some() => {}
                 () = stopping.cancelled() => {}
@@ -182,18 +187,29 @@ impl Feed {
             Ok((reader, events, filtered))
         })
         .await?;
-        self.read_until = reader.next().max(self.read_until);
+        let until = reader.next().max(self.read_until);
+        let found = events.len() as u64 + filtered;
+        self.removed += (until - self.read_until).saturating_sub(found);
+        self.read_until = until;
         self.reader = Some(reader);
         self.left.extend(events);
         self.filtered += filtered;
         Ok(())
     }
 
-    /// Counts what no filter let through.
-    fn tell_filtered(&mut self, hub: &Hub, next_event: u64) {
+    /// Counts what the function is not given.
+    fn tell_left_out(&mut self, hub: &Hub, next_event: u64) {
         let filtered = std::mem::take(&mut self.filtered);
         if filtered > 0 {
             self.tell(hub, (0, filtered, 0), next_event, WELL);
+        }
+        let removed = std::mem::take(&mut self.removed);
+        if removed > 0 {
+            let source = self.told.source;
+            tracing::info!(%source, removed, "events were removed before a function had them");
+            let result =
+                format!("PROBLEM: {removed} events were removed before the function had them");
+            self.tell(hub, (0, 0, removed), next_event, &result);
         }
     }
 }

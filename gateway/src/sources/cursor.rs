@@ -60,7 +60,9 @@ fn first_since(stream: &events::Stream, at_us: u64) -> Result<u64, Error> {
             _ => high = middle,
         }
     }
-    Ok(low)
+    // What is not kept any more was never its to have.
+    let found = stream.reader(low).read(committed, 1)?;
+    Ok(found.first().map_or(low, |event| event.sequence))
 }
 
 /// Keeps the number of the first event that is not done.
