@@ -13,10 +13,11 @@ pub(crate) type Target = fn(&[u8]) -> bool;
 
 /// Every target, by the name of its folder in `corpus`.
 #[allow(dead_code, reason = "a fuzz target uses one of them")]
-pub(crate) const ALL: [(&str, Target); 13] = [
+pub(crate) const ALL: [(&str, Target); 14] = [
     ("archive", archive),
     ("layer", layer),
     ("cloudevents", cloudevents),
+    ("event_pattern", event_pattern),
     ("http_answer", http_answer),
     ("manifest", manifest),
     ("onnx", onnx),
@@ -28,6 +29,15 @@ pub(crate) const ALL: [(&str, Target); 13] = [
     ("sshd", sshd),
     ("weblog", weblog),
 ];
+
+/// A pattern of events: of a document without anything it holds only where it asks what is missing.
+pub(crate) fn event_pattern(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(pattern) = text.parse::<formats::event_pattern::Pattern>() else { return false };
+    // What nothing is in matches where nothing has to be there, and else it does not.
+    assert!(!pattern.matches(&Default::default()) || text.contains("exists"));
+    true
+}
 
 /// A package: what is read again is the same.
 pub(crate) fn archive(data: &[u8]) -> bool {

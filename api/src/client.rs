@@ -21,6 +21,7 @@ mod pieces;
 mod publishes;
 mod runs;
 mod services;
+mod sources;
 mod status;
 mod streams;
 mod trainings;

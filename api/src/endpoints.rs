@@ -8,6 +8,8 @@
 //! `POST /v1/endpoints/{name}/variants/{variant}/promotion`.
 //! Invocations do not pass here: they are answered by the gateway.
 
+pub mod captures;
+
 use serde::{Deserialize, Serialize};
 
 use types::{EndpointId, Format, Mode, Name, Reference, RunId, TaskReference, Used};

@@ -12,6 +12,7 @@
 pub mod events;
 pub mod provisioned;
 pub mod sizes;
+pub mod sources;
 pub mod urls;
 
 use std::collections::BTreeMap;
@@ -270,7 +271,8 @@ pub struct DeadEvent {
     pub id: EventId,
     /// A version or alias; empty for the latest.
     pub qualifier: String,
-    /// The webhook that could not be told; absent where the function was to run.
+    /// The webhook that could not be told, or the stream, as `stream:NAME`; absent where the function
+    /// was to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
     /// What the function, or the webhook, would have been given.

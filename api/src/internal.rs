@@ -18,6 +18,7 @@ use types::{
 };
 
 use crate::accounts::Role;
+use crate::endpoints::captures::CaptureSpec;
 use crate::runs::{RunSpec, RunState};
 use crate::status::Feature;
 use crate::streams::StreamSpec;
@@ -293,6 +294,8 @@ pub struct Routes {
     /// Those that have not ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunRoute>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<functions::sources::SourceRoute>,
 }
 
 /// A stream as a gateway sees it.
@@ -384,6 +387,9 @@ pub struct Route {
     /// How the variants are used; empty where there is only this one, in production.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modes: Vec<Used>,
+    /// Which of its requests are kept; only of the variant that an endpoint began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<CaptureRoute>,
     pub account: AccountId,
     pub account_name: Name,
     pub name: Name,
@@ -399,6 +405,13 @@ pub struct Route {
     pub input: Option<Format>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Format>,
+}
+
+/// The capture of an endpoint as a gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureRoute {
+    pub stream: StreamId,
+    pub spec: CaptureSpec,
 }
 
 /// One stage of a route.
@@ -441,6 +454,23 @@ pub struct UsageReport {
     /// Lines of links' logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub link_logs: Vec<functions::LinkLog>,
+    /// What became of requests that were to be kept as events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub captures: Vec<CaptureCount>,
+    /// How far sources of functions are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<functions::sources::SourceCount>,
+}
+
+/// What became of requests of an endpoint that were to be kept as events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaptureCount {
+    pub endpoint: EndpointId,
+    pub kept: u64,
+    pub no_room: u64,
+    pub elsewhere: u64,
+    pub failed: u64,
 }
 
 /// What one account made of one endpoint.

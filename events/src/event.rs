@@ -15,6 +15,10 @@ const TIME_NS_MAX: u64 = i64::MAX.unsigned_abs();
 
 /// The attribute that says what came of an event.
 pub(crate) const LABEL: &str = "label";
+/// The attribute that says what was answered to it when it happened.
+pub const ANSWER: &str = "answer";
+/// Longest answer, in bytes: some hundred predictions as JSON, and no page.
+pub const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// What no attribute is named: the parts of an event, as they are called by one or another.
 const RESERVED: [&str; 12] = [
     "specversion",
@@ -74,13 +78,16 @@ impl Event {
             return Some(format!("it has no {name}: every event needs an id, a source and a type"));
         }
         let plain = [("subject", &self.subject), ("region", &self.region), ("group", &self.group)];
-        let texts = needed.into_iter().chain(plain);
-        let attributes = self.attributes.iter().flat_map(|(name, value)| [name, value]);
-        let attributes = attributes.map(|text| ("attribute", text));
-        for (name, text) in texts.chain(attributes) {
-            if text.len() > TEXT_BYTES_MAX {
+        let texts =
+            needed.into_iter().chain(plain).map(|(name, text)| (name, text, TEXT_BYTES_MAX));
+        let attributes = self.attributes.iter().flat_map(|(name, value)| {
+            let most = if name == ANSWER { ANSWER_BYTES_MAX } else { TEXT_BYTES_MAX };
+            [("attribute", name, TEXT_BYTES_MAX), ("attribute", value, most)]
+        });
+        for (name, text, most) in texts.chain(attributes) {
+            if text.len() > most {
                 let bytes = text.len();
-                return Some(format!("its {name} has {bytes} bytes; use at most {TEXT_BYTES_MAX}"));
+                return Some(format!("its {name} has {bytes} bytes; use at most {most}"));
             }
         }
         if self.attributes.len() > ATTRIBUTES_MAX {

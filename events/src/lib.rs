@@ -26,7 +26,7 @@ pub mod stream;
 pub mod synthetic;
 
 pub use error::Error;
-pub use event::{EVENT_BYTES_MAX, Event};
+pub use event::{ANSWER, ANSWER_BYTES_MAX, EVENT_BYTES_MAX, Event};
 pub use labels::Label;
 pub use log::{Log, Reader, Stored};
 pub use segment::{Forgotten, Segment};

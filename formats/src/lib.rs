@@ -7,6 +7,7 @@
 
 pub mod archive;
 pub mod cloudevents;
+pub mod event_pattern;
 pub mod http_api;
 pub mod image;
 pub mod manifest;

@@ -4,6 +4,7 @@
 //! the same name.
 
 mod accounts;
+mod captures;
 mod cloud;
 #[cfg(test)]
 mod documents;
@@ -17,6 +18,7 @@ mod runs;
 mod search;
 mod services;
 mod simulate;
+mod sources;
 mod streams;
 mod trainings;
 mod urls;
@@ -30,6 +32,7 @@ use clap_complete::Shell;
 use crate::settings::{ProcessArguments, ServerArguments};
 
 pub use accounts::{AccountCommand, LoginArguments, TokenCommand};
+pub use captures::{CaptureArguments, CaptureCommand};
 pub use cloud::{
     BackupArguments, DemoArguments, DemoWord, MasterKeyArguments, MasterKeyCommand,
     RestoreArguments, StatusArguments,
@@ -51,6 +54,7 @@ pub use runs::{GroupWord, LateWord, LoadArguments, ReplayArguments, RunsCommand,
 pub use search::{SearchArguments, SuggestArguments};
 pub use services::{ServiceCommand, ServiceKeyCommand};
 pub use simulate::{PolicyWord, SimulateArguments};
+pub use sources::{SourceArguments, SourceCommand};
 pub use streams::{
     ExportArguments, ExportWord, ImportArguments, ImportWord, LabelArguments, MakeArguments,
     SelectionArguments, StreamArguments, StreamCommand,

@@ -13,6 +13,7 @@ use types::Tensor;
 use types::frame::{Answer, Infer};
 
 use crate::backends;
+use crate::captures::{self, Noted};
 use crate::error::Error;
 use crate::hub::{Found, Hub};
 use crate::limits::Place;
@@ -34,8 +35,15 @@ pub(crate) struct Call<'h> {
     service_us: u64,
     /// Variants that are to have a copy.
     shadows: Vec<Arc<Endpoint>>,
+    /// What is kept of it, where that is wanted.
+    noted: Option<Noted>,
+    /// What its caller is told, as HTTP has it.
+    status: u16,
     place: Option<Place>,
 }
+
+/// The status of a call whose caller went away, as servers of the web write it down.
+const GONE: u16 = 499;
 
 /// What is asked of an endpoint.
 #[derive(Clone, Debug, Default)]
@@ -50,12 +58,13 @@ pub(crate) struct Asked {
 impl<'h> Call<'h> {
     pub(crate) fn begin(
         hub: &'h Arc<Hub>,
-        (caller, endpoint, shadows): Found,
+        (found, noted): (Found, Option<Noted>),
         model: &str,
         place: Place,
     ) -> Self {
-        let mut call = Self::copy(hub, (caller, endpoint), model);
-        call.shadows = shadows;
+        let mut call = Self::copy(hub, (found.caller, found.endpoint), model);
+        call.shadows = found.shadows;
+        call.noted = noted;
         call.place = Some(place);
         call
     }
@@ -77,6 +86,8 @@ impl<'h> Call<'h> {
             outcome: None,
             service_us: 0,
             shadows,
+            noted: None,
+            status: GONE,
             place: None,
         }
     }
@@ -88,6 +99,11 @@ impl<'h> Call<'h> {
                 shadows::cast(self.hub, &self.caller, variant, copy());
             }
         }
+    }
+
+    /// What is to be noted of it, where its request is kept.
+    pub(crate) fn noted(&mut self) -> Option<&mut Noted> {
+        self.noted.as_mut()
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -125,6 +141,7 @@ impl<'h> Call<'h> {
     /// Ends it with what its caller is told; one that was answered but could not be told of is
     /// counted as answered.
     pub(crate) fn end<T>(mut self, answer: Result<T, Error>) -> Result<T, Error> {
+        self.status = answer.as_ref().err().map_or(200, |error| error.status().as_u16());
         if let Err(error) = &answer {
             error.log(&self.model);
             if self.outcome.is_none() {
@@ -198,6 +215,9 @@ impl Drop for Call<'_> {
         });
         self.hub.metrics.inference(&self.endpoint, outcome);
         self.hub.usage.count(self.endpoint.id, self.caller.account(), outcome != "success");
+        if let Some(noted) = self.noted.take() {
+            captures::cast(self.hub, &self.endpoint, noted, (self.status, self.ns() / 1_000));
+        }
     }
 }
 

@@ -8,13 +8,14 @@ mod remote;
 use std::error::Error;
 use std::fmt;
 
+use api::internal::functions::sources::GivenUp;
 use api::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
 };
 use api::internal::{Routes, RunReport, RunTaken, StreamClaimed, UsageReport};
 use axum::body::Body;
 use http::{Request, Response};
-use types::{EventId, RunId, StreamId};
+use types::{EventId, RunId, SourceId, StreamId};
 use workflow::BoxFuture;
 
 pub use remote::{Remote, Upstream};
@@ -71,6 +72,9 @@ pub trait Control: Send + Sync + 'static {
 
     /// Asks to write a stream.
     fn claim_stream(&self, id: StreamId) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>>;
+
+    /// Gives events of a source up; the same ones twice are given up once.
+    fn give_up(&self, id: SourceId, given_up: GivenUp) -> BoxFuture<'_, Result<(), Unreachable>>;
 
     /// Tells of a replay.
     fn report_run(

@@ -49,7 +49,7 @@ use meter::{Counted, Meter};
 pub(crate) use allowances::{Allowances, Limited, Subject};
 pub(crate) use concurrency::Concurrency;
 pub(crate) use dial::Calls;
-pub(crate) use events::run as run_events;
+pub(crate) use events::{Fed, feed, run as run_events};
 pub(crate) use hosts::Hosts;
 pub(crate) use lambda::{answer as answer_lambda, lambda_id, refusal as lambda_refusal};
 use placing::Placing;
@@ -346,9 +346,16 @@ pub(crate) async fn invoke_endpoint(
     let Incoming { parts, body, request_id } = incoming;
     let payload = body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
     asked.cast(|| Copied::Event(payload.clone()));
+    if let Some(noted) = asked.noted() {
+        noted.asked(&payload, &parts.headers);
+    }
     let trace_id = traces::told(&parts.headers);
     let id = request_id.to_str().unwrap_or_default();
-    run_endpoint(hub, (payload, trace_id, id), asked).await.map(answer)
+    let outcome = run_endpoint(hub, (payload, trace_id, id), asked).await?;
+    if let Some(noted) = asked.noted() {
+        noted.answered(&outcome.payload);
+    }
+    Ok(answer(outcome))
 }
 
 /// Has the function that stands behind an endpoint answer a payload.

@@ -22,6 +22,7 @@ use crate::routes::Table;
 use crate::runs;
 use crate::service::Http;
 use crate::settings::Settings;
+use crate::sources;
 use crate::streams;
 
 /// Between two tries while control is away, in milliseconds.
@@ -83,12 +84,13 @@ impl Gateway {
         self.hub.settings.replay_socket.clone()
     }
 
-    /// Starts the loops that watch the routes, report the usage, run events and send replays; they end with the
+    /// Starts the loops that watch the routes, report the usage, run events, feed functions and send replays; they end with the
     /// tasks.
-    pub fn run(&self) -> [JoinHandle<()>; 5] {
+    pub fn run(&self) -> [JoinHandle<()>; 6] {
         let (watch, report) = (self.clone(), self.clone());
         [
             self.hub.tasks.spawn("gateway streams", streams::tend(Arc::clone(&self.hub))),
+            self.hub.tasks.spawn("gateway sources", sources::run(Arc::clone(&self.hub))),
             self.hub.tasks.spawn("gateway replays", runs::run(Arc::clone(&self.hub))),
             self.hub.tasks.spawn("gateway events", functions::run_events(Arc::clone(&self.hub))),
             self.hub.tasks.spawn("gateway routes", async move { watch.watch().await }),

@@ -16,6 +16,7 @@ use workflow::{Clock, Tasks};
 
 use crate::backends::Backends;
 use crate::calls::Call;
+use crate::captures::{self, Captures};
 use crate::control::Control;
 use crate::error::Error;
 use crate::functions::{Allowances, Calls, Concurrency, Webhooks};
@@ -25,6 +26,7 @@ use crate::routes::{Caller, Endpoint, Face, Table, principal};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::shadows::Shadows;
+use crate::sources::Sources;
 use crate::streams::Streams;
 use crate::trust;
 use crate::usage::Usage;
@@ -44,8 +46,10 @@ pub(crate) struct Hub {
     pub(crate) allowances: Allowances,
     pub(crate) webhooks: Webhooks,
     pub(crate) shadows: Shadows,
+    pub(crate) captures: Captures,
     pub(crate) streams: Streams,
     pub(crate) runs: Runs,
+    pub(crate) sources: Sources,
     /// The generation of the routes in use.
     pub(crate) generation: watch::Sender<u64>,
     pub(crate) limits: Arc<Limits>,
@@ -53,8 +57,15 @@ pub(crate) struct Hub {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// Who calls, what answers, and what is shown a copy.
-pub(crate) type Found = (Caller, Arc<Endpoint>, Vec<Arc<Endpoint>>);
+/// Who calls, and what answers.
+pub(crate) struct Found {
+    pub(crate) caller: Caller,
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// What is shown a copy.
+    pub(crate) shadows: Vec<Arc<Endpoint>>,
+    /// Where live requests are kept.
+    pub(crate) capture: Option<Arc<captures::Target>>,
+}
 
 /// Why a gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +101,9 @@ impl Hub {
                 settings.folder.as_ref().map(|folder| folder.join("streams")),
                 settings.copies.clone(),
             ),
+            captures: Captures::default(),
             runs: Runs::default(),
+            sources: Sources::default(),
             generation: watch::Sender::default(),
             limits: Arc::new(Limits::new(Arc::clone(&settings))),
             metrics: Arc::new(Metrics::new()),
@@ -149,7 +162,7 @@ impl Hub {
         version: &str,
     ) -> Result<(Caller, Arc<Endpoint>), Error> {
         let found = self.find_for(headers, Action::EndpointsDescribe, (model, version));
-        found.map(|(caller, endpoint, _)| (caller, endpoint))
+        found.map(|found| (found.caller, found.endpoint))
     }
 
     fn find_for(
@@ -168,21 +181,26 @@ impl Hub {
         endpoint.check_version(model, version)?;
         let direct = model.contains('@');
         let shadows = key(face).filter(|_| !direct).map_or_else(Vec::new, |key| face.watching(key));
+        let capture = face.capture().filter(|_| !direct).map(Arc::clone);
         let endpoint = Arc::clone(endpoint);
-        Ok((caller, endpoint, shadows))
+        Ok(Found { caller, endpoint, shadows, capture })
     }
 
-    /// Like [`Hub::find`], to invoke it, and takes a place among the requests under way.
+    /// Like [`Hub::find`], to invoke it, and takes a place among the requests under way. The request's
+    /// id is empty where it has none.
     pub(crate) fn admit<'h>(
         self: &'h Arc<Self>,
         headers: &HeaderMap,
         (model, version): (&str, &str),
-        from: Option<IpAddr>,
+        (from, id): (Option<IpAddr>, &str),
     ) -> Result<Call<'h>, Error> {
         let named = (model, version);
         let found = self.find_for(headers, Action::EndpointsInvoke, named)?;
-        let place = self.place(&found.0, from)?;
-        Ok(Call::begin(self, found, model, place))
+        let place = self.place(&found.caller, from)?;
+        let noted = found.capture.as_ref().and_then(|target| {
+            captures::note(self, target, (&found.caller, &found.endpoint), (headers, id))
+        });
+        Ok(Call::begin(self, (found, noted), model, place))
     }
 
     /// By what it is decided which variant answers: what the caller says, or else chance.

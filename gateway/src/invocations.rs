@@ -110,7 +110,8 @@ pub(crate) async fn invoke(
     name: &str,
 ) -> Result<Response<Body>, Error> {
     let from = incoming.from();
-    let mut call = hub.admit(&incoming.parts.headers, (name, ""), from)?;
+    let id = incoming.request_id.to_str().unwrap_or_default();
+    let mut call = hub.admit(&incoming.parts.headers, (name, ""), (from, id))?;
     let answer = invoke_admitted(hub, incoming, name, &mut call).await;
     call.end(answer)
 }
@@ -129,12 +130,18 @@ async fn invoke_admitted(
     let came = Media::of_body(headers)?;
     let wanted = Media::wanted(headers, came)?;
     let raw = body::read(headers, body, &hub.settings, &hub.clock).await?;
+    if let Some(noted) = call.noted() {
+        noted.asked(&raw, headers);
+    }
     let unknown = || Error::NotReady { model: name.to_owned() };
     let specs = call.endpoint().inputs().ok_or_else(unknown)?.to_vec();
     let (inputs, form) = aside(raw.len(), move || read(&raw, came, &specs)).await?;
     let outputs = call.run(Asked { inputs, ..Asked::default() }).await?;
     let data_bytes = outputs.iter().map(|output| output.data.len()).sum();
     let (kind, answer) = aside(data_bytes, move || write(&outputs, wanted, form)).await?;
+    if let Some(noted) = call.noted() {
+        noted.answered(&answer);
+    }
     let (encoding, answer) = body::compress(Encoding::wanted(headers), answer).await;
     let mut response = service::answer(kind, answer);
     let service_us = http::HeaderValue::from(call.service_us());

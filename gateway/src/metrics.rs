@@ -69,6 +69,7 @@ pub(crate) struct Metrics {
     rpc: Histograms<Rpc>,
     requests: Family<Model, Counter>,
     placed: Family<Placed, Counter>,
+    captured: Family<Model, Counter>,
     active: Gauge,
     generation: Gauge,
     watch_failures: Counter,
@@ -93,6 +94,7 @@ impl Metrics {
             rpc: Family::new_with_constructor(histogram),
             requests: Family::default(),
             placed: Family::default(),
+            captured: Family::default(),
             active: Gauge::default(),
             generation: Gauge::default(),
             watch_failures: Counter::default(),
@@ -115,6 +117,8 @@ impl Metrics {
         registry.register("freehold_inference_requests", help, self.requests.clone());
         let help = "Calls of functions by the host that was asked and how it was chosen";
         registry.register("freehold_function_calls_placed", help, self.placed.clone());
+        let help = "Live requests that were to be kept as events, by what became of them";
+        registry.register("freehold_captured_requests", help, self.captured.clone());
         let help = "Requests being answered";
         registry.register("http_server_active_requests", help, self.active.clone());
         let help = "Generation of the routes in use";
@@ -151,6 +155,12 @@ impl Metrics {
         let account = endpoint.account_name.to_string();
         let labels = Model { account, endpoint: endpoint.name.to_string(), outcome };
         self.requests.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn captured(&self, endpoint: &Endpoint, outcome: &'static str) {
+        let account = endpoint.account_name.to_string();
+        let labels = Model { account, endpoint: endpoint.name.to_string(), outcome };
+        self.captured.get_or_create(&labels).inc();
     }
 
     pub(crate) fn function_placed(&self, host: &types::Name, place: &'static str) {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use access::signature::DayKey;
 use access::{Action, Authorizer, Credentials};
+use api::internal::functions::sources::SourceRoute;
 use api::internal::{Principal, Routes, RunRoute, StreamRoute};
 use sha2::{Digest as _, Sha256};
 use types::functions::account_number;
@@ -67,6 +68,8 @@ pub(crate) struct Table {
     streams: HashMap<String, HashMap<String, Arc<StreamRoute>>>,
     /// Replays that have not ended.
     runs: Vec<Arc<RunRoute>>,
+    /// Streams that functions are fed from.
+    sources: Vec<Arc<SourceRoute>>,
     /// Names of accounts that have functions, by the account's number.
     numbers: HashMap<String, String>,
     hosts: Hosts,
@@ -109,10 +112,10 @@ impl Table {
         for mut route in routes.endpoints {
             let known =
                 statistics.get(&route.endpoint).copied().map(Arc::clone).unwrap_or_default();
-            let used = std::mem::take(&mut route.modes);
+            let around = (std::mem::take(&mut route.modes), route.capture.take());
             let endpoint = Arc::new(Endpoint::build(route, known, &mut kept));
             let names = faces.entry(endpoint.account_name.to_string()).or_default();
-            names.entry(endpoint.name.to_string()).or_default().add(endpoint, used);
+            names.entry(endpoint.name.to_string()).or_default().add(endpoint, around);
         }
         let shared = |names: HashMap<String, Face>| {
             names.into_iter().map(|(name, face)| (name, Arc::new(face))).collect()
@@ -143,6 +146,7 @@ impl Table {
             names.insert(told.name.to_string(), Arc::new(told));
         }
         table.runs = routes.runs.into_iter().map(Arc::new).collect();
+        table.sources = routes.sources.into_iter().map(Arc::new).collect();
         table.hosts = Hosts::new(routes.hosts, &before.hosts);
         table
     }
@@ -219,6 +223,11 @@ impl Table {
     /// The replays that have not ended.
     pub(crate) fn runs(&self) -> &[Arc<RunRoute>] {
         &self.runs
+    }
+
+    /// The streams that functions are fed from, also those from which they are not now.
+    pub(crate) fn sources(&self) -> &[Arc<SourceRoute>] {
+        &self.sources
     }
 
     /// The URL of this id, whoever asks.

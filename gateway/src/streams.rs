@@ -10,6 +10,7 @@ mod giving;
 mod selection;
 mod synthetic;
 mod taking;
+mod telling;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ use copies::Copies;
 
 pub(crate) use giving::blocking;
 pub(crate) use selection::selection;
+pub(crate) use telling::tell;
 
 /// How often it is looked for what is not to be kept any longer, in milliseconds.
 const TEND_MS: u64 = 60_000;
@@ -83,6 +85,11 @@ impl Streams {
     /// Where records of runs are kept.
     pub(crate) fn runs_folder(&self) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.with_file_name("runs"))
+    }
+
+    /// Where it is kept how far sources of functions are.
+    pub(crate) fn sources_folder(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.with_file_name("sources"))
     }
 
     /// Opens a stream that is this gateway's to write, once.

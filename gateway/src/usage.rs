@@ -9,12 +9,15 @@
 
 use std::collections::BTreeMap;
 
+use api::internal::functions::sources::SourceCount;
 use api::internal::functions::{FunctionCount, LinkLog};
-use api::internal::{UsageCount, UsageReport};
+use api::internal::{CaptureCount, UsageCount, UsageReport};
 use api::pages::LogLine;
 use api::usage::Consumption;
 use parking_lot::Mutex;
-use types::{AccountId, EndpointId, FunctionId, GrantId, ServiceId, ServiceKeyId};
+use types::{AccountId, EndpointId, FunctionId, GrantId, ServiceId, ServiceKeyId, SourceId};
+
+use crate::captures::Fate;
 
 /// Most pairs of caller and endpoint in one report, so that it fits a request's body.
 const COUNTS_MAX: usize = 10_000;
@@ -29,6 +32,8 @@ pub(crate) struct Usage {
     counts: Mutex<BTreeMap<(EndpointId, Option<AccountId>), Count>>,
     functions: Mutex<BTreeMap<FunctionUse, Consumption>>,
     lines: Mutex<Lines>,
+    captures: Mutex<BTreeMap<EndpointId, CaptureCount>>,
+    sources: Mutex<BTreeMap<SourceId, SourceCount>>,
     outgoing: Mutex<Outgoing>,
 }
 
@@ -72,7 +77,8 @@ impl Usage {
     pub(crate) fn new(reporter: String) -> Self {
         let outgoing = Outgoing { reporter, last_number: 0, unsent: None };
         let (counts, functions, lines) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { counts, functions, lines, outgoing: Mutex::new(outgoing) }
+        let (captures, sources) = (Mutex::default(), Mutex::default());
+        Self { counts, functions, lines, captures, sources, outgoing: Mutex::new(outgoing) }
     }
 
     /// Counts a request.
@@ -92,6 +98,29 @@ impl Usage {
         sum.faults += more.faults;
         sum.duration_ms += more.duration_ms;
         sum.memory_mib_ms = sum.memory_mib_ms.saturating_add(more.memory_mib_ms);
+    }
+
+    /// Counts what became of a request that was to be kept.
+    pub(crate) fn count_captured(&self, endpoint: EndpointId, fate: Fate) {
+        let mut captures = self.captures.lock();
+        let none = CaptureCount { endpoint, kept: 0, no_room: 0, elsewhere: 0, failed: 0 };
+        let count = captures.entry(endpoint).or_insert(none);
+        *match fate {
+            Fate::Kept => &mut count.kept,
+            Fate::NoRoom => &mut count.no_room,
+            Fate::Elsewhere => &mut count.elsewhere,
+            Fate::Failed => &mut count.failed,
+        } += 1;
+    }
+
+    /// Counts events of a source, and says how far it is now.
+    pub(crate) fn count_source(&self, more: SourceCount) {
+        let mut sources = self.sources.lock();
+        let before = sources.remove(&more.source);
+        let sum = |of: fn(&SourceCount) -> u64| before.as_ref().map_or(0, of) + of(&more);
+        let (delivered, filtered) = (sum(|it| it.delivered), sum(|it| it.filtered));
+        let given_up = sum(|it| it.given_up);
+        sources.insert(more.source, SourceCount { delivered, filtered, given_up, ..more });
     }
 
     /// Writes a line into a link's log, where there is room.
@@ -119,7 +148,9 @@ impl Usage {
         let counts = self.counts.lock().len().div_ceil(COUNTS_MAX);
         let functions = self.functions.lock().len().div_ceil(COUNTS_MAX);
         let lines = usize::from(self.lines.lock().count > 0);
-        unsent + counts.max(functions).max(lines)
+        let captures = self.captures.lock().len().div_ceil(COUNTS_MAX);
+        let sources = self.sources.lock().len().div_ceil(COUNTS_MAX);
+        unsent + counts.max(functions).max(lines).max(captures).max(sources)
     }
 
     /// The report to send now: the one that was not taken, or a new one; none without counts.
@@ -128,12 +159,17 @@ impl Usage {
         if outgoing.unsent.is_none() {
             let (counts, functions, link_logs) =
                 (self.take(), self.take_functions(), self.take_lines());
-            if counts.is_empty() && functions.is_empty() && link_logs.is_empty() {
+            let captures: Vec<_> = first(&mut self.captures.lock()).into_values().collect();
+            let sources: Vec<_> = first(&mut self.sources.lock()).into_values().collect();
+            let empty = counts.is_empty() && functions.is_empty() && link_logs.is_empty();
+            if empty && captures.is_empty() && sources.is_empty() {
                 return None;
             }
             outgoing.last_number += 1;
             let (reporter, number) = (outgoing.reporter.clone(), outgoing.last_number);
-            outgoing.unsent = Some(UsageReport { reporter, number, counts, functions, link_logs });
+            let report =
+                UsageReport { reporter, number, counts, functions, link_logs, captures, sources };
+            outgoing.unsent = Some(report);
         }
         outgoing.unsent.clone()
     }

@@ -18,12 +18,14 @@ pub mod backoff;
 pub mod bake;
 pub mod batch_size;
 pub mod batching;
+pub mod capture;
 pub mod cors;
 pub mod deploy;
 pub mod dispatch;
 pub mod egress;
 #[allow(clippy::float_arithmetic, reason = "statistics, whose functions are those of libm")]
 pub mod evidence;
+pub mod feeding;
 pub mod fleet;
 pub mod garbage;
 pub mod gates;

@@ -15,6 +15,7 @@ use crate::sharing::{SharedWith, Sharing};
 use crate::statement::Row;
 use crate::words::words;
 
+pub mod captures;
 pub mod counts;
 pub mod modes;
 
@@ -324,6 +325,7 @@ pub async fn endpoint_remove(tx: &mut Tx<'_>, id: EndpointId) -> Result<(), Erro
         "DELETE FROM endpoint_gates WHERE endpoint_id = $1",
         "DELETE FROM endpoint_bakes WHERE endpoint_id = $1",
         "DELETE FROM endpoint_counts WHERE endpoint_id = $1",
+        "DELETE FROM endpoint_captures WHERE endpoint_id = $1",
     ] {
         tx.sql("remove the modes of an endpoint", text).bind(&id).run().await?;
     }

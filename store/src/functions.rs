@@ -12,6 +12,7 @@ pub mod provisions;
 pub mod schedules;
 pub mod settings;
 pub mod sizes;
+pub mod sources;
 pub mod usage;
 
 use std::collections::BTreeMap;
@@ -305,6 +306,7 @@ pub async fn function_delete(tx: &mut Tx<'_>, id: FunctionId) -> Result<(), Erro
         forget(tx, row.get("id")?).await?;
     }
     for text in [
+        "DELETE FROM function_sources WHERE function_id = $1",
         "DELETE FROM function_schedules WHERE function_id = $1",
         "DELETE FROM function_events WHERE function_id = $1",
         "DELETE FROM function_size_steps WHERE function_id = $1",

@@ -15,7 +15,7 @@ use sqlx::any::{AnyArguments, AnyRow};
 use types::{
     AccountId, AliasName, Digest, EndpointId, EventId, Fleet, FunctionId, FunctionName, GrantId,
     HostId, InstanceId, ItemId, ItemKind, Name, ObjectId, PublishId, Reference, RevisionId, RunId,
-    SagaId, ServiceId, ServiceKeyId, StreamId, TaskReference, TokenId, TrainingId,
+    SagaId, ServiceId, ServiceKeyId, SourceId, StreamId, TaskReference, TokenId, TrainingId,
 };
 use workflow::saga::Phase;
 
@@ -111,6 +111,7 @@ stored_as_text!(
     SagaId,
     ServiceId,
     ServiceKeyId,
+    SourceId,
     StreamId,
     String,
     TaskReference,

@@ -120,6 +120,8 @@ ids! {
     StreamId = "stream";
     /// One replay of a stream's events.
     RunId = "run";
+    /// What feeds a function from a stream.
+    SourceId = "source";
     /// A machine that runs instances.
     HostId = "host";
     /// One run of a saga.

@@ -31,7 +31,7 @@ pub use functions::{
 pub use ids::*;
 pub use kinds::{ErrorKind, ItemKind};
 pub use modes::{Mode, Used};
-pub use names::{Name, NameError, Reference};
+pub use names::{Name, NameError, Reference, StreamReference, stream_arn};
 pub use task::{InstanceType, Limits, Runtime, TaskReference};
 pub use tensor::{Datatype, Tensor, TensorSpec};
 pub use url_id::{UrlId, UrlIdError};

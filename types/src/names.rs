@@ -8,6 +8,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::AccountId;
+use crate::functions::account_number;
+
 /// Longest name, so that it fits one label of a host name (RFC 1035, section 2.3.4).
 pub const NAME_BYTES_MAX: usize = 63;
 
@@ -30,6 +33,12 @@ pub enum NameError {
     /// Not a reference.
     #[error("{text:?} is not a reference: write name, account/name, or either with @version")]
     Reference {
+        /// What was given, cut to 160 characters.
+        text: String,
+    },
+    /// Not a stream.
+    #[error("{text:?} is no stream: write stream:NAME or its whole ARN")]
+    Stream {
         /// What was given, cut to 160 characters.
         text: String,
     },
@@ -172,9 +181,65 @@ impl utoipa::PartialSchema for Reference {
 
 impl utoipa::ToSchema for Reference {}
 
+/// A stream, as destinations name it: `stream:NAME`, or the name that AWS's clients want, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamReference {
+    /// Its account's number; the caller's own where it is absent.
+    pub account: Option<String>,
+    pub name: Name,
+}
+
+impl FromStr for StreamReference {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if let Some(name) = text.strip_prefix("stream:") {
+            return Ok(Self { account: None, name: name.parse()? });
+        }
+        let refuse = || NameError::Stream { text: text.chars().take(160).collect() };
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let ["arn", "aws", "kinesis", _, number, resource] = parts.as_slice() else {
+            return Err(refuse());
+        };
+        let name = resource.strip_prefix("stream/").ok_or_else(refuse)?;
+        let digits = number.len() == 12 && number.bytes().all(|byte| byte.is_ascii_digit());
+        let account = Some((*number).to_owned()).filter(|_| digits).ok_or_else(refuse)?;
+        Ok(Self { account: Some(account), name: name.parse().map_err(|_| refuse())? })
+    }
+}
+
+/// What a stream is called in AWS's words, in a region. Source: ARNs of Kinesis' streams.
+pub fn stream_arn(region: &str, account: AccountId, name: &Name) -> String {
+    format!("arn:aws:kinesis:{region}:{}:stream/{name}", account_number(account))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_is_found_by_any_of_its_names() {
+        let account = AccountId::new(uuid::Uuid::from_u128(7));
+        let name: Name = "signins".parse().unwrap();
+        let arn = stream_arn("us-east-1", account, &name);
+        assert_eq!(arn, "arn:aws:kinesis:us-east-1:000000000007:stream/signins");
+        let number = Some("000000000007".to_owned());
+        let whole: StreamReference = arn.parse().unwrap();
+        assert_eq!(whole, StreamReference { account: number, name: name.clone() });
+        let short: StreamReference = "stream:signins".parse().unwrap();
+        assert_eq!(short, StreamReference { account: None, name });
+        for bad in [
+            "",
+            "signins",
+            "stream:",
+            "stream:A",
+            "arn:aws:sqs:us-east-1:000000000007:signins",
+            "arn:aws:kinesis:us-east-1:7:stream/signins",
+            "arn:aws:kinesis:us-east-1:000000000007:stream/signins/consumer/x",
+        ] {
+            assert!(bad.parse::<StreamReference>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn names_fit_a_host_name_and_nothing_else_passes() {

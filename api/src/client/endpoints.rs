@@ -4,6 +4,7 @@ use types::Name;
 
 use super::call::Call;
 use super::{Client, Error};
+use crate::endpoints::captures::{Capture, CaptureSpec};
 use crate::endpoints::{
     ChangeMode, CreateVariant, DeployRequest, Endpoint, GateSpec, Modes, Promote, Promotion,
     UpdateEndpoint,
@@ -107,6 +108,22 @@ impl Client {
     /// Takes the gate of an endpoint away. `DELETE /v1/endpoints/{name}/gate`
     pub async fn gate_delete(&self, name: &Name) -> Result<(), Error> {
         self.tell(Call::delete(format!("/v1/endpoints/{name}/gate"))).await
+    }
+
+    /// Which requests of an endpoint are kept, and what became of them.
+    /// `GET /v1/endpoints/{name}/capture`
+    pub async fn capture_fetch(&self, name: &Name) -> Result<Capture, Error> {
+        self.ask(Call::get(format!("/v1/endpoints/{name}/capture"))).await
+    }
+
+    /// Sets which requests of an endpoint are kept. `PUT /v1/endpoints/{name}/capture`
+    pub async fn capture_put(&self, name: &Name, wanted: &CaptureSpec) -> Result<Capture, Error> {
+        self.ask(Call::put(format!("/v1/endpoints/{name}/capture")).json(wanted)).await
+    }
+
+    /// Has no request of an endpoint kept any more. `DELETE /v1/endpoints/{name}/capture`
+    pub async fn capture_delete(&self, name: &Name) -> Result<(), Error> {
+        self.tell(Call::delete(format!("/v1/endpoints/{name}/capture"))).await
     }
 
     /// Promotes a variant where the gate says so of a run.

@@ -4,12 +4,13 @@ use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderValue, Method, header};
 
-use types::{AccountId, EventId, HostId, InstanceId, RevisionId, RunId, StreamId};
+use types::{AccountId, EventId, HostId, InstanceId, RevisionId, RunId, SourceId, StreamId};
 
 use super::call::Call;
 use super::{Client, Error};
 use crate::internal::functions::provisioned::ProvisionedReport;
 use crate::internal::functions::sizes::{FunctionsUsage, SizeAnswer, SizeReport};
+use crate::internal::functions::sources::GivenUp;
 use crate::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents, UsageTaken,
 };
@@ -169,6 +170,13 @@ impl Client {
     /// `POST /internal/v1/streams/{stream}/claim`
     pub async fn stream_claim(&self, id: StreamId) -> Result<StreamClaimed, Error> {
         self.ask(Call::post(format!("/internal/v1/streams/{id}/claim")).repeatable()).await
+    }
+
+    /// Gives events of a source up; repeating it changes nothing.
+    /// `POST /internal/v1/sources/{source}/given-up`
+    pub async fn source_given_up(&self, id: SourceId, given_up: &GivenUp) -> Result<(), Error> {
+        let call = Call::post(format!("/internal/v1/sources/{id}/given-up"));
+        self.tell(call.json(given_up).repeatable()).await
     }
 
     /// Tells of a run. `POST /internal/v1/runs/{run}/report`

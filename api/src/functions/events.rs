@@ -15,10 +15,11 @@ pub struct EventSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_s: Option<u64>,
     /// Who is told of each event that the function answered: a function of the account, by its name
-    /// or ARN, or a webhook, by its URL.
+    /// or ARN, a webhook, by its URL, or a stream, as `stream:NAME`, which gets the answer as an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_success: Option<String>,
-    /// Who is told of each event that was given up, which then is not kept as dead.
+    /// Who is told of each event that was given up, which then is not kept as dead; a stream gets the
+    /// event as it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<String>,
 }

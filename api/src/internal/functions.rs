@@ -10,6 +10,7 @@ pub mod near;
 pub mod pieces;
 pub mod provisioned;
 pub mod sizes;
+pub mod sources;
 pub mod urls;
 
 use std::collections::BTreeMap;
@@ -406,6 +407,10 @@ pub struct TakenEvent {
     /// Who is to be told the payload, in place of a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
+    /// The stream of the account that is to have the payload, an event as JSON of `CloudEvents`, in
+    /// place of a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Name>,
 }
 
 /// A webhook, and what it knows by that it was told by this cloud.

@@ -1,6 +1,7 @@
 //! `/v1/functions`.
 
 mod provisioned;
+mod sources;
 mod urls;
 
 use axum::extract::State;
@@ -41,6 +42,7 @@ pub fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(advice))
         .merge(provisioned::routes())
         .merge(urls::routes())
+        .merge(sources::routes())
 }
 
 /// Lists the account's functions.

@@ -14,6 +14,7 @@ use http::StatusCode;
 use api::identity::{Process, Subject};
 use api::internal::functions::provisioned::ProvisionedReport;
 use api::internal::functions::sizes::{FunctionsUsage, SizeAnswer, SizeReport};
+use api::internal::functions::sources::GivenUp;
 use api::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents, UsageTaken,
 };
@@ -22,7 +23,7 @@ use api::internal::{
     Routes, RunReport, RunTaken, StreamClaimed, UsageReport, Watch,
 };
 use api::listen::Peer;
-use types::{AccountId, EventId, HostId, InstanceId, RevisionId, RunId, StreamId};
+use types::{AccountId, EventId, HostId, InstanceId, RevisionId, RunId, SourceId, StreamId};
 
 use crate::http::extract::{Json, Path, Query};
 use crate::http::problem::ApiError;
@@ -52,6 +53,7 @@ pub fn routes() -> Router<Control> {
         .route("/internal/v1/routes", get(watch_routes))
         .route("/internal/v1/usage", post(report_usage))
         .route("/internal/v1/streams/{stream}/claim", post(claim_stream))
+        .route("/internal/v1/sources/{source}/given-up", post(give_up))
         .route("/internal/v1/runs/{run}/report", post(report_run))
         .route("/internal/v1/events", post(accept_event))
         .route("/internal/v1/events/take", post(take_events))
@@ -260,6 +262,17 @@ async fn claim_stream(
 ) -> Result<Json<StreamClaimed>, ApiError> {
     only_gateway(&control, &peer).await?;
     Ok(Json(streams::claim(&control, stream, gateway_name(&peer)).await?))
+}
+
+async fn give_up(
+    State(control): State<Control>,
+    Extension(peer): Extension<Peer>,
+    Path(source): Path<SourceId>,
+    Json(given_up): Json<GivenUp>,
+) -> Result<StatusCode, ApiError> {
+    only_gateway(&control, &peer).await?;
+    functions::sources::give_up(&control, source, given_up).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn report_run(

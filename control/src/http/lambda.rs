@@ -12,6 +12,7 @@ mod aliases;
 mod functions;
 mod provisioned;
 mod settings;
+mod sources;
 mod urls;
 
 use axum::Router;
@@ -44,6 +45,7 @@ pub fn routes() -> Router<Control> {
         .merge(aliases::routes())
         .merge(provisioned::routes())
         .merge(settings::routes())
+        .merge(sources::routes())
         .merge(urls::routes())
 }
 

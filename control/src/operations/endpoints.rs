@@ -1,6 +1,7 @@
 //! Endpoints: wanted state that the reconciler of endpoints makes true.
 
 pub mod bakes;
+pub mod captures;
 pub mod gates;
 pub mod variants;
 

@@ -8,6 +8,7 @@ pub mod provisioned;
 pub mod schedules;
 pub mod settings;
 pub mod sizes;
+pub mod sources;
 mod spec;
 pub mod urls;
 pub mod versions;

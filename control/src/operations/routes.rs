@@ -9,12 +9,14 @@ use api::functions::LATEST;
 use api::internal::functions::{AliasRoute, FunctionHost, FunctionRoute, LinkRoute, VersionRoute};
 use api::internal::{AccessKey, Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
 use store::accounts::accounts_names;
+use store::endpoints::captures::{CaptureRow, captures_list_all};
 use store::endpoints::modes::{ModesRow, modes_list_all};
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
 use store::functions::aliases::{AliasRow, aliases_list_all};
 use store::functions::provisions::{ProvisionRow, provisions_list};
 use store::functions::settings::{SettingRow, settings_list_all};
 use store::functions::sizes::{SizeRow, sizes_list_all};
+use store::functions::sources::{SourceRow, sources_list_all};
 use store::functions::{FunctionRow, RevisionRow, functions_list_callable};
 use store::hosts::{HostRow, hosts_list};
 use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
@@ -27,8 +29,10 @@ use types::{
 };
 
 use crate::caller::role_of;
+use crate::operations::endpoints::captures;
 use crate::operations::functions::settings::{concurrency_of, permissions_of};
 use crate::operations::functions::sizes::{settled, sizing_of};
+use crate::operations::functions::sources;
 use crate::operations::functions::urls::urls_of;
 use crate::operations::functions::{Spec, version_of};
 use crate::operations::items::from_json;
@@ -53,6 +57,7 @@ struct Stored {
     tokens: Vec<LiveToken>,
     endpoints: Vec<EndpointRow>,
     modes: BTreeMap<EndpointId, ModesRow>,
+    captures: BTreeMap<EndpointId, CaptureRow>,
     instances: Vec<InstanceRow>,
     hosts: Vec<HostRow>,
     functions: Vec<(FunctionRow, Vec<RevisionRow>)>,
@@ -63,6 +68,7 @@ struct Stored {
     across: Across,
     streams: Vec<StreamRow>,
     runs: Vec<RunRow>,
+    sources: Vec<SourceRow>,
     names: BTreeMap<AccountId, Name>,
 }
 
@@ -73,6 +79,7 @@ impl Stored {
             tokens: tokens_list_live(tx, now_ms).await?,
             endpoints: endpoints_list_all(tx).await?,
             modes: modes_list_all(tx).await?,
+            captures: captures_list_all(tx).await?,
             instances: instances_list_live(tx).await?,
             hosts: hosts_list(tx).await?,
             functions: functions_list_callable(tx).await?,
@@ -83,6 +90,7 @@ impl Stored {
             across: Across::read(tx, now_ms).await?,
             streams: streams_list_all(tx).await?,
             runs: runs_list_live(tx).await?,
+            sources: sources_list_all(tx).await?,
             names: BTreeMap::new(),
         };
         let owners = stored.endpoints.iter().map(|endpoint| endpoint.account_id);
@@ -107,6 +115,10 @@ impl Stored {
             let name = named(row.account_id)?;
             Some(super::runs::route(row, name))
         });
+        let sources = self.sources.into_iter().filter_map(|row| {
+            let name = named(row.account_id)?;
+            Some(sources::route(row, name))
+        });
         Ok(Routes {
             generation: self.generation,
             principals: tokens.into_iter().filter_map(|live| principal(control, live)).collect(),
@@ -116,6 +128,7 @@ impl Stored {
             services: self.across.services(&self.names)?,
             streams: streams.collect::<Result<_, _>>()?,
             runs: runs.collect::<Result<_, _>>()?,
+            sources: sources.collect::<Result<_, _>>()?,
         })
     }
 
@@ -125,6 +138,7 @@ impl Stored {
             let Some(name) = self.names.get(&endpoint.account_id) else { continue };
             let around = (self.instances.as_slice(), self.modes.get(&endpoint.id));
             let mut route = route(endpoint, name.clone(), around)?;
+            route.capture = self.captures.get(&endpoint.id).map(captures::route).transpose()?;
             for backend in route.stages.iter_mut().flat_map(|stage| &mut stage.backends) {
                 let host = self.hosts.iter().find(|host| host.id == backend.host);
                 backend.data_address = host.and_then(|host| host.data_address.clone());
@@ -285,6 +299,7 @@ fn route(
         variant: endpoint.variant.clone(),
         function,
         modes: modes.map(|row| from_json(&row.modes)).transpose()?.unwrap_or_default(),
+        capture: None,
         account: endpoint.account_id,
         account_name,
         name: endpoint.name.clone(),

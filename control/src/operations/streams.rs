@@ -4,6 +4,8 @@ use access::{Action, Resource};
 use api::internal::{StreamClaimed, StreamRoute};
 use api::pages::{Page, PageQuery};
 use api::streams::{CreateStream, Stream, StreamSpec, UpdateStream};
+use store::endpoints::captures::capture_of_stream;
+use store::functions::sources::source_of_stream;
 use store::streams::{
     StreamRow, stream_change, stream_claim, stream_delete, stream_fetch, stream_insert,
     streams_list,
@@ -85,12 +87,31 @@ pub async fn update(
     fetch(control, caller, name).await
 }
 
-/// Removes a stream; the gateway that holds its events removes them.
+/// Removes a stream; the gateway that holds its events removes them. One that something is made of,
+/// or is fed from, stays.
 pub async fn remove(control: &Control, caller: &Caller, name: &Name) -> Result<(), Error> {
-    let row = own(control, caller, name, Action::StreamsWrite).await?;
-    let removed =
-        control.shared.store.transact("delete a stream", |tx| Box::pin(stream_delete(tx, row.id)));
-    Ok(removed.await?)
+    let id = own(control, caller, name, Action::StreamsWrite).await?.id;
+    let removed = control.shared.store.transact("delete a stream", |tx| {
+        Box::pin(async move {
+            let used = (capture_of_stream(tx, id).await?, source_of_stream(tx, id).await?);
+            if used == (None, None) {
+                stream_delete(tx, id).await?;
+            }
+            Ok::<_, store::Error>(used)
+        })
+    });
+    let message = match removed.await? {
+        (None, None) => return Ok(()),
+        (Some(endpoint), _) => format!(
+            "{name} takes the requests of {endpoint}: freehold endpoint capture delete {endpoint} \
+             first"
+        ),
+        (None, Some(function)) => format!(
+            "{name} feeds {function}: freehold function source list {function} shows which source \
+             to delete first"
+        ),
+    };
+    Err(Error::Conflict { code: "conflict", message })
 }
 
 /// Makes a gateway a stream's writer, unless it has one.

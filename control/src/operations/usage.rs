@@ -24,6 +24,8 @@ use store::usage::{UsageRow, usage_record};
 use types::{AccountId, EndpointId, FunctionId, GrantId, Name};
 
 use crate::caller::Caller;
+use crate::operations::endpoints::captures;
+use crate::operations::functions::sources;
 use crate::operations::instances::take_logs;
 use crate::operations::items::from_json;
 use crate::operations::stages::ResolvedStage;
@@ -45,7 +47,7 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<UsageTaken
         .store
         .transact("add a usage report", |tx| {
             let (reporter, rows, functions) = (report.reporter.clone(), &rows, &functions);
-            let counts = &counts;
+            let (counts, captured, fed) = (&counts, &report.captures, &report.sources);
             Box::pin(async move {
                 if usage_record(tx, &reporter, report.number, rows, now_ms).await? {
                     for (id, more) in counts {
@@ -54,6 +56,8 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<UsageTaken
                     for (hour_ms, row) in functions {
                         function_usage_add(tx, *hour_ms, row).await?;
                     }
+                    captures::count(tx, captured).await?;
+                    sources::count(tx, fed).await?;
                 }
                 Ok::<_, store::Error>(())
             })

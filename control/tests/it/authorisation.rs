@@ -135,6 +135,8 @@ impl World {
         let alias = json!({ "name": format!("new-{who}"), "version": "$LATEST" });
         let schedule = json!({ "name": format!("new-{who}"), "expression": "rate(1 day)" });
         let event = "event-00000000000000000000000000000001";
+        let source = "source-00000000000000000000000000000001";
+        let fed = json!({ "spec": {}, "generation": 99 });
         vec![
             ask("GET", "/v1/functions".into()),
             tell("POST", "/v1/functions", &function),
@@ -165,6 +167,11 @@ impl World {
             ask("GET", "/v1/functions/Resize/schedules".into()),
             tell("POST", "/v1/functions/Resize/schedules", &schedule),
             ask("DELETE", format!("/v1/functions/Resize/schedules/new-{who}")),
+            ask("GET", "/v1/functions/Resize/sources".into()),
+            tell("POST", "/v1/functions/Resize/sources", &json!({ "stream": "kept" })),
+            ask("GET", format!("/v1/functions/Resize/sources/{source}")),
+            tell("PUT", &format!("/v1/functions/Resize/sources/{source}"), &fed),
+            ask("DELETE", format!("/v1/functions/Resize/sources/{source}")),
             ask("GET", "/v1/functions/Resize/dead-events".into()),
             ask("POST", format!("/v1/functions/Resize/dead-events/{event}")),
             ask("DELETE", format!("/v1/functions/Resize/dead-events/{event}")),
@@ -235,6 +242,9 @@ impl World {
             tell("PUT", "/v1/endpoints/answers/gate", &gate),
             ask("GET", "/v1/endpoints/answers/gate".into()),
             ask("DELETE", "/v1/endpoints/answers/gate".into()),
+            tell("PUT", "/v1/endpoints/answers/capture", &json!({ "stream": "kept" })),
+            ask("GET", "/v1/endpoints/answers/capture".into()),
+            ask("DELETE", "/v1/endpoints/answers/capture".into()),
         ]
     }
 
@@ -354,6 +364,7 @@ async fn every_operation_of_the_api_is_in_the_table() {
                 .replace("aliases/live", "aliases/{alias}")
                 .replace("aliases/used-0", "aliases/{alias}")
                 .replace("event-00000000000000000000000000000001", "{event}")
+                .replace("source-00000000000000000000000000000001", "{source}")
                 .replace("functions/used-0", "functions/{name}")
                 .replace("services/kept/versions/{number}", "services/{name}/versions/{version}")
                 .replace("keys/new-0", "keys/{key}")

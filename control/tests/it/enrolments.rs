@@ -169,6 +169,7 @@ fn routes() -> Vec<(&'static str, String)> {
             .replace("{revision}", "rev-00000000000000000000000000000001")
             .replace("{event}", "event-00000000000000000000000000000001")
             .replace("{stream}", "stream-00000000000000000000000000000001")
+            .replace("{source}", "source-00000000000000000000000000000001")
             .replace("{run}", "run-00000000000000000000000000000001")
             .replace("{kind}", "chunks")
             .replace("{id}", "00");
@@ -197,6 +198,10 @@ fn body(path: &str) -> Value {
         "functions-usage" => json!({ "revisions": [] }),
         "provisioned" => json!({ "generation": 1, "revisions": [] }),
         "report" if path.contains("/runs/") => json!({ "state": "running" }),
+        "given-up" => json!({
+            "id": "event-00000000000000000000000000000001", "condition": "RecordAgeExceeded",
+            "first": 1, "last": 1, "count": 1, "first_at_ms": 1, "last_at_ms": 1, "attempts": 0,
+        }),
         "take" => json!({ "limit": 1, "wait_ms": 0 }),
         "keep" => json!({ "events": [] }),
         "outcome" => json!({

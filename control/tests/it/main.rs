@@ -5,6 +5,7 @@
 mod agent;
 mod authorisation;
 mod blobs;
+mod captures;
 mod credentials;
 mod egress;
 mod endpoints;

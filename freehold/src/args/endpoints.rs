@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use types::{Mode, Name, RunId, TaskReference};
 
+use super::captures::CaptureCommand;
 use super::gates::parse_condition;
 use super::values::{parse_mode, parse_share_bp, parse_time};
 use super::{ShareArguments, examples};
@@ -45,6 +46,9 @@ pub enum EndpointCommand {
     /// Say what has to hold of a replay before its candidate is promoted
     #[command(subcommand)]
     Gate(GateCommand),
+    /// Keep live requests as events of a stream
+    #[command(subcommand)]
+    Capture(CaptureCommand),
     /// Promote a variant where the gate says so of a replay of it
     Promote(PromoteArguments),
     /// List how its variants were used, and who decided it

@@ -83,6 +83,14 @@ Try it:
   freehold endpoint gate set risk 'response_p99<=50ms' 'errors<=0.1%' 'accuracy>=0.98x' verdict
   freehold endpoint promote risk next --run run-0192f0c1d2e37a4bb5c6d7e8f9a0b1c2 --to bake --share 10% --for 30m";
 
+pub(super) const CAPTURE: &str = "\
+Try it:
+  freehold stream create requests --retain 30d
+  freehold endpoint capture set risk --stream requests --share 5% --key x-customer
+  freehold endpoint capture show risk
+  freehold replay risk@next --against main --stream requests
+Nobody waits for it. What finds no room is counted and left out; show tells how often.";
+
 pub(super) const VARIANT: &str = "\
 Try it:
   freehold endpoint variant add risk next my-risk@2
@@ -113,6 +121,13 @@ Try it:
   freehold function create greet --code greet/ --runtime python3 --handler app.handler
   freehold function invoke greet '{\"name\": \"you\"}'
   freehold function publish greet              version 1, which stays as it is";
+
+pub(super) const SOURCE: &str = "\
+Try it:
+  freehold function source add score signins --batch 500 --window 1s --bisect --retries 3
+  freehold function source add alarm signins --from next --filter '{\"data\": {\"amount\": [{\"numeric\": [\">\", 90]}]}}'
+  freehold function source list score
+It gets events as Kinesis' streams are given to Lambda's functions, so code for those runs unchanged.";
 
 pub(super) const SIMULATE: &str = "\
 Try it:

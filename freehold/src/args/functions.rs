@@ -8,6 +8,7 @@ use api::functions::sizes::SizingMode;
 use types::{AliasName, Concurrency, EventId, FunctionName};
 
 use super::examples;
+use super::sources::SourceCommand;
 use super::urls::UrlCommand;
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +54,9 @@ pub enum FunctionCommand {
     /// Have it run at times
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Feed it from a stream of events
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Give it an address that any HTTP client calls
     #[command(subcommand)]
     Url(UrlCommand),
@@ -332,7 +336,7 @@ pub struct EventsArguments {
     /// Age at which an event is given up, in seconds: 60 to 21600 [default: 21600]
     #[arg(long, value_name = "SECONDS")]
     pub age: Option<u64>,
-    /// Who is told of each event that was answered: a function, or the URL of a webhook; `none` for nobody
+    /// Who is told of each event that was answered: a function, the URL of a webhook, or stream:NAME; `none` for nobody
     #[arg(long, value_name = "DESTINATION")]
     pub on_success: Option<String>,
     /// Who is told of each event that was given up, in place of keeping it as dead

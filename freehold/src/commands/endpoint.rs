@@ -1,5 +1,6 @@
 //! `freehold endpoint`: names that callers invoke.
 
+mod capture;
 mod gate;
 mod variant;
 
@@ -55,6 +56,7 @@ pub(super) async fn run(
         }
         EndpointCommand::Variant(command) => variant::run(command, client, out).await,
         EndpointCommand::Gate(command) => gate::run(command, client, out).await,
+        EndpointCommand::Capture(command) => capture::run(command, client, out).await,
         EndpointCommand::Promote(promote) => gate::promote(promote, client, out).await,
         EndpointCommand::History { name } => variant::history(&name, client, out).await,
         EndpointCommand::Restore { name, change } => {

@@ -6,6 +6,7 @@ mod events;
 mod provision;
 mod schedule;
 mod size;
+mod source;
 mod url;
 
 use std::collections::BTreeMap;
@@ -62,6 +63,7 @@ pub(super) async fn run(
         }
         FunctionCommand::Alias(command) => alias::run(command, client, out).await,
         FunctionCommand::Schedule(command) => schedule::run(command, client, out).await,
+        FunctionCommand::Source(command) => source::run(command, client, out).await,
         FunctionCommand::Url(command) => url::run(command, client, out).await,
         FunctionCommand::Provision(wanted) => provision::run(wanted, client, out).await,
         FunctionCommand::Sizing(wanted) => size::sizing(wanted, client, out).await,

@@ -11,6 +11,7 @@ mod management;
 mod models;
 mod perf;
 mod provisioned;
+mod sources;
 mod trainers;
 mod urls;
 

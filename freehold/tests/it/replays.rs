@@ -39,7 +39,7 @@ const EVENTS: u64 = 200;
 const TRIES: u32 = 5;
 pub(crate) const WAIT_S: u64 = 60;
 
-async fn function(account: &Account, name: &str) {
+pub(crate) async fn function(account: &Account, name: &str) {
     let package = Package::empty().file("app.py", CODE);
     let object = account.send(&package).await.unwrap().id;
     let wanted = CreateFunction {
@@ -86,7 +86,7 @@ pub(crate) async fn stream(account: &Account) -> Name {
     made.name
 }
 
-async fn endpoint(account: &Account) -> Endpoint {
+pub(crate) async fn endpoint(account: &Account) -> Endpoint {
     for name in ["old", "better", "broken"] {
         function(account, name).await;
     }
@@ -118,7 +118,7 @@ async fn ask(account: &Account, endpoint: &str, amount: u64) -> Result<Value, ap
     Ok(serde_json::from_slice(&answer.body).unwrap())
 }
 
-fn run_of(variants: &[&str], stream: &Name) -> RunSpec {
+pub(crate) fn run_of(variants: &[&str], stream: &Name) -> RunSpec {
     RunSpec {
         endpoint: name("risk"),
         variants: variants.iter().map(|it| name(it)).collect(),
@@ -136,7 +136,7 @@ fn run_of(variants: &[&str], stream: &Name) -> RunSpec {
     }
 }
 
-async fn ended(account: &Account, spec: &RunSpec) -> (Run, RunOutcome) {
+pub(crate) async fn ended(account: &Account, spec: &RunSpec) -> (Run, RunOutcome) {
     let run = account.client.run_create(spec).await.unwrap();
     let run = until(WAIT_S, "the run has ended", || async {
         let run = account.client.run_fetch(run.id).await.unwrap();

@@ -176,6 +176,7 @@ impl Things {
             .replace("{key}", "hush-key")
             .replace("{variant}", "hush-variant")
             .replace("{run}", "run-00000000000000000000000000000001")
+            .replace("{source}", "source-00000000000000000000000000000001")
             .replace("{event}", "event-00000000000000000000000000000001")
     }
 
@@ -297,6 +298,15 @@ impl Things {
             }
             ("PUT", "/v1/endpoints/{name}/gate") => {
                 (json!({ "conditions": [{ "metric": "verdict" }] }), refused)
+            }
+            ("POST", "/v1/functions/{name}/sources") => {
+                (json!({ "stream": "hush-stream" }), refused)
+            }
+            ("PUT", "/v1/functions/{name}/sources/{source}") => {
+                (json!({ "spec": {}, "generation": 1 }), refused)
+            }
+            ("PUT", "/v1/endpoints/{name}/capture") => {
+                (json!({ "stream": "hush-stream" }), refused)
             }
             _ => (json!({}), refused),
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use api::client::Client;
+use api::internal::functions::sources::GivenUp;
 use api::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
 };
@@ -23,7 +24,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
-use types::{EventId, RunId, StreamId};
+use types::{EventId, RunId, SourceId, StreamId};
 use workflow::BoxFuture;
 
 use super::{Control, Unreachable};
@@ -135,6 +136,12 @@ impl Control for Remote {
 
     fn claim_stream(&self, id: StreamId) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>> {
         Box::pin(async move { self.client.stream_claim(id).await.map_err(Unreachable::new) })
+    }
+
+    fn give_up(&self, id: SourceId, given_up: GivenUp) -> BoxFuture<'_, Result<(), Unreachable>> {
+        Box::pin(async move {
+            self.client.source_given_up(id, &given_up).await.map_err(Unreachable::new)
+        })
     }
 
     fn report_run(

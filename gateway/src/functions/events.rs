@@ -1,4 +1,5 @@
-//! Events: taken from control when they are due, run, or told to a webhook, and told of.
+//! Events: taken from control when they are due, run, or told to a webhook or a
+//! stream, and told of.
 //!
 //! Always true: an event is kept as long as it runs; what became of it is told, or it comes again
 //! when control takes it for lost. Absent on purpose: whether it runs again, which control decides.
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use types::{ErrorKind, EventId, RequestId};
 
-use super::{Outcome, Said, call};
+use super::{Function, Outcome, Said, call};
 use crate::hub::Hub;
 
 /// Most events that run at one time.
@@ -99,6 +100,9 @@ async fn one(hub: &Hub, event: TakenEvent) -> EventEnded {
     if let Some(webhook) = &event.webhook {
         return hub.webhooks.tell(&event, webhook).await;
     }
+    if let Some(stream) = &event.stream {
+        return crate::streams::tell(hub, &event, stream).await;
+    }
     let function = hub.table.load().function_of(event.account_name.as_str(), &event.function);
     let not_run = |throttled, reason: String| EventEnded::NotRun { throttled, reason };
     let Some(function) = function else {
@@ -116,6 +120,47 @@ async fn one(hub: &Hub, event: TakenEvent) -> EventEnded {
             }
         }
         Err(error) => not_run(error.kind() == ErrorKind::Busy, error.to_string()),
+    }
+}
+
+/// What became of what a function was fed.
+pub(crate) enum Fed {
+    Answered(Bytes),
+    /// The function failed.
+    Failed {
+        /// Such as `Function.ValueError`.
+        error: String,
+        /// What was said of it.
+        message: String,
+    },
+    /// It never reached the function.
+    NotRun {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Longest part of what is said of a failure, in characters.
+const MESSAGE_CHARS_MAX: usize = 500;
+
+/// Gives a function what a stream has for it.
+pub(crate) async fn feed(
+    hub: &Hub,
+    function: &Arc<Function>,
+    at: (&str, &str),
+    payload: Bytes,
+) -> Fed {
+    match call(hub, function, at, Said::default(), payload).await {
+        Ok(Outcome { called, payload, .. }) => match called.error {
+            None => Fed::Answered(payload),
+            Some(error) => {
+                let told: Option<serde_json::Value> = serde_json::from_slice(&payload).ok();
+                let said = told.as_ref().and_then(|told| told.get("errorMessage")?.as_str());
+                let message = said.unwrap_or_default().chars().take(MESSAGE_CHARS_MAX);
+                Fed::Failed { error, message: message.collect::<String>().replace('\0', " ") }
+            }
+        },
+        Err(error) => Fed::NotRun { reason: error.to_string() },
     }
 }
 

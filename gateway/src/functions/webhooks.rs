@@ -171,6 +171,7 @@ mod tests {
             payload: "{}".to_owned(),
             attempt: 1,
             webhook: None,
+            stream: None,
         };
         for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "127.1"] {
             let url = format!("http://{host}:{port}/");

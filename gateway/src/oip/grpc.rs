@@ -150,7 +150,7 @@ async fn infer(
     request: ModelInferRequest,
 ) -> Result<ModelInferResponse, Error> {
     let named = (request.model_name.as_str(), request.model_version.as_str());
-    let mut call = hub.admit(headers, named, from)?;
+    let mut call = hub.admit(headers, named, (from, ""))?;
     let answer = infer_admitted(request, &mut call).await;
     call.end(answer)
 }
@@ -159,6 +159,9 @@ async fn infer_admitted(
     mut request: ModelInferRequest,
     call: &mut Call<'_>,
 ) -> Result<ModelInferResponse, Error> {
+    if let Some(noted) = call.noted() {
+        noted.asked_otherwise(prost::Message::encoded_len(&request), "application/grpc");
+    }
     let raw = !request.raw_input_contents.is_empty();
     let inputs = contents::take_inputs(&mut request)?;
     let outputs = std::mem::take(&mut request.outputs);
@@ -172,7 +175,11 @@ async fn infer_admitted(
     };
     let outputs = call.run(asked).await?;
     let version = call.endpoint().version.to_string();
-    Ok(answers::infer((request.model_name, version, request.id), outputs, raw))
+    let answer = answers::infer((request.model_name, version, request.id), outputs, raw);
+    if let Some(noted) = call.noted() {
+        noted.answered_otherwise(prost::Message::encoded_len(&answer));
+    }
+    Ok(answer)
 }
 
 /// The time that the caller allows, in microseconds.

@@ -122,7 +122,8 @@ async fn infer(
     version: &str,
 ) -> Result<Response<Body>, Error> {
     let from = incoming.from();
-    let mut call = hub.admit(&incoming.parts.headers, (model, version), from)?;
+    let id = incoming.request_id.to_str().unwrap_or_default();
+    let mut call = hub.admit(&incoming.parts.headers, (model, version), (from, id))?;
     let answer = infer_admitted(hub, incoming, model, &mut call).await;
     call.end(answer)
 }
@@ -137,6 +138,9 @@ async fn infer_admitted(
     let headers = &parts.headers;
     let header_length = json_length(headers)?;
     let raw = body::read(headers, body, &hub.settings, &hub.clock).await?;
+    if let Some(noted) = call.noted() {
+        noted.asked(&raw, headers);
+    }
     let json_bytes = header_length.unwrap_or(raw.len());
     let read = move || Ok(oip::parse_request(raw, header_length)?);
     let mut request = aside(json_bytes, read).await?;
@@ -156,7 +160,15 @@ async fn infer_admitted(
     let data_bytes = answer.outputs.iter().map(|output| output.data.len()).sum();
     let write =
         move || Ok(oip::write_response_parts(&answer, |output| request.wants_binary(output))?);
-    Ok(whole(aside(data_bytes, write).await?, Encoding::wanted(headers)).await)
+    let parts = aside(data_bytes, write).await?;
+    if let Some(noted) = call.noted() {
+        // Where there are tensors behind it, it is not the whole answer, and no JSON with them.
+        match parts.header_length() {
+            None => noted.answered(&parts.json),
+            Some(_) => noted.answered_otherwise(parts.body_bytes()),
+        }
+    }
+    Ok(whole(parts, Encoding::wanted(headers)).await)
 }
 
 /// The value of the header that tells where the JSON ends.

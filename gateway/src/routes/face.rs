@@ -6,10 +6,12 @@
 use std::sync::Arc;
 
 use access::{Action, Authorizer};
+use api::internal::CaptureRoute;
 use policy::modes;
 use types::Used;
 
 use super::{Caller, Endpoint};
+use crate::captures::Target;
 
 /// What a name leads to.
 #[derive(Debug, Default)]
@@ -20,12 +22,19 @@ pub(crate) struct Face {
     used: Vec<Used>,
     /// Of the endpoint's id: shares of different endpoints have nothing to do with each other.
     salt: String,
+    /// Where live requests are kept.
+    capture: Option<Arc<Target>>,
 }
 
 impl Face {
-    /// Adds a variant; `main` brings how all of them are used.
-    pub(super) fn add(&mut self, endpoint: Arc<Endpoint>, used: Vec<Used>) {
+    /// Adds a variant; `main` brings how all of them are used, and what is kept of requests.
+    pub(super) fn add(
+        &mut self,
+        endpoint: Arc<Endpoint>,
+        (used, capture): (Vec<Used>, Option<CaptureRoute>),
+    ) {
         if endpoint.variant.as_str() == api::endpoints::MAIN {
+            self.capture = capture.map(|told| Arc::new(Target { endpoint: endpoint.id, told }));
             self.used = used;
             self.salt = endpoint.id.to_string();
             self.variants.insert(0, endpoint);
@@ -61,6 +70,11 @@ impl Face {
     pub(crate) fn watching(&self, key: &[u8]) -> Vec<Arc<Endpoint>> {
         let names = modes::watching(&self.used, key, self.salt.as_bytes());
         names.filter_map(|used| self.variant(used.variant.as_str())).map(Arc::clone).collect()
+    }
+
+    /// Where live requests are kept.
+    pub(crate) fn capture(&self) -> Option<&Arc<Target>> {
+        self.capture.as_ref()
     }
 
     /// Whether it matters which key an event has.

@@ -5,6 +5,7 @@
 
 mod access;
 mod accidents;
+mod captures;
 mod console;
 mod functions;
 mod grpc;

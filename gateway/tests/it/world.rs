@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use api::accounts::Role;
 use api::internal::functions::sizes::SettledSize;
+use api::internal::functions::sources::GivenUp;
 use api::internal::functions::{
     EventOutcome, FunctionRoute, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
     VersionRoute,
@@ -28,7 +29,7 @@ use tokio::sync::{mpsc, watch};
 use types::frame::{self, Answer, Frame};
 use types::{
     AccountId, Datatype, EndpointId, ErrorKind, EventId, FunctionId, HostId, InstanceId,
-    RevisionId, RunId, StreamId, TensorSpec, TokenId,
+    RevisionId, RunId, SourceId, StreamId, TensorSpec, TokenId,
 };
 use uuid::Uuid;
 use workflow::{BoxFuture, Clock, Tasks};
@@ -83,6 +84,8 @@ pub(crate) struct FakeControl {
     routes: watch::Sender<Routes>,
     pub(crate) reports: Mutex<Vec<UsageReport>>,
     pub(crate) refuse_reports: Mutex<bool>,
+    /// What is said of a stream; control is away without it.
+    pub(crate) claimed: Mutex<Option<StreamClaimed>>,
 }
 
 impl Control for FakeControl {
@@ -118,6 +121,11 @@ impl Control for FakeControl {
     }
 
     fn claim_stream(&self, _: StreamId) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>> {
+        let claimed = self.claimed.lock().clone();
+        Box::pin(async move { claimed.ok_or_else(|| Unreachable::new("away")) })
+    }
+
+    fn give_up(&self, _: SourceId, _: GivenUp) -> BoxFuture<'_, Result<(), Unreachable>> {
         Box::pin(async { Err(Unreachable::new("away")) })
     }
 
@@ -380,6 +388,7 @@ fn route(number: u128, name: &str, sockets: Vec<PathBuf>) -> Route {
         variant: "main".parse().unwrap(),
         function: None,
         modes: vec![],
+        capture: None,
         account: AccountId::new(Uuid::from_u128(1)),
         account_name: "acme".parse().unwrap(),
         name: name.parse().unwrap(),

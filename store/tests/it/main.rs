@@ -7,6 +7,7 @@ mod harness;
 
 mod accounts;
 mod calls;
+mod captures;
 mod catalogue;
 mod feeds;
 mod functions;

@@ -1,9 +1,10 @@
-//! Destinations: functions and webhooks that are told what became of a function's events, and the
-//! settings that name them.
+//! Destinations: functions, webhooks and streams that are told what became of a function's events,
+//! and the settings that name them.
 //!
-//! Always true: a destination is a function of the same account, or the URL of a webhook; telling a
-//! webhook is an event of its own, tried again as one, and dead as one where it cannot be told: no
-//! other destination hears of that; a chain of destinations ends. Absent on purpose: connecting, which gateways do.
+//! Always true: a destination is a function or a stream of the same account, or the URL of a webhook;
+//! telling a webhook or a stream is an event of its own, tried again as one, and dead as one where it
+//! cannot be told: no other destination hears of that; a chain of destinations ends.
+//! Absent on purpose: connecting and appending, which gateways do.
 
 use access::Action;
 use access::webhooks::WebhookSecret;
@@ -16,15 +17,21 @@ use store::functions::events::{EventRow, event_insert};
 use store::functions::settings::{SettingKind, SettingRow};
 use store::functions::{FunctionRow, function_fetch_by_name};
 use types::functions::{account_number, function_arn};
-use types::{AliasName, ErrorKind, EventId, FunctionId, FunctionName, FunctionReference};
+use types::{
+    AliasName, ErrorKind, EventId, FunctionId, FunctionName, FunctionReference, Name,
+    StreamReference,
+};
 
 use super::called;
 use super::settings::{self, find};
 use crate::caller::Caller;
+use crate::operations::streams;
 use crate::{Control, Error};
 
 /// Longest URL of a webhook: what servers and proxies in between take.
 const URL_BYTES_MAX: usize = 2_048;
+/// What is kept of an error's kind as an attribute of an event.
+const ERROR_CHARS_MAX: usize = 200;
 
 /// Who is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +39,7 @@ enum Destination {
     Function(FunctionReference),
     /// Its URL.
     Webhook(String),
+    Stream(StreamReference),
 }
 
 /// Reads a destination.
@@ -53,6 +61,9 @@ fn read(text: &str) -> Result<Destination, Error> {
             .map_err(|error| wrong(&error.to_string()))?;
         return Ok(Destination::Webhook(text.to_owned()));
     }
+    if text.starts_with("stream:") || text.starts_with("arn:aws:kinesis:") {
+        return text.parse().map(Destination::Stream).map_err(|_| unknown(text));
+    }
     let named: FunctionReference = text.parse().map_err(|_| unknown(text))?;
     if is_qualifier(&named.qualifier) {
         Ok(Destination::Function(named))
@@ -62,14 +73,20 @@ fn read(text: &str) -> Result<Destination, Error> {
 }
 
 /// Whether this could be a version or an alias, or is nothing, which is the latest.
-fn is_qualifier(text: &str) -> bool {
+pub(super) fn is_qualifier(text: &str) -> bool {
     let number = text.bytes().all(|byte| byte.is_ascii_digit());
     number || text == api::functions::LATEST || text.parse::<AliasName>().is_ok()
 }
 
+/// Whether a destination is a stream.
+pub(super) fn is_stream(text: &str) -> bool {
+    matches!(read(text), Ok(Destination::Stream(_)))
+}
+
 fn unknown(text: &str) -> Error {
     Error::invalid(format!(
-        "{text:?} is no function of yours, by its name or ARN, and no URL of a webhook"
+        "{text:?} is no function of yours, by its name or ARN, no URL of a webhook, and no stream of \
+         yours, as stream:NAME"
     ))
 }
 
@@ -113,15 +130,33 @@ pub(crate) async fn put_checked(
 ) -> Result<u64, Error> {
     policy_of(settings)?;
     for text in [&settings.on_success, &settings.on_failure].into_iter().flatten() {
-        let Destination::Function(named) = read(text)? else { continue };
-        let own_number = account_number(caller.account);
-        if named.account.is_some_and(|number| number != own_number) {
-            return Err(unknown(text));
-        }
-        let known = called(control, caller, &named.name, Action::FunctionsRead).await;
-        known.map_err(|_| unknown(text))?;
+        check(control, caller, text).await?;
     }
     settings::put(control, caller, name, (SettingKind::Events, qualifier, settings)).await
+}
+
+/// Refuses what is no destination of this caller.
+pub(super) async fn check(control: &Control, caller: &Caller, text: &str) -> Result<(), Error> {
+    let destination = read(text)?;
+    let account = match &destination {
+        Destination::Function(named) => &named.account,
+        Destination::Stream(named) => &named.account,
+        Destination::Webhook(_) => return Ok(()),
+    };
+    let own_number = account_number(caller.account);
+    if account.as_ref().is_some_and(|number| *number != own_number) {
+        return Err(unknown(text));
+    }
+    let known = match &destination {
+        Destination::Function(named) => {
+            called(control, caller, &named.name, Action::FunctionsRead).await.map(drop)
+        }
+        Destination::Stream(named) => {
+            streams::own(control, caller, &named.name, Action::StreamsAppend).await.map(drop)
+        }
+        Destination::Webhook(_) => Ok(()),
+    };
+    known.map_err(|_| unknown(text))
 }
 
 async fn shown(
@@ -167,13 +202,19 @@ pub(super) fn settings_of(rows: &[SettingRow], event: &EventRow) -> Result<Event
 /// The webhook that an event is for, and the signature of what it is told; none where the function
 /// runs.
 pub(super) fn signed(control: &Control, event: &EventRow, now_ms: u64) -> Option<Webhook> {
-    if event.webhook.is_empty() {
+    if event.webhook.is_empty() || told_stream(event).is_some() {
         return None;
     }
     let signed_at_s = now_ms / 1_000;
     let secret = secret(control, event.function_id);
     let signature = secret.sign(&event.id.to_string(), signed_at_s, &event.payload);
     Some(Webhook { url: event.webhook.clone(), signed_at_s, signature })
+}
+
+/// The stream that an event is for; none where it is told elsewhere, or the function runs.
+pub(super) fn told_stream(event: &EventRow) -> Option<Name> {
+    let named: StreamReference = event.webhook.parse().ok()?;
+    Some(named.name)
 }
 
 /// How the last run ended, for a record.
@@ -211,6 +252,42 @@ pub(super) fn record(
     })
 }
 
+/// What a destination is told, which for a stream is an event of its own: what was answered, or what
+/// came where that was given up, so that it can be sent again.
+pub(super) fn telling(
+    destination: &str,
+    (row, function): (&EventRow, &FunctionRow),
+    ran: &Ran<'_>,
+    (answer, now_ms): (&str, u64),
+) -> Value {
+    if !is_stream(destination) {
+        return record(row, function, ran, (answer, now_ms));
+    }
+    let parse = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+    let mut event = json!({
+        "specversion": "1.0",
+        "source": function_arn("local", function.account_id, &function.name, &row.qualifier),
+        "type": "freehold.function.answered",
+        "time": crate::moment::iso8601(now_ms),
+        "function": function.name,
+        "condition": ran.condition,
+        "requestid": row.id.uuid(),
+        "datacontenttype": "application/json",
+    });
+    if !ran.version.is_empty() {
+        event["version"] = Value::from(ran.version);
+    }
+    event["data"] = match ran.error {
+        None => parse(answer),
+        Some(error) => {
+            event["type"] = Value::from("freehold.function.failed");
+            event["error"] = Value::from(error.chars().take(ERROR_CHARS_MAX).collect::<String>());
+            parse(&row.payload)
+        }
+    };
+    event
+}
+
 /// Hands a record to a destination of the function it came from, as an event of its own. A function
 /// that is gone is told of in the log only: its owner removed it.
 pub(super) async fn deliver(
@@ -220,8 +297,14 @@ pub(super) async fn deliver(
     now_ms: u64,
 ) -> Result<(), store::Error> {
     let Ok(destination) = read(destination) else { return Ok(()) };
+    let mut record = record.clone();
     let (function_id, qualifier, webhook) = match destination {
         Destination::Webhook(url) => (from.id, event.qualifier.clone(), url),
+        Destination::Stream(StreamReference { name, .. }) => {
+            // Told again it is the same event.
+            record["id"] = Value::from(id.to_string());
+            (from.id, event.qualifier.clone(), format!("stream:{name}"))
+        }
         Destination::Function(named) => {
             match function_fetch_by_name(tx, from.account_id, &named.name).await {
                 Ok(to) => (to.id, named.qualifier, String::new()),
@@ -243,7 +326,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_destination_is_a_function_or_a_url() {
+    fn a_destination_is_a_function_a_url_or_a_stream() {
+        for stream in ["stream:kept", "arn:aws:kinesis:local:123456789012:stream/kept"] {
+            assert!(matches!(read(stream).unwrap(), Destination::Stream(_)), "{stream}");
+        }
         for url in ["https://example.org/a?b=c", "http://10.0.0.7:8080", "https://[2001:db8::1]/x"]
         {
             assert_eq!(read(url).unwrap(), Destination::Webhook(url.to_owned()));
@@ -258,9 +344,15 @@ mod tests {
             assert!(matches!(read(name).unwrap(), Destination::Function(_)), "{name}");
         }
         let long = format!("https://example.org/{}", "a".repeat(URL_BYTES_MAX));
-        for wrong in
-            ["", "ftp://a/b", "https://", "https://u:p@example.org/", "https://127.1/", &long]
-        {
+        for wrong in [
+            "",
+            "stream:No",
+            "ftp://a/b",
+            "https://",
+            "https://u:p@example.org/",
+            "https://127.1/",
+            &long,
+        ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

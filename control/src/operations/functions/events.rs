@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 use types::{ErrorKind, EventId, FunctionName};
 
 use super::called;
-use super::destinations::{self, Ran, deliver, record};
+use super::destinations::{self, Ran, deliver, telling};
 use crate::caller::Caller;
 use crate::operations::instances::found;
 use crate::operations::items::from_json;
@@ -149,6 +149,7 @@ async fn take_now(control: &Control, limit: u32) -> Result<(Vec<TakenEvent>, Opt
                 taken.push(TakenEvent {
                     id: row.id,
                     webhook: destinations::signed(control, &row, times.0),
+                    stream: destinations::told_stream(&row),
                     account: account.id,
                     account_name: account.name,
                     function: function.name,
@@ -236,7 +237,8 @@ fn settle(
         EventEnded::Answered { version, payload } => {
             let told = settings.on_success.clone().map(|destination| {
                 let ran = Ran { condition: "Success", version: &version, error: None };
-                (destination, record(row, function, &ran, (&payload, now_ms)))
+                let told = telling(&destination, (row, function), &ran, (&payload, now_ms));
+                (destination, told)
             });
             return Ok(Next { kept: None, told });
         }
@@ -288,7 +290,7 @@ fn settle(
         (Outcome::GiveUp(condition), Some(destination)) => {
             let version = last.version.as_deref().unwrap_or_default();
             let ran = Ran { condition: word(condition), version, error: Some(&last.error) };
-            let record = record(row, function, &ran, (&last.message, now_ms));
+            let record = telling(destination, (row, function), &ran, (&last.message, now_ms));
             Ok(Next { kept: None, told: Some((destination.clone(), record)) })
         }
         (Outcome::GiveUp(_), None) => {

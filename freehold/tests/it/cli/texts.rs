@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 82] = [
+const COMMANDS: [&[&str]; 86] = [
     &[],
     &["up"],
     &["demo"],
@@ -37,6 +37,8 @@ const COMMANDS: [&[&str]; 82] = [
     &["endpoint", "variant", "use"],
     &["endpoint", "gate"],
     &["endpoint", "gate", "set"],
+    &["endpoint", "capture"],
+    &["endpoint", "capture", "set"],
     &["endpoint", "promote"],
     &["endpoint", "restore"],
     &["stream"],
@@ -63,6 +65,8 @@ const COMMANDS: [&[&str]; 82] = [
     &["function", "logs"],
     &["function", "schedule"],
     &["function", "schedule", "create"],
+    &["function", "source"],
+    &["function", "source", "add"],
     &["function", "url"],
     &["function", "url", "create"],
     &["function", "url", "update"],
