@@ -10,6 +10,7 @@
 
 pub mod cloudevents;
 pub mod dedupe;
+pub mod drift;
 mod error;
 mod event;
 pub mod export;

@@ -47,13 +47,15 @@ pub use grants::{
     GrantCommand, GrantSettings, LimitArguments, LinkCommand, LinkSettings, UsageArguments,
 };
 pub use items::{InitArguments, ItemCommand, PipelineArguments, PublishArguments, ShareArguments};
-pub use runs::{GroupWord, LateWord, LoadArguments, ReplayArguments, RunsCommand};
+pub use runs::{
+    GroupWord, LateWord, LoadArguments, ReplayArguments, RunsCommand, SeriesArguments, SeriesWord,
+};
 pub use search::{SearchArguments, SuggestArguments};
 pub use services::{ServiceCommand, ServiceKeyCommand};
 pub use simulate::{PolicyWord, SimulateArguments};
 pub use streams::{
-    ExportArguments, ExportWord, ImportArguments, ImportWord, LabelArguments, SelectionArguments,
-    StreamArguments, StreamCommand,
+    DriftArguments, ExportArguments, ExportWord, ImportArguments, ImportWord, LabelArguments,
+    SelectionArguments, StreamArguments, StreamCommand,
 };
 pub use trainings::{TrainArguments, TrainingCommand};
 pub use urls::{UrlArguments, UrlCommand};

@@ -44,6 +44,8 @@ pub enum StreamCommand {
         #[command(flatten)]
         selection: SelectionArguments,
     },
+    /// Say which fields of events have changed, and since when, beside events of another time
+    Drift(DriftArguments),
     /// Say what events turned out to be, by a file
     Label(LabelArguments),
     /// Remove a stream and its events
@@ -171,4 +173,22 @@ pub struct LabelArguments {
     pub name: Name,
     /// A table with the columns id and label, and perhaps source
     pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::DRIFT)]
+pub struct DriftArguments {
+    /// The stream
+    pub name: Name,
+    /// Beside events from this time on, as --since
+    #[arg(long, value_name = "TIME", required_unless_present = "against_until")]
+    pub against_since: Option<String>,
+    /// Up to, and without, this time [default: --since]
+    #[arg(long, value_name = "TIME")]
+    pub against_until: Option<String>,
+    /// At most one false alarm in so many events
+    #[arg(long, value_name = "EVENTS", default_value_t = 100_000)]
+    pub alarm_every: u64,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
 }

@@ -74,6 +74,8 @@ pub(crate) async fn answer(
         | Target::Service { .. }
         | Target::Stream { .. }
         | Target::Records { .. }
+        | Target::Series { .. }
+        | Target::RunDrift { .. }
         | Target::Url { .. }
         | Target::Management
         | Target::Root

@@ -16,12 +16,7 @@ use crate::error::Error;
 ///
 /// [`Error::BadRequest`] with the part that is wrong.
 pub(crate) fn selection(query: &SelectionQuery) -> Result<Selection, Error> {
-    let zone = match query.zone.as_deref() {
-        None => TimeZone::UTC,
-        Some(name) => TimeZone::get(name).map_err(|_| {
-            Error::bad_request(format!("{name:?} is no time zone: write one such as Europe/Oslo"))
-        })?,
-    };
+    let zone = zone(query.zone.as_deref())?;
     let time = |text: &Option<String>| text.as_deref().map(|it| time_ns(it, &zone)).transpose();
     let filter = query.filter.as_deref().unwrap_or_default().parse();
     let filter = filter.map_err(|fault: events::select::Fault| wrong(&fault))?;
@@ -32,6 +27,19 @@ pub(crate) fn selection(query: &SelectionQuery) -> Result<Selection, Error> {
         sample: query.sample.as_deref().map(sample).transpose()?,
         sequences: numbers(query.sequences.as_deref().unwrap_or_default())?,
         ..Selection::default()
+    })
+}
+
+/// The time zone of a name; UTC of none.
+///
+/// # Errors
+///
+/// [`Error::BadRequest`] where there is none of that name.
+pub(crate) fn zone(name: Option<&str>) -> Result<TimeZone, Error> {
+    let Some(name) = name else { return Ok(TimeZone::UTC) };
+    TimeZone::get(name).map_err(|_| {
+        let name: String = name.chars().take(80).collect();
+        Error::bad_request(format!("{name:?} is no time zone: write one such as Europe/Oslo"))
     })
 }
 

@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 82] = [
+const COMMANDS: [&[&str]; 85] = [
     &[],
     &["up"],
     &["demo"],
@@ -44,9 +44,12 @@ const COMMANDS: [&[&str]; 82] = [
     &["stream", "import"],
     &["stream", "export"],
     &["stream", "label"],
+    &["stream", "drift"],
     &["replay"],
     &["runs"],
     &["runs", "compare"],
+    &["runs", "series"],
+    &["runs", "drift"],
     &["invoke"],
     &["function"],
     &["function", "create"],
