@@ -23,6 +23,9 @@ pub const KEY_HEADER: &str = "freehold-key";
 
 /// Tells how long a variant itself took for an answer, in microseconds.
 pub const SERVICE_HEADER: &str = "freehold-service-us";
+/// Tells a replay what else an answer took, such as `queue=120, start=3000, cpu=900, memory=41943040`:
+/// microseconds and bytes. Nobody else is told.
+pub const TOOK_HEADER: &str = "freehold-took";
 
 /// Makes an endpoint of a model, a pipeline or a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -199,6 +202,10 @@ pub enum GateMetric {
     AccuracyPpm,
     PrecisionPpm,
     RecallPpm,
+    /// The area under the curve, known within its interval of 95 %.
+    AucPpm,
+    /// The expected error of scores as chances.
+    CalibrationPpm,
     /// Events to which it says what production says.
     AgreementPpm,
     /// Whether the evidence of both on the same events is to promote: right answers.

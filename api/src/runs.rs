@@ -1,13 +1,25 @@
 //! Runs: replays of recorded events to an endpoint's variants.
 //!
 //! `GET, POST /v1/runs`, `GET /v1/runs/{run}`, `POST /v1/runs/{run}/stop`.
-//! The gateway that sent a run answers `GET /v1/runs/{run}/records`.
+//! The gateway that sent a run answers `GET /v1/runs/{run}/records`, `GET /v1/runs/{run}/series` and
+//! `GET /v1/runs/{run}/drift`.
+
+mod accuracy;
+mod series;
+mod used;
 
 use serde::{Deserialize, Serialize};
 
 use types::{Name, RunId};
 
 use crate::streams::SelectionQuery;
+
+pub use accuracy::{
+    Accuracy, AccuracyEstimate, Auc, CalibrationBin, ClassAccuracy, ConfusionCell, Pairs,
+    RunCalibration,
+};
+pub use series::{RunSeries, SeriesBy, SeriesLine, SeriesPoint, SeriesQuery, SeriesTimes};
+pub use used::VariantUsed;
 
 /// Replays events to an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -144,11 +156,11 @@ pub struct Run {
     pub stop_wanted: bool,
     /// How far it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<RunProgress>)]
     pub progress: Option<serde_json::Value>,
     /// What was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<RunOutcome>)]
     pub outcome: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -182,6 +194,10 @@ pub struct RunOutcome {
     pub disclosed: Vec<String>,
     pub schedule: RunSchedule,
     pub facts: RunFacts,
+    /// Of the requests that were sent, the part of which it is known what became of them, in
+    /// millionths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durability_ppm: Option<u64>,
     pub variants: Vec<VariantOutcome>,
     /// The first variant against each other one.
     #[serde(default)]
@@ -251,8 +267,21 @@ pub struct VariantOutcome {
     pub latency: Times,
     /// What the variant told of its own time.
     pub service: Times,
+    /// What of the latency it did not account for.
+    #[serde(default)]
+    pub overhead: Times,
+    /// How long requests waited for an instance or a batch, as far as it tells.
+    #[serde(default)]
+    pub queue: Times,
     pub bytes_out: u64,
     pub bytes_in: u64,
+    /// Of the requests that were sent, the part that was answered without a fault of its own, in
+    /// millionths: with a status below 500.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability_ppm: Option<u64>,
+    /// What it took, as far as that is known.
+    #[serde(default)]
+    pub used: VariantUsed,
     pub accuracy: Accuracy,
 }
 
@@ -282,63 +311,6 @@ pub struct Times {
     pub p99_needs: Option<u64>,
 }
 
-/// Predictions held against labels; each event counts once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Accuracy {
-    pub true_positives: u64,
-    pub false_positives: u64,
-    pub true_negatives: u64,
-    pub false_negatives: u64,
-    /// Predictions of events without a label.
-    pub unlabelled: u64,
-    /// Answers in which no prediction was found.
-    pub unread: u64,
-    /// Events that had no good answer.
-    pub unanswered: u64,
-}
-
-impl Accuracy {
-    /// Predictions that were held against a label.
-    pub const fn judged(&self) -> u64 {
-        self.true_positives + self.false_positives + self.true_negatives + self.false_negatives
-    }
-
-    /// The part of them that was right, in millionths; none where there are none.
-    pub fn accuracy_ppm(&self) -> Option<u64> {
-        part_ppm(self.true_positives + self.true_negatives, self.judged())
-    }
-
-    /// Of what was said to be positive, the part that was, in millionths.
-    pub fn precision_ppm(&self) -> Option<u64> {
-        part_ppm(self.true_positives, self.true_positives + self.false_positives)
-    }
-
-    /// Of what was positive, the part that was said to be, in millionths.
-    pub fn recall_ppm(&self) -> Option<u64> {
-        part_ppm(self.true_positives, self.true_positives + self.false_negatives)
-    }
-}
-
-fn part_ppm(part: u64, whole: u64) -> Option<u64> {
-    let ppm = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
-    (whole > 0).then(|| u64::try_from(ppm).unwrap_or(u64::MAX))
-}
-
-/// The same events answered by two variants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Pairs {
-    /// They said the same.
-    pub same: u64,
-    /// They did not.
-    pub differ: u64,
-    pub both_right: u64,
-    pub first_right: u64,
-    pub other_right: u64,
-    pub both_wrong: u64,
-    /// One of them said nothing, or there were too many to wait for.
-    pub left_out: u64,
-}
-
 /// Which records of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -350,6 +322,9 @@ pub struct RecordsQuery {
     /// Such as `ok` or `timeout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// Whose prediction was right, or was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub right: Option<bool>,
     /// Of this region, and of this group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
@@ -370,6 +345,27 @@ pub struct RecordsQuery {
     /// At most so many; 100 where absent, 10,000 at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+}
+
+/// Beside what a run's answers are watched for changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct RunDriftQuery {
+    /// The run whose answers are the reference; the same one where variants are set beside each other.
+    pub against: RunId,
+    /// The variant whose answers are watched; the first one where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The variant of the reference; of the same name where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against_variant: Option<String>,
+    /// At most one false alarm in so many answers; 100,000 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm_every: Option<u64>,
+    /// Where chance begins, which breaks ties; 0 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// Records of a run, in the order in which they ended.
@@ -412,4 +408,16 @@ pub struct RunRecord {
     pub class: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Whether the prediction was right, where there are both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right: Option<bool>,
+    /// When the event happened, in Unix nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub happened_ns: Option<u64>,
+    /// How long it waited for an instance or a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_us: Option<u64>,
+    /// How long the start of the instance took that it had to wait for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_us: Option<u64>,
 }

@@ -2,7 +2,7 @@
 //!
 //! `GET, POST /v1/streams`, `GET, PUT, DELETE /v1/streams/{name}`. Gateways, which hold the events,
 //! answer `GET, POST /v1/streams/{name}/events`, `GET /v1/streams/{name}/stats`,
-//! `POST /v1/streams/{name}/imports`, and `POST /v1/streams/{name}/labels`.
+//! `GET /v1/streams/{name}/drift`, `POST /v1/streams/{name}/imports`, and `POST /v1/streams/{name}/labels`.
 
 use std::collections::BTreeMap;
 
@@ -205,6 +205,70 @@ pub struct EventsQuery {
     /// At most so many; all where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+}
+
+/// Against what events are watched for changes, beside which events are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, default)]
+pub struct DriftQuery {
+    /// The reference: events from this time on, as `since`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against_since: Option<String>,
+    /// Up to, and without, this time; up to `since` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against_until: Option<String>,
+    /// At most one false alarm in so many events; 100,000 where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm_every: Option<u64>,
+    /// Where chance begins, which breaks ties; 0 where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+}
+
+/// Whether events still are as those of a reference were.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Drift {
+    /// Events of the reference, and those of them that were learnt from: 10,000 at most, at random.
+    pub reference_events: u64,
+    pub learnt_events: u64,
+    /// Events that were watched.
+    pub events: u64,
+    /// At most one false alarm in so many events, of all fields together.
+    pub alarm_every: u64,
+    /// Fields that have changed.
+    pub changed: u64,
+    /// By field, in the order of their names; at most 64.
+    pub fields: Vec<FieldDrift>,
+    /// Fields that the reference did not have, some of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new_fields: Vec<String>,
+}
+
+/// Whether a field still is as it was.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FieldDrift {
+    /// A path in the data, such as `data.amount`, or `type`, `region`, `group` or `label`.
+    pub field: String,
+    /// Whether it has changed.
+    pub changed: bool,
+    /// The event by which that was clear: its number in the stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_sequence: Option<u64>,
+    /// When that happened, in Unix nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_ns: Option<u64>,
+    /// How far the evidence came on its way to an alarm, in millionths.
+    pub evidence_ppm: u64,
+    /// How far both distributions are apart: the population stability index, in millionths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance_ppm: Option<u64>,
+    /// What that is by chance, at most, 99 times of 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_chance_ppm: Option<u64>,
+    /// Events that have it: of those learnt from, and of those watched.
+    pub reference_events: u64,
+    pub events: u64,
 }
 
 /// Labels of events: what they turned out to be.

@@ -21,6 +21,19 @@ test("a stream tells what is in it, and in a part of it", async ({ page }) => {
   await expect(sum).toContainText(`Events${EVENTS / 3}`);
 });
 
+test("events are set beside those before them", async ({ page }) => {
+  await open(page, "streams/payments");
+  // The first ten seconds' amounts are the same as those of the next ten.
+  await page.getByLabel("From", { exact: true }).fill("2026-03-01 09:00:10");
+  await page.getByLabel("Beside events from").fill("2026-03-01");
+  await page.getByRole("button", { name: "Show", exact: true }).click();
+  const table = page.getByRole("table", { name: "What has changed" });
+  await expect(table.getByRole("row", { name: /^data\.amount/ })).toContainText("no");
+  await expect(page.getByRole("region", { name: "What has changed" })).toContainText(
+    "200 events beside 100 of 100",
+  );
+});
+
 test("a run tells whether it may be believed, and sets its variants beside each other", async ({
   page,
 }) => {
@@ -68,9 +81,39 @@ test("curves are drawn by what one chooses", async ({ page }) => {
   await open(page, "runs");
   await runs(page).first().getByRole("link").click();
   const key = page.getByRole("figure", { name: "Requests per second" }).getByRole("listitem");
-  await expect(key).toHaveText([/^main/, /^next/]);
+  await expect(key).toHaveText([/^next/, /^main/]);
   await page.getByLabel("Lines by").selectOption("region");
   await expect(key).toHaveText([/^de/, /^in/, /^no/]);
+});
+
+test("curves are over the clock or the hours of the day of a zone too", async ({ page }) => {
+  await open(page, "runs");
+  await runs(page).first().getByRole("link").click();
+  const over = page.getByLabel("Over");
+  await over.selectOption("clock");
+  const chart = page.getByRole("application", { name: "Requests per second" });
+  await chart.focus();
+  await page.keyboard.press("Home");
+  const told = page.getByRole("figure", { name: "Requests per second" }).getByRole("status");
+  await expect(told).toHaveText(/^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d$/);
+  // All events happened from 08:00 to 08:01 of UTC, which is 09:00 in Berlin in March.
+  await over.selectOption("hour");
+  const hours = page.getByRole("figure", { name: "Requests", exact: true });
+  await hours.getByText("As a table").click();
+  await expect(hours.getByRole("row", { name: /^9:00:00/ })).toContainText(String(EVENTS));
+  await expect(hours.getByRole("row")).toHaveCount(2);
+});
+
+test("labels and predictions are set against each other", async ({ page }) => {
+  await open(page, "runs");
+  await runs(page).first().getByRole("link").click();
+  const table = page.getByRole("table", { name: "Labels and predictions of next" });
+  // Half of all amounts are from 50 on; three of ten are said to be small and are not.
+  const row = table.getByRole("row", { name: /^true/ });
+  await expect(row).toContainText(String(0.3 * EVENTS));
+  await expect(row).toContainText(String(0.2 * EVENTS));
+  const accuracy = page.getByRole("table", { name: "Accuracy" });
+  await expect(accuracy.getByRole("row", { name: /^Area under the curve/ })).toContainText("100 %");
 });
 
 test("two runs are set beside each other", async ({ page }) => {

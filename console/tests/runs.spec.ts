@@ -1,8 +1,8 @@
 // Figures and series of runs: without a page.
 
 import { against, FIGURES } from "../src/runs/figures";
-import { series, windowOf } from "../src/runs/series";
-import type { RunRecord, Times, VariantOutcome } from "../src/runs/told";
+import { drawn, values } from "../src/runs/series";
+import type { RunSeries, SeriesPoint, Times, VariantOutcome } from "../src/runs/told";
 import { expect, test } from "@playwright/test";
 
 const NONE: Times = {
@@ -43,10 +43,6 @@ function variant(told: Partial<VariantOutcome>): VariantOutcome {
   };
 }
 
-function record(told: Partial<RunRecord>): RunRecord {
-  return { sequence: 1, copy: 0, variant: "main", offset_ns: 0, outcome: "ok", ...told };
-}
-
 const told = (name: string, of: VariantOutcome) => {
   const found = FIGURES.flatMap(([, figures]) => figures).find((it) => it.name === name);
   const value = found?.of(of);
@@ -77,6 +73,23 @@ test("what is not known is absent, and is not 0", () => {
       told(it, some),
     ),
   ).toEqual(["1.5 ms", "2", "25 %", "62.5 %", "75 %", "60 %"]);
+  const judged = variant({
+    used: { busy_milli: 1_500, memory_bytes: 3 << 20 },
+    accuracy: {
+      ...some.accuracy,
+      right: 8,
+      auc: { value_ppm: 912_345, positives: 4, negatives: 4 },
+    },
+  });
+  expect(
+    ["Accuracy", "F1", "Area under the curve", "At least, surely", "At work at a time"].map((it) =>
+      told(it, judged),
+    ),
+  ).toEqual(["100 %", "66.7 %", "91.2 %", undefined, "1.5"]);
+  expect([told("Memory, at most", judged), told("Cold starts", judged)]).toEqual([
+    "3 MiB",
+    undefined,
+  ]);
 });
 
 test("a difference says which way, and whether that is better", () => {
@@ -91,38 +104,47 @@ test("a difference says which way, and whether that is better", () => {
   ]).toEqual(["", "", ""]);
 });
 
-test("every record is in one window, whatever the span and however many keys", () => {
-  for (const spanMs of [0, 1, 999, 60_000, 3_600_000, 400_000_000]) {
-    const records = Array.from({ length: 997 }, (_, at) =>
-      record({
-        offset_ns: Math.floor((spanMs * 1e6 * at) / 996),
-        variant: `v${at % 3}`,
-        response_ns: at * 1e6,
-      }),
-    );
-    const { atMs, windowMs, lines } = series(records, (it) => it.variant);
-    expect(atMs.length).toBeLessThanOrEqual(61);
-    const all = lines.flatMap(([, windows]) => windows.map((it) => (it.rate * windowMs) / 1_000));
-    expect(Math.round(all.reduce((sum, it) => sum + it, 0))).toBe(997);
-  }
-});
+function point(told: Partial<SeriesPoint>): SeriesPoint {
+  return { at_ms: 0, requests: 0, not_ok: 0, judged: 0, right: 0, ...told };
+}
 
-test("percentiles are ranks, and a window without records has none", () => {
-  const records = [1, 2, 3, 4].map((ms) => record({ response_ns: ms * 1e6 }));
-  records.push(record({ offset_ns: 2e9, outcome: "timeout" }));
-  const { lines, windowMs } = series(records, () => "all", { most: 2 });
-  expect(windowMs).toBe(1_000);
-  const windows = lines[0]?.[1] ?? [];
-  expect(windows.map((it) => it.p50)).toEqual([2, null, null]);
-  expect(windows.map((it) => it.p99)).toEqual([4, null, null]);
-  expect(windows.map((it) => it.notOk)).toEqual([0, null, 100]);
-});
+function series(lines: Record<string, SeriesPoint[]>): RunSeries {
+  const told = Object.entries(lines).map(([key, points]) => ({ key, points }));
+  return { by: "variant", step_ms: 2_000, lines: told };
+}
 
-test("keys with the most records are kept, and windows have lengths that people know", () => {
-  const records = ["a", "b", "b", "c"].map((region) => record({ region }));
-  const { lines } = series(records, (it) => it.region ?? "", { keys: 2 });
-  expect(lines.map(([key]) => key)).toEqual(["b", "a"]);
-  expect([0, 59, 61_000, 3_600_000].map((spanMs) => windowOf(spanMs, 60))).toEqual([
-    1, 1, 2_000, 60_000,
+test("lines have the same times, and where nothing was sent nothing is made up", () => {
+  const times = { p50_ns: 1e6, p90_ns: 2e6, p99_ns: 3e6, max_ns: 4e6 };
+  const told = series({
+    next: [point({ at_ms: 2_000, requests: 8, not_ok: 2, judged: 4, right: 3, response: times })],
+    main: [
+      point({ at_ms: 0, requests: 4, busy_milli: 500 }),
+      point({ at_ms: 6_000, requests: 1, not_ok: 1 }),
+    ],
+  });
+  const lines = drawn(told, 6);
+  expect(lines.atMs).toEqual([0, 2_000, 4_000, 6_000]);
+  const of = (value: Parameters<typeof values>[1]) => values(lines, value).map((it) => it.values);
+  expect(values(lines, "rate").map((it) => it.label)).toEqual(["next", "main"]);
+  expect(of("rate")).toEqual([
+    [0, 4, 0, 0],
+    [2, 0, 0, 0.5],
   ]);
+  expect(of("notOk")).toEqual([
+    [null, 250_000, null, null],
+    [0, null, null, 1_000_000],
+  ]);
+  expect(of("p99")[0]).toEqual([null, 3e6, null, null]);
+  expect(of("right")).toEqual([
+    [null, 750_000, null, null],
+    [null, null, null, null],
+  ]);
+  expect(of("busy")[1]).toEqual([500, null, null, null]);
+});
+
+test("of many lines the first are drawn, and of none there is nothing", () => {
+  const many = series({ a: [point({})], "": [point({})], c: [point({ at_ms: 90_000 })] });
+  expect(drawn(many, 2).lines.map(([key]) => key)).toEqual(["a", "none"]);
+  expect(drawn(many, 2).atMs).toEqual([0]);
+  expect(drawn(series({}), 6)).toEqual({ atMs: [], stepMs: 2_000, lines: [] });
 });

@@ -23,6 +23,7 @@ pub mod document;
 pub mod endpoints;
 pub mod extract;
 pub mod functions;
+pub mod gateways;
 pub mod grants;
 pub mod idempotency;
 pub mod internal;
@@ -70,8 +71,15 @@ fn described() -> OpenApiRouter<Control> {
         .merge(status::routes())
 }
 
-/// The OpenAPI document of the native API.
+/// The OpenAPI document of the native API, also of what gateways answer themselves.
 pub fn openapi() -> utoipa::openapi::OpenApi {
+    let (_, mut document) = described().split_for_parts();
+    document.merge(gateways::Described::openapi());
+    document::finish(document)
+}
+
+/// The part of it that control answers.
+pub fn own_openapi() -> utoipa::openapi::OpenApi {
     let (_, document) = described().split_for_parts();
     document::finish(document)
 }

@@ -11,6 +11,7 @@
 pub mod cloudevents;
 pub mod copies;
 pub mod dedupe;
+pub mod drift;
 mod error;
 mod event;
 pub mod export;

@@ -23,6 +23,7 @@ pub mod record;
 pub mod report;
 mod request;
 mod run;
+pub mod series;
 mod state;
 mod steady;
 pub mod target;

@@ -50,14 +50,17 @@ pub use grants::{
     GrantCommand, GrantSettings, LimitArguments, LinkCommand, LinkSettings, UsageArguments,
 };
 pub use items::{InitArguments, ItemCommand, PipelineArguments, PublishArguments, ShareArguments};
-pub use runs::{GroupWord, LateWord, LoadArguments, ReplayArguments, RunsCommand, SweepArguments};
+pub use runs::{
+    GroupWord, LateWord, LoadArguments, ReplayArguments, RunsCommand, SeriesArguments, SeriesWord,
+    SweepArguments,
+};
 pub use search::{SearchArguments, SuggestArguments};
 pub use services::{ServiceCommand, ServiceKeyCommand};
 pub use simulate::{PolicyWord, SimulateArguments};
 pub use sources::{SourceArguments, SourceCommand};
 pub use streams::{
-    ExportArguments, ExportWord, ImportArguments, ImportWord, LabelArguments, MakeArguments,
-    SelectionArguments, StreamArguments, StreamCommand,
+    DriftArguments, ExportArguments, ExportWord, ImportArguments, ImportWord, LabelArguments,
+    MakeArguments, SelectionArguments, StreamArguments, StreamCommand,
 };
 pub use trainings::{TrainArguments, TrainingCommand};
 pub use urls::{UrlArguments, UrlCommand};

@@ -8,7 +8,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use events::replay::record::Took;
 use formats::oip;
+use http::{HeaderName, HeaderValue};
 use types::Tensor;
 use types::frame::{Answer, Infer};
 
@@ -31,8 +33,11 @@ pub(crate) struct Call<'h> {
     started: Instant,
     /// None until it ended.
     outcome: Option<&'static str>,
-    /// How long the stages took for it, in microseconds.
+    /// Whether its caller was to blame, where it ended badly.
+    is_refused: bool,
+    /// How long the stages took for it, in microseconds, and how long of that it waited for them.
     service_us: u64,
+    queue_us: u64,
     /// Variants that are to have a copy.
     shadows: Vec<Arc<Endpoint>>,
     /// What is kept of it, where that is wanted.
@@ -84,7 +89,9 @@ impl<'h> Call<'h> {
             model,
             started,
             outcome: None,
+            is_refused: false,
             service_us: 0,
+            queue_us: 0,
             shadows,
             noted: None,
             status: GONE,
@@ -115,6 +122,22 @@ impl<'h> Call<'h> {
         self.service_us
     }
 
+    /// Tells what its answer took, where a replay asks.
+    pub(crate) fn tell<T>(&self, took: &Took, response: &mut http::Response<T>) {
+        if !self.hub.runs.is_one(&self.caller) {
+            return;
+        }
+        if let Ok(told) = HeaderValue::try_from(took.to_string()) {
+            let name = HeaderName::from_static(api::endpoints::TOOK_HEADER);
+            response.headers_mut().insert(name, told);
+        }
+    }
+
+    /// What is known of the stages for that.
+    pub(crate) fn took(&self) -> Took {
+        Took { queue_us: Some(self.queue_us), ..Took::default() }
+    }
+
     /// Runs it.
     ///
     /// # Errors
@@ -127,13 +150,15 @@ impl<'h> Call<'h> {
         self.outcome = Some("success");
         let computed = [times.compute_input_ns, times.compute_infer_ns, times.compute_output_ns];
         self.service_us = computed.iter().sum::<u64>().saturating_add(times.queue_ns) / 1_000;
+        self.queue_us = times.queue_ns / 1_000;
         self.endpoint.statistics.succeeded(&times, self.ns(), self.hub.clock.now_ms());
         Ok(in_order(&self.endpoint, outputs))
     }
 
-    /// Counts it as answered by what stands in place of stages.
-    pub(crate) fn answered(&mut self) {
+    /// Counts it as answered by what stands in place of stages, which took so many microseconds.
+    pub(crate) fn answered(&mut self, service_us: u64) {
         self.outcome = Some("success");
+        self.service_us = service_us;
         let times = Times { rows: 1, batch_rows: 1, ..Times::default() };
         self.endpoint.statistics.succeeded(&times, self.ns(), self.hub.clock.now_ms());
     }
@@ -146,6 +171,7 @@ impl<'h> Call<'h> {
             error.log(&self.model);
             if self.outcome.is_none() {
                 self.outcome = Some(error.code());
+                self.is_refused = error.status().is_client_error();
                 self.endpoint.statistics.failed(self.ns());
             }
         }
@@ -214,6 +240,13 @@ impl Drop for Call<'_> {
             "cancelled"
         });
         self.hub.metrics.inference(&self.endpoint, outcome);
+        let meters =
+            self.endpoint.statistics.meters(|| self.hub.metrics.endpoints.of(&self.endpoint));
+        if outcome == "success" {
+            meters.answered(self.ns(), self.service_us);
+        } else {
+            meters.ended_badly(self.is_refused);
+        }
         self.hub.usage.count(self.endpoint.id, self.caller.account(), outcome != "success");
         if let Some(noted) = self.noted.take() {
             captures::cast(self.hub, &self.endpoint, noted, (self.status, self.ns() / 1_000));

@@ -24,11 +24,12 @@ mod webhooks;
 
 use std::sync::Arc;
 
+use ::events::replay::record::Took;
 use api::endpoints::SERVICE_HEADER;
 use api::functions::{
     AcceptedEvent, ERROR_HEADER, IDEMPOTENCY_HEADER, STALE_HEADER, TIMING_HEADER, VERSION_HEADER,
 };
-use api::internal::functions::{Call, Called, NewEvent};
+use api::internal::functions::{Call, Called, NewEvent, StartTimes};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -355,7 +356,16 @@ pub(crate) async fn invoke_endpoint(
     if let Some(noted) = asked.noted() {
         noted.answered(&outcome.payload);
     }
-    Ok(answer(outcome))
+    let called = &outcome.called;
+    let took = Took {
+        queue_us: Some(called.waited_us),
+        start_us: called.start.map(StartTimes::all_us),
+        cpu_us: called.cpu_us,
+        memory_bytes: Some(called.memory_peak_bytes).filter(|bytes| *bytes > 0),
+    };
+    let mut response = answer(outcome);
+    asked.tell(&took, &mut response);
+    Ok(response)
 }
 
 /// Has the function that stands behind an endpoint answer a payload.
@@ -378,7 +388,7 @@ pub(crate) async fn run_endpoint(
     if let Some(kind) = outcome.called.error.clone() {
         return Err(Error::FunctionFailed { kind });
     }
-    asked.answered();
+    asked.answered(outcome.called.duration_us);
     Ok(outcome)
 }
 
@@ -450,12 +460,8 @@ mod tests {
     fn times_are_told_in_milliseconds() {
         let mut called = Called { duration_us: 1_234, waited_us: 56, ..Called::default() };
         assert_eq!(timing(&called), "handler;dur=1.234, wait;dur=0.056");
-        called.start = Some(api::internal::functions::StartTimes {
-            code_us: 1,
-            sandbox_us: 20_000,
-            init_us: 300,
-            dependencies_us: 0,
-        });
+        called.start =
+            Some(StartTimes { code_us: 1, sandbox_us: 20_000, init_us: 300, dependencies_us: 0 });
         called.waited_us = 20_305;
         assert_eq!(
             timing(&called),

@@ -114,6 +114,10 @@ impl Gateway {
         tracing::debug!(generation = table.generation(), "routes changed");
         self.hub.metrics.routes(table.generation());
         self.hub.metrics.functions.keep(|account, name| table.has_function(account, name));
+        self.hub
+            .metrics
+            .endpoints
+            .keep(|account, name, variant| table.has_variant(account, name, variant));
         let generation = table.generation();
         self.hub.table.store(Arc::new(table));
         self.hub.generation.send_replace(generation);

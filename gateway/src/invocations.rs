@@ -146,6 +146,7 @@ async fn invoke_admitted(
     let mut response = service::answer(kind, answer);
     let service_us = http::HeaderValue::from(call.service_us());
     response.headers_mut().insert(SERVICE_HEADER, service_us);
+    call.tell(&call.took(), &mut response);
     if encoding != Encoding::Identity {
         let value = http::HeaderValue::from_static(encoding.as_str());
         response.headers_mut().insert(header::CONTENT_ENCODING, value);

@@ -3,6 +3,8 @@
 //! Always true: label values come from fixed lists and from the endpoints and hosts in the routes,
 //! so no caller can make new series. Absent on purpose: names of callers, contents of requests.
 
+pub(crate) mod endpoints;
+
 use std::fmt;
 
 use axum::body::Body;
@@ -19,6 +21,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::functions::metrics::Functions;
 use crate::routes::Endpoint;
+use endpoints::Endpoints;
 
 /// The media type of the text form.
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -76,6 +79,8 @@ pub(crate) struct Metrics {
     report_failures: Counter,
     /// Of functions.
     pub(crate) functions: Functions,
+    /// Of endpoints and replays, by variant.
+    pub(crate) endpoints: Endpoints,
 }
 
 impl Default for Metrics {
@@ -100,6 +105,7 @@ impl Metrics {
             watch_failures: Counter::default(),
             report_failures: Counter::default(),
             functions: Functions::default(),
+            endpoints: Endpoints::default(),
         };
         metrics.register();
         metrics
@@ -128,6 +134,7 @@ impl Metrics {
         let help = "Usage reports that control did not take";
         registry.register("freehold_usage_report_failures", help, self.report_failures.clone());
         self.functions.register(&mut registry);
+        self.endpoints.register(&mut registry);
     }
 
     pub(crate) fn http(&self, method: &http::Method, route: &'static str, done: (u16, f64)) {

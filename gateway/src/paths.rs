@@ -74,6 +74,14 @@ pub(crate) enum Target<'a> {
     Records {
         run: Cow<'a, str>,
     },
+    /// How a replay went over its time.
+    Series {
+        run: Cow<'a, str>,
+    },
+    /// Whether a replay's answers are as another's were.
+    RunDrift {
+        run: Cow<'a, str>,
+    },
     /// A function, by its URL.
     Url {
         id: &'a str,
@@ -189,7 +197,10 @@ impl<'a> Target<'a> {
             Self::Stream { verb: StreamVerb::Synthetic, .. } => "/v1/streams/{stream}/synthetic",
             Self::Stream { verb: StreamVerb::Forget, .. } => "/v1/streams/{stream}/forget",
             Self::Rule => "/v1/rules/answers",
+            Self::Stream { verb: StreamVerb::Drift, .. } => "/v1/streams/{stream}/drift",
             Self::Records { .. } => "/v1/runs/{run}/records",
+            Self::Series { .. } => "/v1/runs/{run}/series",
+            Self::RunDrift { .. } => "/v1/runs/{run}/drift",
             Self::Url { .. } => "/urls/{id}",
             Self::Management => "/v1",
             Self::Root => "/",
@@ -279,14 +290,21 @@ impl<'a> Target<'a> {
             return Some(Self::Rule);
         }
         if let Some(rest) = path.strip_prefix("/v1/runs/") {
-            let run = rest.strip_suffix("/records").filter(|run| !run.contains('/'))?;
-            return decode(run).map(|run| Self::Records { run });
+            let (run, verb) = rest.split_once('/')?;
+            let run = decode(run)?;
+            return match verb {
+                "records" => Some(Self::Records { run }),
+                "series" => Some(Self::Series { run }),
+                "drift" => Some(Self::RunDrift { run }),
+                _ => None,
+            };
         }
         let (stream, verb) = path.strip_prefix("/v1/streams/")?.split_once('/')?;
         let verb = match verb {
             "events" => StreamVerb::Events,
             "imports" => StreamVerb::Imports,
             "stats" => StreamVerb::Stats,
+            "drift" => StreamVerb::Drift,
             "labels" => StreamVerb::Labels,
             "synthetic" => StreamVerb::Synthetic,
             "forget" => StreamVerb::Forget,
@@ -418,10 +436,13 @@ mod tests {
         "/v1/streams/s",
         "/v1/streams/s/events",
         "/v1/streams/s/stats",
+        "/v1/streams/s/drift",
         "/v1/streams/s/imports",
         "/v1/streams/s/others",
         "/v1/runs/r",
         "/v1/runs/r/records",
+        "/v1/runs/r/series",
+        "/v1/runs/r/drift",
         "/v1/runs/r/s/records",
         "/services/acme/risk",
         "/services/acme/risk/v2/openapi.json",

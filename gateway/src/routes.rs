@@ -18,7 +18,7 @@ use api::internal::functions::sources::SourceRoute;
 use api::internal::{Principal, Routes, RunRoute, StreamRoute};
 use sha2::{Digest as _, Sha256};
 use types::functions::account_number;
-use types::{AccountId, FunctionId, FunctionName};
+use types::{AccountId, FunctionId, FunctionName, Name};
 
 use crate::backends::Backends;
 use crate::error::Error;
@@ -320,6 +320,23 @@ impl Table {
             None if matches!(caller, Caller::Anonymous) => Err(Error::NoCredentials),
             None => Err(Error::no_model(model)),
         }
+    }
+
+    /// Whether an endpoint of an account has a variant of this name.
+    pub(crate) fn has_variant(&self, account: &str, name: &str, variant: &str) -> bool {
+        let face = self.accounts.get(account).and_then(|names| names.get(name));
+        face.is_some_and(|face| face.all().any(|endpoint| endpoint.variant.as_str() == variant))
+    }
+
+    /// A variant of an endpoint, by the names of its account, itself and the variant.
+    pub(crate) fn variant(
+        &self,
+        account: &str,
+        name: &Name,
+        variant: &Name,
+    ) -> Option<Arc<Endpoint>> {
+        let face = self.accounts.get(account)?.get(name.as_str())?;
+        face.all().find(|endpoint| endpoint.variant == *variant).map(Arc::clone)
     }
 
     /// The endpoints that the caller may invoke by a name, and that name, in order: those of its

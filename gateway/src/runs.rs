@@ -5,9 +5,11 @@
 //! nobody else's, and may do what its account may. What it measured is told to control as it goes.
 //! Absent on purpose: which runs there are (control), when what is sent (`events::replay`).
 
+mod drift;
 mod judged;
 mod plan;
 mod records;
+mod series;
 mod told;
 
 use std::collections::HashMap;
@@ -17,17 +19,21 @@ use std::sync::Arc;
 use api::accounts::Role;
 use api::internal::{Principal, RunReport, RunRoute};
 use api::runs::RunState;
-use events::replay::Run;
+use events::replay::{Cells, Run};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
-use types::{RunId, TokenId};
+use types::{AccountId, RunId, TokenId};
 
 use crate::error::Error;
 use crate::hub::Hub;
+use crate::limits::Place;
 use crate::routes::Caller;
+use crate::service::Incoming;
 use plan::Planned;
 
+pub(crate) use drift::drift;
 pub(crate) use records::records;
+pub(crate) use series::series;
 
 /// Runs that are sent at a time; more would measure each other. The others wait.
 const LIVE_MAX: usize = 4;
@@ -55,6 +61,20 @@ impl Runs {
             return None;
         }
         callers.get(&<[u8; 32]>::from(Sha256::digest(secret.as_bytes()))).cloned()
+    }
+
+    /// Whether a caller is a run that is sent now.
+    pub(crate) fn is_one(&self, caller: &Caller) -> bool {
+        let Caller::Known(principal) = caller else { return false };
+        let callers = self.callers.lock();
+        // Where nothing is replayed nobody pays for it.
+        !callers.is_empty() && self.live.lock().contains_key(&RunId::new(principal.token.uuid()))
+    }
+
+    /// What a run that is sent now has measured.
+    fn cells(&self, id: RunId) -> Option<Cells> {
+        // A run is held for as long as its cells are taken, and no longer: who ends it is alone then.
+        self.live.lock().get(&id)?.as_ref().map(|run| run.cells())
     }
 
     /// Gives a run a secret, until what is given is dropped.
@@ -168,13 +188,14 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     });
     let run = Arc::new(run.await?);
     hub.runs.live.lock().insert(told.run, Some(Arc::clone(&run)));
+    let endpoints = || told::endpoints(hub, told);
     let mut told_ms = 0;
     while !matches!(run.progress().stage, events::replay::report::Stage::Over) {
         hub.clock.sleep_ms(WATCH_MS).await;
         let now_ms = hub.clock.now_ms();
         if now_ms.saturating_sub(told_ms) >= TELL_MS {
             told_ms = now_ms;
-            let progress = told::progress(&run.progress(), &judged);
+            let progress = told::progress(&run, &judged, &endpoints());
             tell(hub, told.run, report(RunState::Running, Some(progress), None, None)).await;
         }
     }
@@ -187,7 +208,7 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
         return Ok(());
     }
     let state = if finished.facts.stopped { RunState::Stopped } else { RunState::Succeeded };
-    let outcome = told::outcome(&finished, &judged);
+    let outcome = told::outcome(&finished, &judged, &endpoints());
     tell(hub, told.run, report(state, None, Some(outcome), None)).await;
     Ok(())
 }
@@ -214,6 +235,39 @@ async fn tell(hub: &Hub, id: RunId, report: RunReport) -> bool {
             Err(_) => return !last,
         }
     }
+}
+
+/// A run of whoever asks about it.
+struct Mine {
+    id: RunId,
+    account: AccountId,
+    folder: PathBuf,
+    /// Its variants, by their places.
+    names: Vec<String>,
+    /// Held for as long as is answered.
+    place: Place,
+}
+
+/// Finds the run that a request is about.
+///
+/// # Errors
+///
+/// [`Error::NoRun`] also where the caller may not know.
+fn mine(hub: &Hub, incoming: &Incoming, run: &str) -> Result<Mine, Error> {
+    let (caller, known) = hub.member(&incoming.parts.headers, access::Action::RunsRead)?;
+    let missing = || Error::NoRun { run: run.chars().take(160).collect() };
+    let id: RunId = run.parse().map_err(|_| missing())?;
+    let (folder, names) = own(hub, known.account, id)?;
+    let place = hub.place(&caller, incoming.from())?;
+    Ok(Mine { id, account: known.account, folder, names, place })
+}
+
+/// The folder of a run of an account, and its variants by their places.
+fn own(hub: &Hub, account: AccountId, id: RunId) -> Result<(PathBuf, Vec<String>), Error> {
+    let folder = folder(hub, id)?;
+    let begun = plan::begun(&folder).filter(|begun| begun.account == account);
+    let names = begun.ok_or_else(|| Error::NoRun { run: id.to_string() })?.variants;
+    Ok((folder, names))
 }
 
 /// Where one run's records are.

@@ -125,6 +125,8 @@ async fn dispatch(hub: &Arc<Hub>, incoming: Incoming) -> (&'static str, Response
         Target::Stream { stream, verb } => streams::answer(hub, incoming, (&stream, verb)).await,
         Target::Rule => rules::answer(hub, incoming).await,
         Target::Records { run } => runs::records(hub, incoming, &run).await,
+        Target::RunDrift { run } => runs::drift(hub, incoming, &run).await,
+        Target::Series { run } => runs::series(hub, incoming, &run).await,
         Target::Url { id, rest } => functions::answer_url(hub, incoming, (id, rest)).await,
         Target::Ping { endpoint } => invocations::ping(hub, &incoming, &endpoint),
         Target::Invocations { endpoint } => invocations::invoke(hub, incoming, &endpoint).await,

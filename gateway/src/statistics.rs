@@ -8,8 +8,11 @@
 //! Always true: nothing here ever goes down. Absent on purpose: who called (see usage).
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+
+use crate::metrics::endpoints::Meters;
 
 /// Most batch sizes told apart; a worker that names more is counted under its largest.
 const BATCH_SIZES_MAX: usize = 256;
@@ -18,6 +21,8 @@ const BATCH_SIZES_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Statistics {
     counts: Mutex<Counts>,
+    /// What operators watch, found once.
+    meters: OnceLock<Arc<Meters>>,
 }
 
 /// A count, and the nanoseconds it took.
@@ -114,6 +119,11 @@ pub(crate) struct Batch {
 }
 
 impl Statistics {
+    /// What operators watch of it, found the first time it is asked for.
+    pub(crate) fn meters(&self, find: impl FnOnce() -> Arc<Meters>) -> &Meters {
+        self.meters.get_or_init(find)
+    }
+
     /// Counts an answered request, that took `ns` in all and ended at `now_ms`.
     pub(crate) fn succeeded(&self, times: &Times, ns: u64, now_ms: u64) {
         let rows = times.rows.max(1);

@@ -6,6 +6,7 @@
 //! Absent on purpose: which streams there are (control), and how events are kept (`events`).
 
 mod copies;
+pub(crate) mod drift;
 mod giving;
 mod selection;
 mod synthetic;
@@ -31,7 +32,7 @@ use crate::service::Incoming;
 use copies::Copies;
 
 pub(crate) use giving::blocking;
-pub(crate) use selection::selection;
+pub(crate) use selection::{selection, zone};
 pub(crate) use telling::tell;
 
 /// How often it is looked for what is not to be kept any longer, in milliseconds.
@@ -46,6 +47,8 @@ pub(crate) enum StreamVerb {
     Imports,
     /// To sum them up.
     Stats,
+    /// To say whether they are as others were.
+    Drift,
     /// To take what became of them.
     Labels,
     /// To make some like those of another.
@@ -231,6 +234,7 @@ pub(crate) async fn answer(
         StreamVerb::Events => taking::append(hub, &stream, incoming).await,
         StreamVerb::Imports => taking::import(hub, stream, incoming).await,
         StreamVerb::Stats => giving::stats(stream, &incoming.parts).await,
+        StreamVerb::Drift => drift::stream(stream, &incoming.parts).await,
         StreamVerb::Labels => taking::label(hub, &stream, incoming).await,
         StreamVerb::Synthetic => synthetic::make(hub, (name, stream), incoming).await,
         StreamVerb::Forget => {
@@ -302,6 +306,16 @@ pub(crate) fn number<T: std::str::FromStr>(
     let Some(value) = all.remove(name) else { return Ok(None) };
     let parsed = value.as_str().and_then(|text| text.parse().ok());
     parsed.map(Some).ok_or_else(|| Error::bad_request(format!("{name} is no number that fits")))
+}
+
+/// A parameter that is `true` or `false`.
+pub(crate) fn flag(
+    all: &mut serde_json::Map<String, serde_json::Value>,
+    name: &str,
+) -> Result<Option<bool>, Error> {
+    let Some(value) = all.remove(name) else { return Ok(None) };
+    let parsed = value.as_str().and_then(|text| text.parse().ok());
+    parsed.map(Some).ok_or_else(|| Error::bad_request(format!("{name} is neither true nor false")))
 }
 
 pub(crate) fn read<T: serde::de::DeserializeOwned>(

@@ -1,7 +1,8 @@
 //! Accuracy: how often predictions are right, of events whose right answer is known.
 //!
 //! [`classes`] counts words against words, also those of two candidates; [`scores`] says how well
-//! numbers tell one class from the others; [`calibration`] whether a number means what it says.
+//! numbers tell one class from the others; [`calibration`] whether a number means what it says;
+//! [`estimate`] how often decisions are right where nobody has said so yet.
 //!
 //! Always true: what is counted are integers, so that parts in any order and divided in any way come
 //! to the same; floats come last, and beyond the four operations and the root through `libm`.
@@ -9,10 +10,12 @@
 
 pub mod calibration;
 pub mod classes;
+pub mod estimate;
 pub mod scores;
 
 pub use calibration::Calibration;
 pub use classes::Classes;
+pub use estimate::Estimate;
 pub use scores::Scores;
 
 use crate::evidence::{WHOLE_PPM, float, part};
@@ -25,7 +28,7 @@ fn ratio(of: u64, whole: u64) -> Option<f64> {
 /// How many standard deviations from the mean a normal variable stays within, with that confidence.
 ///
 /// To 2^-50 of it, by bisection of the complementary error function.
-fn deviations(confidence_ppm: u32) -> f64 {
+pub(crate) fn deviations(confidence_ppm: u32) -> f64 {
     let outside = part(WHOLE_PPM - confidence_ppm.clamp(1, WHOLE_PPM - 1)) / part(WHOLE_PPM);
     let (mut few, mut many) = (0.0, 10.0);
     for _ in 0..60 {

@@ -3,8 +3,8 @@
 //! The live system and a simulator run the same functions. Reasons come back as data.
 //!
 //! Always true: the same arguments give the same answer on every machine; every function is
-//! total; an answer that ranks ends with an id, so that it is unique. Floats are in [`evidence`] and
-//! [`accuracy`] only.
+//! total; an answer that ranks ends with an id, so that it is unique. Floats are in [`evidence`],
+//! [`accuracy`] and [`drift`] only.
 //! Absent on purpose: clocks, chance, logs, storage, hash order.
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::disallowed_methods, clippy::disallowed_types)]
@@ -22,6 +22,8 @@ pub mod capture;
 pub mod cors;
 pub mod deploy;
 pub mod dispatch;
+#[allow(clippy::float_arithmetic, reason = "statistics, whose functions are those of libm")]
+pub mod drift;
 pub mod egress;
 #[allow(clippy::float_arithmetic, reason = "statistics, whose functions are those of libm")]
 pub mod evidence;

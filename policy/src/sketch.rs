@@ -7,7 +7,7 @@
 //! sketches are that of all numbers together; there are at most [`BUCKETS`] buckets, and no floats.
 //! Absent on purpose: what the numbers are, and which rank is asked for ([`crate::evidence`]).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::evidence::percentile::{self, Rank};
 
@@ -22,7 +22,8 @@ static BOUNDS: [u64; BUCKETS] = bounds();
 static FIRST_OF_BITS: [u16; 66] = first_of_bits();
 
 /// Numbers, by how large they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Parts")]
 pub struct Sketch {
     /// Buckets that have a number, in rising order.
     buckets: Vec<u16>,
@@ -31,6 +32,32 @@ pub struct Sketch {
     count: u64,
     sum: u128,
     max: u64,
+}
+
+/// What a sketch is read from.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    buckets: Vec<u16>,
+    counts: Vec<u64>,
+    count: u64,
+    sum: u128,
+    max: u64,
+}
+
+impl TryFrom<Parts> for Sketch {
+    type Error = &'static str;
+
+    /// Refuses what no sketch is written as.
+    fn try_from(parts: Parts) -> Result<Self, Self::Error> {
+        let Parts { buckets, counts, count, sum, max } = parts;
+        let rises = buckets.is_sorted_by(|one, other| one < other);
+        let exist = buckets.last().is_none_or(|last| usize::from(*last) < BUCKETS);
+        if !rises || !exist || buckets.len() != counts.len() {
+            return Err("these are no buckets of a sketch");
+        }
+        Ok(Self { buckets, counts, count, sum, max })
+    }
 }
 
 /// At or below what a part of what is measured lies, as far as there is enough to tell.
@@ -77,6 +104,11 @@ impl Sketch {
     /// The largest, exactly; 0 of none.
     pub fn max(&self) -> u64 {
         self.max
+    }
+
+    /// All of them together.
+    pub fn sum(&self) -> u128 {
+        self.sum
     }
 
     /// Their mean, rounded down; 0 of none.

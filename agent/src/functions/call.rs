@@ -216,6 +216,7 @@ impl Turn {
             waited_us: course.waited_us,
             start: course.start,
             memory_peak_bytes: warm.running.usage().memory_peak_bytes,
+            cpu_us,
             stale_ms: course.stale_ms,
             ..Called::default()
         };

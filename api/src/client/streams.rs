@@ -9,9 +9,9 @@ use super::call::Call;
 use super::{Client, Error, Pieces, segment};
 use crate::pages::{Page, PageQuery};
 use crate::streams::{
-    AppendedEvents, CreateStream, EventsQuery, ForgetSubject, ForgottenEvents, ImportQuery,
-    ImportedEvents, LabelEvents, LabelledEvents, MadeEvents, MakeEvents, SelectionQuery, Stream,
-    StreamStats, UpdateStream,
+    AppendedEvents, CreateStream, Drift, DriftQuery, EventsQuery, ForgetSubject, ForgottenEvents,
+    ImportQuery, ImportedEvents, LabelEvents, LabelledEvents, MadeEvents, MakeEvents,
+    SelectionQuery, Stream, StreamStats, UpdateStream,
 };
 
 /// How long a stream's events may take to be summed up or to be sent, in milliseconds.
@@ -78,6 +78,17 @@ impl Client {
         selection: &SelectionQuery,
     ) -> Result<StreamStats, Error> {
         self.ask(Call::get(path(name, "/stats")).query(selection).waits(WAIT_MS)).await
+    }
+
+    /// Whether a stream's events still are as others were. `GET /v1/streams/{name}/drift`
+    pub async fn stream_drift(
+        &self,
+        name: &Name,
+        selection: &SelectionQuery,
+        query: &DriftQuery,
+    ) -> Result<Drift, Error> {
+        let call = Call::get(path(name, "/drift")).query(selection).query(query);
+        self.ask(call.waits(WAIT_MS)).await
     }
 
     /// Events in the order of their times, as they are written. `GET /v1/streams/{name}/events`

@@ -133,6 +133,9 @@ pub struct Called {
     pub start: Option<StartTimes>,
     /// The largest memory of its instance so far, in bytes.
     pub memory_peak_bytes: u64,
+    /// The time of processors that it took, in microseconds, where its host asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_us: Option<u64>,
     /// Base64 of the end of the log, where it was wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_tail: Option<String>,
@@ -170,6 +173,14 @@ pub struct StartTimes {
     /// Fetching what it shares with others, apart from its code; 0 where its code brings all of it.
     #[serde(default)]
     pub dependencies_us: u64,
+}
+
+impl StartTimes {
+    /// All of it together.
+    pub fn all_us(self) -> u64 {
+        let sum = self.code_us.saturating_add(self.sandbox_us).saturating_add(self.init_us);
+        sum.saturating_add(self.dependencies_us)
+    }
 }
 
 impl Called {

@@ -79,25 +79,6 @@ async function reached<T>(asked: Promise<T>): Promise<T> {
   }
 }
 
-/** What gateways answer by themselves, which the API's description does not have. */
-export async function given<T>(
-  path: string,
-  query: Readonly<Record<string, string | number | undefined>>,
-  signal: AbortSignal,
-): Promise<T> {
-  const address = new URL(path, location.origin);
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined && value !== "") address.searchParams.set(name, String(value));
-  }
-  const known = token.get();
-  const headers: Record<string, string> = known ? { authorization: `Bearer ${known}` } : {};
-  const response = await reached(fetch(address, { headers, signal }));
-  if (response.status === 401 && known === token.get()) leave(true);
-  const told: unknown = await response.json().catch(() => undefined);
-  if (!response.ok) throw problem(told, response);
-  return told as T;
-}
-
 function problem(error: unknown, response: Response): Problem {
   const told = (typeof error === "object" && error !== null ? error : {}) as Partial<
     Schema<"Problem">

@@ -7,7 +7,6 @@ import { Facts, Heading, Panel, Side } from "../parts/page";
 import { Time } from "../parts/time";
 import { to } from "../router";
 import { Comparison } from "../runs/compared";
-import type { RunOutcome, RunProgress } from "../runs/told";
 import { load, selection, short } from "../runs/words";
 import { RunState } from "./runs";
 
@@ -54,11 +53,11 @@ function About({ of }: { of: Schema<"Run"> }) {
 }
 
 function Beside({ first, second }: { first: Schema<"Run">; second: Schema<"Run"> }) {
-  const outcomes = [first, second].map((run) => run.outcome as RunOutcome | null | undefined);
+  const outcomes = [first, second].map((run) => run.outcome);
   const digests = outcomes.map((outcome) => outcome?.schedule.digest);
   const same = digests[0] !== undefined && digests[0] === digests[1];
   const columns = [first, second].flatMap((run) => {
-    const told = (run.outcome ?? run.progress) as RunOutcome | RunProgress | null | undefined;
+    const told = run.outcome ?? run.progress;
     return (told?.variants ?? []).map((variant) => ({
       name: `${variant.name} ${short(run.id)}`,
       variant,

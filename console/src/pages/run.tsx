@@ -7,13 +7,15 @@ import { Action } from "../parts/action";
 import { Shown } from "../parts/notice";
 import { Facts, Heading, Panel, Side } from "../parts/page";
 import { Time } from "../parts/time";
-import { count, millis } from "../parts/words";
+import { count, millis, ppm } from "../parts/words";
 import { to } from "../router";
 import { Comparison } from "../runs/compared";
+import { Predictions } from "../runs/confusion";
+import { Course } from "../runs/course";
 import { nanos } from "../runs/figures";
 import { Live } from "../runs/live";
-import { Course, Records } from "../runs/records";
-import type { Pairs, RunOutcome, RunProgress } from "../runs/told";
+import { Records, setter } from "../runs/records";
+import type { Pairs, RunOutcome } from "../runs/told";
 import { lasting, load, selection, short } from "../runs/words";
 import { PromoteByGate } from "./gate";
 import { RunState } from "./runs";
@@ -48,8 +50,7 @@ export function RunPage({ id, query }: { id: string; query: URLSearchParams }) {
       </Heading>
       <Shown of={run}>
         {(it) => {
-          const progress = it.progress as RunProgress | null | undefined;
-          const outcome = it.outcome as RunOutcome | null | undefined;
+          const { progress, outcome } = it;
           const variants = outcome?.variants ?? progress?.variants ?? [];
           // What is in production needs no gate.
           const first = it.spec.variants?.[0];
@@ -59,12 +60,13 @@ export function RunPage({ id, query }: { id: string; query: URLSearchParams }) {
               {outcome && <Verdict of={outcome} />}
               <About of={it} />
               {going && progress && <Live key={id} progress={progress} />}
-              {outcome && <Course run={id} query={query} />}
+              {outcome && <Course run={id} query={query} set={setter({ run: id, query })} />}
               {variants.length > 0 && (
                 <Panel title="Variants">
                   <Comparison of={variants.map((variant) => ({ name: variant.name, variant }))} />
                 </Panel>
               )}
+              <Predictions of={variants} />
               <PairsPanel
                 of={outcome?.pairs ?? progress?.pairs ?? []}
                 names={variants.map((variant) => variant.name)}
@@ -170,7 +172,7 @@ function PairsPanel({ of, names }: { of: readonly Pairs[]; names: readonly strin
   );
 }
 
-function Sending({ of: { facts, schedule } }: { of: RunOutcome }) {
+function Sending({ of: { facts, schedule, durability_ppm } }: { of: RunOutcome }) {
   const rate = (requests: number, ns: number) =>
     ns > 0 ? `${count(Math.round((requests * 1e11) / ns) / 100)} per second` : undefined;
   return (
@@ -186,6 +188,10 @@ function Sending({ of: { facts, schedule } }: { of: RunOutcome }) {
           "Left out as late": count(facts.skipped),
           "Left out, too many under way": count(facts.dropped),
           Lost: count(facts.lost),
+          "Accounted for":
+            durability_ppm === undefined || durability_ppm === null
+              ? undefined
+              : ppm(durability_ppm),
           "Sender's processors in use": `${facts.busy_milli / 10} %`,
           "Events that count": count(facts.events),
           "Events read": count(schedule.events),

@@ -8,7 +8,6 @@ import { State } from "../parts/state";
 import { Paged } from "../parts/table";
 import { Time } from "../parts/time";
 import { go, to } from "../router";
-import type { RunOutcome } from "../runs/told";
 import { load, short } from "../runs/words";
 
 /** How often the list is asked for again. */
@@ -78,7 +77,7 @@ export function RunsPage() {
 
 /** Where a run stands, and whether what it came to may be believed. */
 export function RunState({ of }: { of: Schema<"Run"> }) {
-  const outcome = of.outcome as RunOutcome | null | undefined;
+  const { outcome } = of;
   if (of.state !== "succeeded" || !outcome) return <State word={of.state} />;
   return outcome.valid ? <State word="valid" mood="good" /> : <State word="invalid" mood="bad" />;
 }

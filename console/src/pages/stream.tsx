@@ -1,6 +1,6 @@
 // One stream: how it is kept, and what is in it, in all or in a part.
 
-import { api, given, need, type Schema } from "../api/client";
+import { api, need, type Schema } from "../api/client";
 import { useCell } from "../cell";
 import { useLoad } from "../load";
 import { Shown } from "../parts/notice";
@@ -11,26 +11,14 @@ import { bytes, count, millis } from "../parts/words";
 import { go, to } from "../router";
 import { zone } from "../zone";
 
-/** Sums of a selection, as `api/src/streams.rs` has them: gateways answer it by themselves. */
-interface Stats {
-  readonly events: number;
-  readonly first_ns?: number;
-  readonly last_ns?: number;
-  readonly rate_mean_uhz?: number;
-  readonly rate_peak_per_s: number;
-  readonly types: Readonly<Record<string, number>>;
-  readonly regions: Readonly<Record<string, number>>;
-  readonly groups: Readonly<Record<string, number>>;
-  readonly stream_disordered: number;
-  readonly stream_bytes: number;
-}
-
 /** What a selection is made of, by its name in the address and in the API, and in words. */
 const PARTS = [
   ["since", "From", "2026-03-01 08:00"],
   ["until", "Until", "2026-03-02"],
   ["where", "Where", "region=no,data.status!=500"],
   ["sample", "A part by key", "subject:5%"],
+  ["against_since", "Beside events from", "2026-02-01"],
+  ["against_until", "Beside events until", "2026-03-01"],
 ] as const;
 
 /** The page; the query says which of its events. */
@@ -78,10 +66,20 @@ function About({ of }: { of: Schema<"Stream"> }) {
 
 function Selected({ name, query }: { name: string; query: URLSearchParams }) {
   const shown = useCell(zone);
-  const asked = Object.fromEntries(query);
-  const timed = asked.since || asked.until ? { zone: shown } : {};
+  const { against_since, against_until, ...asked } = Object.fromEntries(query);
+  const against = {
+    ...(against_since && { against_since }),
+    ...(against_until && { against_until }),
+  };
+  const isBeside = Object.keys(against).length > 0;
+  const timed = asked.since || asked.until || isBeside ? { zone: shown } : {};
   const stats = useLoad(`stats ${name} ${query} ${shown}`, (signal) =>
-    given<Stats>(`/v1/streams/${encodeURIComponent(name)}/stats`, { ...asked, ...timed }, signal),
+    need(
+      api.GET("/v1/streams/{name}/stats", {
+        params: { path: { name }, query: { ...asked, ...timed } },
+        signal,
+      }),
+    ),
   );
   return (
     <>
@@ -98,7 +96,7 @@ function Selected({ name, query }: { name: string; query: URLSearchParams }) {
           {PARTS.map(([part, label, example]) => (
             <label key={part}>
               {label}
-              <input name={part} defaultValue={asked[part] ?? ""} placeholder={example} />
+              <input name={part} defaultValue={query.get(part) ?? ""} placeholder={example} />
             </label>
           ))}
           <button type="submit" class="main">
@@ -108,24 +106,68 @@ function Selected({ name, query }: { name: string; query: URLSearchParams }) {
         <p class="faint small">Times are of {shown}. What is left empty does not narrow it.</p>
       </Panel>
       <Shown of={stats}>{(it) => <Sums of={it} />}</Shown>
+      {isBeside && <Beside name={name} asked={{ ...asked, ...timed, ...against }} />}
     </>
   );
 }
 
-function Sums({ of }: { of: Stats }) {
+/** Which fields have changed beside events of another time. */
+function Beside({ name, asked }: { name: string; asked: Record<string, string> }) {
+  const drift = useLoad(`drift ${name} ${JSON.stringify(asked)}`, (signal) =>
+    need(api.GET("/v1/streams/{name}/drift", { params: { path: { name }, query: asked }, signal })),
+  );
+  const index = (ppm: number | null | undefined) =>
+    ppm === undefined || ppm === null ? "–" : count(ppm / 1e6);
+  return (
+    <Panel title="What has changed">
+      <Shown of={drift}>
+        {(it) => (
+          <>
+            <p class="faint small" role="status">
+              {count(it.events)} events beside {count(it.learnt_events)} of{" "}
+              {count(it.reference_events)}; at most one false alarm in {count(it.alarm_every)}{" "}
+              events.
+            </p>
+            <Table
+              label="What has changed"
+              rows={it.fields}
+              id={(row) => row.field}
+              empty="The events beside which these are have no fields."
+              columns={[
+                { name: "Field", cell: (row) => row.field },
+                { name: "Has changed", cell: (row) => (row.changed ? "yes" : "no") },
+                {
+                  name: "Clear at",
+                  cell: (row) => (row.at_ns ? <Time at={Math.floor(row.at_ns / 1e6)} /> : ""),
+                },
+                { name: "Apart", number: true, cell: (row) => index(row.distance_ppm) },
+                {
+                  name: "By chance, at most",
+                  number: true,
+                  cell: (row) => index(row.by_chance_ppm),
+                },
+              ]}
+            />
+            {(it.new_fields ?? []).length > 0 && <p>New: {(it.new_fields ?? []).join(", ")}</p>}
+          </>
+        )}
+      </Shown>
+    </Panel>
+  );
+}
+
+function Sums({ of }: { of: Schema<"StreamStats"> }) {
   return (
     <>
       <Panel title="In sum">
         <Facts
           of={{
             Events: count(of.events),
-            First:
-              of.first_ns === undefined ? undefined : <Time at={Math.floor(of.first_ns / 1e6)} />,
-            Last: of.last_ns === undefined ? undefined : <Time at={Math.floor(of.last_ns / 1e6)} />,
-            "Rate on average":
-              of.rate_mean_uhz === undefined
-                ? undefined
-                : `${count(of.rate_mean_uhz / 1e6)} per second`,
+            First: of.first_ns ? <Time at={Math.floor(of.first_ns / 1e6)} /> : undefined,
+            Last: of.last_ns ? <Time at={Math.floor(of.last_ns / 1e6)} /> : undefined,
+            "Rate on average": of.rate_mean_uhz
+              ? `${count(of.rate_mean_uhz / 1e6)} per second`
+              : undefined,
             "Most in a second": count(of.rate_peak_per_s),
             "Out of order, of the whole stream": count(of.stream_disordered),
             "On the disk, of the whole stream": bytes(of.stream_bytes),

@@ -24,11 +24,42 @@ export const FIGURES: readonly (readonly [string, readonly Figure[]])[] = [
       { name: "Answered", of: (it) => it.answered, tell: count },
       { name: "Not ok", of: notOk, tell: count, better: "less" },
       { name: "Not ok, of all", of: notOkPpm, tell: ppm, better: "less" },
+      { name: "Available", of: (it) => known(it.availability_ppm), tell: ppm, better: "more" },
     ],
   ],
   ["Response, from when it was intended", times((it) => it.response)],
   ["Latency, from when it was sent", times((it) => it.latency)],
   ["The variant's own time", times((it) => it.service)],
+  ["Overhead, what is not its own", times((it) => it.overhead)],
+  ["Waiting, for an instance or a batch", times((it) => it.queue)],
+  [
+    "What it took",
+    [
+      { name: "At work at a time", of: (it) => known(it.used?.busy_milli), tell: thousandths },
+      { name: "At most", of: (it) => known(it.used?.busy_most_milli), tell: thousandths },
+      { name: "Instances ready", of: (it) => known(it.used?.workers), tell: count },
+      { name: "Cold starts", of: (it) => known(it.used?.cold_starts), tell: count, better: "less" },
+      {
+        name: "A cold start",
+        of: (it) => known(it.used?.cold_start_us),
+        tell: micros,
+        better: "less",
+      },
+      {
+        name: "Processors, for a request",
+        of: (it) => known(it.used?.cpu_us),
+        tell: micros,
+        better: "less",
+      },
+      { name: "Processors in use", of: (it) => known(it.used?.cpu_milli), tell: thousandths },
+      {
+        name: "Memory, at most",
+        of: (it) => known(it.used?.memory_bytes),
+        tell: bytes,
+        better: "less",
+      },
+    ],
+  ],
   [
     "Accuracy",
     [
@@ -36,6 +67,34 @@ export const FIGURES: readonly (readonly [string, readonly Figure[]])[] = [
       { name: "Accuracy", of: (it) => accuracyPpm(it.accuracy), tell: ppm, better: "more" },
       { name: "Precision", of: (it) => precisionPpm(it.accuracy), tell: ppm, better: "more" },
       { name: "Recall", of: (it) => recallPpm(it.accuracy), tell: ppm, better: "more" },
+      { name: "F1", of: (it) => f1Ppm(it.accuracy), tell: ppm, better: "more" },
+      {
+        name: "F1, mean of classes",
+        of: ({ accuracy }) =>
+          (accuracy.classes ?? []).length > 2 ? known(accuracy.macro_f1_ppm) : undefined,
+        tell: ppm,
+        better: "more",
+      },
+      {
+        name: "Area under the curve",
+        of: (it) => known(it.accuracy.auc?.value_ppm),
+        tell: ppm,
+        better: "more",
+      },
+      { name: "At least, surely", of: (it) => known(it.accuracy.auc?.lower_ppm), tell: ppm },
+      { name: "At most, surely", of: (it) => known(it.accuracy.auc?.upper_ppm), tell: ppm },
+      {
+        name: "Scores as chances are off by",
+        of: (it) => known(it.accuracy.calibration?.error_ppm),
+        tell: ppm,
+        better: "less",
+      },
+      {
+        name: "Estimate without labels",
+        of: (it) => known(it.accuracy.estimate?.accuracy_ppm),
+        tell: ppm,
+        better: "more",
+      },
       { name: "Without a label", of: (it) => it.accuracy.unlabelled, tell: count },
       { name: "Not read", of: (it) => it.accuracy.unread, tell: count, better: "less" },
     ],
@@ -49,10 +108,13 @@ export const FIGURES: readonly (readonly [string, readonly Figure[]])[] = [
   ],
 ];
 
-function times(of: (variant: VariantOutcome) => Times): Figure[] {
-  const figure = (name: string, value: (times: Times) => number | undefined): Figure => ({
+function times(of: (variant: VariantOutcome) => Times | undefined): Figure[] {
+  const figure = (name: string, value: (times: Times) => number | null | undefined): Figure => ({
     name,
-    of: (variant) => (of(variant).count > 0 ? value(of(variant)) : undefined),
+    of: (variant) => {
+      const told = of(variant);
+      return told && told.count > 0 ? known(value(told)) : undefined;
+    },
     tell: nanos,
     better: "less",
   });
@@ -64,6 +126,16 @@ function times(of: (variant: VariantOutcome) => Times): Figure[] {
     figure("99.9 %", (it) => it.p999_ns),
     figure("Longest", (it) => it.max_ns),
   ];
+}
+
+/** What the API leaves out or says is nothing is not known. */
+function known(value: number | null | undefined): number | undefined {
+  return value ?? undefined;
+}
+
+/** Thousandths as a number. */
+export function thousandths(value: number): string {
+  return count(value / 1_000);
 }
 
 /** Nanoseconds in words. */
@@ -90,7 +162,7 @@ export function judged(it: Accuracy): number {
 
 /** The part of them that was right, in millionths. */
 export function accuracyPpm(it: Accuracy): number | undefined {
-  return part(it.true_positives + it.true_negatives, judged(it));
+  return part(it.right ?? it.true_positives + it.true_negatives, judged(it));
 }
 
 /** Of what was said to be positive, the part that was. */
@@ -101,6 +173,12 @@ export function precisionPpm(it: Accuracy): number | undefined {
 /** Of what was positive, the part that was said to be. */
 export function recallPpm(it: Accuracy): number | undefined {
   return part(it.true_positives, it.true_positives + it.false_negatives);
+}
+
+/** The harmonic mean of both. */
+export function f1Ppm(it: Accuracy): number | undefined {
+  const twice = 2 * it.true_positives;
+  return part(twice, twice + it.false_positives + it.false_negatives);
 }
 
 function part(some: number, all: number): number | undefined {

@@ -15,6 +15,8 @@ export const METRICS: Readonly<Record<Metric, readonly [string, "us" | "ppm" | "
   accuracy_ppm: ["Accuracy", "ppm"],
   precision_ppm: ["Precision", "ppm"],
   recall_ppm: ["Recall", "ppm"],
+  auc_ppm: ["Area under the curve", "ppm"],
+  calibration_ppm: ["Error of scores as chances", "ppm"],
   agreement_ppm: ["Says what production says", "ppm"],
   verdict: ["Evidence on the same events", "none"],
 };

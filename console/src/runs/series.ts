@@ -1,83 +1,63 @@
-// Series: records of a run as lines over its time.
+// Series: how a run went, as lines over the same times.
 //
-// Always true: each record is in one window; a window without records has a rate of 0 and no time.
+// Always true: each line has a point for each time; where nothing was sent its rate is 0, and no
+// other value is known.
 
-import type { RunRecord } from "./told";
+import type { RunSeries, SeriesPoint } from "./told";
 
-/** What is drawn of a window. */
-export interface Window {
-  /** Requests that were intended in it, in each second. */
-  readonly rate: number;
-  /** The part of them that did not end well, in percent; none where there are none. */
-  readonly notOk: number | null;
-  /** Response times of those that had an answer, in milliseconds. */
-  readonly p50: number | null;
-  readonly p99: number | null;
-}
-
-/** Windows of the same length, from the start of the run on. */
-export interface Series {
-  /** When each begins, in milliseconds from the start. */
+/** Lines over the same times. */
+export interface Drawn {
+  /** When each point begins, in milliseconds from the start of the run, or of the day. */
   readonly atMs: readonly number[];
-  readonly windowMs: number;
-  /** The windows of each key, those with the most records first. */
-  readonly lines: readonly (readonly [string, readonly Window[]])[];
+  readonly stepMs: number;
+  /** The points of each key; none where nothing was sent. */
+  readonly lines: readonly (readonly [string, readonly (SeriesPoint | undefined)[]])[];
 }
 
-/** Lengths of windows that people know, in milliseconds. */
-const LENGTHS = [1, 2, 5, 10, 20, 50, 100, 200, 500].concat(
-  [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 86_400].map(
-    (it) => it * 1_000,
-  ),
-);
+/** What can be drawn of a point; none where it is not known. */
+export const VALUES = {
+  rate: (point, stepMs) => ((point?.requests ?? 0) * 1_000) / stepMs,
+  requests: (point) => point?.requests ?? 0,
+  notOk: (point) => part(point?.not_ok, point?.requests),
+  p50: (point) => point?.response?.p50_ns ?? null,
+  p99: (point) => point?.response?.p99_ns ?? null,
+  right: (point) => part(point?.right, point?.judged),
+  busy: (point) => point?.busy_milli ?? null,
+  queue: (point) => point?.queue?.p99_ns ?? null,
+  memory: (point) => point?.memory_bytes ?? null,
+} as const satisfies Record<
+  string,
+  (point: SeriesPoint | undefined, stepMs: number) => number | null
+>;
 
-/** The shortest known length of which `most` windows cover so many milliseconds. */
-export function windowOf(spanMs: number, most: number): number {
-  return LENGTHS.find((length) => spanMs / length <= most) ?? Math.ceil(spanMs / most);
-}
-
-/** Puts records into windows: at most `most` of them, and at most `keys` keys. */
-export function series(
-  records: readonly RunRecord[],
-  keyOf: (record: RunRecord) => string,
-  { most = 60, keys = 6 } = {},
-): Series {
-  const spanMs = records.reduce((last, record) => Math.max(last, record.offset_ns), 0) / 1e6;
-  const windowMs = windowOf(spanMs, most);
-  const windows = Math.floor(spanMs / windowMs) + 1;
-  const byKey = new Map<string, RunRecord[][]>();
-  for (const record of records) {
-    const key = keyOf(record);
-    let lists = byKey.get(key);
-    if (!lists) byKey.set(key, (lists = Array.from({ length: windows }, () => [])));
-    lists[Math.floor(record.offset_ns / 1e6 / windowMs)]?.push(record);
-  }
-  const size = (lists: RunRecord[][]) => lists.reduce((sum, list) => sum + list.length, 0);
-  const lines = [...byKey]
-    .sort(([a, x], [b, y]) => size(y) - size(x) || (a < b ? -1 : 1))
-    .slice(0, keys);
+/** The lines of a series, at most so many of them: those with the most requests. */
+export function drawn(of: RunSeries, most: number): Drawn {
+  const lines = of.lines.slice(0, most);
+  const times = lines.flatMap((line) => line.points.map((point) => point.at_ms));
+  const [first, last] = [Math.min(...times), Math.max(...times)];
+  const count = times.length > 0 ? Math.round((last - first) / of.step_ms) + 1 : 0;
+  const atMs = Array.from({ length: count }, (_, at) => first + at * of.step_ms);
   return {
-    atMs: Array.from({ length: windows }, (_, at) => at * windowMs),
-    windowMs,
-    lines: lines.map(([key, lists]) => [key, lists.map((list) => summed(list, windowMs))] as const),
+    atMs,
+    stepMs: of.step_ms,
+    lines: lines.map((line) => {
+      const known = new Map(line.points.map((point) => [point.at_ms, point]));
+      return [line.key || "none", atMs.map((at) => known.get(at))] as const;
+    }),
   };
 }
 
-function summed(records: readonly RunRecord[], windowMs: number): Window {
-  const responses = records
-    .flatMap((it) => (it.response_ns === undefined ? [] : [it.response_ns]))
-    .sort((a, b) => a - b);
-  const bad = records.filter((it) => it.outcome !== "ok").length;
-  return {
-    rate: (records.length * 1_000) / windowMs,
-    notOk: records.length > 0 ? (bad * 100) / records.length : null,
-    p50: ranked(responses, 0.5),
-    p99: ranked(responses, 0.99),
-  };
+/** The values of a line. */
+export function values(
+  { stepMs, lines }: Drawn,
+  value: keyof typeof VALUES,
+): { label: string; values: (number | null)[] }[] {
+  return lines.map(([label, points]) => ({
+    label,
+    values: points.map((point) => VALUES[value](point, stepMs)),
+  }));
 }
 
-/** The smallest value that so many of all are no larger than, in milliseconds. */
-function ranked(sorted: readonly number[], part: number): number | null {
-  const value = sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)];
-  return value === undefined ? null : value / 1e6;
+function part(some: number | undefined, all: number | undefined): number | null {
+  return all ? ((some ?? 0) * 1_000_000) / all : null;
 }

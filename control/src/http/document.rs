@@ -33,7 +33,8 @@ const REFUSALS: [(&str, &str); 10] = [
     ("503", "The database or the object store cannot be reached now."),
 ];
 
-/// Adds to every operation the refusals that it shares with all others.
+/// Adds to every operation the refusals that it shares with all others, and makes its id one of its
+/// own: what it is about, and what it does.
 pub fn finish(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_with(Default::default);
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
@@ -42,9 +43,17 @@ pub fn finish(mut document: OpenApi) -> OpenApi {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             add_refusals(operation);
+            name(operation);
         }
     }
     document
+}
+
+fn name(operation: &mut Operation) {
+    let tag = operation.tags.iter().flatten().next();
+    if let (Some(tag), Some(id)) = (tag, &operation.operation_id) {
+        operation.operation_id = Some(format!("{tag}_{id}"));
+    }
 }
 
 fn add_refusals(operation: &mut Operation) {

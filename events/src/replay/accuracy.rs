@@ -1,12 +1,13 @@
 //! Accuracy of a run's predictions, and how two variants agree, from its records.
 //!
-//! Always true: only the first copy of an event counts, once for each variant; what has no answer or
-//! no label is told and not counted; memory does not grow with records.
+//! Always true: only the first copy of an event counts, once for each variant; what has no answer, no
+//! prediction or no label is told and not counted; memory does not grow with records.
 //! Absent on purpose: verdicts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use policy::accuracy::{Calibration, Classes, Scores};
+use policy::accuracy::{Calibration, Classes, Estimate, Scores};
 use policy::evidence::paired::Pairs;
 use serde::Serialize;
 
@@ -14,30 +15,100 @@ use super::record::{Outcome, Record};
 
 /// Most records that wait for that of the other variant: more are never under way.
 const WAITING_MAX: usize = 131_072;
+/// The class that scores speak for, where none is said.
+const POSITIVE: &str = "true";
+
+/// What predictions and labels mean to each other.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    threshold: f64,
+    positive: Arc<str>,
+    negative: Arc<str>,
+    /// Words are of two classes too.
+    is_two: bool,
+}
+
+impl Terms {
+    /// A score from the threshold on says the positive class. Where that one is named, all other words
+    /// are one class; else each is its own.
+    pub fn new(threshold: f64, positive: Option<&str>) -> Self {
+        let word = positive.unwrap_or(POSITIVE);
+        let negative = if word == POSITIVE { "false".into() } else { format!("not {word}").into() };
+        Self { threshold, positive: word.into(), negative, is_two: positive.is_some() }
+    }
+
+    /// The class that scores speak for.
+    pub fn positive(&self) -> &str {
+        &self.positive
+    }
+
+    /// The class that is predicted, if any is.
+    pub fn predicted<'a>(&'a self, score: Option<f64>, class: Option<&'a str>) -> Option<&'a str> {
+        match (score, class) {
+            (Some(score), _) => Some(self.one_of_two(score >= self.threshold)),
+            (None, Some(class)) if self.is_two => Some(self.one_of_two(*class == *self.positive)),
+            (None, class) => class,
+        }
+    }
+
+    /// The class of a label, beside such a prediction.
+    pub fn class_of<'a>(&'a self, label: &'a str, score: Option<f64>) -> &'a str {
+        let is_two = self.is_two || score.is_some();
+        if is_two { self.one_of_two(*label == *self.positive) } else { label }
+    }
+
+    /// Whether a prediction is right; none where there is no prediction.
+    pub fn is_right(&self, score: Option<f64>, class: Option<&str>, label: &str) -> Option<bool> {
+        let predicted = self.predicted(score, class)?;
+        Some(predicted == self.class_of(label, score))
+    }
+
+    fn one_of_two(&self, is_positive: bool) -> &str {
+        if is_positive { &self.positive } else { &self.negative }
+    }
+}
 
 /// How right a variant is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Accuracy {
-    /// The class that scores speak for.
-    positive: String,
+    terms: Arc<Terms>,
     /// Which class was predicted where which one was right.
     pub classes: Classes,
     /// How well scores tell the class from others.
     pub scores: Scores,
     /// Whether scores are chances.
     pub calibration: Calibration,
+    /// Scores of events without a label.
+    pub estimate: Estimate,
     /// Events that count.
     pub events: u64,
-    /// Events with a label whose answer has neither a class nor a score, or did not come.
+    /// Events whose answer did not come, or was not good.
     pub unanswered: u64,
-    /// Events without a label.
+    /// Events with a good answer that has neither a class nor a score.
+    pub unread: u64,
+    /// Events with a prediction and without a label.
     pub unlabelled: u64,
 }
 
 impl Accuracy {
-    /// Nothing yet; scores are those of this class.
-    pub fn new(positive: &str) -> Self {
-        Self { positive: positive.to_owned(), ..Self::default() }
+    /// Nothing yet, in these terms.
+    pub fn new(terms: Arc<Terms>) -> Self {
+        Self {
+            terms,
+            classes: Classes::default(),
+            scores: Scores::default(),
+            calibration: Calibration::default(),
+            estimate: Estimate::default(),
+            events: 0,
+            unanswered: 0,
+            unread: 0,
+            unlabelled: 0,
+        }
+    }
+
+    /// The terms that it counts in.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// Counts a record of the variant.
@@ -45,35 +116,40 @@ impl Accuracy {
         if record.copy > 0 || !record.outcome.is_sent() {
             return;
         }
-        let answered = record.outcome == Outcome::Ok;
-        let predicted = record.class.is_some() || record.score.is_some();
-        let Some(label) = record.label.as_deref() else {
-            // Labels are told with answers; what has none of either is unanswered.
-            let count = if answered { &mut self.unlabelled } else { &mut self.unanswered };
-            *count += 1;
-            return;
-        };
-        if !answered || !predicted {
+        if record.outcome != Outcome::Ok {
             self.unanswered += 1;
             return;
         }
+        let terms = Arc::clone(&self.terms);
+        let Some(predicted) = terms.predicted(record.score, record.class.as_deref()) else {
+            self.unread += 1;
+            return;
+        };
+        let Some(label) = record.label.as_deref() else {
+            self.unlabelled += 1;
+            if let Some(score) = record.score {
+                self.estimate.learn(score, predicted == terms.positive());
+            }
+            return;
+        };
         self.events += 1;
-        if let Some(class) = record.class.as_deref() {
-            self.classes.learn(label, class);
-        }
+        self.classes.learn(terms.class_of(label, record.score), predicted);
         if let Some(score) = record.score {
-            self.scores.learn(score, label == self.positive);
-            self.calibration.learn(score, label == self.positive);
+            let is_positive = label == terms.positive();
+            self.scores.learn(score, is_positive);
+            self.calibration.learn(score, is_positive);
         }
     }
 
-    /// Adds what was counted elsewhere, of the same class.
+    /// Adds what was counted elsewhere, in the same terms.
     pub fn merge(&mut self, other: &Self) {
         self.classes.merge(&other.classes);
         self.scores.merge(&other.scores);
         self.calibration.merge(&other.calibration);
+        self.estimate.merge(&other.estimate);
         self.events += other.events;
         self.unanswered += other.unanswered;
+        self.unread += other.unread;
         self.unlabelled += other.unlabelled;
     }
 }
@@ -81,19 +157,31 @@ impl Accuracy {
 /// How two variants agree on the same events.
 #[derive(Clone, Debug)]
 pub struct Agreement {
+    terms: Arc<Terms>,
     incumbent: u16,
     candidate: u16,
-    waiting: BTreeMap<u64, Record>,
+    waiting: BTreeMap<u64, (u16, Said)>,
     /// What was counted.
     pub counts: Agreed,
     /// Which class the candidate predicted where which one the incumbent did.
     pub classes: Classes,
 }
 
+/// What is kept of a record until the other one comes.
+#[derive(Clone, Debug)]
+struct Said {
+    is_sent: bool,
+    is_ok: bool,
+    crc: Option<u32>,
+    class: Option<Arc<str>>,
+    /// Whether it was right, of an event with a label; what has no prediction was not.
+    right: Option<bool>,
+}
+
 /// Counts of events that both had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Agreed {
-    /// Both answered, and told a class or a body.
+    /// Both answered.
     pub both: u64,
     /// Their bodies were the same.
     pub same_bodies: u64,
@@ -101,18 +189,20 @@ pub struct Agreed {
     pub one: u64,
     /// Neither did.
     pub neither: u64,
-    /// The other's record did not come.
+    /// The other's record did not come, or it was not sent: no variant's fault.
     pub alone: u64,
-    /// Which of both was wrong, of events with a label: what paired evidence is made of. An answer
-    /// that did not come is wrong.
+    /// Which of both was wrong, of events with a label: what paired evidence is made of. Where only
+    /// one answered well, the other was wrong.
     pub pairs: Pairs,
+    /// Both were wrong.
+    pub both_wrong: u64,
 }
 
 impl Agreement {
     /// Nothing yet, of these two variants' places.
-    pub fn new(incumbent: u16, candidate: u16) -> Self {
+    pub fn new(incumbent: u16, candidate: u16, terms: Arc<Terms>) -> Self {
         let (waiting, counts) = (BTreeMap::new(), Agreed::default());
-        Self { incumbent, candidate, waiting, counts, classes: Classes::default() }
+        Self { terms, incumbent, candidate, waiting, counts, classes: Classes::default() }
     }
 
     /// Takes a record of any variant.
@@ -121,11 +211,12 @@ impl Agreement {
         if record.copy > 0 || !is_one {
             return;
         }
+        let said = self.said(record);
         match self.waiting.remove(&record.number) {
-            Some(other) if other.variant == self.incumbent => self.pair(&other, record),
-            Some(other) => self.pair(record, &other),
+            Some((variant, other)) if variant == self.incumbent => self.pair(&other, &said),
+            Some((_, other)) => self.pair(&said, &other),
             None => {
-                self.waiting.insert(record.number, record.clone());
+                self.waiting.insert(record.number, (record.variant, said));
                 if self.waiting.len() > WAITING_MAX {
                     self.waiting.pop_first();
                     self.counts.alone += 1;
@@ -134,13 +225,26 @@ impl Agreement {
         }
     }
 
-    fn pair(&mut self, incumbent: &Record, candidate: &Record) {
-        let is_ok = |record: &Record| record.outcome == Outcome::Ok;
-        match (is_ok(incumbent), is_ok(candidate)) {
+    fn said(&self, record: &Record) -> Said {
+        let is_ok = record.outcome == Outcome::Ok;
+        let (score, class) = (record.score, record.class.as_deref());
+        let predicted = self.terms.predicted(score, class).filter(|_| is_ok);
+        let right = record.label.as_deref().map(|label| {
+            predicted.is_some_and(|predicted| predicted == self.terms.class_of(label, score))
+        });
+        let is_sent = record.outcome.is_sent();
+        Said { is_sent, is_ok, crc: record.answer_crc, class: predicted.map(Arc::from), right }
+    }
+
+    fn pair(&mut self, incumbent: &Said, candidate: &Said) {
+        if !incumbent.is_sent || !candidate.is_sent {
+            self.counts.alone += 1;
+            return;
+        }
+        match (incumbent.is_ok, candidate.is_ok) {
             (true, true) => {
                 self.counts.both += 1;
-                let same = incumbent.answer_crc == candidate.answer_crc;
-                self.counts.same_bodies += u64::from(same);
+                self.counts.same_bodies += u64::from(incumbent.crc == candidate.crc);
                 if let (Some(one), Some(other)) = (&incumbent.class, &candidate.class) {
                     self.classes.learn(one, other);
                 }
@@ -148,9 +252,12 @@ impl Agreement {
             (false, false) => self.counts.neither += 1,
             _ => self.counts.one += 1,
         }
-        if let Some(label) = incumbent.label.as_ref().or(candidate.label.as_ref()) {
-            let is_wrong = |record: &Record| record.class.as_ref() != Some(label);
-            self.counts.pairs.learn(is_wrong(candidate), is_wrong(incumbent));
+        // A label is told with an answer: who has none is wrong about the other's.
+        if incumbent.right.is_some() || candidate.right.is_some() {
+            let is_wrong = |said: &Said| said.right != Some(true);
+            let (candidate, incumbent) = (is_wrong(candidate), is_wrong(incumbent));
+            self.counts.pairs.learn(candidate, incumbent);
+            self.counts.both_wrong += u64::from(candidate && incumbent);
         }
     }
 }

@@ -162,10 +162,10 @@ impl<T: Traffic> Maker<T> {
             let sending = Sending { run, number, planned, variant, target, payload };
             messages.push(traffic.request(&sending).encode(target));
         }
-        let kept = traffic.keep(payload);
+        let (kept, happened_ns) = (traffic.keep(payload), traffic.happened(payload));
         let (region, group) = self.making.traffic.place(payload);
         let (region, group) = (named(&mut self.names, region), named(&mut self.names, group));
-        Ok((What { number, planned, region, group, kept }, messages))
+        Ok((What { number, planned, region, group, happened_ns, kept }, messages))
     }
 
     /// Hands a batch on; whether more is wanted.

@@ -8,6 +8,8 @@
 
 use httparse::Status;
 
+use super::record::Took;
+
 /// Longest head of an answer, in bytes, as most servers' own limit; also that of its trailers.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Most headers of an answer.
@@ -20,6 +22,8 @@ const LINE_BYTES_MAX: usize = 256;
 pub(super) struct Rules {
     /// The header in which a service tells its own time, in microseconds; none where it is empty.
     pub(super) service_header: String,
+    /// The header in which it tells what else it took; none where it is empty.
+    pub(super) took_header: String,
     /// How much of a body is kept, in bytes.
     pub(super) body_bytes_max: usize,
 }
@@ -32,6 +36,7 @@ pub(super) struct Answer {
     pending: Vec<u8>,
     pub(super) status: u16,
     pub(super) service_us: Option<u64>,
+    pub(super) took: Took,
     /// The first bytes of the body.
     pub(super) body: Vec<u8>,
     /// All bytes of it.
@@ -166,6 +171,8 @@ impl Answer {
                 self.stays |= head.version == Some(0) && has_word(value, b"keep-alive");
             } else if !rules.service_header.is_empty() && is(&rules.service_header) {
                 self.service_us = number(value);
+            } else if !rules.took_header.is_empty() && is(&rules.took_header) {
+                self.took = std::str::from_utf8(value).map(Took::read).unwrap_or_default();
             }
         }
         self.state = match (chunked, content_length) {

@@ -42,6 +42,8 @@ pub struct Wanted {
     pub region: Option<String>,
     /// The group; any where none is said.
     pub group: Option<String>,
+    /// Whether what they predict is right; either, or not known, where nothing is said.
+    pub right: Option<bool>,
     /// What became of them; anything where none is said.
     pub outcomes: Vec<Outcome>,
 }
@@ -54,6 +56,7 @@ impl Default for Wanted {
             variant: None,
             region: None,
             group: None,
+            right: None,
             outcomes: Vec::new(),
         }
     }
@@ -68,6 +71,7 @@ impl Wanted {
             && self.variant.is_none_or(|variant| variant == record.variant)
             && is(&self.region, &record.region)
             && is(&self.group, &record.group)
+            && self.right.is_none_or(|right| record.right == Some(right))
             && (self.outcomes.is_empty() || self.outcomes.contains(&record.outcome))
     }
 }
@@ -294,4 +298,4 @@ impl Iterator for Part {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

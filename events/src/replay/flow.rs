@@ -15,7 +15,7 @@ use policy::replay::schedule::{Digest, Proof};
 
 use super::cells::{Cell, Cells};
 use super::error::Error;
-use super::record::{Outcome, Record};
+use super::record::{Outcome, Record, Took};
 
 /// What is known of a send, whatever variant it goes to.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(super) struct What<K> {
     pub(super) planned: Planned,
     pub(super) region: Arc<str>,
     pub(super) group: Arc<str>,
+    pub(super) happened_ns: Option<u64>,
     pub(super) kept: K,
 }
 
@@ -110,12 +111,14 @@ impl<K> Done<K> {
             stratum: what.planned.stratum,
             region: Arc::clone(&what.region),
             group: Arc::clone(&what.group),
+            happened_ns: what.happened_ns,
             offset_ns: what.planned.offset_ns,
             intended_ns: unix(intended_ns),
             sent_ns: is_sent.then(|| unix(sent_ns)),
             first_ns: first_ns.filter(|_| is_sent).map(unix),
             done_ns: unix(done_ns.max(sent_ns)),
             service_us: None,
+            took: Took::default(),
             status: None,
             outcome,
             bytes_out: if is_sent { bytes_out } else { 0 },
@@ -124,6 +127,7 @@ impl<K> Done<K> {
             score: None,
             class: None,
             label: None,
+            right: None,
         };
         Self { what, record, body: Vec::new(), is_all: false }
     }

@@ -32,6 +32,8 @@ pub struct Judged {
     pub class: Option<Arc<str>>,
     /// What was right.
     pub label: Option<Arc<str>>,
+    /// Whether what is predicted was right, where both are known.
+    pub right: Option<bool>,
 }
 
 /// Reads answers, and follows the records of a run.
@@ -70,6 +72,6 @@ impl Judge<Option<Arc<str>>> for FromJson {
             Value::Number(_) | Value::Bool(_) => Some(Arc::from(value.to_string())),
             _ => None,
         });
-        Judged { score, class, label }
+        Judged { score, class, label, right: None }
     }
 }

@@ -97,6 +97,7 @@ fn judged<K>(done: Done<K>, judge: &mut impl Judge<K>) -> Record {
         let answered = Answered { record: &record, kept: &what.kept, body: &body, is_all };
         let said = judge.judge(&answered);
         (record.score, record.class, record.label) = (said.score, said.class, said.label);
+        record.right = said.right;
     }
     judge.follow(&record);
     record

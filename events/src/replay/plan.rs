@@ -44,6 +44,8 @@ pub struct Plan {
     pub timeout_ms: u64,
     /// The header in which services tell their own time, in microseconds; may be empty.
     pub service_header: String,
+    /// The header in which answers tell what else they took ([`super::record::Took`]); may be empty.
+    pub took_header: String,
     /// How much of an answer's body is kept to be judged, in bytes.
     pub body_bytes_max: usize,
     /// For how long it looks at the clock before a send, in nanoseconds; 0 where it only sleeps,
@@ -75,6 +77,7 @@ impl Plan {
             under_way_max: 4_096,
             timeout_ms: 30_000,
             service_header: String::new(),
+            took_header: String::new(),
             body_bytes_max: 64 << 10,
             spin_ns: if processors > 1 { SPIN_NS } else { 0 },
             warm: 8,

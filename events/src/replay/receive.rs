@@ -21,7 +21,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 use super::answer::{Answer, Rules};
 use super::flow::{Done, Flight, Idle, Issued, Link, Shared};
 use super::issue::IDLE_NS_MAX;
-use super::record::Outcome;
+use super::record::{Outcome, Took};
 use super::steady;
 
 /// Most connections that are looked at in one turn.
@@ -258,6 +258,7 @@ impl<K> Answers<K> {
         done.record.bytes_in = answer.bytes;
         done.record.status = outcome.is_answered().then_some(answer.status);
         done.record.service_us = answer.service_us.filter(|_| outcome.is_answered());
+        done.record.took = if outcome.is_answered() { answer.took } else { Took::default() };
         done.is_all = answer.is_whole() && answer.body_bytes == answer.body.len() as u64;
         done.body = answer.body;
         self.receiving.shared.landed(variant);

@@ -4,6 +4,7 @@
 //! since 1970 by a clock that is steady within a leg of the run.
 //! Absent on purpose: sums ([`super::cells`]), files ([`super::files`]).
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,58 @@ impl Outcome {
     }
 }
 
+/// What an answer tells of what it took, each as far as whoever ran it knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Took {
+    /// How long it waited for an instance or a batch, in microseconds.
+    pub queue_us: Option<u64>,
+    /// How long the start of the instance took that it had to wait for, in microseconds; none where
+    /// one was there.
+    pub start_us: Option<u64>,
+    /// Time of processors, in microseconds.
+    pub cpu_us: Option<u64>,
+    /// The most memory of its instance so far, in bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Took {
+    /// Reads it: `queue=120, start=3000, cpu=900, memory=41943040`, in any order; whatever else there
+    /// is, or is no number, says nothing.
+    pub fn read(text: &str) -> Self {
+        let mut took = Self::default();
+        for part in text.split(',') {
+            let Some((name, value)) = part.trim().split_once('=') else { continue };
+            let field = match name {
+                "queue" => &mut took.queue_us,
+                "start" => &mut took.start_us,
+                "cpu" => &mut took.cpu_us,
+                "memory" => &mut took.memory_bytes,
+                _ => continue,
+            };
+            *field = value.parse().ok();
+        }
+        took
+    }
+}
+
+impl fmt::Display for Took {
+    /// As [`Took::read`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            ("queue", self.queue_us),
+            ("start", self.start_us),
+            ("cpu", self.cpu_us),
+            ("memory", self.memory_bytes),
+        ];
+        let known = all.iter().filter_map(|(name, value)| value.map(|value| (name, value)));
+        for (at, (name, value)) in known.enumerate() {
+            let between = if at == 0 { "" } else { ", " };
+            write!(f, "{between}{name}={value}")?;
+        }
+        Ok(())
+    }
+}
+
 /// What became of a send to a variant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -103,6 +156,8 @@ pub struct Record {
     pub region: Arc<str>,
     /// The event's group.
     pub group: Arc<str>,
+    /// When the event happened, where that is known.
+    pub happened_ns: Option<u64>,
     /// When it was intended, from the start of the run.
     pub offset_ns: u64,
     /// When it was intended.
@@ -115,6 +170,8 @@ pub struct Record {
     pub done_ns: u64,
     /// How long the service says that it took, in microseconds.
     pub service_us: Option<u64>,
+    /// What else its answer tells that it took.
+    pub took: Took,
     /// The status of its answer.
     pub status: Option<u16>,
     /// What became of it.
@@ -131,6 +188,8 @@ pub struct Record {
     pub class: Option<Arc<str>>,
     /// What was right.
     pub label: Option<Arc<str>>,
+    /// Whether what it predicts was right, where both are known.
+    pub right: Option<bool>,
 }
 
 impl Record {
@@ -157,13 +216,13 @@ impl Record {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const SECOND_NS: u64 = 1_000_000_000;
 
     /// A record of an answer, or of none, in this second of a run.
-    pub(in super::super) fn record(second: u64, outcome: Outcome) -> Record {
+    pub(crate) fn record(second: u64, outcome: Outcome) -> Record {
         let intended_ns = 1_700_000_000 * SECOND_NS + second * SECOND_NS;
         Record {
             number: second,
@@ -173,12 +232,14 @@ pub(super) mod tests {
             stratum: 3,
             region: "eu".into(),
             group: "".into(),
+            happened_ns: None,
             offset_ns: second * SECOND_NS,
             intended_ns,
             sent_ns: outcome.is_sent().then_some(intended_ns + 20),
             first_ns: outcome.is_answered().then_some(intended_ns + 700),
             done_ns: intended_ns + 900,
             service_us: None,
+            took: Took::default(),
             status: outcome.is_answered().then_some(200),
             outcome,
             bytes_out: 100,
@@ -187,7 +248,21 @@ pub(super) mod tests {
             score: None,
             class: None,
             label: None,
+            right: None,
         }
+    }
+
+    #[test]
+    fn what_an_answer_took_is_read_as_it_is_written() {
+        let all = [None, Some(0), Some(u64::MAX)];
+        for (at, queue_us) in all.into_iter().enumerate() {
+            let took = Took { queue_us, cpu_us: all[2 - at], start_us: Some(7), ..Took::default() };
+            assert_eq!(Took::read(&took.to_string()), took);
+        }
+        let took = Took { memory_bytes: Some(5), queue_us: Some(1), ..Took::default() };
+        assert_eq!(took.to_string(), "queue=1, memory=5");
+        assert_eq!(Took::read("memory=5,queue=1, cpu=-1, other=3, start"), took);
+        assert_eq!((Took::read(""), Took::default().to_string().as_str()), (Took::default(), ""));
     }
 
     #[test]

@@ -67,6 +67,10 @@ pub struct Summary {
     pub latency: Times,
     /// What the service told of its own time.
     pub service: Times,
+    /// What of the latency it did not account for.
+    pub overhead: Times,
+    /// How long sends waited for the service, as it told.
+    pub queue: Times,
     /// Bytes of requests.
     pub bytes_out: u64,
     /// Bytes of answers.
@@ -135,6 +139,8 @@ impl Summary {
             response: Times::of(&cell.response),
             latency: Times::of(&cell.latency),
             service: Times::of(&cell.service),
+            overhead: Times::of(&cell.overhead),
+            queue: Times::of(&cell.queue),
             bytes_out: cell.bytes_out,
             bytes_in: cell.bytes_in,
         }

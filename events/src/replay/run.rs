@@ -18,7 +18,7 @@ use workflow::Clock;
 
 use super::ahead::{self, Fault, Making};
 use super::answer::Rules;
-use super::cells::Cells;
+use super::cells::{self, Cell, Cells};
 use super::error::Error;
 use super::files::{self, Writer};
 use super::flow::{Measured, Pauses, Shared};
@@ -84,6 +84,7 @@ impl Run {
         let names: Vec<Arc<str>> =
             plan.variants.iter().map(|variant| variant.name.as_str().into()).collect();
         let writer = Writer::open(&plan.folder, names.clone())?;
+        cells::kept::forget(&plan.folder)?;
         let mut earlier = earlier(&plan, now_ns)?;
         earlier.state.write(&plan.folder)?;
         let measured = std::mem::take(&mut earlier.measured);
@@ -127,7 +128,18 @@ impl Run {
         Progress { run: self.name.clone(), stage, issued, variants }
     }
 
-    /// What was measured so far, by time, variant, region and group.
+    /// What was measured of each variant so far.
+    pub fn totals(&self) -> Vec<Cell> {
+        self.shared.measured.lock().totals.clone()
+    }
+
+    /// For how long it has been sending, without gaps, in nanoseconds.
+    pub fn took_ns(&self) -> u64 {
+        self.shared.mark.lock().took_ns
+    }
+
+    /// What was measured so far, by time, variant, region and group: as it is now, without copying
+    /// what does not change any more.
     pub fn cells(&self) -> Cells {
         self.shared.measured.lock().cells.clone()
     }
@@ -183,6 +195,7 @@ impl Run {
         }
         written?;
         let measured = std::mem::take(&mut *self.shared.measured.lock());
+        cells::kept::write(&self.folder, &measured.cells);
         let proof = issuance.proof;
         let facts = self.facts(&issuance, &state, &measured);
         Ok(Finished {
@@ -281,7 +294,11 @@ fn threads<T: Traffic>(
         shared: Arc::clone(&shared),
         issued: is_issued,
         kept: kept.clone(),
-        rules: Rules { service_header: plan.service_header, body_bytes_max: plan.body_bytes_max },
+        rules: Rules {
+            service_header: plan.service_header,
+            took_header: plan.took_header,
+            body_bytes_max: plan.body_bytes_max,
+        },
         timeout_ns: plan.timeout_ms * 1_000_000,
     };
     let issuing = Issuing {

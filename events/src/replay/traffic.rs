@@ -41,6 +41,11 @@ pub trait Traffic: Send + 'static {
     /// Region and group of an event; either may be empty.
     fn place<'a>(&self, payload: &'a Self::Payload) -> (&'a str, &'a str);
 
+    /// When an event happened, in nanoseconds since 1970, where that is known.
+    fn happened(&self, _payload: &Self::Payload) -> Option<u64> {
+        None
+    }
+
     /// What is kept.
     fn keep(&self, payload: &Self::Payload) -> Self::Kept;
 
@@ -79,6 +84,10 @@ impl Traffic for Posts {
 
     fn place<'a>(&self, payload: &'a Labelled) -> (&'a str, &'a str) {
         (&payload.event.region, &payload.event.group)
+    }
+
+    fn happened(&self, payload: &Labelled) -> Option<u64> {
+        Some(payload.event.time_ns)
     }
 
     fn keep(&self, payload: &Labelled) -> Option<Arc<str>> {

@@ -73,6 +73,18 @@ Try it:
   freehold replay risk@next --stream signins --poisson 200/s --prediction /score --threshold 0.7
   freehold replay risk@next --against main --stream signins --sweep 'response_p99<=50ms'";
 
+pub(super) const SERIES: &str = "\
+Try it:
+  freehold runs series run-0192f0c1d2e37a4bb5c6d7e8f9a0b1c2 --step 10s --by region
+  freehold runs series run-0192f0c1d2e37a4bb5c6d7e8f9a0b1c2 --hours --zone Europe/Oslo";
+
+pub(super) const DRIFT: &str = "\
+Try it:
+  freehold stream drift signins --against-since 2026-11-01 --since 2026-11-22
+  freehold stream drift signins --against-until 2026-11-22 --since 2026-11-22 --alarm-every 1000000
+A field has changed where that is clear; where nothing changes, that is said once in --alarm-every
+events, at most.";
+
 pub(super) const RUNS: &str = "\
 Try it:
   freehold runs list

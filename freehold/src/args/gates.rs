@@ -12,7 +12,7 @@ enum Unit {
     Part,
 }
 
-const METRICS: [(&str, GateMetric, Unit); 8] = [
+const METRICS: [(&str, GateMetric, Unit); 10] = [
     ("response_p50", GateMetric::ResponseP50Us, Unit::Time),
     ("response_p99", GateMetric::ResponseP99Us, Unit::Time),
     ("service_p50", GateMetric::ServiceP50Us, Unit::Time),
@@ -20,6 +20,8 @@ const METRICS: [(&str, GateMetric, Unit); 8] = [
     ("accuracy", GateMetric::AccuracyPpm, Unit::Part),
     ("precision", GateMetric::PrecisionPpm, Unit::Part),
     ("recall", GateMetric::RecallPpm, Unit::Part),
+    ("auc", GateMetric::AucPpm, Unit::Part),
+    ("calibration", GateMetric::CalibrationPpm, Unit::Part),
     ("agreement", GateMetric::AgreementPpm, Unit::Part),
 ];
 

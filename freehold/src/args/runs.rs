@@ -135,6 +135,25 @@ pub enum RunsCommand {
         /// The replay
         id: RunId,
     },
+    /// Show how a replay went over its time, or over the hours of the day
+    Series(SeriesArguments),
+    /// Say whether what a variant answers has changed, beside another replay
+    Drift {
+        /// The replay
+        id: RunId,
+        /// The replay whose answers are the reference
+        #[arg(long, value_name = "RUN")]
+        against: RunId,
+        /// Of this variant [default: the first]
+        #[arg(long)]
+        variant: Option<String>,
+        /// Beside this variant of the other [default: the same]
+        #[arg(long, value_name = "VARIANT")]
+        against_variant: Option<String>,
+        /// At most one false alarm in so many answers
+        #[arg(long, value_name = "ANSWERS", default_value_t = 100_000)]
+        alarm_every: u64,
+    },
     /// Stop a replay before its end
     Stop {
         /// The replay
@@ -146,4 +165,41 @@ pub enum RunsCommand {
         #[arg(num_args = 2.., required = true)]
         ids: Vec<RunId>,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::SERIES)]
+pub struct SeriesArguments {
+    /// The replay
+    pub id: RunId,
+    /// What a line is of
+    #[arg(long, value_enum, default_value_t)]
+    pub by: SeriesWord,
+    /// How long a row is: 500ms, 10s, 5m, 1h [default: some 60 rows]
+    #[arg(long)]
+    pub step: Option<String>,
+    /// By the hour of the day at which events happened
+    #[arg(long, conflicts_with = "step")]
+    pub hours: bool,
+    /// The time zone of hours, such as Europe/Oslo [default: UTC]
+    #[arg(long, conflicts_with = "step")]
+    pub zone: Option<String>,
+    /// Of this variant only
+    #[arg(long)]
+    pub variant: Option<String>,
+    /// Of this region only
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Of this group only
+    #[arg(long)]
+    pub group: Option<String>,
+}
+
+/// What a line is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SeriesWord {
+    #[default]
+    Variant,
+    Region,
+    Group,
 }

@@ -44,6 +44,8 @@ pub enum StreamCommand {
         #[command(flatten)]
         selection: SelectionArguments,
     },
+    /// Say which fields of events have changed, and since when, beside events of another time
+    Drift(DriftArguments),
     /// Say what events turned out to be, by a file or by a rule
     Label(LabelArguments),
     /// Make events like those of a stream, for loads that were not recorded
@@ -211,6 +213,24 @@ pub struct MakeArguments {
     /// Members of their data that are drawn apart from the rest: amount,card.country
     #[arg(long, value_name = "MEMBER", value_delimiter = ',')]
     pub apart: Vec<String>,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::DRIFT)]
+pub struct DriftArguments {
+    /// The stream
+    pub name: Name,
+    /// Beside events from this time on, as --since
+    #[arg(long, value_name = "TIME", required_unless_present = "against_until")]
+    pub against_since: Option<String>,
+    /// Up to, and without, this time [default: --since]
+    #[arg(long, value_name = "TIME")]
+    pub against_until: Option<String>,
+    /// At most one false alarm in so many events
+    #[arg(long, value_name = "EVENTS", default_value_t = 100_000)]
+    pub alarm_every: u64,
     #[command(flatten)]
     pub selection: SelectionArguments,
 }

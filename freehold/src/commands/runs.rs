@@ -1,15 +1,21 @@
 //! `freehold runs`: replays, how far they are, and what they came to.
 
+mod series;
+mod shown;
+
 use api::client::Client;
-use api::runs::{Pairs, Run, RunOutcome, RunProgress, Times, VariantOutcome};
+use api::runs::{Run, RunDriftQuery, RunOutcome, RunProgress, VariantOutcome};
 use types::RunId;
 
 use super::every;
 use super::replay::load_words;
+use super::stream;
 use super::wording::word;
 use crate::args::RunsCommand;
 use crate::exit::Failure;
 use crate::output::{Output, micros, share, time};
+pub(super) use shown::bound;
+use shown::{pair, sent, variant};
 
 /// Carries out the command.
 pub(super) async fn run(
@@ -37,6 +43,12 @@ pub(super) async fn run(
         }
         RunsCommand::Show { id } => out.one(&client.run_fetch(id).await?, rows),
         RunsCommand::Stop { id } => out.one(&client.run_stop(id).await?, rows),
+        RunsCommand::Series(wanted) => series::run(wanted, client, out).await,
+        RunsCommand::Drift { id, against, variant, against_variant, alarm_every } => {
+            let (alarm_every, seed) = (Some(alarm_every), None);
+            let query = RunDriftQuery { against, variant, against_variant, alarm_every, seed };
+            stream::drift::show(&client.run_drift(id, &query).await?, out)
+        }
         RunsCommand::Compare { ids } => compare(&ids, client, out).await,
     }
 }
@@ -79,6 +91,8 @@ async fn compare(ids: &[RunId], client: &Client, out: &Output) -> Result<(), Fai
         "accuracy",
         "precision",
         "recall",
+        "auc",
+        "availability",
     ];
     out.list(&all, &heads, |it| {
         let ppm = |ppm: Option<u64>| ppm.map(share).unwrap_or_default();
@@ -96,6 +110,8 @@ async fn compare(ids: &[RunId], client: &Client, out: &Output) -> Result<(), Fai
             ppm(accuracy.accuracy_ppm()),
             ppm(accuracy.precision_ppm()),
             ppm(accuracy.recall_ppm()),
+            ppm(accuracy.auc.map(|auc| auc.value_ppm)),
+            ppm(it.variant.availability_ppm),
         ]
     })
 }
@@ -136,6 +152,7 @@ pub(super) fn rows(run: &Run) -> Vec<(String, String)> {
             reasons.chain(outcome.reasons.clone()).chain(disclosed).collect();
         rows.push(("valid", reasons.join("\n")));
         rows.push(("sent", sent(&outcome)));
+        rows.push(("accounted for", outcome.durability_ppm.map(share).unwrap_or_default()));
         rows.push(("schedule", outcome.schedule.digest.chars().take(16).collect()));
         rows.push(("seed", outcome.schedule.seed.map_or_else(String::new, |it| it.to_string())));
         (variants, pairs) = (outcome.variants, outcome.pairs);
@@ -154,76 +171,6 @@ pub(super) fn rows(run: &Run) -> Vec<(String, String)> {
         Some((format!("{} and {}", first.name, other.name), pair(pairs)))
     }));
     rows
-}
-
-fn sent(outcome: &RunOutcome) -> String {
-    let (facts, schedule) = (&outcome.facts, &outcome.schedule);
-    let rate = |count: u64, ns: u64| {
-        let uhz = u128::from(count) * 1_000_000_000_000_000 / u128::from(ns.max(1));
-        word_of(u64::try_from(uhz).unwrap_or(u64::MAX), 1_000_000)
-    };
-    format!(
-        "{} of {} requests, {}/s of {}/s asked; {} events left out, {} repeated; 99 of 100 at most {} late",
-        facts.sent,
-        facts.asked,
-        rate(facts.sent, facts.took_ns),
-        rate(facts.asked, facts.asked_ns),
-        schedule.omitted,
-        schedule.duplicates,
-        micros(facts.lag_p99_ns / 1_000),
-    )
-}
-
-fn variant(it: &VariantOutcome) -> String {
-    let outcomes: Vec<String> =
-        it.outcomes.iter().map(|(word, count)| format!("{count} {word}")).collect();
-    let mut lines = vec![
-        format!("{} answered: {}", it.answered, outcomes.join(", ")),
-        format!(
-            "response p50 {}, p99 {}, at most {}; service p50 {}",
-            micros(it.response.p50_ns / 1_000),
-            micros(it.response.p99_ns / 1_000),
-            bound(&it.response),
-            micros(it.service.p50_ns / 1_000),
-        ),
-    ];
-    let accuracy = &it.accuracy;
-    if let Some(right) = accuracy.accuracy_ppm() {
-        let ppm = |ppm: Option<u64>| ppm.map_or_else(|| "-".to_owned(), share);
-        lines.push(format!(
-            "accuracy {} of {} labelled; precision {}, recall {}",
-            share(right),
-            accuracy.judged(),
-            ppm(accuracy.precision_ppm()),
-            ppm(accuracy.recall_ppm()),
-        ));
-    }
-    if accuracy.unread > 0 {
-        lines.push(format!("{} answers had no prediction", accuracy.unread));
-    }
-    lines.join("\n")
-}
-
-/// Below which 99 of 100 lie for sure, or how many more it needs to say so.
-pub(super) fn bound(times: &Times) -> String {
-    match (times.p99_upper_ns, times.p99_needs) {
-        (Some(ns), _) => micros(ns / 1_000),
-        (None, Some(needs)) => format!("not enough events: {needs} are needed"),
-        (None, None) => "-".to_owned(),
-    }
-}
-
-fn pair(pairs: &Pairs) -> String {
-    let both = pairs.same + pairs.differ;
-    let mut text = format!("the same answer to {} of {both} events", pairs.same);
-    let judged = pairs.both_right + pairs.first_right + pairs.other_right + pairs.both_wrong;
-    if judged > 0 {
-        text += &format!(
-            "; only the first right {} times, only the other {} times",
-            pairs.first_right, pairs.other_right
-        );
-    }
-    text
 }
 
 /// A number of parts, as a decimal without zeros at its end.

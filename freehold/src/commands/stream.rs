@@ -1,5 +1,7 @@
 //! `freehold stream`: events as they happened, kept, selected, labelled.
 
+pub(super) mod drift;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -71,6 +73,7 @@ pub(super) async fn run(
         StreamCommand::Stats { name, selection } => {
             out.one(&client.stream_stats(&name, &query_of(selection)).await?, sums)
         }
+        StreamCommand::Drift(wanted) => drift::run(wanted, client, out).await,
         StreamCommand::Label(wanted) => label(wanted, client, out).await,
         StreamCommand::Make(wanted) => make(wanted, client, out).await,
         StreamCommand::Forget { name, subject } => {

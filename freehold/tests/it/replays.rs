@@ -7,8 +7,11 @@ use api::endpoints::{
 };
 use api::functions::CreateFunction;
 use api::pages::PageQuery;
-use api::runs::{Judged, Load, Run, RunOutcome, RunProgress, RunSpec, RunState};
-use api::streams::{CreateStream, EventLabel, LabelEvents, SelectionQuery, StreamSpec};
+use api::runs::{
+    Judged, Load, Run, RunDriftQuery, RunOutcome, RunProgress, RunSpec, RunState, SeriesBy,
+    SeriesPoint, SeriesQuery,
+};
+use api::streams::{CreateStream, DriftQuery, EventLabel, LabelEvents, SelectionQuery, StreamSpec};
 use serde_json::{Value, json};
 use testkit::wait::until;
 use testkit::{Account, Cloud, Package, Process};
@@ -167,7 +170,9 @@ fn gate(automatic: bool) -> GateSpec {
     let accuracy = GateCondition { at_least: Some(950_000), ..of(GateMetric::AccuracyPpm) };
     let errors = GateCondition { at_most: Some(10_000), ..of(GateMetric::ErrorsPpm) };
     let verdict = of(GateMetric::Verdict);
-    GateSpec { conditions: vec![accuracy, errors, verdict], automatic }
+    let auc = GateCondition { at_least: Some(900_000), ..of(GateMetric::AucPpm) };
+    let calibration = GateCondition { at_most: Some(50_000), ..of(GateMetric::CalibrationPpm) };
+    GateSpec { conditions: vec![accuracy, errors, auc, calibration, verdict], automatic }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,6 +206,8 @@ async fn what_recorded_events_prove_goes_to_production() {
     let hidden = http().get(&url).bearer_auth(&stranger.token).send().await.unwrap();
     assert_eq!(hidden.status(), 404);
 
+    measured(&cloud, &owner, (&run, &outcome)).await;
+
     // A rule is asked beside them, as a model that costs nothing.
     let spec = RunSpec {
         rule: Some("data.amount>70".to_owned()),
@@ -231,6 +238,101 @@ async fn what_recorded_events_prove_goes_to_production() {
     })
     .await;
     cloud.close().await;
+}
+
+/// What a run of both measured, as a whole and over its time.
+async fn measured(cloud: &Cloud, owner: &Account, (run, outcome): (&Run, &RunOutcome)) {
+    let [better, old] = outcome.variants.as_slice() else { panic!("{outcome:?}") };
+    assert_eq!(outcome.durability_ppm, Some(1_000_000));
+    assert_eq!((better.availability_ppm, old.availability_ppm), (Some(1_000_000), Some(1_000_000)));
+    // Of 98 events that are to be found, the old one finds 18.
+    let cells: Vec<(&str, &str, u64)> = old
+        .accuracy
+        .confusion
+        .iter()
+        .map(|it| (it.right.as_str(), it.predicted.as_str(), it.events))
+        .collect();
+    assert_eq!(cells, [("false", "false", 102), ("true", "false", 80), ("true", "true", 18)]);
+    let auc = better.accuracy.auc.unwrap();
+    assert_eq!((auc.value_ppm, auc.upper_ppm), (1_000_000, Some(1_000_000)));
+    assert!(auc.lower_ppm.is_some_and(|lower| (950_000..990_000).contains(&lower)), "{auc:?}");
+    assert_eq!(old.accuracy.auc.unwrap().value_ppm, 591_837);
+    assert_eq!(better.accuracy.calibration.as_ref().unwrap().error_ppm, 0);
+    assert_eq!(old.accuracy.calibration.as_ref().unwrap().error_ppm, 400_000);
+    // A fifth of a second each, 25 times a second.
+    for variant in &outcome.variants {
+        let used = variant.used;
+        assert!(used.busy_milli.is_some_and(|milli| milli > 3_000), "{used:?}");
+        assert!(used.busy_most_milli >= used.busy_milli, "{used:?}");
+        assert!(used.cold_starts.is_some() && used.memory_bytes.is_some(), "{used:?}");
+        assert_eq!(used.workers, None, "it is each host's own affair");
+        assert_eq!((variant.queue.count, variant.overhead.count), (EVENTS, EVENTS));
+    }
+    let by_region = SeriesQuery {
+        by: Some(SeriesBy::Region),
+        step: Some("1s".to_owned()),
+        ..SeriesQuery::default()
+    };
+    let series = owner.client.run_series(run.id, &by_region).await.unwrap();
+    assert_eq!((series.step_ms, series.lines.len()), (1_000, 2));
+    for line in &series.lines {
+        let sum = |of: fn(&SeriesPoint) -> u64| line.points.iter().map(of).sum::<u64>();
+        assert_eq!((sum(|it| it.requests), sum(|it| it.judged)), (EVENTS, EVENTS), "{}", line.key);
+        assert_eq!(sum(|it| it.right), 160, "{}", line.key);
+        assert!(line.points.len() >= 7 && line.points.iter().all(|it| it.response.is_some()));
+    }
+    let hours = SeriesQuery {
+        hours: Some(true),
+        zone: Some("Europe/Oslo".to_owned()),
+        ..SeriesQuery::default()
+    };
+    let series = owner.client.run_series(run.id, &hours).await.unwrap();
+    let told: Vec<(&str, u64, u64)> = series
+        .lines
+        .iter()
+        .flat_map(|line| line.points.iter().map(|it| (line.key.as_str(), it.at_ms, it.requests)))
+        .collect();
+    let nine_ms = 9 * 3_600_000;
+    assert_eq!(told, [("better", nine_ms, EVENTS), ("main", nine_ms, EVENTS)]);
+    let wrong = SeriesQuery { step: Some("soon".to_owned()), ..SeriesQuery::default() };
+    let refused = owner.client.run_series(run.id, &wrong).await.unwrap_err();
+    assert_eq!(refused.code(), "bad_request");
+    // How often both are right is not alike; how often one is, is, to itself.
+    let beside = |variant: &str| RunDriftQuery {
+        against: run.id,
+        variant: Some("better".to_owned()),
+        against_variant: Some(variant.to_owned()),
+        alarm_every: Some(1_000),
+        seed: None,
+    };
+    for (variant, wanted) in [("better", false), ("main", true)] {
+        let told = owner.client.run_drift(run.id, &beside(variant)).await.unwrap();
+        assert_eq!((told.reference_events, told.events), (EVENTS, EVENTS));
+        let changed: Vec<(&str, bool)> =
+            told.fields.iter().map(|it| (it.field.as_str(), it.changed)).collect();
+        // Predictions follow the order of amounts, which rise: that is a change of its own.
+        assert_eq!(changed, [("outcome", false), ("prediction", true), ("right", wanted)]);
+    }
+    // Those that only a look at each tells: where the old one was wrong.
+    let url = format!("{}/v1/runs/{}/records?variant=main&right=false", cloud.http(), run.id);
+    let records: Value =
+        http().get(&url).bearer_auth(&owner.token).send().await.unwrap().json().await.unwrap();
+    assert_eq!(records["matching"], 80);
+    // Nobody but a replay is told what an answer took.
+    let url = format!("{}/endpoints/risk/invocations", cloud.http());
+    let asked = http().post(url).bearer_auth(&owner.token).json(&json!({ "amount": 1 }));
+    let answer = asked.send().await.unwrap();
+    assert!(answer.headers().contains_key(api::endpoints::SERVICE_HEADER));
+    assert!(!answer.headers().contains_key(api::endpoints::TOOK_HEADER), "{answer:?}");
+    let metrics = http().get(cloud.metrics()).send().await.unwrap().text().await.unwrap();
+    for line in [
+        r#"freehold_replay_requests_total{account="acme",endpoint="risk",variant="better",outcome="ok"}"#,
+        r#"freehold_replay_dispatch_lag_seconds_count{account="acme",endpoint="risk",variant="main"}"#,
+        r#"Invocations_total{account="acme",EndpointName="risk",VariantName="main"}"#,
+        r#"ModelLatency_count{account="acme",EndpointName="risk",VariantName="better"}"#,
+    ] {
+        assert!(metrics.contains(line), "{line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,6 +366,12 @@ async fn a_replay_goes_on_where_it_was_lost_and_says_so() {
     assert!(outcome.disclosed.iter().any(|it| it.contains("resumed")), "{outcome:?}");
     let recorded: u64 = outcome.variants.iter().map(|it| it.recorded).sum();
     assert_eq!((outcome.schedule.sends, recorded + outcome.facts.lost), (EVENTS, EVENTS));
+    // What was measured before it was lost counts as what was after it.
+    let accuracy = &outcome.variants[0].accuracy;
+    assert_eq!(accuracy.judged() + accuracy.unanswered, recorded, "{accuracy:?}");
+    let series = owner.client.run_series(run.id, &SeriesQuery::default()).await.unwrap();
+    let points = series.lines.iter().flat_map(|line| &line.points);
+    assert_eq!(points.map(|it| it.requests).sum::<u64>(), recorded);
     // What was sent is what it would have been.
     let (_, whole) = ended(&owner, &spec).await;
     assert_eq!(whole.schedule.digest, outcome.schedule.digest);

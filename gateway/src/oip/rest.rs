@@ -75,6 +75,8 @@ pub(crate) async fn answer(
         | Target::Stream { .. }
         | Target::Rule
         | Target::Records { .. }
+        | Target::Series { .. }
+        | Target::RunDrift { .. }
         | Target::Url { .. }
         | Target::Management
         | Target::Root

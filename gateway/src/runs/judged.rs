@@ -1,122 +1,61 @@
-//! What answers predict, held against labels and against each other.
+//! What answers predict, held against labels and against each other, while a run goes on.
 //!
-//! Always true: an event counts once, whatever its copies; what has no label, or no prediction, is
-//! counted as that and as nothing else; memory is bounded, and what is left out is told.
+//! Always true: an event counts once, whatever its copies; what was recorded before a restart counts
+//! as what comes after it; memory is that of [`events::replay::accuracy`], whatever the run.
 //! Absent on purpose: what follows from the counts (`policy::evidence`).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use api::runs::{Accuracy, Judged as Asked, Pairs};
-use events::replay::{Answered, FromJson, Judge, Judged, Outcome, Record};
+use api::runs::{Accuracy as Told, Judged as Asked, Pairs};
+use events::replay::accuracy::{Accuracy, Agreement, Terms};
+use events::replay::{Answered, FromJson, Judge, Judged, Record};
 use parking_lot::Mutex;
 
-/// Events whose other answers are waited for: some seconds of the fastest run.
-const WAITING_MAX: usize = 1_000_000;
+use super::told::accuracy;
+use crate::metrics::endpoints::Replays;
+
 const WHOLE_PPM: f64 = 1_000_000.0;
 
 /// The counts of a run's variants.
 pub(super) struct Accuracies {
-    threshold: f64,
-    positive: String,
+    terms: Arc<Terms>,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     variants: Vec<Accuracy>,
     /// Of the first variant and each other one.
-    pairs: Vec<Pairs>,
-    /// By event: what each variant said, and whether that was right.
-    waiting: HashMap<u64, Vec<Option<Said>>>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Said {
-    positive: Option<bool>,
-    right: Option<bool>,
+    pairs: Vec<Agreement>,
 }
 
 impl Accuracies {
     /// Of so many variants.
     pub(super) fn new(variants: usize, asked: &Asked) -> Self {
-        let state = State {
-            variants: vec![Accuracy::default(); variants],
-            pairs: vec![Pairs::default(); variants.saturating_sub(1)],
-            waiting: HashMap::new(),
-        };
         #[expect(clippy::cast_precision_loss, reason = "parts per million of a score")]
         let threshold = asked.threshold_ppm.map_or(0.5, |ppm| ppm as f64 / WHOLE_PPM);
-        let positive = asked.positive.clone().unwrap_or_else(|| "true".to_owned());
-        Self { threshold, positive, state: Mutex::new(state) }
+        let terms = Arc::new(Terms::new(threshold, asked.positive.as_deref()));
+        let others = 1..u16::try_from(variants).unwrap_or(u16::MAX);
+        let state = State {
+            variants: vec![Accuracy::new(Arc::clone(&terms)); variants],
+            pairs: others.map(|other| Agreement::new(other, 0, Arc::clone(&terms))).collect(),
+        };
+        Self { terms, state: Mutex::new(state) }
     }
 
     /// What was counted: of each variant, and of the first with each other.
-    pub(super) fn counted(&self) -> (Vec<Accuracy>, Vec<Pairs>) {
+    pub(super) fn counted(&self) -> (Vec<Told>, Vec<Pairs>) {
         let state = self.state.lock();
-        (state.variants.clone(), state.pairs.clone())
+        let variants = state.variants.iter().map(accuracy::of).collect();
+        (variants, state.pairs.iter().map(accuracy::pairs).collect())
     }
 
     fn follow(&self, record: &Record) {
-        // A copy is load, and no evidence.
-        if record.copy > 0 {
-            return;
-        }
-        let answered = record.outcome == Outcome::Ok;
-        let positive = match (&record.score, &record.class) {
-            _ if !answered => None,
-            (Some(score), _) => Some(*score >= self.threshold),
-            (None, Some(class)) => Some(**class == *self.positive),
-            (None, None) => None,
-        };
-        let label = record.label.as_ref().map(|label| **label == *self.positive);
-        let right = positive.zip(label).map(|(positive, label)| positive == label);
         let mut state = self.state.lock();
-        let Some(counts) = state.variants.get_mut(usize::from(record.variant)) else { return };
-        match (answered, positive, label) {
-            (false, ..) => counts.unanswered += 1,
-            (true, None, _) => counts.unread += 1,
-            (true, Some(_), None) => counts.unlabelled += 1,
-            (true, Some(true), Some(true)) => counts.true_positives += 1,
-            (true, Some(true), Some(false)) => counts.false_positives += 1,
-            (true, Some(false), Some(false)) => counts.true_negatives += 1,
-            (true, Some(false), Some(true)) => counts.false_negatives += 1,
+        if let Some(counts) = state.variants.get_mut(usize::from(record.variant)) {
+            counts.add(record);
         }
-        state.pair(record, Said { positive, right });
-    }
-}
-
-impl State {
-    fn pair(&mut self, record: &Record, said: Said) {
-        let count = self.variants.len();
-        if count < 2 {
-            return;
-        }
-        if self.waiting.len() >= WAITING_MAX && !self.waiting.contains_key(&record.sequence) {
-            self.pairs.iter_mut().for_each(|pairs| pairs.left_out += 1);
-            return;
-        }
-        let all = self.waiting.entry(record.sequence).or_insert_with(|| vec![None; count]);
-        all[usize::from(record.variant)] = Some(said);
-        if all.iter().any(Option::is_none) {
-            return;
-        }
-        let all = self.waiting.remove(&record.sequence).unwrap_or_default();
-        let said: Vec<Said> = all.into_iter().flatten().collect();
-        let (Some(first), rest) = (said.first(), said.get(1..).unwrap_or_default()) else { return };
-        for (other, pairs) in rest.iter().zip(&mut self.pairs) {
-            match first.positive.zip(other.positive) {
-                Some((one, other)) if one == other => pairs.same += 1,
-                Some(_) => pairs.differ += 1,
-                None => pairs.left_out += 1,
-            }
-            match first.right.zip(other.right) {
-                Some((true, true)) => pairs.both_right += 1,
-                Some((true, false)) => pairs.first_right += 1,
-                Some((false, true)) => pairs.other_right += 1,
-                Some((false, false)) => pairs.both_wrong += 1,
-                None => {}
-            }
+        for pair in &mut state.pairs {
+            pair.add(record);
         }
     }
 }
@@ -125,13 +64,19 @@ impl State {
 pub(super) struct Judging {
     reads: FromJson,
     counts: Arc<Accuracies>,
+    /// By variant, what operators watch; none of one that is not in the routes.
+    meters: Vec<Option<Arc<Replays>>>,
 }
 
 impl Judging {
     /// As it was asked for.
-    pub(super) fn new(asked: &Asked, counts: Arc<Accuracies>) -> Self {
+    pub(super) fn new(
+        asked: &Asked,
+        counts: Arc<Accuracies>,
+        meters: Vec<Option<Arc<Replays>>>,
+    ) -> Self {
         let pointer = Some(asked.prediction.clone().unwrap_or_default());
-        Self { reads: FromJson { score: pointer.clone(), class: pointer }, counts }
+        Self { reads: FromJson { score: pointer.clone(), class: pointer }, counts, meters }
     }
 
     /// Counts what was recorded before a restart.
@@ -142,10 +87,19 @@ impl Judging {
 
 impl Judge<Option<Arc<str>>> for Judging {
     fn judge(&mut self, answer: &Answered<'_, Option<Arc<str>>>) -> Judged {
-        self.reads.judge(answer)
+        let said = self.reads.judge(answer);
+        // What went wrong may look like a prediction, and is none.
+        let is_good = answer.record.outcome == events::replay::Outcome::Ok;
+        let label = said.label.as_deref().filter(|_| is_good);
+        let right = label
+            .and_then(|label| self.counts.terms.is_right(said.score, said.class.as_deref(), label));
+        Judged { right, ..said }
     }
 
     fn follow(&mut self, record: &Record) {
         self.counts.follow(record);
+        if let Some(Some(meters)) = self.meters.get(usize::from(record.variant)) {
+            meters.count(record);
+        }
     }
 }

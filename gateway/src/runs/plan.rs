@@ -20,7 +20,7 @@ use policy::replay::{Event, Ratio};
 use serde::{Deserialize, Serialize};
 
 use super::judged::{Accuracies, Judging};
-use super::{broken, folder};
+use super::{broken, folder, told};
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::streams::{blocking, selection};
@@ -103,12 +103,16 @@ pub(super) async fn plan(
         under_way_max: in_flight_max(&spec),
         timeout_ms: spec.timeout_ms.unwrap_or(30_000),
         service_header: api::endpoints::SERVICE_HEADER.to_owned(),
+        took_header: api::endpoints::TOOK_HEADER.to_owned(),
         needs: Needs::default(),
         resume,
         ..Plan::new(&told.run.to_string(), &records, variants, schedule)
     };
     let judged = Arc::new(Accuracies::new(plan.variants.len(), &spec.judged));
-    let judge = Judging::new(&spec.judged, Arc::clone(&judged));
+    let meters = told::endpoints(hub, told)
+        .into_iter()
+        .map(|endpoint| endpoint.map(|endpoint| hub.metrics.endpoints.replays(&endpoint)));
+    let judge = Judging::new(&spec.judged, Arc::clone(&judged), meters.collect());
     let judge = if resume { blocking(move || counted(judge, &records)).await? } else { judge };
     let events = blocking(move || {
         let selected = stream.select(&chosen).map_err(Error::from)?;

@@ -7,14 +7,12 @@ use axum::body::Body;
 use events::replay::files::{self, Wanted};
 use events::replay::{Outcome, Record};
 use http::Response;
-use types::RunId;
 
-use super::folder;
-use super::plan::begun;
+use super::{Mine, mine};
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::service::Incoming;
-use crate::streams::{blocking, json, number, parameters, read};
+use crate::streams::{blocking, flag, json, number, parameters, read};
 
 /// Records that are told where nothing is said, and at most.
 const LIMIT: u64 = 100;
@@ -30,19 +28,12 @@ pub(crate) async fn records(
     incoming: Incoming,
     run: &str,
 ) -> Result<Response<Body>, Error> {
-    let from = incoming.from();
-    let parts = incoming.parts;
-    let (caller, known) = hub.member(&parts.headers, access::Action::RunsRead)?;
-    let missing = || Error::NoRun { run: run.chars().take(160).collect() };
-    let id: RunId = run.parse().map_err(|_| missing())?;
-    let folder = folder(hub, id)?;
-    let begun = begun(&folder).filter(|begun| begun.account == known.account);
-    let names = begun.ok_or_else(missing)?.variants;
-    let _place = hub.place(&caller, from)?;
-    let query = query(&parts.uri)?;
+    let Mine { folder, names, place, .. } = mine(hub, &incoming, run)?;
+    let query = query(&incoming.parts.uri)?;
     let wanted = wanted(&query, &names)?;
     let most = usize::try_from(query.limit.unwrap_or(LIMIT).min(LIMIT_MAX)).unwrap_or(usize::MAX);
     let found = blocking(move || {
+        let _place = place;
         let found = files::find(&folder.join("records"), &wanted, most).map_err(Error::from)?;
         let name = |record: &Record| names.get(usize::from(record.variant)).cloned();
         let records = found.records.iter().map(|it| shown(it, name(it).unwrap_or_default()));
@@ -58,17 +49,21 @@ fn query(uri: &http::Uri) -> Result<RecordsQuery, Error> {
     let response_us_min = number(&mut asked, "response_us_min")?;
     let response_us_max = number(&mut asked, "response_us_max")?;
     let limit = number(&mut asked, "limit")?;
+    let right = flag(&mut asked, "right")?;
     let words: RecordsQuery = read(asked)?;
-    Ok(RecordsQuery { from_ms, to_ms, response_us_min, response_us_max, limit, ..words })
+    Ok(RecordsQuery { from_ms, to_ms, response_us_min, response_us_max, limit, right, ..words })
+}
+
+/// The place of a variant in its run.
+pub(super) fn place(names: &[String], wanted: &str) -> Result<u16, Error> {
+    let place = names.iter().position(|name| name == wanted);
+    let place = place.and_then(|place| u16::try_from(place).ok());
+    place.ok_or_else(|| Error::bad_request(format!("variant={wanted}: it was not in this run")))
 }
 
 /// The records that are meant.
 fn wanted(query: &RecordsQuery, names: &[String]) -> Result<Wanted, Error> {
-    let variant = query.variant.as_ref().map(|wanted| {
-        let place = names.iter().position(|name| name == wanted);
-        let place = place.and_then(|place| u16::try_from(place).ok());
-        place.ok_or_else(|| Error::bad_request(format!("variant={wanted}: it was not in this run")))
-    });
+    let variant = query.variant.as_ref().map(|wanted| place(names, wanted));
     let outcome = query.outcome.as_ref().map(|word| {
         let outcome = Outcome::of_word(word);
         outcome.ok_or_else(|| Error::bad_request(format!("outcome={word}: there is none such")))
@@ -83,6 +78,7 @@ fn wanted(query: &RecordsQuery, names: &[String]) -> Result<Wanted, Error> {
         region: query.region.clone(),
         group: query.group.clone(),
         outcomes: outcome.transpose()?.into_iter().collect(),
+        right: query.right,
     })
 }
 
@@ -103,5 +99,9 @@ fn shown(record: &Record, variant: String) -> RunRecord {
         score: record.score,
         class: record.class.as_deref().map(str::to_owned),
         label: record.label.as_deref().map(str::to_owned),
+        right: record.right,
+        happened_ns: record.happened_ns,
+        queue_us: record.took.queue_us,
+        start_us: record.took.start_us,
     }
 }

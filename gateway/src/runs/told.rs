@@ -1,26 +1,65 @@
 //! What is told of a run: how far it is, and what it came to.
 
+pub(super) mod accuracy;
+pub(super) mod used;
+
+use std::sync::Arc;
+
+use api::internal::RunRoute;
 use api::runs::{RunFacts, RunOutcome, RunProgress, RunSchedule, VariantOutcome};
-use events::replay::{Finished, Progress, Summary};
+use events::replay::{Cell, Cells, Finished, Outcome, Run, Summary};
 use serde_json::Value;
 
 use super::judged::Accuracies;
+use crate::hub::Hub;
+use crate::routes::Endpoint;
+
+/// Most pairs of label and prediction that are told while a run goes on: those of five classes.
+const CELLS_TOLD_MAX: usize = 25;
+
+/// A run's variants as the routes have them now.
+pub(super) fn endpoints(hub: &Hub, told: &RunRoute) -> Vec<Option<Arc<Endpoint>>> {
+    let table = hub.table.load();
+    let account = told.account_name.as_str();
+    let find = |variant| table.variant(account, &told.spec.endpoint, variant);
+    told.spec.variants.iter().map(find).collect()
+}
 
 /// How far it is.
-pub(super) fn progress(progress: &Progress, judged: &Accuracies) -> Value {
-    let (issued, stage) = (progress.issued, progress.stage);
+pub(super) fn progress(
+    run: &Run,
+    judged: &Accuracies,
+    endpoints: &[Option<Arc<Endpoint>>],
+) -> Value {
+    let progress = run.progress();
+    let (totals, cells) = (run.totals(), run.cells());
+    let measured = Measured { totals: &totals, cells: &cells, took_ns: run.took_ns(), endpoints };
+    let mut variants = variants(&progress.variants, judged, &measured);
+    for variant in &mut variants {
+        // It is stored every second: a large table can wait for the end.
+        if variant.accuracy.confusion.len() > CELLS_TOLD_MAX {
+            variant.accuracy.confusion.clear();
+        }
+    }
     let told = RunProgress {
-        stage: serde_json::to_value(stage).ok().and_then(|it| it.as_str().map(str::to_owned)),
-        issued,
-        variants: variants(&progress.variants, judged),
+        stage: serde_json::to_value(progress.stage)
+            .ok()
+            .and_then(|it| it.as_str().map(str::to_owned)),
+        issued: progress.issued,
+        variants,
         pairs: judged.counted().1,
     };
     serde_json::to_value(&told).unwrap_or_default()
 }
 
 /// What it came to.
-pub(super) fn outcome(finished: &Finished, judged: &Accuracies) -> Value {
-    let Finished { proof, facts, validity, lost, .. } = finished;
+pub(super) fn outcome(
+    finished: &Finished,
+    judged: &Accuracies,
+    endpoints: &[Option<Arc<Endpoint>>],
+) -> Value {
+    let Finished { proof, facts, validity, lost, totals, cells, .. } = finished;
+    let measured = Measured { totals, cells, took_ns: facts.took_ns, endpoints };
     let told = RunOutcome {
         valid: validity.is_valid(),
         reasons: validity.reasons.iter().map(ToString::to_string).collect(),
@@ -46,35 +85,67 @@ pub(super) fn outcome(finished: &Finished, judged: &Accuracies) -> Value {
             events: facts.events,
             busy_milli: facts.busy_milli,
         },
-        variants: variants(&finished.summaries(), judged),
+        durability_ppm: part_ppm(facts.sent, facts.sent.saturating_add(*lost)),
+        variants: variants(&finished.summaries(), judged, &measured),
         pairs: judged.counted().1,
     };
     serde_json::to_value(&told).unwrap_or_default()
 }
 
-fn variants(summaries: &[Summary], judged: &Accuracies) -> Vec<VariantOutcome> {
-    let counted = judged.counted().0;
-    let told = summaries.iter().zip(counted).map(|(summary, accuracy)| VariantOutcome {
-        name: summary.name.clone(),
-        under_way: summary.under_way,
-        recorded: summary.recorded,
-        sent: summary.sent,
-        answered: summary.answered,
-        outcomes: summary
-            .outcomes
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .map(|(word, count)| ((*word).to_owned(), *count))
-            .collect(),
-        lag: times(&summary.lag),
-        response: times(&summary.response),
-        latency: times(&summary.latency),
-        service: times(&summary.service),
-        bytes_out: summary.bytes_out,
-        bytes_in: summary.bytes_in,
-        accuracy,
-    });
-    told.collect()
+/// What was measured of all variants.
+struct Measured<'m> {
+    totals: &'m [Cell],
+    cells: &'m Cells,
+    took_ns: u64,
+    endpoints: &'m [Option<Arc<Endpoint>>],
+}
+
+fn variants(
+    summaries: &[Summary],
+    judged: &Accuracies,
+    measured: &Measured<'_>,
+) -> Vec<VariantOutcome> {
+    let counted = judged.counted().0.into_iter();
+    let told = summaries.iter().zip(counted).zip(measured.totals).zip(0..);
+    told.map(|(((summary, accuracy), sum), place)| {
+        let endpoint = measured.endpoints.get(usize::from(place)).and_then(Option::as_deref);
+        VariantOutcome {
+            name: summary.name.clone(),
+            under_way: summary.under_way,
+            recorded: summary.recorded,
+            sent: summary.sent,
+            answered: summary.answered,
+            outcomes: summary
+                .outcomes
+                .iter()
+                .filter(|(_, count)| **count > 0)
+                .map(|(word, count)| ((*word).to_owned(), *count))
+                .collect(),
+            lag: times(&summary.lag),
+            response: times(&summary.response),
+            latency: times(&summary.latency),
+            service: times(&summary.service),
+            overhead: times(&summary.overhead),
+            queue: times(&summary.queue),
+            bytes_out: summary.bytes_out,
+            bytes_in: summary.bytes_in,
+            availability_ppm: availability_ppm(sum),
+            used: used::of(sum, (measured.cells, place), measured.took_ns, endpoint),
+            accuracy,
+        }
+    })
+    .collect()
+}
+
+/// Of what was sent, the part that was answered without a fault of the variant's own.
+fn availability_ppm(sum: &Cell) -> Option<u64> {
+    let good = sum.counts.of(Outcome::Ok) + sum.counts.of(Outcome::ClientError);
+    part_ppm(good, sum.counts.sent())
+}
+
+fn part_ppm(part: u64, of: u64) -> Option<u64> {
+    let ppm = u128::from(part) * 1_000_000 / u128::from(of.max(1));
+    (of > 0).then(|| u64::try_from(ppm).unwrap_or(u64::MAX))
 }
 
 fn times(times: &events::replay::report::Times) -> api::runs::Times {

@@ -16,7 +16,7 @@ use crate::error::Error;
 ///
 /// [`Error::BadRequest`] with the part that is wrong.
 pub(crate) fn selection(query: &SelectionQuery) -> Result<Selection, Error> {
-    let zone = zone(query)?;
+    let zone = zone(query.zone.as_deref())?;
     let time = |text: &Option<String>| text.as_deref().map(|it| time_ns(it, &zone)).transpose();
     let filter = query.filter.as_deref().unwrap_or_default().parse();
     let filter = filter.map_err(|fault: events::select::Fault| wrong(&fault))?;
@@ -30,14 +30,15 @@ pub(crate) fn selection(query: &SelectionQuery) -> Result<Selection, Error> {
     })
 }
 
-/// The zone of times that do not say theirs.
+/// The time zone of a name; UTC of none.
 ///
 /// # Errors
 ///
 /// [`Error::BadRequest`] where there is none of that name.
-pub(super) fn zone(query: &SelectionQuery) -> Result<TimeZone, Error> {
-    let Some(name) = query.zone.as_deref() else { return Ok(TimeZone::UTC) };
+pub(crate) fn zone(name: Option<&str>) -> Result<TimeZone, Error> {
+    let Some(name) = name else { return Ok(TimeZone::UTC) };
     TimeZone::get(name).map_err(|_| {
+        let name: String = name.chars().take(80).collect();
         Error::bad_request(format!("{name:?} is no time zone: write one such as Europe/Oslo"))
     })
 }

@@ -30,7 +30,7 @@ pub(super) async fn make(
     let mut chosen = selection(&how.selection)?;
     // What is appended is not drawn from, where a stream is drawn from itself.
     chosen.until_sequence.get_or_insert(*from.committed().borrow());
-    let zone = zone(&how.selection)?;
+    let zone = zone(how.selection.zone.as_deref())?;
     let start = how.start.as_deref().map(|start| time_ns(start, &zone));
     let seed = how.seed.unwrap_or_else(|| u64::from_le_bytes(hub.clock.random::<8>()));
     let settings = Settings {

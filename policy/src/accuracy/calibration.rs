@@ -51,9 +51,7 @@ impl Calibration {
             self.refused += 1;
             return;
         };
-        let bin = (chance_q32 * BINS as u64) >> 32;
-        let bin = usize::try_from(bin).unwrap_or(BINS).min(BINS - 1);
-        let bin = &mut self.bins[bin];
+        let bin = &mut self.bins[bin_of(chance_q32)];
         bin.events += 1;
         bin.positives += u64::from(is_positive);
         bin.sum_q32 += u128::from(chance_q32);
@@ -105,17 +103,23 @@ impl Calibration {
     }
 }
 
+/// The part in which a chance lies.
+pub(super) fn bin_of(chance_q32: u64) -> usize {
+    let bin = (chance_q32 * BINS as u64) >> 32;
+    usize::try_from(bin).unwrap_or(BINS).min(BINS - 1)
+}
+
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "within the bounds that are checked, and rounded on purpose"
 )]
-fn to_q32(chance: f64) -> Option<u64> {
+pub(super) fn to_q32(chance: f64) -> Option<u64> {
     (0.0..=1.0).contains(&chance).then(|| libm::round(chance * 4_294_967_296.0) as u64)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "to the nearest float, which is enough here")]
-fn q32(number: u128) -> f64 {
+pub(super) fn q32(number: u128) -> f64 {
     number as f64 / 4_294_967_296.0
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::deviations;
-use crate::evidence::float;
+use crate::evidence::{WHOLE_PPM, float, part};
 
 /// Most different numbers, some 4 MiB of them.
 pub const LEVELS_MAX: usize = 65_536;
@@ -34,7 +34,7 @@ pub struct Area {
     /// What it is of these events.
     pub value: f64,
     /// Between which it lies, of as many events as one likes, with the confidence asked for; none
-    /// where there are too few of one kind, or they are told apart without a fault or always wrongly.
+    /// where there are too few of one kind, or all numbers are equal.
     pub between: Option<(f64, f64)>,
     /// Events of the class.
     pub positives: u64,
@@ -77,7 +77,9 @@ impl Scores {
     /// The area under the curve, and between which it lies with that confidence.
     ///
     /// None where there are no events of the class, or only such. Source: DeLong, DeLong and
-    /// Clarke-Pearson 1988, as means and variances over levels.
+    /// Clarke-Pearson 1988, as means and variances over levels. Where the numbers tell all events
+    /// apart there is no variance to go by: pairs of which no two share an event are independent, and
+    /// the bound is that of as many trials without a failure (Clopper and Pearson 1934).
     pub fn area(&self, confidence_ppm: u32) -> Option<Area> {
         let (positives, negatives) = self.events();
         if positives == 0 || negatives == 0 {
@@ -97,12 +99,20 @@ impl Scores {
         let value = wide(above.sum) / pairs;
         let variance = above.variance_of_mean(positives, negatives)
             + below.variance_of_mean(negatives, positives);
-        let enough = positives > 1 && negatives > 1 && variance > 0.0;
+        let enough = positives > 1 && negatives > 1;
         let between = enough.then(|| {
-            let reach = deviations(confidence_ppm) * variance.sqrt();
-            ((value - reach).max(0.0), (value + reach).min(1.0))
+            if variance > 0.0 {
+                let reach = deviations(confidence_ppm) * variance.sqrt();
+                return Some(((value - reach).max(0.0), (value + reach).min(1.0)));
+            }
+            let surely = without_failure(positives.min(negatives), confidence_ppm);
+            match value {
+                1.0.. => Some((surely, 1.0)),
+                ..=0.0 => Some((0.0, 1.0 - surely)),
+                _ => None,
+            }
         });
-        Some(Area { value, between, positives, negatives })
+        Some(Area { value, between: between.flatten(), positives, negatives })
     }
 
     fn add(&mut self, level: u64, counts: (u64, u64)) {
@@ -123,6 +133,12 @@ impl Scores {
             }
         }
     }
+}
+
+/// The least chance of success that so many trials without a failure leave possible.
+fn without_failure(trials: u64, confidence_ppm: u32) -> f64 {
+    let outside = part(WHOLE_PPM - confidence_ppm.clamp(1, WHOLE_PPM - 1)) / part(WHOLE_PPM);
+    libm::pow(outside, 1.0 / float(trials))
 }
 
 /// Placements of events of one kind among those of the other, in halves.

@@ -17,8 +17,8 @@ use crate::operations::endpoints::{gates, variants as operations};
 
 pub(super) fn routes() -> OpenApiRouter<Control> {
     OpenApiRouter::new()
-        .routes(routes!(create))
-        .routes(routes!(remove))
+        .routes(routes!(create_variant))
+        .routes(routes!(remove_variant))
         .routes(routes!(change_mode))
         .routes(routes!(history))
         .routes(routes!(restore))
@@ -30,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<Control> {
 #[utoipa::path(post, path = "/v1/endpoints/{name}/variants", tag = "endpoints",
     params(("name" = Name, Path)), request_body = CreateVariant,
     responses((status = 202, body = Endpoint)))]
-async fn create(
+async fn create_variant(
     State(control): State<Control>,
     caller: Caller,
     Path(name): Path<Name>,
@@ -42,7 +42,7 @@ async fn create(
 /// Removes a variant that is in test.
 #[utoipa::path(delete, path = "/v1/endpoints/{name}/variants/{variant}", tag = "endpoints",
     params(("name" = Name, Path), ("variant" = Name, Path)), responses((status = 204)))]
-async fn remove(
+async fn remove_variant(
     State(control): State<Control>,
     caller: Caller,
     Path((name, variant)): Path<(Name, Name)>,

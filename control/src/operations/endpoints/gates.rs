@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use access::Action;
 use api::endpoints::{GateCondition, GateLine, GateMetric, GateSpec, Promote, Promotion};
-use api::runs::{Pairs, RunOutcome, RunSpec, VariantOutcome};
+use api::runs::{Auc, Pairs, RunOutcome, RunSpec, VariantOutcome};
 use policy::evidence::paired;
 use policy::evidence::verdict::{Answer, Deadline, Guardrail, Progress, Verdict};
 use policy::evidence::{Evidence, Margins, Watch};
@@ -32,6 +32,8 @@ use crate::{Control, Error};
 const BOUND_PPM: u32 = 50_000;
 /// Of what only one got right, the candidate's part may be less by a tenth, and by a half is worse.
 const MARGINS: Margins = Margins { tolerance_ppm: 100_000, margin_ppm: 500_000 };
+/// Events of each kind that an interval of the area under the curve takes.
+const AUC_EVENTS_MIN: u64 = 2;
 
 /// The gate of an endpoint.
 pub async fn fetch(control: &Control, caller: &Caller, name: &Name) -> Result<GateSpec, Error> {
@@ -210,6 +212,8 @@ const fn word(metric: GateMetric) -> &'static str {
         GateMetric::AccuracyPpm => "accuracy_ppm",
         GateMetric::PrecisionPpm => "precision_ppm",
         GateMetric::RecallPpm => "recall_ppm",
+        GateMetric::AucPpm => "auc_ppm",
+        GateMetric::CalibrationPpm => "calibration_ppm",
         GateMetric::AgreementPpm => "agreement_ppm",
         GateMetric::Verdict => "verdict",
     }
@@ -242,7 +246,7 @@ fn snapshot(outcome: &RunOutcome, incumbent: Option<usize>) -> Snapshot {
 
 type Measure = fn(&VariantOutcome) -> Value;
 
-fn measures() -> [(GateMetric, Measure); 7] {
+fn measures() -> [(GateMetric, Measure); 9] {
     [
         (GateMetric::ResponseP50Us, |it| times(it.response.count, it.response.p50_ns)),
         (GateMetric::ResponseP99Us, |it| match (it.response.p99_upper_ns, it.response.p99_needs) {
@@ -257,7 +261,25 @@ fn measures() -> [(GateMetric, Measure); 7] {
         (GateMetric::AccuracyPpm, |it| exact_of(it.accuracy.accuracy_ppm())),
         (GateMetric::PrecisionPpm, |it| exact_of(it.accuracy.precision_ppm())),
         (GateMetric::RecallPpm, |it| exact_of(it.accuracy.recall_ppm())),
+        (GateMetric::AucPpm, |it| it.accuracy.auc.as_ref().map_or(Value::Missing, area)),
+        (GateMetric::CalibrationPpm, |it| {
+            exact_of(it.accuracy.calibration.as_ref().map(|it| it.error_ppm))
+        }),
     ]
+}
+
+/// The area under the curve lies within its interval: what is beyond is not known.
+fn area(auc: &Auc) -> Value {
+    let events = auc.positives.min(auc.negatives);
+    match (auc.lower_ppm, auc.upper_ppm) {
+        (Some(lower), Some(upper)) => {
+            let end = |ppm: u64| Some(i64::try_from(ppm).unwrap_or(i64::MAX));
+            Value::Within(Bounds { lower: end(lower), upper: end(upper) })
+        }
+        _ if events < AUC_EVENTS_MIN => Value::NotEnough { events, events_needed: AUC_EVENTS_MIN },
+        // All scores are the same, which tell nothing apart.
+        _ => whole(auc.value_ppm),
+    }
 }
 
 fn exact_of(ppm: Option<u64>) -> Value {

@@ -27,12 +27,14 @@ pub(crate) fn costs() {
         stratum: 0,
         region: std::sync::Arc::clone(&regions[0]),
         group: none,
+        happened_ns: None,
         offset_ns: 0,
         intended_ns: 0,
         sent_ns: Some(0),
         first_ns: Some(0),
         done_ns: 0,
         service_us: Some(10),
+        took: events::replay::record::Took::default(),
         status: Some(200),
         outcome: Outcome::Ok,
         bytes_out: 100,
@@ -41,6 +43,7 @@ pub(crate) fn costs() {
         score: None,
         class: None,
         label: None,
+        right: None,
     };
     let cells_ns = each_ns(|at| {
         record.region = std::sync::Arc::clone(&regions[at % 8]);

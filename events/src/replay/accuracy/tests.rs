@@ -21,7 +21,7 @@ fn said(number: u64, variant: u16, class: Option<&str>, label: Option<&str>) -> 
 
 #[test]
 fn copies_are_no_evidence_and_what_has_no_answer_is_told() {
-    let mut accuracy = Accuracy::new("yes");
+    let mut accuracy = Accuracy::new(Arc::new(Terms::new(0.5, Some("yes"))));
     let mut scored = said(0, 0, Some("yes"), Some("yes"));
     scored.score = Some(0.75);
     accuracy.add(&scored);
@@ -31,7 +31,11 @@ fn copies_are_no_evidence_and_what_has_no_answer_is_told() {
     accuracy.add(&said(2, 0, Some("yes"), None));
     accuracy.add(&said(3, 0, None, None));
     accuracy.add(&record(4, Outcome::Dropped));
-    assert_eq!((accuracy.events, accuracy.unlabelled, accuracy.unanswered), (2, 1, 1));
+    let mut empty = said(5, 0, None, Some("yes"));
+    empty.outcome = Outcome::Ok;
+    accuracy.add(&empty);
+    let told = (accuracy.events, accuracy.unlabelled, accuracy.unanswered, accuracy.unread);
+    assert_eq!(told, (2, 1, 1, 1));
     assert_eq!(accuracy.classes.accuracy(), Some(0.5));
     assert_eq!(accuracy.scores.events(), (1, 0));
     assert_eq!(accuracy.calibration.brier(), Some(0.0625));
@@ -53,7 +57,7 @@ proptest! {
         }
         let mut order: Vec<usize> = (0..records.len()).collect();
         order.sort_by_key(|at| seeds[*at]);
-        let mut agreement = Agreement::new(2, 5);
+        let mut agreement = Agreement::new(2, 5, Arc::new(Terms::new(0.5, None)));
         for at in order {
             agreement.add(&records[at]);
         }
@@ -71,6 +75,11 @@ proptest! {
             counts.pairs.candidate_only,
             count(&|(one, other, label)| only(wrong(*other, *label), wrong(*one, *label)))
         );
+        let both = |one: bool, other: bool| one && other;
+        prop_assert_eq!(
+            counts.both_wrong,
+            count(&|(one, other, label)| both(wrong(*one, *label), wrong(*other, *label)))
+        );
         prop_assert_eq!(
             counts.pairs.incumbent_only,
             count(&|(one, other, label)| only(wrong(*one, *label), wrong(*other, *label)))
@@ -78,9 +87,52 @@ proptest! {
     }
 }
 
+/// A score speaks for one class of two, whatever its text is; a word for itself, unless one class is
+/// named.
+#[test]
+fn predictions_and_labels_are_told_in_the_same_terms() {
+    let words = Terms::new(0.5, None);
+    let fraud = Terms::new(0.9, Some("fraud"));
+    let right = |terms: &Terms, score, class, label| terms.is_right(score, class, label);
+    assert_eq!(right(&words, Some(0.5), Some("0.5"), "true"), Some(true));
+    assert_eq!(right(&words, Some(0.4), Some("0.4"), "0"), Some(true));
+    assert_eq!(right(&words, None, Some("cat"), "dog"), Some(false));
+    assert_eq!(right(&words, None, Some("cat"), "cat"), Some(true));
+    assert_eq!(right(&words, None, None, "cat"), None);
+    assert_eq!(right(&fraud, Some(0.5), None, "fraud"), Some(false));
+    assert_eq!(right(&fraud, None, Some("fine"), "legal"), Some(true));
+    assert_eq!(fraud.predicted(Some(0.1), None), Some("not fraud"));
+    assert_eq!(words.predicted(Some(0.1), None), Some("false"));
+}
+
+#[test]
+fn scores_without_a_label_are_estimated_by_those_that_have_one() {
+    let mut accuracy = Accuracy::new(Arc::new(Terms::new(0.5, None)));
+    for number in 0..2_000 {
+        let mut scored = said(number, 0, Some("0.9"), (number < 1_000).then_some("true"));
+        scored.score = Some(0.9);
+        accuracy.add(&scored);
+    }
+    assert_eq!((accuracy.events, accuracy.unlabelled), (1_000, 1_000));
+    let told = accuracy.estimate.by(&accuracy.calibration).unwrap();
+    assert_eq!((told.events, told.labelled), (1_000, 1_000));
+    assert!(told.accuracy > 0.99, "{told:?}");
+}
+
+#[test]
+fn what_was_not_sent_speaks_against_nobody() {
+    let mut agreement = Agreement::new(0, 1, Arc::new(Terms::new(0.5, None)));
+    agreement.add(&said(1, 0, Some("yes"), Some("yes")));
+    agreement.add(&Record { variant: 1, ..record(1, Outcome::Dropped) });
+    assert_eq!((agreement.counts.alone, agreement.counts.pairs.events), (1, 0));
+    agreement.add(&said(2, 0, Some("yes"), Some("yes")));
+    agreement.add(&Record { variant: 1, ..record(2, Outcome::Timeout) });
+    assert_eq!((agreement.counts.one, agreement.counts.pairs.candidate_only), (1, 1));
+}
+
 #[test]
 fn what_waits_for_a_record_that_never_comes_is_bounded() {
-    let mut agreement = Agreement::new(0, 1);
+    let mut agreement = Agreement::new(0, 1, Arc::new(Terms::new(0.5, None)));
     for number in 0..WAITING_MAX as u64 + 5 {
         agreement.add(&said(number, 0, Some("yes"), None));
     }

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn rules(body_bytes_max: usize) -> Rules {
-    Rules { service_header: "x-service-us".to_owned(), body_bytes_max }
+    let (service_header, took_header) = ("x-service-us".to_owned(), "x-took".to_owned());
+    Rules { service_header, took_header, body_bytes_max }
 }
 
 /// Feeds bytes in pieces of these lengths, again and again; what is left when it is whole.

@@ -10,10 +10,15 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
         let of =
             |(second, variant, region, outcome, took_ns, copy): (u64, u16, u8, usize, u64, u64)| {
                 let mut one = record(second, Outcome::ALL[outcome]);
-                (one.variant, one.copy, one.offset_ns) = (variant, copy, second * SECOND_NS);
+                (one.variant, one.copy, one.offset_ns) = (variant, copy, second * 1_000 * MS_NS);
                 one.region = region.to_string().into();
                 one.sent_ns = one.outcome.is_sent().then_some(one.intended_ns + took_ns / 3);
                 one.done_ns = one.intended_ns + took_ns;
+                one.service_us = took_ns.is_multiple_of(3).then_some(took_ns / 2_000);
+                one.took.queue_us = took_ns.is_multiple_of(2).then_some(took_ns / 7);
+                one.took.start_us = took_ns.is_multiple_of(5).then_some(took_ns);
+                one.took.memory_bytes = one.took.queue_us;
+                one.right = took_ns.is_multiple_of(4).then_some(took_ns.is_multiple_of(8));
                 one
             };
         all.into_iter().map(of).collect()
@@ -34,6 +39,33 @@ proptest! {
         let these = |one: &&Record| one.variant == variant && one.region == region;
         records.iter().filter(these).for_each(|record| exact.add(record));
         prop_assert_eq!(told, exact);
+    }
+
+    /// A copy stays as it was when it was made, whatever is added after.
+    #[test]
+    fn a_copy_does_not_change(records in records(), at in any::<prop::sample::Index>()) {
+        let (first, second) = records.split_at(at.index(records.len() + 1));
+        let mut cells = Cells::default();
+        first.iter().for_each(|record| cells.add(record));
+        let copy = cells.clone();
+        let before = copy.together(|_| true);
+        second.iter().for_each(|record| cells.add(record));
+        prop_assert_eq!(copy.together(|_| true), before);
+    }
+
+    /// What is read from the file is what was written into it.
+    #[test]
+    fn kept_cells_come_back(records in records()) {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut cells = Cells::default();
+        records.iter().for_each(|record| cells.add(record));
+        kept::write(folder.path(), &cells);
+        let read = kept::read(folder.path()).unwrap();
+        let all = |cells: &Cells| -> Vec<(Of, Cell)> {
+            cells.iter().map(|(of, cell)| (of, cell.clone())).collect()
+        };
+        prop_assert_eq!(all(&read), all(&cells));
+        prop_assert_eq!((read.width_ms(), read.began_ns()), (cells.width_ms(), cells.began_ns()));
     }
 
     /// To merge cells is to have added all their records.
@@ -61,9 +93,9 @@ fn a_long_run_has_no_more_cells_than_a_short_one() {
         cells.add(&record);
         exact.add(&record);
     }
-    assert!(cells.len() <= CELLS_MAX && cells.width_s() == 4, "{}", cells.width_s());
+    assert!(cells.len() <= CELLS_MAX && cells.width_ms() == 4_000, "{}", cells.width_ms());
     assert_eq!(cells.together(|_| true), exact);
-    assert_eq!(cells.together(|of| of.from_s < 400).counts.all(), 400);
+    assert_eq!(cells.together(|of| of.from_ms < 400_000).counts.all(), 400);
 }
 
 #[test]
@@ -78,4 +110,22 @@ fn places_beyond_the_limit_are_counted_together() {
     let others = cells.together(|of| &*of.group == OTHERS);
     assert_eq!(others.counts.all(), PLACES_MAX as u64);
     assert_eq!(cells.together(|_| true).counts.all(), 2 * PLACES_MAX as u64);
+}
+
+#[test]
+fn a_file_that_is_no_cells_is_as_good_as_none() {
+    let folder = tempfile::TempDir::new().unwrap();
+    assert!(kept::read(folder.path()).is_none());
+    kept::forget(folder.path()).unwrap();
+    let mut cells = Cells::default();
+    cells.add(&record(1, Outcome::Ok));
+    kept::write(folder.path(), &cells);
+    let path = folder.path().join("cells.json.zst");
+    let mut bytes = std::fs::read(&path).unwrap();
+    assert!(kept::read(folder.path()).is_some());
+    bytes.truncate(bytes.len() / 2);
+    std::fs::write(&path, bytes).unwrap();
+    assert!(kept::read(folder.path()).is_none());
+    kept::forget(folder.path()).unwrap();
+    assert!(!path.exists());
 }

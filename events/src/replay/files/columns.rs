@@ -1,6 +1,7 @@
 //! Columns: a record's fields as a table has them, and back.
 //!
-//! Always true: a column that may be empty is one where a record has nothing to say.
+//! Always true: a column that may be empty is one where a record has nothing to say; files of earlier
+//! versions, which do not have all of them, are read.
 
 use std::sync::Arc;
 
@@ -9,12 +10,12 @@ use arrow_array::types::{
     Float64Type, TimestampNanosecondType, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array as _, ArrayRef, ArrowPrimitiveType, Float64Array, RecordBatch, StringArray,
+    Array as _, ArrayRef, ArrowPrimitiveType, BooleanArray, Float64Array, RecordBatch, StringArray,
     TimestampNanosecondArray, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 
-use super::super::record::{Outcome, Record};
+use super::super::record::{Outcome, Record, Took};
 
 const UTC: &str = "UTC";
 
@@ -32,12 +33,17 @@ pub(super) fn schema() -> Schema {
         always("stratum", DataType::UInt32),
         always("region", DataType::Utf8),
         always("group", DataType::Utf8),
+        maybe("happened", time()),
         always("offset_ns", DataType::UInt64),
         always("intended", time()),
         maybe("sent", time()),
         maybe("first_byte", time()),
         always("done", time()),
         maybe("service_us", DataType::UInt64),
+        maybe("queue_us", DataType::UInt64),
+        maybe("start_us", DataType::UInt64),
+        maybe("cpu_us", DataType::UInt64),
+        maybe("memory_bytes", DataType::UInt64),
         maybe("status", DataType::UInt16),
         always("outcome", DataType::Utf8),
         always("bytes_out", DataType::UInt64),
@@ -46,6 +52,7 @@ pub(super) fn schema() -> Schema {
         maybe("score", DataType::Float64),
         maybe("class", DataType::Utf8),
         maybe("label", DataType::Utf8),
+        maybe("right", DataType::Boolean),
     ])
 }
 
@@ -57,6 +64,9 @@ pub(super) fn batch(
 ) -> Result<RecordBatch, ArrowError> {
     let u64s = |of: fn(&Record) -> u64| {
         Arc::new(UInt64Array::from_iter_values(records.iter().map(of))) as ArrayRef
+    };
+    let known = |of: fn(&Record) -> Option<u64>| {
+        Arc::new(records.iter().map(of).collect::<UInt64Array>()) as ArrayRef
     };
     let times = |of: fn(&Record) -> Option<u64>| {
         let times = records.iter().map(|record| of(record).map(signed));
@@ -77,12 +87,17 @@ pub(super) fn batch(
         Arc::new(UInt32Array::from_iter_values(strata)),
         texts(|record| Some(&record.region)),
         texts(|record| Some(&record.group)),
+        times(|record| record.happened_ns),
         u64s(|record| record.offset_ns),
         times(|record| Some(record.intended_ns)),
         times(|record| record.sent_ns),
         times(|record| record.first_ns),
         times(|record| Some(record.done_ns)),
-        Arc::new(records.iter().map(|record| record.service_us).collect::<UInt64Array>()),
+        known(|record| record.service_us),
+        known(|record| record.took.queue_us),
+        known(|record| record.took.start_us),
+        known(|record| record.took.cpu_us),
+        known(|record| record.took.memory_bytes),
         Arc::new(records.iter().map(|record| record.status).collect::<UInt16Array>()),
         texts(|record| Some(record.outcome.word())),
         u64s(|record| record.bytes_out),
@@ -91,6 +106,7 @@ pub(super) fn batch(
         Arc::new(records.iter().map(|record| record.score).collect::<Float64Array>()),
         texts(|record| record.class.as_deref()),
         texts(|record| record.label.as_deref()),
+        Arc::new(records.iter().map(|record| record.right).collect::<BooleanArray>()),
     ];
     RecordBatch::try_new(Arc::clone(schema), columns)
 }
@@ -112,6 +128,7 @@ pub(super) fn records(batch: &RecordBatch) -> Option<Vec<Record>> {
     let crcs = values::<UInt32Type>(batch, "answer_crc")?;
     let scores = values::<Float64Type>(batch, "score")?;
     let (classes, labels) = (texts(batch, "class")?, texts(batch, "label")?);
+    let later = Later::of(batch);
     let record = |row: usize| {
         Some(Record {
             number: numbers(row)?,
@@ -121,12 +138,14 @@ pub(super) fn records(batch: &RecordBatch) -> Option<Vec<Record>> {
             stratum: strata(row)?,
             region: regions(row)?.into(),
             group: groups(row)?.into(),
+            happened_ns: later.happened_ns(row),
             offset_ns: offsets(row)?,
             intended_ns: intended(row).map(unsigned)?,
             sent_ns: sent(row).map(unsigned),
             first_ns: first(row).map(unsigned),
             done_ns: done(row).map(unsigned)?,
             service_us: services(row),
+            took: later.took(row),
             status: statuses(row),
             outcome: Outcome::of_word(outcomes(row)?)?,
             bytes_out: out(row)?,
@@ -135,9 +154,44 @@ pub(super) fn records(batch: &RecordBatch) -> Option<Vec<Record>> {
             score: scores(row),
             class: classes(row).map(Arc::from),
             label: labels(row).map(Arc::from),
+            right: later.right(row),
         })
     };
     (0..batch.num_rows()).map(record).collect()
+}
+
+/// Columns that files of earlier versions do not have.
+struct Later<'a> {
+    happened: Option<&'a TimestampNanosecondArray>,
+    /// Of what an answer took: waiting, starting, processors, memory.
+    took: [Option<&'a UInt64Array>; 4],
+    right: Option<&'a BooleanArray>,
+}
+
+impl<'a> Later<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        let column = |name: &str| batch.column_by_name(name);
+        let number = |name: &str| column(name)?.as_primitive_opt::<UInt64Type>();
+        Self {
+            happened: column("happened").and_then(|it| it.as_primitive_opt()),
+            took: ["queue_us", "start_us", "cpu_us", "memory_bytes"].map(number),
+            right: column("right").and_then(|it| it.as_boolean_opt()),
+        }
+    }
+
+    fn happened_ns(&self, row: usize) -> Option<u64> {
+        self.happened.filter(|it| it.is_valid(row)).map(|it| unsigned(it.value(row)))
+    }
+
+    fn took(&self, row: usize) -> Took {
+        let [queue_us, start_us, cpu_us, memory_bytes] =
+            self.took.map(|it| it.filter(|it| it.is_valid(row)).map(|it| it.value(row)));
+        Took { queue_us, start_us, cpu_us, memory_bytes }
+    }
+
+    fn right(&self, row: usize) -> Option<bool> {
+        self.right.filter(|it| it.is_valid(row)).map(|it| it.value(row))
+    }
 }
 
 /// A column's values by their row, where it has this type.

@@ -7,7 +7,7 @@ use super::super::record::Outcome;
 use super::super::record::tests::record;
 use super::*;
 
-fn written(folder: &Path, records: &[Record]) {
+pub(crate) fn written(folder: &Path, records: &[Record]) {
     let mut writer = Writer::open(folder, vec!["a".into(), "b".into()]).unwrap();
     for record in records {
         writer.add(record.clone()).unwrap();
@@ -34,6 +34,12 @@ proptest! {
             one.class = has[1].then(|| text.as_str().into());
             one.label = has[2].then(|| text.as_str().into());
             one.service_us = has[3].then_some(u64::MAX);
+            one.took.queue_us = has[0].then_some(u64::from(number));
+            one.took.start_us = has[1].then_some(1);
+            one.took.cpu_us = has[2].then_some(u64::MAX);
+            one.took.memory_bytes = has[3].then_some(0);
+            one.right = has[1].then_some(has[2]);
+            one.happened_ns = has[2].then_some(u64::from(number) * 1_000_000_007);
             one.answer_crc = has[0].then_some(number);
             one.group = text.into();
             one

@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 86] = [
+const COMMANDS: [&[&str]; 91] = [
     &[],
     &["up"],
     &["demo"],
@@ -46,9 +46,14 @@ const COMMANDS: [&[&str]; 86] = [
     &["stream", "import"],
     &["stream", "export"],
     &["stream", "label"],
+    &["stream", "make"],
+    &["stream", "forget"],
+    &["stream", "drift"],
     &["replay"],
     &["runs"],
     &["runs", "compare"],
+    &["runs", "series"],
+    &["runs", "drift"],
     &["invoke"],
     &["function"],
     &["function", "create"],
