@@ -289,7 +289,7 @@ impl VariantOutcome {
     /// Requests without a good answer, in millionths of all; none where there are none.
     pub fn errors_ppm(&self) -> Option<u64> {
         let good = self.outcomes.get("ok").copied().unwrap_or(0);
-        part_ppm(self.recorded.saturating_sub(good), self.recorded)
+        accuracy::part_ppm(self.recorded.saturating_sub(good), self.recorded)
     }
 }
 

@@ -13,7 +13,7 @@ mod series;
 mod told;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api::accounts::Role;
@@ -37,6 +37,8 @@ pub(crate) use series::series;
 
 /// Runs that are sent at a time; more would measure each other. The others wait.
 const LIVE_MAX: usize = 4;
+/// What a run came to is written down under this name, before it is told.
+const ENDED: &str = "ended.json";
 /// How often what a run has come to is told, in milliseconds.
 const TELL_MS: u64 = 1_000;
 /// How often it is looked whether a run is over, in milliseconds.
@@ -172,6 +174,11 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     drop(table);
     let route = route.ok_or_else(|| Error::NoStream { stream: told.spec.stream.to_string() })?;
     let stream = hub.streams.open(hub, &route).await?;
+    // It had come to its end when this gateway did, and control had not heard of it.
+    if let Some(report) = ended(&folder(hub, told.run)?) {
+        tell(hub, told.run, report).await;
+        return Ok(());
+    }
     let began = report(RunState::Running, None, None, None);
     if told.stop_wanted || !tell(hub, told.run, began).await {
         let stopped = report(RunState::Stopped, None, None, None);
@@ -209,8 +216,25 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     }
     let state = if finished.facts.stopped { RunState::Stopped } else { RunState::Succeeded };
     let outcome = told::outcome(&finished, &judged, &endpoints());
-    tell(hub, told.run, report(state, None, Some(outcome), None)).await;
+    let report = report(state, None, Some(outcome), None);
+    let (place, text) = (folder(hub, told.run)?, serde_json::to_vec(&report).unwrap_or_default());
+    crate::streams::blocking(move || write(&place.join(ENDED), &text)).await?;
+    tell(hub, told.run, report).await;
     Ok(())
+}
+
+/// What a run came to, where it has.
+fn ended(folder: &Path) -> Option<RunReport> {
+    serde_json::from_slice(&std::fs::read(folder.join(ENDED)).ok()?).ok()
+}
+
+/// Writes a file as a whole; returns once it is on the disk.
+fn write(path: &Path, text: &[u8]) -> Result<(), Error> {
+    let unfinished = path.with_extension("new");
+    let written = std::fs::write(&unfinished, text)
+        .and_then(|()| std::fs::File::open(&unfinished)?.sync_all())
+        .and_then(|()| std::fs::rename(&unfinished, path));
+    written.map_err(|error| broken(&format!("{}: {error}", path.display())))
 }
 
 const fn report(

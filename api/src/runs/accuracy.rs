@@ -10,6 +10,10 @@ pub struct Accuracy {
     pub false_positives: u64,
     pub true_negatives: u64,
     pub false_negatives: u64,
+    /// Events of another class that have a label and no prediction: they are wrong. Those of the
+    /// positive class are false negatives.
+    #[serde(default)]
+    pub unpredicted_negatives: u64,
     /// Predictions of events without a label.
     pub unlabelled: u64,
     /// Answers in which no prediction was found.
@@ -115,9 +119,13 @@ pub struct AccuracyEstimate {
 }
 
 impl Accuracy {
-    /// Predictions that were held against a label.
+    /// Events with a label; what was not predicted of them is wrong.
     pub const fn judged(&self) -> u64 {
-        self.true_positives + self.false_positives + self.true_negatives + self.false_negatives
+        self.true_positives
+            + self.false_positives
+            + self.true_negatives
+            + self.false_negatives
+            + self.unpredicted_negatives
     }
 
     /// The part of them that was right, in millionths; none where there are none.
@@ -160,7 +168,7 @@ impl ClassAccuracy {
     }
 }
 
-fn part_ppm(part: u64, whole: u64) -> Option<u64> {
+pub(super) fn part_ppm(part: u64, whole: u64) -> Option<u64> {
     let ppm = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
     (whole > 0).then(|| u64::try_from(ppm).unwrap_or(u64::MAX))
 }

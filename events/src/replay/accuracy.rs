@@ -1,7 +1,8 @@
 //! Accuracy of a run's predictions, and how two variants agree, from its records.
 //!
-//! Always true: only the first copy of an event counts, once for each variant; what has no answer, no
-//! prediction or no label is told and not counted; memory does not grow with records.
+//! Always true: only the first copy of an event counts, once for each variant; what has a label and
+//! no good answer, or no prediction in it, is wrong; what has no label is told and not counted; memory
+//! does not grow with records.
 //! Absent on purpose: verdicts.
 
 use std::collections::BTreeMap;
@@ -15,8 +16,13 @@ use super::record::{Outcome, Record};
 
 /// Most records that wait for that of the other variant: more are never under way.
 const WAITING_MAX: usize = 131_072;
-/// The class that scores speak for, where none is said.
+/// The class that scores speak for, where none is said; tables write it in several ways.
 const POSITIVE: &str = "true";
+const POSITIVE_TOO: [&str; 2] = ["1", "1.0"];
+/// From where on a score says the positive class, where nothing is said.
+const THRESHOLD: f64 = 0.5;
+/// What is predicted where nothing is: no class of its own.
+pub const UNPREDICTED: &str = "(none)";
 
 /// What predictions and labels mean to each other.
 #[derive(Clone, Debug)]
@@ -26,15 +32,20 @@ pub struct Terms {
     negative: Arc<str>,
     /// Words are of two classes too.
     is_two: bool,
+    /// Numbers are classes, as that one is, and no scores.
+    by_class: bool,
 }
 
 impl Terms {
-    /// A score from the threshold on says the positive class. Where that one is named, all other words
-    /// are one class; else each is its own.
-    pub fn new(threshold: f64, positive: Option<&str>) -> Self {
+    /// A score from the threshold on, or from a half, says the positive class. Where that one is named,
+    /// all other words are one class; else each is its own. Where it is a number and no threshold is
+    /// said, numbers are classes.
+    pub fn new(threshold: Option<f64>, positive: Option<&str>) -> Self {
         let word = positive.unwrap_or(POSITIVE);
         let negative = if word == POSITIVE { "false".into() } else { format!("not {word}").into() };
-        Self { threshold, positive: word.into(), negative, is_two: positive.is_some() }
+        let by_class = threshold.is_none() && positive.is_some_and(|it| it.parse::<f64>().is_ok());
+        let threshold = threshold.unwrap_or(THRESHOLD);
+        Self { threshold, positive: word.into(), negative, is_two: positive.is_some(), by_class }
     }
 
     /// The class that scores speak for.
@@ -44,17 +55,28 @@ impl Terms {
 
     /// The class that is predicted, if any is.
     pub fn predicted<'a>(&'a self, score: Option<f64>, class: Option<&'a str>) -> Option<&'a str> {
-        match (score, class) {
+        match (self.score(score), class) {
             (Some(score), _) => Some(self.one_of_two(score >= self.threshold)),
-            (None, Some(class)) if self.is_two => Some(self.one_of_two(*class == *self.positive)),
+            (None, Some(class)) if self.is_two => Some(self.one_of_two(self.is_positive(class))),
             (None, class) => class,
         }
     }
 
+    /// A number, where numbers are scores.
+    fn score(&self, score: Option<f64>) -> Option<f64> {
+        score.filter(|_| !self.by_class)
+    }
+
+    /// Whether a label, or a word that was predicted, is the positive class.
+    pub fn is_positive(&self, word: &str) -> bool {
+        let means_it = || word.eq_ignore_ascii_case(POSITIVE) || POSITIVE_TOO.contains(&word);
+        *word == *self.positive || (*self.positive == *POSITIVE && means_it())
+    }
+
     /// The class of a label, beside such a prediction.
     pub fn class_of<'a>(&'a self, label: &'a str, score: Option<f64>) -> &'a str {
-        let is_two = self.is_two || score.is_some();
-        if is_two { self.one_of_two(*label == *self.positive) } else { label }
+        let is_two = self.is_two || self.score(score).is_some();
+        if is_two { self.one_of_two(self.is_positive(label)) } else { label }
     }
 
     /// Whether a prediction is right; none where there is no prediction.
@@ -116,26 +138,32 @@ impl Accuracy {
         if record.copy > 0 || !record.outcome.is_sent() {
             return;
         }
-        if record.outcome != Outcome::Ok {
-            self.unanswered += 1;
-            return;
-        }
         let terms = Arc::clone(&self.terms);
-        let Some(predicted) = terms.predicted(record.score, record.class.as_deref()) else {
-            self.unread += 1;
+        let is_ok = record.outcome == Outcome::Ok;
+        let predicted = terms.predicted(record.score, record.class.as_deref());
+        let Some(predicted) = predicted.filter(|_| is_ok) else {
+            self.unanswered += u64::from(!is_ok);
+            self.unread += u64::from(is_ok);
+            if let Some(label) = record.label.as_deref() {
+                // Labels of scored variants are of two classes, whoever did not score.
+                let like = (self.scores.events() != (0, 0)).then_some(0.0);
+                self.events += 1;
+                self.classes.learn(terms.class_of(label, like), UNPREDICTED);
+            }
             return;
         };
+        let score = terms.score(record.score);
         let Some(label) = record.label.as_deref() else {
             self.unlabelled += 1;
-            if let Some(score) = record.score {
+            if let Some(score) = score {
                 self.estimate.learn(score, predicted == terms.positive());
             }
             return;
         };
         self.events += 1;
-        self.classes.learn(terms.class_of(label, record.score), predicted);
-        if let Some(score) = record.score {
-            let is_positive = label == terms.positive();
+        self.classes.learn(terms.class_of(label, score), predicted);
+        if let Some(score) = score {
+            let is_positive = terms.is_positive(label);
             self.scores.learn(score, is_positive);
             self.calibration.learn(score, is_positive);
         }

@@ -32,7 +32,7 @@ impl Accuracies {
     /// Of so many variants.
     pub(super) fn new(variants: usize, asked: &Asked) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "parts per million of a score")]
-        let threshold = asked.threshold_ppm.map_or(0.5, |ppm| ppm as f64 / WHOLE_PPM);
+        let threshold = asked.threshold_ppm.map(|ppm| ppm as f64 / WHOLE_PPM);
         let terms = Arc::new(Terms::new(threshold, asked.positive.as_deref()));
         let others = 1..u16::try_from(variants).unwrap_or(u16::MAX);
         let state = State {

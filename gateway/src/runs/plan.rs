@@ -20,7 +20,7 @@ use policy::replay::{Event, Ratio};
 use serde::{Deserialize, Serialize};
 
 use super::judged::{Accuracies, Judging};
-use super::{broken, folder, told};
+use super::{broken, folder, told, write};
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::streams::{blocking, selection};
@@ -162,12 +162,7 @@ fn begin(
     let events = if counts { stream.stats(&chosen).map_err(Error::from)?.0.events } else { 0 };
     let begun = Begun { events, ..fresh };
     std::fs::create_dir_all(folder).map_err(unsafe_disk)?;
-    let unfinished = path.with_extension("new");
-    let text = serde_json::to_vec(&begun).unwrap_or_default();
-    let written = std::fs::write(&unfinished, text)
-        .and_then(|()| std::fs::File::open(&unfinished)?.sync_all())
-        .and_then(|()| std::fs::rename(&unfinished, &path));
-    written.map_err(unsafe_disk)?;
+    write(&path, &serde_json::to_vec(&begun).unwrap_or_default())?;
     Ok(begun)
 }
 

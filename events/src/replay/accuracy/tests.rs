@@ -20,8 +20,8 @@ fn said(number: u64, variant: u16, class: Option<&str>, label: Option<&str>) -> 
 }
 
 #[test]
-fn copies_are_no_evidence_and_what_has_no_answer_is_told() {
-    let mut accuracy = Accuracy::new(Arc::new(Terms::new(0.5, Some("yes"))));
+fn copies_are_no_evidence_and_what_has_no_answer_is_wrong_where_there_is_a_label() {
+    let mut accuracy = Accuracy::new(Arc::new(Terms::new(Some(0.5), Some("yes"))));
     let mut scored = said(0, 0, Some("yes"), Some("yes"));
     scored.score = Some(0.75);
     accuracy.add(&scored);
@@ -35,8 +35,10 @@ fn copies_are_no_evidence_and_what_has_no_answer_is_told() {
     empty.outcome = Outcome::Ok;
     accuracy.add(&empty);
     let told = (accuracy.events, accuracy.unlabelled, accuracy.unanswered, accuracy.unread);
-    assert_eq!(told, (2, 1, 1, 1));
-    assert_eq!(accuracy.classes.accuracy(), Some(0.5));
+    assert_eq!(told, (3, 1, 1, 1));
+    assert_eq!(accuracy.classes.right(), 1);
+    let unpredicted = accuracy.classes.found(UNPREDICTED);
+    assert_eq!((unpredicted.predicted, unpredicted.right), (1, 0));
     assert_eq!(accuracy.scores.events(), (1, 0));
     assert_eq!(accuracy.calibration.brier(), Some(0.0625));
 }
@@ -57,7 +59,7 @@ proptest! {
         }
         let mut order: Vec<usize> = (0..records.len()).collect();
         order.sort_by_key(|at| seeds[*at]);
-        let mut agreement = Agreement::new(2, 5, Arc::new(Terms::new(0.5, None)));
+        let mut agreement = Agreement::new(2, 5, Arc::new(Terms::new(Some(0.5), None)));
         for at in order {
             agreement.add(&records[at]);
         }
@@ -91,8 +93,8 @@ proptest! {
 /// named.
 #[test]
 fn predictions_and_labels_are_told_in_the_same_terms() {
-    let words = Terms::new(0.5, None);
-    let fraud = Terms::new(0.9, Some("fraud"));
+    let words = Terms::new(Some(0.5), None);
+    let fraud = Terms::new(Some(0.9), Some("fraud"));
     let right = |terms: &Terms, score, class, label| terms.is_right(score, class, label);
     assert_eq!(right(&words, Some(0.5), Some("0.5"), "true"), Some(true));
     assert_eq!(right(&words, Some(0.4), Some("0.4"), "0"), Some(true));
@@ -103,11 +105,21 @@ fn predictions_and_labels_are_told_in_the_same_terms() {
     assert_eq!(right(&fraud, None, Some("fine"), "legal"), Some(true));
     assert_eq!(fraud.predicted(Some(0.1), None), Some("not fraud"));
     assert_eq!(words.predicted(Some(0.1), None), Some("false"));
+    // Tables write truth in several ways, and models number classes.
+    for label in ["true", "True", "TRUE", "1"] {
+        assert_eq!(right(&words, Some(0.9), None, label), Some(true), "{label}");
+    }
+    let second = Terms::new(None, Some("2"));
+    assert_eq!(right(&second, Some(1.0), Some("1"), "2"), Some(false));
+    assert_eq!(right(&second, Some(1.0), Some("1"), "0"), Some(true));
+    assert_eq!(right(&second, Some(2.0), Some("2"), "2"), Some(true));
+    let chance = Terms::new(Some(0.5), Some("2"));
+    assert_eq!(right(&chance, Some(1.0), Some("1"), "2"), Some(true));
 }
 
 #[test]
 fn scores_without_a_label_are_estimated_by_those_that_have_one() {
-    let mut accuracy = Accuracy::new(Arc::new(Terms::new(0.5, None)));
+    let mut accuracy = Accuracy::new(Arc::new(Terms::new(Some(0.5), None)));
     for number in 0..2_000 {
         let mut scored = said(number, 0, Some("0.9"), (number < 1_000).then_some("true"));
         scored.score = Some(0.9);
@@ -121,7 +133,7 @@ fn scores_without_a_label_are_estimated_by_those_that_have_one() {
 
 #[test]
 fn what_was_not_sent_speaks_against_nobody() {
-    let mut agreement = Agreement::new(0, 1, Arc::new(Terms::new(0.5, None)));
+    let mut agreement = Agreement::new(0, 1, Arc::new(Terms::new(Some(0.5), None)));
     agreement.add(&said(1, 0, Some("yes"), Some("yes")));
     agreement.add(&Record { variant: 1, ..record(1, Outcome::Dropped) });
     assert_eq!((agreement.counts.alone, agreement.counts.pairs.events), (1, 0));
@@ -132,7 +144,7 @@ fn what_was_not_sent_speaks_against_nobody() {
 
 #[test]
 fn what_waits_for_a_record_that_never_comes_is_bounded() {
-    let mut agreement = Agreement::new(0, 1, Arc::new(Terms::new(0.5, None)));
+    let mut agreement = Agreement::new(0, 1, Arc::new(Terms::new(Some(0.5), None)));
     for number in 0..WAITING_MAX as u64 + 5 {
         agreement.add(&said(number, 0, Some("yes"), None));
     }

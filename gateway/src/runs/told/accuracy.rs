@@ -10,7 +10,7 @@ use api::runs::{
     Accuracy as Told, AccuracyEstimate, Auc, CalibrationBin, ClassAccuracy, ConfusionCell, Pairs,
     RunCalibration,
 };
-use events::replay::accuracy::{Accuracy, Agreement};
+use events::replay::accuracy::{Accuracy, Agreement, UNPREDICTED};
 use policy::accuracy::{Calibration, Classes, Scores, classes};
 
 /// Most classes that are told one by one.
@@ -22,7 +22,14 @@ const CONFIDENCE_PPM: u32 = 950_000;
 pub(in crate::runs) fn of(counted: &Accuracy) -> Told {
     let all = &counted.classes;
     let events = all.events();
-    let found = all.found(counted.terms().positive());
+    let positive = counted.terms().positive();
+    let found = all.found(positive);
+    // What is predicted of nobody is no true negative.
+    let unpredicted = all
+        .iter()
+        .filter(|(right, predicted, _)| *right != positive && *predicted == UNPREDICTED)
+        .map(|(.., events)| events)
+        .sum::<u64>();
     let (classes, confusion) = tables(all);
     let scores = &counted.calibration;
     // Numbers that are no chances at all, or only some of them, say nothing about chances.
@@ -31,7 +38,9 @@ pub(in crate::runs) fn of(counted: &Accuracy) -> Told {
     Told {
         true_positives: found.both,
         false_positives: found.predicted - found.both,
-        true_negatives: (events + found.both).saturating_sub(found.predicted + found.right),
+        true_negatives: (events + found.both)
+            .saturating_sub(found.predicted + found.right + unpredicted),
+        unpredicted_negatives: unpredicted,
         false_negatives: found.right - found.both,
         unlabelled: counted.unlabelled,
         unread: counted.unread,
