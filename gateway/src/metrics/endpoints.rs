@@ -155,7 +155,7 @@ impl Endpoints {
 
     /// The series of a variant.
     pub(crate) fn of(&self, endpoint: &Endpoint) -> Arc<Meters> {
-        let of = Of::of(endpoint);
+        let of = Of::from(endpoint);
         let mut known = self.known.lock();
         Arc::clone(known.entry(of).or_insert_with_key(|of| Arc::new(self.made(of))))
     }
@@ -174,7 +174,7 @@ impl Endpoints {
             })
         };
         let mut known = self.known_replays.lock();
-        Arc::clone(known.entry(Of::of(endpoint)).or_insert_with_key(made))
+        Arc::clone(known.entry(Of::from(endpoint)).or_insert_with_key(made))
     }
 
     fn made(&self, of: &Of) -> Meters {
@@ -231,8 +231,8 @@ impl Endpoints {
     }
 }
 
-impl Of {
-    fn of(endpoint: &Endpoint) -> Self {
+impl From<&Endpoint> for Of {
+    fn from(endpoint: &Endpoint) -> Self {
         Self {
             account: endpoint.account_name.to_string(),
             endpoint: endpoint.name.to_string(),
@@ -258,12 +258,12 @@ impl Replayed {
 impl Meters {
     /// Counts a request that was answered: how long that took, and how long of it the variant.
     pub(crate) fn answered(&self, ns: u64, service_us: u64) {
-        let service_ns = service_us.saturating_mul(1_000).min(ns);
-        let overhead_ns = ns - service_ns;
+        let own_ns = service_us.saturating_mul(1_000).min(ns);
+        let overhead_ns = ns - own_ns;
         self.invocations.inc();
-        self.service.observe(seconds(service_ns));
+        self.service.observe(seconds(own_ns));
         self.overhead.observe(seconds(overhead_ns));
-        self.model_latency.observe(seconds(service_ns) * 1e6);
+        self.model_latency.observe(seconds(own_ns) * 1e6);
         self.overhead_latency.observe(seconds(overhead_ns) * 1e6);
     }
 

@@ -46,10 +46,14 @@ proptest! {
     fn a_copy_does_not_change(records in records(), at in any::<prop::sample::Index>()) {
         let (first, second) = records.split_at(at.index(records.len() + 1));
         let mut cells = Cells::default();
-        first.iter().for_each(|record| cells.add(record));
+        for record in first {
+            cells.add(record);
+        }
         let copy = cells.clone();
         let before = copy.together(|_| true);
-        second.iter().for_each(|record| cells.add(record));
+        for record in second {
+            cells.add(record);
+        }
         prop_assert_eq!(copy.together(|_| true), before);
     }
 
@@ -58,7 +62,9 @@ proptest! {
     fn kept_cells_come_back(records in records()) {
         let folder = tempfile::TempDir::new().unwrap();
         let mut cells = Cells::default();
-        records.iter().for_each(|record| cells.add(record));
+        for record in &records {
+            cells.add(record);
+        }
         kept::write(folder.path(), &cells);
         let read = kept::read(folder.path()).unwrap();
         let all = |cells: &Cells| -> Vec<(Of, Cell)> {

@@ -17,7 +17,7 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
             one.sent_ns = one.outcome.is_sent().then_some(one.intended_ns);
             one.done_ns = one.intended_ns + took_ns;
             one.region = region.to_string().into();
-            one.happened_ns = (took_ns % 2 == 0).then_some(took_ns * 1_000_000_000);
+            one.happened_ns = took_ns.is_multiple_of(2).then_some(took_ns * 1_000_000_000);
             one
         };
         all.into_iter().map(of).collect()
@@ -31,7 +31,9 @@ fn asked(by: By, step_ms: u64) -> Asked {
 
 fn of(records: &[Record]) -> Cells {
     let mut cells = Cells::default();
-    records.iter().for_each(|record| cells.add(record));
+    for record in records {
+        cells.add(record);
+    }
     cells
 }
 
@@ -59,7 +61,7 @@ proptest! {
         records.iter().filter(these).for_each(|record| exact.add(record));
         prop_assert_eq!(sum(&series.lines), exact);
         prop_assert!(series.lines.len() <= LINES_MAX + 1);
-        prop_assert!(series.step_ms >= step_ms && series.step_ms % 125 == 0);
+        prop_assert!(series.step_ms >= step_ms && series.step_ms.is_multiple_of(125));
         for line in &series.lines {
             prop_assert!(line.windows.len() as u64 <= WINDOWS_MAX);
             prop_assert!(line.windows.keys().all(|at_ms| at_ms % series.step_ms == 0));
@@ -71,7 +73,9 @@ proptest! {
     fn hours_come_to_their_records(records in records()) {
         let folder = TempDir::new().unwrap();
         let mut writer = Writer::open(folder.path(), vec!["a".into()]).unwrap();
-        records.iter().for_each(|record| writer.add(record.clone()).unwrap());
+        for record in &records {
+            writer.add(record.clone()).unwrap();
+        }
         writer.close().unwrap();
         let hour = |ns: u64| ns / 3_600_000_000_000 % 24;
         let series = by_hour(folder.path(), &asked(By::Region, 1), hour).unwrap();

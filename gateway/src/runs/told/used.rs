@@ -20,7 +20,7 @@ pub(in crate::runs) fn of(
     // Before the first send there is no time over which anything could be busy.
     let is_told = sum.service.count() > 0 && took_ns > 0;
     let cpu_us = cpu_us(sum);
-    let cpu_ns = u128::from(cpu_us.unwrap_or(0)) * 1_000 * u128::from(sum.counts.answered());
+    let processors_ns = u128::from(cpu_us.unwrap_or(0)) * 1_000 * u128::from(sum.counts.answered());
     VariantUsed {
         busy_milli: is_told.then(|| milli(sum.service.sum(), u128::from(took_ns))),
         busy_most_milli: is_told.then(|| busiest(cells, variant)),
@@ -29,7 +29,9 @@ pub(in crate::runs) fn of(
         cold_start_us: used.start_us.checked_div(used.starts),
         cpu_us,
         cpu_measured: (used.cpu_told > 0).then_some(used.cpu_told),
-        cpu_milli: cpu_us.filter(|_| took_ns > 0).map(|_| milli(cpu_ns, u128::from(took_ns))),
+        cpu_milli: cpu_us
+            .filter(|_| took_ns > 0)
+            .map(|_| milli(processors_ns, u128::from(took_ns))),
         memory_bytes: (used.memory_bytes > 0).then_some(used.memory_bytes),
     }
 }
