@@ -24,6 +24,7 @@ mod services;
 mod status;
 mod streams;
 mod trainings;
+mod triggers;
 mod trust;
 mod upload;
 

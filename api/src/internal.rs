@@ -384,6 +384,9 @@ pub struct Route {
     /// How the variants are used; empty where there is only this one, in production.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modes: Vec<Used>,
+    /// Whether a trigger wants to know how live requests end, and how long they take.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub watched: bool,
     pub account: AccountId,
     pub account_name: Name,
     pub name: Name,
@@ -441,6 +444,23 @@ pub struct UsageReport {
     /// Lines of links' logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub link_logs: Vec<functions::LinkLog>,
+    /// What variants that are watched answered, without replays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub live: Vec<LiveCount>,
+}
+
+/// What one variant answered to whoever asked, other than replays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveCount {
+    pub endpoint: EndpointId,
+    pub requests: u64,
+    pub failures: u64,
+    /// How long they took, in microseconds: buckets of a sketch, each with how many it has.
+    pub buckets: Vec<(u16, u64)>,
+    /// Their sum, and the longest.
+    pub sum_us: u64,
+    pub max_us: u64,
 }
 
 /// What one account made of one endpoint.

@@ -19,6 +19,7 @@ mod services;
 mod simulate;
 mod streams;
 mod trainings;
+mod triggers;
 mod urls;
 mod values;
 
@@ -56,6 +57,7 @@ pub use streams::{
     StreamArguments, StreamCommand,
 };
 pub use trainings::{TrainArguments, TrainingCommand};
+pub use triggers::{TriggerArguments, TriggerCommand};
 pub use urls::{UrlArguments, UrlCommand};
 
 /// Over the options that every command has.

@@ -197,7 +197,11 @@ impl Drop for Call<'_> {
             "cancelled"
         });
         self.hub.metrics.inference(&self.endpoint, outcome);
-        self.hub.usage.count(self.endpoint.id, self.caller.account(), outcome != "success");
+        let failed = outcome != "success";
+        self.hub.usage.count(self.endpoint.id, self.caller.account(), failed);
+        if self.endpoint.watched && !self.hub.runs.sends(&self.caller) {
+            self.hub.usage.watch(self.endpoint.id, failed, self.ns() / 1_000);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::control::Control;
 use crate::error::Error;
 use crate::functions::{Allowances, Calls, Concurrency, Webhooks};
 use crate::limits::{Limits, Place, Who};
+use crate::mail::Mail;
 use crate::metrics::Metrics;
 use crate::routes::{Caller, Endpoint, Face, Table, principal};
 use crate::runs::Runs;
@@ -43,6 +44,7 @@ pub(crate) struct Hub {
     pub(crate) concurrency: Concurrency,
     pub(crate) allowances: Allowances,
     pub(crate) webhooks: Webhooks,
+    pub(crate) mail: Mail,
     pub(crate) shadows: Shadows,
     pub(crate) streams: Streams,
     pub(crate) runs: Runs,
@@ -85,6 +87,7 @@ impl Hub {
             concurrency: Concurrency::default(),
             allowances: Allowances::default(),
             webhooks: Webhooks::new(settings.door.clone()),
+            mail: Mail::new(settings.smtp.clone()),
             shadows: Shadows::default(),
             streams: Streams::new(settings.folder.as_ref().map(|folder| folder.join("streams"))),
             runs: Runs::default(),

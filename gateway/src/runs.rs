@@ -55,6 +55,13 @@ impl Runs {
         callers.get(&<[u8; 32]>::from(Sha256::digest(secret.as_bytes()))).cloned()
     }
 
+    /// Whether this caller is a run, whose requests are no live events.
+    pub(crate) fn sends(&self, caller: &Caller) -> bool {
+        let Caller::Known(known) = caller else { return false };
+        let live = self.live.lock();
+        !live.is_empty() && live.contains_key(&RunId::new(known.token.uuid()))
+    }
+
     /// Gives a run a secret, until what is given is dropped.
     fn admit<'h>(&'h self, hub: &Hub, told: &RunRoute) -> Admitted<'h> {
         let secret = hex::encode(hub.clock.random::<32>());

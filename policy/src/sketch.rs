@@ -7,7 +7,7 @@
 //! sketches are that of all numbers together; there are at most [`BUCKETS`] buckets, and no floats.
 //! Absent on purpose: what the numbers are, and which rank is asked for ([`crate::evidence`]).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::evidence::percentile::{self, Rank};
 
@@ -44,6 +44,18 @@ pub enum Bound {
         /// How many events are needed.
         events_needed: u64,
     },
+}
+
+/// What is kept of a sketch, or sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parts {
+    /// Each bucket with how many numbers it has, in rising order.
+    pub buckets: Vec<(u16, u64)>,
+    /// Of all numbers.
+    pub sum: u64,
+    /// The largest.
+    pub max: u64,
 }
 
 impl Sketch {
@@ -109,6 +121,36 @@ impl Sketch {
         }
     }
 
+    /// At or above what a percentile lies, as [`Self::upper`]; none where there are too few to say so.
+    pub fn lower(&self, percentile_ppm: u32, confidence_ppm: u32) -> Option<u64> {
+        match percentile::lower_rank(self.count, percentile_ppm, confidence_ppm) {
+            Rank::NotEnough { .. } => None,
+            Rank::Of(rank) => self.bucket_of_rank(rank).map(lower_bound),
+        }
+    }
+
+    /// Its buckets that have a number, each with how many, in rising order; and the sum of all, and
+    /// the largest: all there is to keep of it.
+    pub fn parts(&self) -> Parts {
+        let buckets = self.buckets.iter().copied().zip(self.counts.iter().copied()).collect();
+        Parts { buckets, sum: u64::try_from(self.sum).unwrap_or(u64::MAX), max: self.max }
+    }
+
+    /// A sketch of what was kept; none where this can be no sketch.
+    pub fn of_parts(parts: &Parts) -> Option<Self> {
+        let rises = parts.buckets.is_sorted_by(|one, next| one.0 < next.0);
+        let known = |(bucket, count): &(u16, u64)| usize::from(*bucket) < BUCKETS && *count > 0;
+        if !rises || !parts.buckets.iter().all(known) {
+            return None;
+        }
+        let mut count = 0_u64;
+        for (_, more) in &parts.buckets {
+            count = count.checked_add(*more)?;
+        }
+        let (buckets, counts) = parts.buckets.iter().copied().unzip();
+        Some(Self { buckets, counts, count, sum: parts.sum.into(), max: parts.max })
+    }
+
     /// How many numbers there are at most as large as what stands for this one.
     pub fn at_most(&self, number: u64) -> u64 {
         let until = self.buckets.partition_point(|at| *at <= bucket(number));
@@ -147,11 +189,18 @@ fn bucket(number: u64) -> u16 {
 
 /// What stands for the numbers of a bucket.
 fn middle(bucket: u16) -> u64 {
-    let lowest = match usize::from(bucket) {
-        0 => return 0,
+    match bucket {
+        0 => 0,
+        _ => middle_above(lower_bound(bucket)),
+    }
+}
+
+/// The smallest number of a bucket.
+fn lower_bound(bucket: u16) -> u64 {
+    match usize::from(bucket) {
+        0 => 0,
         at => BOUNDS[at - 1] + 1,
-    };
-    middle_above(lowest)
+    }
 }
 
 fn upper_bound(bucket: u16) -> u64 {

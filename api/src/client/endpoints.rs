@@ -5,8 +5,8 @@ use types::Name;
 use super::call::Call;
 use super::{Client, Error};
 use crate::endpoints::{
-    ChangeMode, CreateVariant, DeployRequest, Endpoint, GateSpec, Modes, Promote, Promotion,
-    UpdateEndpoint,
+    AskGate, ChangeMode, CreateVariant, DeployRequest, Endpoint, GateJudgement, GateSpec, Modes,
+    Promote, Promotion, UpdateEndpoint,
 };
 use crate::items::ShareRequest;
 use crate::pages::{Log, LogQuery, Page, PageQuery};
@@ -107,6 +107,12 @@ impl Client {
     /// Takes the gate of an endpoint away. `DELETE /v1/endpoints/{name}/gate`
     pub async fn gate_delete(&self, name: &Name) -> Result<(), Error> {
         self.tell(Call::delete(format!("/v1/endpoints/{name}/gate"))).await
+    }
+
+    /// What the gate of an endpoint says of a run. `POST /v1/endpoints/{name}/gate/judgement`
+    pub async fn gate_ask(&self, name: &Name, wanted: &AskGate) -> Result<GateJudgement, Error> {
+        self.ask(Call::post(format!("/v1/endpoints/{name}/gate/judgement")).json(wanted).once())
+            .await
     }
 
     /// Promotes a variant where the gate says so of a run.

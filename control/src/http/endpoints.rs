@@ -1,5 +1,6 @@
 //! `/v1/endpoints`.
 
+mod triggers;
 mod variants;
 
 use axum::extract::State;
@@ -25,6 +26,7 @@ pub fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(share))
         .routes(routes!(log))
         .merge(variants::routes())
+        .merge(triggers::routes())
 }
 
 /// Lists the account's endpoints.

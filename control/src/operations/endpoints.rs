@@ -2,6 +2,7 @@
 
 pub mod bakes;
 pub mod gates;
+pub mod triggers;
 pub mod variants;
 
 use futures::FutureExt as _;

@@ -2,7 +2,7 @@
 
 mod across;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use access::signature::{DayKey, days};
 use api::functions::LATEST;
@@ -10,6 +10,7 @@ use api::internal::functions::{AliasRoute, FunctionHost, FunctionRoute, LinkRout
 use api::internal::{AccessKey, Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
 use store::accounts::accounts_names;
 use store::endpoints::modes::{ModesRow, modes_list_all};
+use store::endpoints::triggers::triggers_watched;
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
 use store::functions::aliases::{AliasRow, aliases_list_all};
 use store::functions::provisions::{ProvisionRow, provisions_list};
@@ -53,6 +54,7 @@ struct Stored {
     tokens: Vec<LiveToken>,
     endpoints: Vec<EndpointRow>,
     modes: BTreeMap<EndpointId, ModesRow>,
+    watched: BTreeSet<EndpointId>,
     instances: Vec<InstanceRow>,
     hosts: Vec<HostRow>,
     functions: Vec<(FunctionRow, Vec<RevisionRow>)>,
@@ -73,6 +75,7 @@ impl Stored {
             tokens: tokens_list_live(tx, now_ms).await?,
             endpoints: endpoints_list_all(tx).await?,
             modes: modes_list_all(tx).await?,
+            watched: triggers_watched(tx).await?,
             instances: instances_list_live(tx).await?,
             hosts: hosts_list(tx).await?,
             functions: functions_list_callable(tx).await?,
@@ -125,6 +128,7 @@ impl Stored {
             let Some(name) = self.names.get(&endpoint.account_id) else { continue };
             let around = (self.instances.as_slice(), self.modes.get(&endpoint.id));
             let mut route = route(endpoint, name.clone(), around)?;
+            route.watched = self.watched.contains(&endpoint.variant_of.unwrap_or(endpoint.id));
             for backend in route.stages.iter_mut().flat_map(|stage| &mut stage.backends) {
                 let host = self.hosts.iter().find(|host| host.id == backend.host);
                 backend.data_address = host.and_then(|host| host.data_address.clone());
@@ -285,6 +289,7 @@ fn route(
         variant: endpoint.variant.clone(),
         function,
         modes: modes.map(|row| from_json(&row.modes)).transpose()?.unwrap_or_default(),
+        watched: false,
         account: endpoint.account_id,
         account_name,
         name: endpoint.name.clone(),

@@ -24,6 +24,7 @@ use store::usage::{UsageRow, usage_record};
 use types::{AccountId, EndpointId, FunctionId, GrantId, Name};
 
 use crate::caller::Caller;
+use crate::operations::endpoints::triggers::seen;
 use crate::operations::instances::take_logs;
 use crate::operations::items::from_json;
 use crate::operations::stages::ResolvedStage;
@@ -45,12 +46,13 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<UsageTaken
         .store
         .transact("add a usage report", |tx| {
             let (reporter, rows, functions) = (report.reporter.clone(), &rows, &functions);
-            let counts = &counts;
+            let (counts, live) = (&counts, &report.live);
             Box::pin(async move {
                 if usage_record(tx, &reporter, report.number, rows, now_ms).await? {
                     for (id, more) in counts {
                         counts_add(tx, *id, *more).await?;
                     }
+                    seen::add(tx, live, now_ms).await?;
                     for (hour_ms, row) in functions {
                         function_usage_add(tx, *hour_ms, row).await?;
                     }

@@ -33,3 +33,4 @@ mod sharing;
 mod sql_faults;
 mod statements;
 mod trainings;
+mod triggers;

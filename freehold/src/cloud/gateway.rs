@@ -76,6 +76,7 @@ fn make(
         proof,
         traces: settings.otlp.is_some(),
         door,
+        smtp: settings.smtp.clone(),
         ..gateway::Settings::default()
     };
     let gateway = Gateway::new(wanted, clock.clone(), tasks.clone(), control)

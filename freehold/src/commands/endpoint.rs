@@ -1,6 +1,7 @@
 //! `freehold endpoint`: names that callers invoke.
 
 mod gate;
+mod trigger;
 mod variant;
 
 use api::client::Client;
@@ -56,6 +57,7 @@ pub(super) async fn run(
         EndpointCommand::Variant(command) => variant::run(command, client, out).await,
         EndpointCommand::Gate(command) => gate::run(command, client, out).await,
         EndpointCommand::Promote(promote) => gate::promote(promote, client, out).await,
+        EndpointCommand::Trigger(command) => trigger::run(command, client, out).await,
         EndpointCommand::History { name } => variant::history(&name, client, out).await,
         EndpointCommand::Restore { name, change } => {
             out.one(&client.modes_restore(&name, change).await?, rows)

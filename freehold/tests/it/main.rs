@@ -28,6 +28,7 @@ mod sharing;
 mod story;
 mod streaming;
 mod traces;
+mod triggers;
 mod urls;
 mod webhooks;
 mod world;

@@ -67,7 +67,7 @@ fn events() -> Vec<Value> {
     (0..EVENTS).map(event).collect()
 }
 
-async fn stream(account: &Account) -> Name {
+pub(crate) async fn stream(account: &Account) -> Name {
     let wanted = CreateStream { name: name("sales"), spec: StreamSpec::default() };
     let made = account.client.stream_create(&wanted).await.unwrap();
     let (first, rest) = (&events()[..50], &events()[50..]);
@@ -88,7 +88,7 @@ async fn stream(account: &Account) -> Name {
     made.name
 }
 
-async fn endpoint(account: &Account) -> Endpoint {
+pub(crate) async fn endpoint(account: &Account) -> Endpoint {
     for name in ["old", "better", "broken"] {
         function(account, name).await;
     }
@@ -108,7 +108,11 @@ async fn endpoint(account: &Account) -> Endpoint {
 }
 
 /// Asks once, until the gateway knows the name.
-async fn ask(account: &Account, endpoint: &str, amount: u64) -> Result<Value, api::client::Error> {
+pub(crate) async fn ask(
+    account: &Account,
+    endpoint: &str,
+    amount: u64,
+) -> Result<Value, api::client::Error> {
     let invocation = Invocation {
         media_type: "application/json".to_owned(),
         accept: None,
@@ -120,7 +124,7 @@ async fn ask(account: &Account, endpoint: &str, amount: u64) -> Result<Value, ap
     Ok(serde_json::from_slice(&answer.body).unwrap())
 }
 
-fn run_of(variants: &[&str], stream: &Name) -> RunSpec {
+pub(crate) fn run_of(variants: &[&str], stream: &Name) -> RunSpec {
     RunSpec {
         endpoint: name("risk"),
         variants: variants.iter().map(|it| name(it)).collect(),
@@ -150,7 +154,7 @@ async fn ended(account: &Account, spec: &RunSpec) -> (Run, RunOutcome) {
 }
 
 /// A run that may be believed.
-async fn valid(account: &Account, spec: &RunSpec) -> (Run, RunOutcome) {
+pub(crate) async fn valid(account: &Account, spec: &RunSpec) -> (Run, RunOutcome) {
     let mut last = ended(account, spec).await;
     for _ in 1..TRIES {
         if last.1.valid {

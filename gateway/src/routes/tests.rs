@@ -31,6 +31,7 @@ fn route(number: u128, owner: (u128, &str), name: &str) -> Route {
         variant: "main".parse().unwrap(),
         function: None,
         modes: vec![],
+        watched: false,
         account: account(owner.0),
         account_name: owner.1.parse().unwrap(),
         name: name.parse().unwrap(),

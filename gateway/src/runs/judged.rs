@@ -22,9 +22,17 @@ pub(super) struct Accuracies {
     state: Mutex<State>,
 }
 
+/// A region, or a group where it is said so.
+type Place = (bool, Arc<str>);
+
+/// Most regions and groups of a run that are counted apart, as many as have cells: the first that come.
+const PLACES_MAX: usize = events::replay::cells::PLACES_MAX;
+
 #[derive(Default)]
 struct State {
     variants: Vec<Accuracy>,
+    /// Of each variant, by region and by group.
+    places: Vec<HashMap<Place, Accuracy>>,
     /// Of the first variant and each other one.
     pairs: Vec<Pairs>,
     /// By event: what each variant said, and whether that was right.
@@ -42,6 +50,7 @@ impl Accuracies {
     pub(super) fn new(variants: usize, asked: &Asked) -> Self {
         let state = State {
             variants: vec![Accuracy::default(); variants],
+            places: vec![HashMap::new(); variants],
             pairs: vec![Pairs::default(); variants.saturating_sub(1)],
             waiting: HashMap::new(),
         };
@@ -55,6 +64,13 @@ impl Accuracies {
     pub(super) fn counted(&self) -> (Vec<Accuracy>, Vec<Pairs>) {
         let state = self.state.lock();
         (state.variants.clone(), state.pairs.clone())
+    }
+
+    /// What was counted of a variant in a region or group.
+    pub(super) fn of_place(&self, variant: usize, (is_group, name): (bool, &Arc<str>)) -> Accuracy {
+        let state = self.state.lock();
+        let places = state.places.get(variant);
+        places.and_then(|it| it.get(&(is_group, Arc::clone(name)))).copied().unwrap_or_default()
     }
 
     fn follow(&self, record: &Record) {
@@ -72,21 +88,46 @@ impl Accuracies {
         let label = record.label.as_ref().map(|label| **label == *self.positive);
         let right = positive.zip(label).map(|(positive, label)| positive == label);
         let mut state = self.state.lock();
-        let Some(counts) = state.variants.get_mut(usize::from(record.variant)) else { return };
-        match (answered, positive, label) {
-            (false, ..) => counts.unanswered += 1,
-            (true, None, _) => counts.unread += 1,
-            (true, Some(_), None) => counts.unlabelled += 1,
-            (true, Some(true), Some(true)) => counts.true_positives += 1,
-            (true, Some(true), Some(false)) => counts.false_positives += 1,
-            (true, Some(false), Some(false)) => counts.true_negatives += 1,
-            (true, Some(false), Some(true)) => counts.false_negatives += 1,
+        let variant = usize::from(record.variant);
+        let Some(counts) = state.variants.get_mut(variant) else { return };
+        count(counts, (answered, positive, label));
+        for place in [(false, &record.region), (true, &record.group)] {
+            if let Some(counts) = state.of_place(variant, place) {
+                count(counts, (answered, positive, label));
+            }
         }
         state.pair(record, Said { positive, right });
     }
 }
 
+/// Counts one event.
+fn count(counts: &mut Accuracy, (answered, positive, label): (bool, Option<bool>, Option<bool>)) {
+    match (answered, positive, label) {
+        (false, ..) => counts.unanswered += 1,
+        (true, None, _) => counts.unread += 1,
+        (true, Some(_), None) => counts.unlabelled += 1,
+        (true, Some(true), Some(true)) => counts.true_positives += 1,
+        (true, Some(true), Some(false)) => counts.false_positives += 1,
+        (true, Some(false), Some(false)) => counts.true_negatives += 1,
+        (true, Some(false), Some(true)) => counts.false_negatives += 1,
+    }
+}
+
 impl State {
+    /// The counts of a region or group; none where it has no name, or there are too many.
+    fn of_place(
+        &mut self,
+        variant: usize,
+        (is_group, name): (bool, &Arc<str>),
+    ) -> Option<&mut Accuracy> {
+        let places = self.places.get_mut(variant).filter(|_| !name.is_empty())?;
+        let place = (is_group, Arc::clone(name));
+        if places.len() >= PLACES_MAX && !places.contains_key(&place) {
+            return None;
+        }
+        Some(places.entry(place).or_default())
+    }
+
     fn pair(&mut self, record: &Record, said: Said) {
         let count = self.variants.len();
         if count < 2 {

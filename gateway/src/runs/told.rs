@@ -1,10 +1,20 @@
 //! What is told of a run: how far it is, and what it came to.
 
-use api::runs::{RunFacts, RunOutcome, RunProgress, RunSchedule, VariantOutcome};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::runs::{PlaceOutcome, RunFacts, RunOutcome, RunProgress, RunSchedule, VariantOutcome};
+use events::replay::cells::{Cell, OTHERS};
+use events::replay::record::Outcome;
+use events::replay::report::Times;
 use events::replay::{Finished, Progress, Summary};
 use serde_json::Value;
 
 use super::judged::Accuracies;
+
+/// Most regions that are told of, and most groups, those with the most requests: what a page shows.
+/// Records and cells have the others.
+const PLACES_MAX: usize = 32;
 
 /// How far it is.
 pub(super) fn progress(progress: &Progress, judged: &Accuracies) -> Value {
@@ -46,10 +56,53 @@ pub(super) fn outcome(finished: &Finished, judged: &Accuracies) -> Value {
             events: facts.events,
             busy_milli: facts.busy_milli,
         },
-        variants: variants(&finished.summaries(), judged),
+        variants: variants(&finished.summaries(), judged)
+            .into_iter()
+            .enumerate()
+            .map(|(place, told)| VariantOutcome { places: places(finished, place, judged), ..told })
+            .collect(),
         pairs: judged.counted().1,
     };
     serde_json::to_value(&told).unwrap_or_default()
+}
+
+/// What a variant came to by region, and by group.
+fn places(finished: &Finished, variant: usize, judged: &Accuracies) -> Vec<PlaceOutcome> {
+    let (mut regions, mut groups) = (BTreeMap::new(), BTreeMap::new());
+    for (of, cell) in finished.cells.iter().filter(|(of, _)| usize::from(of.variant) == variant) {
+        for (name, all) in [(of.region, &mut regions), (of.group, &mut groups)] {
+            if !name.is_empty() && &*name != OTHERS {
+                all.entry(name).or_insert_with(Cell::default).merge(cell);
+            }
+        }
+    }
+    let mut told = Vec::new();
+    for (is_group, all) in [(false, regions), (true, groups)] {
+        for (name, cell) in largest(all) {
+            let accuracy = judged.of_place(variant, (is_group, &name));
+            let (region, group) = if is_group { (None, Some(name)) } else { (Some(name), None) };
+            let shown = |name: Option<Arc<str>>| name.map(|name| name.to_string());
+            told.push(PlaceOutcome {
+                region: shown(region),
+                group: shown(group),
+                recorded: cell.counts.all(),
+                failures: cell.counts.all() - cell.counts.of(Outcome::Ok),
+                response: times(&Times::of(&cell.response)),
+                service: times(&Times::of(&cell.service)),
+                accuracy,
+            });
+        }
+    }
+    told
+}
+
+/// Those with the most requests, by name.
+fn largest(all: BTreeMap<Arc<str>, Cell>) -> Vec<(Arc<str>, Cell)> {
+    let mut all: Vec<_> = all.into_iter().collect();
+    all.sort_by_key(|(_, cell)| std::cmp::Reverse(cell.counts.all()));
+    all.truncate(PLACES_MAX);
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all
 }
 
 fn variants(summaries: &[Summary], judged: &Accuracies) -> Vec<VariantOutcome> {
@@ -73,11 +126,12 @@ fn variants(summaries: &[Summary], judged: &Accuracies) -> Vec<VariantOutcome> {
         bytes_out: summary.bytes_out,
         bytes_in: summary.bytes_in,
         accuracy,
+        places: Vec::new(),
     });
     told.collect()
 }
 
-fn times(times: &events::replay::report::Times) -> api::runs::Times {
+fn times(times: &Times) -> api::runs::Times {
     use policy::sketch::Bound;
     let (p99_upper_ns, p99_needs) = match times.p99.bound_ns {
         Bound::AtMost(ns) => (Some(ns), None),

@@ -380,6 +380,7 @@ fn route(number: u128, name: &str, sockets: Vec<PathBuf>) -> Route {
         variant: "main".parse().unwrap(),
         function: None,
         modes: vec![],
+        watched: false,
         account: AccountId::new(Uuid::from_u128(1)),
         account_name: "acme".parse().unwrap(),
         name: name.parse().unwrap(),

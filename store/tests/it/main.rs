@@ -19,3 +19,4 @@ mod provisions;
 mod running;
 mod sagas;
 mod transactions;
+mod triggers;

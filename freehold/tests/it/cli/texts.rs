@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 82] = [
+const COMMANDS: [&[&str]; 85] = [
     &[],
     &["up"],
     &["demo"],
@@ -37,7 +37,10 @@ const COMMANDS: [&[&str]; 82] = [
     &["endpoint", "variant", "use"],
     &["endpoint", "gate"],
     &["endpoint", "gate", "set"],
+    &["endpoint", "gate", "ask"],
     &["endpoint", "promote"],
+    &["endpoint", "trigger"],
+    &["endpoint", "trigger", "add"],
     &["endpoint", "restore"],
     &["stream"],
     &["stream", "create"],
@@ -108,7 +111,7 @@ fn tables_read_well() {
     let fake = Fake::start(answers::world());
     let person = Person::before(&fake);
     let train = id("train", 1);
-    let commands: [&[&str]; 24] = [
+    let commands: [&[&str]; 27] = [
         &["status"],
         &["status", "--tasks"],
         &["account", "list"],
@@ -129,6 +132,9 @@ fn tables_read_well() {
         &["endpoint", "list"],
         &["endpoint", "show", "risk"],
         &["endpoint", "share", "risk", "--everybody"],
+        &["endpoint", "trigger", "list", "risk"],
+        &["endpoint", "trigger", "history", "risk"],
+        &["endpoint", "gate", "ask", "risk", "--run", &id("run", 1)],
         &["endpoint", "delete", "risk"],
         &["logs", &train],
         &["logs", "risk"],
