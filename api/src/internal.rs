@@ -473,4 +473,9 @@ pub struct UsageCount {
     pub caller: Option<AccountId>,
     pub requests: u64,
     pub failures: u64,
+    /// Those of them that replays have sent: they are used, and no live events.
+    #[serde(default)]
+    pub replays: u64,
+    #[serde(default)]
+    pub replay_failures: u64,
 }

@@ -198,8 +198,10 @@ impl Drop for Call<'_> {
         });
         self.hub.metrics.inference(&self.endpoint, outcome);
         let failed = outcome != "success";
-        self.hub.usage.count(self.endpoint.id, self.caller.account(), failed);
-        if self.endpoint.watched && !self.hub.runs.sends(&self.caller) {
+        let replayed = self.hub.runs.sends(&self.caller);
+        let of = (self.endpoint.id, self.caller.account());
+        self.hub.usage.count(of, (failed, replayed));
+        if self.endpoint.watched && !replayed {
             self.hub.usage.watch(self.endpoint.id, failed, self.ns() / 1_000);
         }
     }

@@ -71,6 +71,8 @@ struct Live {
 struct Count {
     requests: u64,
     failures: u64,
+    replays: u64,
+    replay_failures: u64,
 }
 
 #[derive(Debug)]
@@ -89,12 +91,18 @@ impl Usage {
         Self { counts, functions, live, lines, outgoing: Mutex::new(outgoing) }
     }
 
-    /// Counts a request.
-    pub(crate) fn count(&self, endpoint: EndpointId, caller: Option<AccountId>, failed: bool) {
+    /// Counts a request, which a replay may have sent.
+    pub(crate) fn count(
+        &self,
+        of: (EndpointId, Option<AccountId>),
+        (failed, replayed): (bool, bool),
+    ) {
         let mut counts = self.counts.lock();
-        let count = counts.entry((endpoint, caller)).or_default();
+        let count = counts.entry(of).or_default();
         count.requests += 1;
         count.failures += u64::from(failed);
+        count.replays += u64::from(replayed);
+        count.replay_failures += u64::from(replayed && failed);
     }
 
     /// Counts a request to a variant that is watched, which took so many microseconds.
@@ -176,8 +184,8 @@ impl Usage {
     fn take(&self) -> Vec<UsageCount> {
         let taken = first(&mut self.counts.lock(), COUNTS_MAX);
         let count = |((endpoint, caller), count): ((EndpointId, Option<AccountId>), Count)| {
-            let Count { requests, failures } = count;
-            UsageCount { endpoint, caller, requests, failures }
+            let Count { requests, failures, replays, replay_failures } = count;
+            UsageCount { endpoint, caller, requests, failures, replays, replay_failures }
         };
         taken.into_iter().map(count).collect()
     }
@@ -240,12 +248,13 @@ mod tests {
         let usage = Usage::new("here".to_owned());
         assert_eq!((usage.due(), usage.next_report()), (0, None));
         let endpoint = EndpointId::new(uuid::Uuid::from_u128(1));
-        usage.count(endpoint, None, false);
-        usage.count(endpoint, None, true);
+        usage.count((endpoint, None), (false, false));
+        usage.count((endpoint, None), (true, true));
         let first = usage.next_report().unwrap();
+        assert_eq!((first.counts[0].replays, first.counts[0].replay_failures), (1, 1));
         assert_eq!((first.number, first.counts[0].requests, first.counts[0].failures), (1, 2, 1));
         assert_eq!(usage.due(), 1);
-        usage.count(endpoint, None, false);
+        usage.count((endpoint, None), (false, false));
         assert_eq!(usage.next_report(), Some(first));
         assert_eq!(usage.due(), 2);
         usage.taken(1);

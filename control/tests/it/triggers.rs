@@ -3,14 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::internal::functions::{EventEnded, EventOutcome, TakeEvents, TakenEvent};
-use api::internal::{LiveCount, RunReport, UsageReport, Watch};
+use api::internal::{LiveCount, RunReport, UsageCount, UsageReport, Watch};
 use api::runs::{Accuracy, PlaceOutcome, RunOutcome, RunState, Times, VariantOutcome};
 use control::operations::functions::events;
 use control::operations::{routes, runs, usage};
 use control::reconcilers;
 use policy::sketch::Sketch;
 use serde_json::{Value, json};
+use store::endpoints::counts::counts_fetch;
 use store::endpoints::endpoints_list_all;
+use store::endpoints::slices::slices_list;
 use types::{EndpointId, RunId};
 
 use crate::harness::{House, Member, read, request};
@@ -413,6 +415,57 @@ async fn a_window_of_events_is_replayed_and_a_budget_is_watched() {
     assert_eq!(spec["selection"]["until"], "2023-11-14T23:23:20.000Z");
     let all = firings(&house, &alice).await;
     assert!(all[0]["saw"]["words"].as_str().unwrap().contains("14.400 times"), "{all:?}");
+}
+
+#[tokio::test]
+async fn what_no_window_reaches_is_forgotten() {
+    let house = House::open().await;
+    let alice = endpoint(&house, "risk").await;
+    let id = id_of(&house, "next").await;
+    answer(&house, &alice, "next", (100, 1)).await;
+    let slices = async |width_ms: u64| {
+        let key = (id, width_ms);
+        read!(house.store(), slices_list(key, 0)).unwrap().len()
+    };
+    let trim = async || {
+        let mut all = reconcilers::registry(&house.control);
+        all.retain(|reconciler| reconciler.name() == "trimming");
+        all[0].activate().await;
+    };
+    for (after_ms, fine, coarse) in
+        [(3_600_000, 1, 1), (60_000, 0, 1), (255_000_000, 0, 1), (1_200_000, 0, 0)]
+    {
+        house.time.advance_ms(after_ms);
+        trim().await;
+        assert_eq!((slices(10_000).await, slices(300_000).await), (fine, coarse), "{after_ms}");
+    }
+}
+
+#[tokio::test]
+async fn what_replays_send_is_used_and_is_no_evidence_of_a_bake() {
+    let house = House::open().await;
+    let alice = endpoint(&house, "risk").await;
+    let id = id_of(&house, "next").await;
+    let count = UsageCount {
+        endpoint: id,
+        caller: Some(alice.account),
+        requests: 100,
+        failures: 60,
+        replays: 90,
+        replay_failures: 60,
+    };
+    let report = UsageReport {
+        reporter: "gateway".to_owned(),
+        number: 1,
+        counts: vec![count],
+        ..UsageReport::default()
+    };
+    usage::record(&house.control, report).await.unwrap();
+    let ids = [id];
+    let counted =
+        house.store().read("counts", |tx| Box::pin(async move { counts_fetch(tx, &ids).await }));
+    let counted = counted.await.unwrap()[&id];
+    assert_eq!((counted.requests, counted.failures), (10, 0));
 }
 
 #[tokio::test]

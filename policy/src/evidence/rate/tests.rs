@@ -20,7 +20,7 @@ fn the_published_bounds() {
 
 /// The chance of at most `bad` of `events`, by its definition.
 fn at_most(events: u64, bad: u64, rate: f64) -> f64 {
-    let (mut term, mut sum) = ((1.0 - rate).powi(i32::try_from(events).unwrap()), 0.0);
+    let (mut term, mut sum) = (libm::pow(1.0 - rate, float(events)), 0.0);
     for count in 0..=bad {
         sum += term;
         term *= float(events - count) / float(count + 1) * rate / (1.0 - rate);
