@@ -61,10 +61,7 @@ export function Triggers({ of }: TriggersProps) {
               { name: "Trigger", cell: (row) => row.spec.name },
               { name: "When", cell: (row) => when(row.spec) },
               { name: "Then", cell: (row) => row.spec.then.map(act).join("; ") },
-              {
-                name: "State",
-                cell: (row) => <State word={row.state} mood={STATES[row.state]} />,
-              },
+              { name: "State", cell: (row) => <State word={row.state} mood={STATES[row.state]} /> },
               { name: "Seen now", cell: (row) => row.now?.words ?? "" },
               {
                 name: "Change",
@@ -173,10 +170,7 @@ function Add({ variants, add }: AddProps) {
       </label>
       <label>
         What is watched
-        <select
-          value={chosen}
-          onChange={(event) => setMetric(event.currentTarget.value as Metric)}
-        >
+        <select value={chosen} onChange={(event) => setMetric(event.currentTarget.value as Metric)}>
           {metrics.map((it) => (
             <option key={it} value={it}>
               {METRICS[it][0]}
@@ -218,10 +212,7 @@ function Add({ variants, add }: AddProps) {
       )}
       <label>
         Then
-        <select
-          value={word}
-          onChange={(event) => setWord(event.currentTarget.value as ActionWord)}
-        >
+        <select value={word} onChange={(event) => setWord(event.currentTarget.value as ActionWord)}>
           {Object.entries(ACTIONS).map(([it, words]) => (
             <option key={it} value={it}>
               {words}

@@ -71,21 +71,21 @@ export function limitOf(condition: Condition): readonly [Limit, number] | undefi
 }
 
 /** Of which events, behind a metric. */
-function place(of: Scope | undefined): string {
+function place(of: Scope | undefined, each: string): string {
   if (of === undefined || of === "all") return "";
-  if (of === "each_region") return ", in each region";
-  if (of === "each_group") return ", of each group";
+  if (of === "each_region") return `, in ${each} region`;
+  if (of === "each_group") return `, of ${each} group`;
   return "region" in of ? `, in ${of.region}` : `, of the group ${of.group}`;
 }
 
-/** A condition in words. */
-export function told(condition: Condition): string {
+/** A condition in words; of several regions or groups it is so in each of them, or in any. */
+export function told(condition: Condition, each: "each" | "any" = "each"): string {
   const [name, unit] = METRICS[condition.metric];
   const limit = limitOf(condition);
   if (!limit) return `${name}: is to promote`;
   const [kind, value] = limit;
   const of = { us: micros, ppm, count, none: String }[kind.endsWith("_ppm") ? "ppm" : unit];
-  return `${name}${place(condition.scope)}: ${LIMITS[kind]} ${of(value)}`;
+  return `${name}${place(condition.scope, each)}: ${LIMITS[kind]} ${of(value)}`;
 }
 
 /** The unit in which a limit is typed. */

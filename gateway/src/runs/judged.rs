@@ -190,3 +190,68 @@ impl Judge<Option<Arc<str>>> for Judging {
         self.counts.follow(record);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(sequence: u64, (region, group): (&str, &str), score: f64, copy: u64) -> Record {
+        Record {
+            number: sequence,
+            sequence,
+            copy,
+            variant: 0,
+            stratum: 0,
+            region: region.into(),
+            group: group.into(),
+            offset_ns: 0,
+            intended_ns: 0,
+            sent_ns: Some(1),
+            first_ns: Some(2),
+            done_ns: 3,
+            service_us: None,
+            status: Some(200),
+            outcome: Outcome::Ok,
+            bytes_out: 0,
+            bytes_in: 0,
+            answer_crc: None,
+            score: Some(score),
+            class: None,
+            label: Some("true".into()),
+        }
+    }
+
+    #[test]
+    fn regions_and_groups_are_counted_apart_and_come_to_all() {
+        let counts = Accuracies::new(1, &Asked::default());
+        for (sequence, place, score, copy) in [
+            (1, ("no", "new"), 0.9, 0),
+            (2, ("no", "old"), 0.1, 0),
+            (3, ("se", ""), 0.9, 0),
+            (4, ("", "new"), 0.9, 0),
+            (4, ("", "new"), 0.9, 1),
+        ] {
+            counts.follow(&record(sequence, place, score, copy));
+        }
+        let of = |is_group: bool, name: &str| {
+            let counted = counts.of_place(0, (is_group, &name.into()));
+            (counted.true_positives, counted.false_negatives)
+        };
+        assert_eq!((of(false, "no"), of(false, "se"), of(false, "")), ((1, 1), (1, 0), (0, 0)));
+        assert_eq!((of(true, "new"), of(true, "old"), of(true, "no")), ((2, 0), (0, 1), (0, 0)));
+        let all = counts.counted().0[0];
+        assert_eq!((all.true_positives, all.false_negatives), (3, 1));
+    }
+
+    #[test]
+    fn endless_regions_are_bounded_and_those_that_came_first_go_on() {
+        let counts = Accuracies::new(1, &Asked::default());
+        for number in 0..3 * PLACES_MAX as u64 {
+            let region = format!("r{}", number % (2 * PLACES_MAX as u64));
+            counts.follow(&record(number, (&region, ""), 0.9, 0));
+        }
+        assert_eq!(counts.state.lock().places[0].len(), PLACES_MAX);
+        assert_eq!(counts.of_place(0, (false, &"r1".into())).true_positives, 2);
+        assert_eq!(counts.counted().0[0].true_positives, 3 * PLACES_MAX as u64);
+    }
+}

@@ -60,20 +60,20 @@ fn lines(all: &[GateLine]) -> Vec<(String, String)> {
 }
 
 fn rows(gate: &GateSpec) -> Vec<(String, String)> {
-    let conditions: Vec<String> = gate.conditions.iter().map(condition).collect();
+    let conditions: Vec<String> = gate.conditions.iter().map(|it| condition(it, "each")).collect();
     let who = if gate.automatic { "the cloud, by itself" } else { "a person, after review" };
     let rows = [("has to hold", conditions.join("\n")), ("promotes", who.to_owned())];
     rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// A condition in words.
-pub(super) fn condition(it: &GateCondition) -> String {
+/// A condition in words; where it is of several regions or groups it has to be so in `each`, or `any`.
+pub(super) fn condition(it: &GateCondition, each: &str) -> String {
     let place = match &it.scope {
         GateScope::All => String::new(),
         GateScope::Region(region) => format!(" in {region}"),
-        GateScope::EachRegion => " in each region".to_owned(),
+        GateScope::EachRegion => format!(" in {each} region"),
         GateScope::Group(group) => format!(" of the group {group}"),
-        GateScope::EachGroup => " of each group".to_owned(),
+        GateScope::EachGroup => format!(" of {each} group"),
     };
     let metric = format!("{}{place}", word(&it.metric));
     let part = |ppm: u32| format!("{} of production's", crate::output::share(u64::from(ppm)));

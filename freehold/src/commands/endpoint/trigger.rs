@@ -1,7 +1,6 @@
 //! `freehold endpoint trigger`: what is watched of an endpoint, and what was done.
 
 use api::client::Client;
-use api::endpoints::GateScope;
 use api::triggers::{
     Firing, Trigger, TriggerAction, TriggerBurn, TriggerCondition, TriggerDid, TriggerOn,
     TriggerOutcome, TriggerSpec,
@@ -90,10 +89,7 @@ fn of(it: &Firing) -> String {
 /// What is watched, in words.
 fn when(spec: &TriggerSpec) -> String {
     let what = match &spec.when {
-        TriggerCondition::Is(it) => match &it.scope {
-            GateScope::All => condition(it),
-            _ => format!("{} (any)", condition(it)),
-        },
+        TriggerCondition::Is(it) => condition(it, "any"),
         TriggerCondition::Burns(TriggerBurn { objective_ppm, budget_ppm, period_ms }) => format!(
             "{} of the budget of {} for {} is spent",
             share(u64::from(*budget_ppm)),
