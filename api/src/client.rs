@@ -25,6 +25,7 @@ mod sources;
 mod status;
 mod streams;
 mod trainings;
+mod triggers;
 mod trust;
 mod upload;
 

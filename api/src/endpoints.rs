@@ -5,7 +5,7 @@
 //! `POST /v1/endpoints/{name}/variants`, `DELETE /v1/endpoints/{name}/variants/{variant}`,
 //! `PUT /v1/endpoints/{name}/variants/{variant}/mode`, `GET /v1/endpoints/{name}/modes`,
 //! `POST /v1/endpoints/{name}/modes/{number}/restore`, `GET|PUT|DELETE /v1/endpoints/{name}/gate`,
-//! `POST /v1/endpoints/{name}/variants/{variant}/promotion`.
+//! `POST /v1/endpoints/{name}/variants/{variant}/promotion`, `POST /v1/endpoints/{name}/gate/judgement`.
 //! Invocations do not pass here: they are answered by the gateway.
 
 pub mod captures;
@@ -161,6 +161,9 @@ pub struct GateSpec {
 #[serde(deny_unknown_fields)]
 pub struct GateCondition {
     pub metric: GateMetric,
+    /// Of which of the run's events.
+    #[serde(default, skip_serializing_if = "GateScope::is_all")]
+    pub scope: GateScope,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,11 +180,37 @@ impl GateCondition {
     pub const fn of(metric: GateMetric) -> Self {
         Self {
             metric,
+            scope: GateScope::All,
             at_most: None,
             at_least: None,
             at_most_of_incumbent_ppm: None,
             at_least_of_incumbent_ppm: None,
         }
+    }
+}
+
+/// Of which of a run's events a condition is. Agreement and the verdict are of all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GateScope {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of a region.
+    Region(String),
+    /// Those of each region there is, one by one.
+    EachRegion,
+    /// Those of a group.
+    Group(String),
+    /// Those of each group there is, one by one.
+    EachGroup,
+}
+
+impl GateScope {
+    /// Whether all events are meant.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        *self == Self::All
     }
 }
 
@@ -191,6 +220,8 @@ impl GateCondition {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum GateMetric {
+    /// Requests that came to an end.
+    Requests,
     /// From when a request was intended until its answer, of half of them.
     ResponseP50Us,
     /// Of 99 of 100, at most: with a confidence of 99 %.
@@ -225,6 +256,28 @@ pub struct Promote {
     /// How long it bakes, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_ms: Option<u64>,
+}
+
+/// Asks a gate about a run, and changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskGate {
+    /// The run; its first variant is the candidate.
+    pub run: RunId,
+}
+
+/// What a gate says of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct GateJudgement {
+    /// The candidate.
+    pub variant: Name,
+    /// Whether it may be promoted by this run.
+    pub holds: bool,
+    /// Why not; empty where it may.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Each condition, with its value and its threshold beside it.
+    pub lines: Vec<GateLine>,
 }
 
 /// What the gate said of a run.

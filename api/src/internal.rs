@@ -390,6 +390,9 @@ pub struct Route {
     /// Which of its requests are kept; only of the variant that an endpoint began with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<CaptureRoute>,
+    /// Whether a trigger wants to know how live requests end, and how long they take.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub watched: bool,
     pub account: AccountId,
     pub account_name: Name,
     pub name: Name,
@@ -460,6 +463,9 @@ pub struct UsageReport {
     /// How far sources of functions are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<functions::sources::SourceCount>,
+    /// What variants that are watched answered, without replays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub live: Vec<LiveCount>,
 }
 
 /// What became of requests of an endpoint that were to be kept as events.
@@ -473,6 +479,20 @@ pub struct CaptureCount {
     pub failed: u64,
 }
 
+/// What one variant answered to whoever asked, other than replays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveCount {
+    pub endpoint: EndpointId,
+    pub requests: u64,
+    pub failures: u64,
+    /// How long they took, in microseconds: buckets of a sketch, each with how many it has.
+    pub buckets: Vec<(u16, u64)>,
+    /// Their sum, and the longest.
+    pub sum_us: u64,
+    pub max_us: u64,
+}
+
 /// What one account made of one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -483,4 +503,9 @@ pub struct UsageCount {
     pub caller: Option<AccountId>,
     pub requests: u64,
     pub failures: u64,
+    /// Those of them that replays have sent: they are used, and no live events.
+    #[serde(default)]
+    pub replays: u64,
+    #[serde(default)]
+    pub replay_failures: u64,
 }

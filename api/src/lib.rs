@@ -28,6 +28,7 @@ pub mod services;
 pub mod status;
 pub mod streams;
 pub mod trainings;
+pub mod triggers;
 pub mod usage;
 
 pub use problem::Problem;

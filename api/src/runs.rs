@@ -283,6 +283,25 @@ pub struct VariantOutcome {
     #[serde(default)]
     pub used: VariantUsed,
     pub accuracy: Accuracy,
+    /// By region and by group, those with the most requests; empty while it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<PlaceOutcome>,
+}
+
+/// What a variant came to in a region or a group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PlaceOutcome {
+    /// One of both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    pub recorded: u64,
+    /// Those without a good answer.
+    pub failures: u64,
+    pub response: Times,
+    pub service: Times,
+    pub accuracy: Accuracy,
 }
 
 impl VariantOutcome {

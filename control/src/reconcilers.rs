@@ -9,6 +9,7 @@ pub mod hosts;
 pub mod keys;
 pub mod provisioning;
 pub mod schedules;
+pub mod triggers;
 pub mod trimming;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub fn registry(control: &Control) -> Vec<Arc<dyn Reconciler>> {
         Arc::new(hosts::LostHosts::new(control.clone())),
         Arc::new(endpoints::Endpoints::new(control.clone())),
         Arc::new(bakes::Bakes::new(control.clone())),
+        Arc::new(triggers::Triggers::new(control.clone())),
         Arc::new(garbage::Garbage::new(control.clone())),
         Arc::new(keys::Keys::new(control.clone())),
         Arc::new(provisioning::Provisioning::new(control.clone())),

@@ -21,6 +21,7 @@ mod simulate;
 mod sources;
 mod streams;
 mod trainings;
+mod triggers;
 mod urls;
 mod values;
 
@@ -63,6 +64,7 @@ pub use streams::{
     MakeArguments, SelectionArguments, StreamArguments, StreamCommand,
 };
 pub use trainings::{TrainArguments, TrainingCommand};
+pub use triggers::{TriggerArguments, TriggerCommand};
 pub use urls::{UrlArguments, UrlCommand};
 
 /// Over the options that every command has.

@@ -5,6 +5,8 @@
 
 #![allow(clippy::doc_markdown, reason = "these lines are help texts, which are no Markdown")]
 
+mod smtp;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +91,14 @@ settings! {
     sandbox: String, "FREEHOLD_SANDBOX", value_name = "LEVEL";
     /// Private networks that functions and webhooks may reach where they name a place in them, as 10.1.0.0/16, with commas [default: none]
     egress_networks: String, "FREEHOLD_EGRESS_NETWORKS", value_name = "NETWORKS";
+    /// Mail server for e-mails of triggers: smtps://HOST:PORT, or smtp://HOST:PORT which turns to TLS beyond this machine [default: none]
+    smtp: String, "FREEHOLD_SMTP", value_name = "URL";
+    /// By whom these e-mails are, as cloud@example.org
+    smtp_from: String, "FREEHOLD_SMTP_FROM", value_name = "ADDRESS";
+    /// As whom the mail server is asked
+    smtp_user: String, "FREEHOLD_SMTP_USER", value_name = "NAME";
+    /// File with that user's password
+    smtp_password_file: PathBuf, "FREEHOLD_SMTP_PASSWORD_FILE", value_name = "FILE";
     /// What an agent's host is there for: hot, cold or dedicated=ACCOUNT; for `up` with several hosts one for each, parted by commas [default: cold; every second of several is hot]
     fleet: String, "FREEHOLD_FLEET", value_name = "FLEET";
     /// Hosts that `up` runs, with equal shares of this machine [default: 1]
@@ -128,6 +138,8 @@ pub struct Settings {
     pub onnxruntime: Option<PathBuf>,
     pub sandbox: executor::Choice,
     pub egress_networks: Vec<policy::egress::Network>,
+    /// By which server e-mails are sent, if by any.
+    pub smtp: Option<gateway::mail::Smtp>,
     /// What each host is there for; one in a process of its own, or as many as `up` runs.
     pub fleets: Vec<Fleet>,
     /// Requests per second; 0 for no limit.
@@ -156,6 +168,7 @@ impl Settings {
             None => arguments,
             Some(path) => arguments.or(read_file(&path)?),
         };
+        let smtp = smtp::resolve(&given)?;
         let data = given.data.unwrap_or_else(|| PathBuf::from("freehold-data"));
         let data = std::path::absolute(&data)
             .map_err(|error| Failure::usage(format!("--data {}: {error}", data.display())))?;
@@ -195,6 +208,7 @@ impl Settings {
             onnxruntime: given.onnxruntime,
             sandbox: sandbox.unwrap_or_default(),
             egress_networks,
+            smtp,
             fleets,
             rate_limit: given.rate_limit.unwrap_or(0),
             body_bytes_max: given.body_limit.unwrap_or(64).saturating_mul(MIB),

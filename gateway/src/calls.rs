@@ -242,14 +242,20 @@ impl Drop for Call<'_> {
         self.hub.metrics.inference(&self.endpoint, outcome);
         let meters =
             self.endpoint.statistics.meters(|| self.hub.metrics.endpoints.of(&self.endpoint));
-        if outcome == "success" {
-            meters.answered(self.ns(), self.service_us);
-        } else {
+        let failed = outcome != "success";
+        if failed {
             meters.ended_badly(self.is_refused);
+        } else {
+            meters.answered(self.ns(), self.service_us);
         }
-        self.hub.usage.count(self.endpoint.id, self.caller.account(), outcome != "success");
+        let replayed = self.hub.runs.is_one(&self.caller);
+        let of = (self.endpoint.id, self.caller.account());
+        self.hub.usage.count(of, (failed, replayed));
         if let Some(noted) = self.noted.take() {
             captures::cast(self.hub, &self.endpoint, noted, (self.status, self.ns() / 1_000));
+        }
+        if self.endpoint.watched && !replayed {
+            self.hub.usage.watch(self.endpoint.id, failed, self.ns() / 1_000);
         }
     }
 }

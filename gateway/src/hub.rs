@@ -21,6 +21,7 @@ use crate::control::Control;
 use crate::error::Error;
 use crate::functions::{Allowances, Calls, Concurrency, Webhooks};
 use crate::limits::{Limits, Place, Who};
+use crate::mail::Mail;
 use crate::metrics::Metrics;
 use crate::routes::{Caller, Endpoint, Face, Table, principal};
 use crate::runs::Runs;
@@ -45,6 +46,7 @@ pub(crate) struct Hub {
     pub(crate) concurrency: Concurrency,
     pub(crate) allowances: Allowances,
     pub(crate) webhooks: Webhooks,
+    pub(crate) mail: Mail,
     pub(crate) shadows: Shadows,
     pub(crate) captures: Captures,
     pub(crate) streams: Streams,
@@ -96,6 +98,7 @@ impl Hub {
             concurrency: Concurrency::default(),
             allowances: Allowances::default(),
             webhooks: Webhooks::new(settings.door.clone()),
+            mail: Mail::new(settings.smtp.clone()),
             shadows: Shadows::default(),
             streams: Streams::new(
                 settings.folder.as_ref().map(|folder| folder.join("streams")),

@@ -24,6 +24,7 @@ mod gateway;
 mod hub;
 mod invocations;
 mod limits;
+pub mod mail;
 mod metrics;
 mod oip;
 mod paths;

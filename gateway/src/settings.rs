@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mail::Smtp;
 use crate::trust::Proof;
 
 /// What a gateway may be told.
@@ -67,6 +68,9 @@ pub struct Settings {
     /// Where webhooks may be.
     #[serde(skip)]
     pub door: egress::Door,
+    /// By which server e-mails are sent; without one none are.
+    #[serde(skip)]
+    pub smtp: Option<Smtp>,
 }
 
 impl Default for Settings {
@@ -94,6 +98,7 @@ impl Default for Settings {
             proof: None,
             traces: false,
             door: egress::Door::default(),
+            smtp: None,
         }
     }
 }

@@ -11,16 +11,20 @@ use std::collections::BTreeMap;
 
 use api::internal::functions::sources::SourceCount;
 use api::internal::functions::{FunctionCount, LinkLog};
-use api::internal::{CaptureCount, UsageCount, UsageReport};
+use api::internal::{CaptureCount, LiveCount, UsageCount, UsageReport};
 use api::pages::LogLine;
 use api::usage::Consumption;
 use parking_lot::Mutex;
+use policy::sketch::Sketch;
 use types::{AccountId, EndpointId, FunctionId, GrantId, ServiceId, ServiceKeyId, SourceId};
 
 use crate::captures::Fate;
 
 /// Most pairs of caller and endpoint in one report, so that it fits a request's body.
 const COUNTS_MAX: usize = 10_000;
+
+/// Most variants that are watched in one report: of each there may be thousands of buckets.
+const LIVE_MAX: usize = 256;
 
 /// Most lines of links' logs that wait for one report: what a database takes in a second beside
 /// its other work.
@@ -31,6 +35,7 @@ const LINES_MAX: usize = 1_000;
 pub(crate) struct Usage {
     counts: Mutex<BTreeMap<(EndpointId, Option<AccountId>), Count>>,
     functions: Mutex<BTreeMap<FunctionUse, Consumption>>,
+    live: Mutex<BTreeMap<EndpointId, Live>>,
     lines: Mutex<Lines>,
     captures: Mutex<BTreeMap<EndpointId, CaptureCount>>,
     sources: Mutex<BTreeMap<SourceId, SourceCount>>,
@@ -59,10 +64,20 @@ struct Lines {
     count: usize,
 }
 
+/// What a variant answered that is watched.
+#[derive(Debug, Default)]
+struct Live {
+    requests: u64,
+    failures: u64,
+    times_us: Sketch,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     requests: u64,
     failures: u64,
+    replays: u64,
+    replay_failures: u64,
 }
 
 #[derive(Debug)]
@@ -77,16 +92,32 @@ impl Usage {
     pub(crate) fn new(reporter: String) -> Self {
         let outgoing = Outgoing { reporter, last_number: 0, unsent: None };
         let (counts, functions, lines) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let (captures, sources) = (Mutex::default(), Mutex::default());
-        Self { counts, functions, lines, captures, sources, outgoing: Mutex::new(outgoing) }
+        let (captures, sources, live) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let outgoing = Mutex::new(outgoing);
+        Self { counts, functions, live, lines, captures, sources, outgoing }
     }
 
-    /// Counts a request.
-    pub(crate) fn count(&self, endpoint: EndpointId, caller: Option<AccountId>, failed: bool) {
+    /// Counts a request, which a replay may have sent.
+    pub(crate) fn count(
+        &self,
+        of: (EndpointId, Option<AccountId>),
+        (failed, replayed): (bool, bool),
+    ) {
         let mut counts = self.counts.lock();
-        let count = counts.entry((endpoint, caller)).or_default();
+        let count = counts.entry(of).or_default();
         count.requests += 1;
         count.failures += u64::from(failed);
+        count.replays += u64::from(replayed);
+        count.replay_failures += u64::from(replayed && failed);
+    }
+
+    /// Counts a request to a variant that is watched, which took so many microseconds.
+    pub(crate) fn watch(&self, endpoint: EndpointId, failed: bool, us: u64) {
+        let mut live = self.live.lock();
+        let live = live.entry(endpoint).or_default();
+        live.requests += 1;
+        live.failures += u64::from(failed);
+        live.times_us.add(us);
     }
 
     /// Counts a call of a function.
@@ -148,9 +179,11 @@ impl Usage {
         let counts = self.counts.lock().len().div_ceil(COUNTS_MAX);
         let functions = self.functions.lock().len().div_ceil(COUNTS_MAX);
         let lines = usize::from(self.lines.lock().count > 0);
+        let live = self.live.lock().len().div_ceil(LIVE_MAX);
         let captures = self.captures.lock().len().div_ceil(COUNTS_MAX);
         let sources = self.sources.lock().len().div_ceil(COUNTS_MAX);
-        unsent + counts.max(functions).max(lines).max(captures).max(sources)
+        let told = counts.max(functions).max(lines).max(live);
+        unsent + told.max(captures).max(sources)
     }
 
     /// The report to send now: the one that was not taken, or a new one; none without counts.
@@ -159,17 +192,27 @@ impl Usage {
         if outgoing.unsent.is_none() {
             let (counts, functions, link_logs) =
                 (self.take(), self.take_functions(), self.take_lines());
-            let captures: Vec<_> = first(&mut self.captures.lock()).into_values().collect();
-            let sources: Vec<_> = first(&mut self.sources.lock()).into_values().collect();
+            let captures: Vec<_> =
+                first(&mut self.captures.lock(), COUNTS_MAX).into_values().collect();
+            let sources: Vec<_> =
+                first(&mut self.sources.lock(), COUNTS_MAX).into_values().collect();
+            let live = self.take_live();
             let empty = counts.is_empty() && functions.is_empty() && link_logs.is_empty();
-            if empty && captures.is_empty() && sources.is_empty() {
+            if empty && captures.is_empty() && sources.is_empty() && live.is_empty() {
                 return None;
             }
             outgoing.last_number += 1;
             let (reporter, number) = (outgoing.reporter.clone(), outgoing.last_number);
-            let report =
-                UsageReport { reporter, number, counts, functions, link_logs, captures, sources };
-            outgoing.unsent = Some(report);
+            outgoing.unsent = Some(UsageReport {
+                reporter,
+                number,
+                counts,
+                functions,
+                link_logs,
+                live,
+                captures,
+                sources,
+            });
         }
         outgoing.unsent.clone()
     }
@@ -183,16 +226,16 @@ impl Usage {
     }
 
     fn take(&self) -> Vec<UsageCount> {
-        let taken = first(&mut self.counts.lock());
+        let taken = first(&mut self.counts.lock(), COUNTS_MAX);
         let count = |((endpoint, caller), count): ((EndpointId, Option<AccountId>), Count)| {
-            let Count { requests, failures } = count;
-            UsageCount { endpoint, caller, requests, failures }
+            let Count { requests, failures, replays, replay_failures } = count;
+            UsageCount { endpoint, caller, requests, failures, replays, replay_failures }
         };
         taken.into_iter().map(count).collect()
     }
 
     fn take_functions(&self) -> Vec<FunctionCount> {
-        let taken = first(&mut self.functions.lock());
+        let taken = first(&mut self.functions.lock(), COUNTS_MAX);
         let count = |(of, consumption): (FunctionUse, Consumption)| FunctionCount {
             hour_ms: of.hour_ms,
             payer: of.payer,
@@ -207,6 +250,22 @@ impl Usage {
         taken.into_iter().map(count).collect()
     }
 
+    fn take_live(&self) -> Vec<LiveCount> {
+        let taken = first(&mut self.live.lock(), LIVE_MAX);
+        let count = |(endpoint, live): (EndpointId, Live)| {
+            let (Live { requests, failures, .. }, times) = (&live, live.times_us.parts());
+            LiveCount {
+                endpoint,
+                requests: *requests,
+                failures: *failures,
+                buckets: times.buckets,
+                sum_us: times.sum,
+                max_us: times.max,
+            }
+        };
+        taken.into_iter().map(count).collect()
+    }
+
     fn take_lines(&self) -> Vec<LinkLog> {
         let mut lines = self.lines.lock();
         lines.count = 0;
@@ -216,8 +275,8 @@ impl Usage {
 }
 
 /// Takes the first entries, as many as fit a report.
-fn first<K: Ord + Copy, V>(counts: &mut BTreeMap<K, V>) -> BTreeMap<K, V> {
-    let rest = match counts.keys().nth(COUNTS_MAX).copied() {
+fn first<K: Ord + Copy, V>(counts: &mut BTreeMap<K, V>, most: usize) -> BTreeMap<K, V> {
+    let rest = match counts.keys().nth(most).copied() {
         Some(key) => counts.split_off(&key),
         None => BTreeMap::new(),
     };
@@ -233,12 +292,13 @@ mod tests {
         let usage = Usage::new("here".to_owned());
         assert_eq!((usage.due(), usage.next_report()), (0, None));
         let endpoint = EndpointId::new(uuid::Uuid::from_u128(1));
-        usage.count(endpoint, None, false);
-        usage.count(endpoint, None, true);
+        usage.count((endpoint, None), (false, false));
+        usage.count((endpoint, None), (true, true));
         let first = usage.next_report().unwrap();
+        assert_eq!((first.counts[0].replays, first.counts[0].replay_failures), (1, 1));
         assert_eq!((first.number, first.counts[0].requests, first.counts[0].failures), (1, 2, 1));
         assert_eq!(usage.due(), 1);
-        usage.count(endpoint, None, false);
+        usage.count((endpoint, None), (false, false));
         assert_eq!(usage.next_report(), Some(first));
         assert_eq!(usage.due(), 2);
         usage.taken(1);
@@ -248,5 +308,25 @@ mod tests {
         assert_eq!(usage.next_report(), Some(second));
         usage.taken(2);
         assert_eq!(usage.next_report(), None);
+    }
+
+    #[test]
+    fn what_is_watched_is_told_whole_and_in_parts() {
+        let usage = Usage::new("here".to_owned());
+        let endpoint = |number: usize| EndpointId::new(uuid::Uuid::from_u128(number as u128));
+        for number in 0..=LIVE_MAX {
+            usage.watch(endpoint(number), number == 0, 1_500);
+            usage.watch(endpoint(number), false, 20_000);
+        }
+        assert_eq!(usage.due(), 2);
+        let first = usage.next_report().unwrap();
+        assert_eq!((first.live.len(), first.live[0].requests, first.live[0].failures), (256, 2, 1));
+        let told = &first.live[0];
+        assert_eq!((told.sum_us, told.max_us, told.buckets.len()), (21_500, 20_000, 2));
+        usage.taken(1);
+        let second = usage.next_report().unwrap();
+        assert_eq!((second.live.len(), second.live[0].failures), (1, 0));
+        usage.taken(2);
+        assert_eq!((usage.due(), usage.next_report()), (0, None));
     }
 }

@@ -13,6 +13,7 @@ pub mod counts;
 pub mod mean;
 pub mod paired;
 pub mod percentile;
+pub mod rate;
 pub mod split;
 pub mod verdict;
 mod watch;

@@ -68,6 +68,32 @@ pub enum Scope {
     Region(String),
     /// Those of each region that has any, one by one; there has to be one.
     EachRegion,
+    /// Those of one group.
+    Group(String),
+    /// Those of each group that has any, as of regions.
+    EachGroup,
+}
+
+/// Of which events a value is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// All of them.
+    All,
+    /// Those of a region.
+    Region(String),
+    /// Those of a group.
+    Group(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => Ok(()),
+            Self::Region(region) => write!(f, " in {region}"),
+            Self::Group(group) => write!(f, " of the group {group}"),
+        }
+    }
 }
 
 /// What a metric is held against, in its own unit.
@@ -144,8 +170,8 @@ pub enum Run {
 pub struct Key {
     /// The metric's name.
     pub metric: String,
-    /// The region; `None` for all events.
-    pub region: Option<String>,
+    /// Of which events.
+    pub place: Place,
 }
 
 /// What is known of one metric.
@@ -200,8 +226,8 @@ pub enum Subject {
     Metric {
         /// Its name.
         metric: String,
-        /// The region; `None` for all events.
-        region: Option<String>,
+        /// Of which events.
+        place: Place,
         /// What is known of the candidate's value.
         value: Value,
         /// What it was held against; `None` where the incumbent's value is not known.
@@ -209,10 +235,12 @@ pub enum Subject {
         /// As it was set.
         limit: Limit,
     },
-    /// A condition on each region, of which there is none.
-    NoRegion {
+    /// A condition on each region or group, of which there is none.
+    NoPlace {
         /// The metric's name.
         metric: String,
+        /// Whether groups are meant, and not regions.
+        groups: bool,
     },
     /// The verdict, which has to be to promote.
     Verdict {
@@ -269,7 +297,8 @@ pub fn judge(gate: &Gate, snapshot: &Snapshot) -> Judged {
     Judged { outcome, lines }
 }
 
-fn subjects(condition: &Condition, snapshot: &Snapshot) -> Vec<(Subject, Judgement)> {
+/// Judges one condition: a line for all events, or for each region or group.
+pub fn subjects(condition: &Condition, snapshot: &Snapshot) -> Vec<(Subject, Judgement)> {
     let Condition::Metric { metric, scope, limit } = condition else {
         let value = snapshot.verdict;
         let judgement = match value {
@@ -279,18 +308,23 @@ fn subjects(condition: &Condition, snapshot: &Snapshot) -> Vec<(Subject, Judgeme
         };
         return vec![(Subject::Verdict { value }, judgement)];
     };
-    let one = |region: Option<&String>| metric_line(metric, region.cloned(), *limit, snapshot);
+    let one = |place: Place| metric_line(metric, place, *limit, snapshot);
+    let groups = *scope == Scope::EachGroup;
     match scope {
-        Scope::All => vec![one(None)],
-        Scope::Region(region) => vec![one(Some(region))],
-        Scope::EachRegion => {
+        Scope::All => vec![one(Place::All)],
+        Scope::Region(region) => vec![one(Place::Region(region.clone()))],
+        Scope::Group(group) => vec![one(Place::Group(group.clone()))],
+        Scope::EachRegion | Scope::EachGroup => {
+            let meant = |place: &Place| match place {
+                Place::All => false,
+                Place::Region(_) => !groups,
+                Place::Group(_) => groups,
+            };
             let of_it = snapshot.values.keys().filter(|key| key.metric == *metric);
-            let lines: Vec<_> = of_it
-                .filter_map(|key| key.region.as_ref())
-                .map(|region| one(Some(region)))
-                .collect();
+            let places = of_it.map(|key| &key.place).filter(|place| meant(place));
+            let lines: Vec<_> = places.map(|place| one(place.clone())).collect();
             if lines.is_empty() {
-                let subject = Subject::NoRegion { metric: metric.clone() };
+                let subject = Subject::NoPlace { metric: metric.clone(), groups };
                 return vec![(subject, Judgement::NotKnown)];
             }
             lines
@@ -300,11 +334,11 @@ fn subjects(condition: &Condition, snapshot: &Snapshot) -> Vec<(Subject, Judgeme
 
 fn metric_line(
     metric: &str,
-    region: Option<String>,
+    place: Place,
     limit: Limit,
     snapshot: &Snapshot,
 ) -> (Subject, Judgement) {
-    let key = Key { metric: metric.to_owned(), region };
+    let key = Key { metric: metric.to_owned(), place };
     let Pair { candidate: value, incumbent } =
         snapshot.values.get(&key).copied().unwrap_or_default();
     let threshold = limit.threshold(incumbent);
@@ -312,8 +346,8 @@ fn metric_line(
         (Some(value), Some(threshold)) => threshold.judge(value),
         _ => Judgement::NotKnown,
     };
-    let Key { metric, region } = key;
-    (Subject::Metric { metric, region, value, threshold, limit }, judgement)
+    let Key { metric, place } = key;
+    (Subject::Metric { metric, place, value, threshold, limit }, judgement)
 }
 
 impl fmt::Display for Line {
@@ -323,26 +357,26 @@ impl fmt::Display for Line {
             Judgement::NotKnown => "is not known yet",
             Judgement::Fails => "fails",
         };
-        match &self.subject {
-            Subject::Verdict { value } => {
+        write!(f, "condition {} {said}: {}", self.number, self.subject)
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verdict { value } => {
                 let value = value.map_or("missing".to_owned(), |answer| answer.to_string());
-                write!(
-                    f,
-                    "condition {} {said}: the verdict is {value}; promote is wanted",
-                    self.number
-                )
+                write!(f, "the verdict is {value}; promote is wanted")
             }
-            Subject::NoRegion { metric } => {
-                write!(f, "condition {} {said}: {metric} has no value of any region", self.number)
+            Self::NoPlace { metric, groups } => {
+                let places = if *groups { "group" } else { "region" };
+                write!(f, "{metric} has no value of any {places}")
             }
-            Subject::Metric { metric, region, value, threshold, limit } => {
-                write!(f, "condition {} {said}: {metric}", self.number)?;
-                if let Some(region) = region {
-                    write!(f, " in {region}")?;
-                }
+            Self::Metric { metric, place, value, threshold, limit } => {
+                write!(f, "{metric}{place} {value}; ")?;
                 match threshold {
-                    Some(threshold) => write!(f, " {value}; {threshold} is wanted"),
-                    None => write!(f, " {value}; {limit} is wanted, which is not known"),
+                    Some(threshold) => write!(f, "{threshold} is wanted"),
+                    None => write!(f, "{limit} is wanted, which is not known"),
                 }
             }
         }

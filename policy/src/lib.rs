@@ -46,4 +46,5 @@ pub mod retry;
 pub mod schedule;
 pub mod segments;
 pub mod sketch;
+pub mod triggers;
 pub mod warmth;

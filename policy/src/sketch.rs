@@ -23,7 +23,7 @@ static FIRST_OF_BITS: [u16; 66] = first_of_bits();
 
 /// Numbers, by how large they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Parts")]
+#[serde(try_from = "Stored")]
 pub struct Sketch {
     /// Buckets that have a number, in rising order.
     buckets: Vec<u16>,
@@ -37,7 +37,7 @@ pub struct Sketch {
 /// What a sketch is read from.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Parts {
+struct Stored {
     buckets: Vec<u16>,
     counts: Vec<u64>,
     count: u64,
@@ -45,12 +45,12 @@ struct Parts {
     max: u64,
 }
 
-impl TryFrom<Parts> for Sketch {
+impl TryFrom<Stored> for Sketch {
     type Error = &'static str;
 
     /// Refuses what no sketch is written as.
-    fn try_from(parts: Parts) -> Result<Self, Self::Error> {
-        let Parts { buckets, counts, count, sum, max } = parts;
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        let Stored { buckets, counts, count, sum, max } = stored;
         let rises = buckets.is_sorted_by(|one, other| one < other);
         let exist = buckets.last().is_none_or(|last| usize::from(*last) < BUCKETS);
         if !rises || !exist || buckets.len() != counts.len() {
@@ -71,6 +71,18 @@ pub enum Bound {
         /// How many events are needed.
         events_needed: u64,
     },
+}
+
+/// What is kept of a sketch, or sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parts {
+    /// Each bucket with how many numbers it has, in rising order.
+    pub buckets: Vec<(u16, u64)>,
+    /// Of all numbers.
+    pub sum: u64,
+    /// The largest.
+    pub max: u64,
 }
 
 impl Sketch {
@@ -141,6 +153,36 @@ impl Sketch {
         }
     }
 
+    /// At or above what a percentile lies, as [`Self::upper`]; none where there are too few to say so.
+    pub fn lower(&self, percentile_ppm: u32, confidence_ppm: u32) -> Option<u64> {
+        match percentile::lower_rank(self.count, percentile_ppm, confidence_ppm) {
+            Rank::NotEnough { .. } => None,
+            Rank::Of(rank) => self.bucket_of_rank(rank).map(lower_bound),
+        }
+    }
+
+    /// Its buckets that have a number, each with how many, in rising order; and the sum of all, and
+    /// the largest: all there is to keep of it.
+    pub fn parts(&self) -> Parts {
+        let buckets = self.buckets.iter().copied().zip(self.counts.iter().copied()).collect();
+        Parts { buckets, sum: u64::try_from(self.sum).unwrap_or(u64::MAX), max: self.max }
+    }
+
+    /// A sketch of what was kept; none where this can be no sketch.
+    pub fn of_parts(parts: &Parts) -> Option<Self> {
+        let rises = parts.buckets.is_sorted_by(|one, next| one.0 < next.0);
+        let known = |(bucket, count): &(u16, u64)| usize::from(*bucket) < BUCKETS && *count > 0;
+        if !rises || !parts.buckets.iter().all(known) {
+            return None;
+        }
+        let mut count = 0_u64;
+        for (_, more) in &parts.buckets {
+            count = count.checked_add(*more)?;
+        }
+        let (buckets, counts) = parts.buckets.iter().copied().unzip();
+        Some(Self { buckets, counts, count, sum: parts.sum.into(), max: parts.max })
+    }
+
     /// How many numbers there are at most as large as what stands for this one.
     pub fn at_most(&self, number: u64) -> u64 {
         let until = self.buckets.partition_point(|at| *at <= bucket(number));
@@ -179,11 +221,18 @@ fn bucket(number: u64) -> u16 {
 
 /// What stands for the numbers of a bucket.
 fn middle(bucket: u16) -> u64 {
-    let lowest = match usize::from(bucket) {
-        0 => return 0,
+    match bucket {
+        0 => 0,
+        _ => middle_above(lower_bound(bucket)),
+    }
+}
+
+/// The smallest number of a bucket.
+fn lower_bound(bucket: u16) -> u64 {
+    match usize::from(bucket) {
+        0 => 0,
         at => BOUNDS[at - 1] + 1,
-    };
-    middle_above(lowest)
+    }
 }
 
 fn upper_bound(bucket: u16) -> u64 {

@@ -18,6 +18,9 @@ use crate::words::words;
 pub mod captures;
 pub mod counts;
 pub mod modes;
+pub mod notices;
+pub mod slices;
+pub mod triggers;
 
 /// What the variant is called that an endpoint began with.
 pub const MAIN: &str = "main";
@@ -326,8 +329,12 @@ pub async fn endpoint_remove(tx: &mut Tx<'_>, id: EndpointId) -> Result<(), Erro
         "DELETE FROM endpoint_bakes WHERE endpoint_id = $1",
         "DELETE FROM endpoint_counts WHERE endpoint_id = $1",
         "DELETE FROM endpoint_captures WHERE endpoint_id = $1",
+        "DELETE FROM endpoint_triggers WHERE endpoint_id = $1",
+        "DELETE FROM endpoint_firings WHERE endpoint_id = $1",
+        "DELETE FROM endpoint_notices WHERE endpoint_id = $1",
+        "DELETE FROM endpoint_slices WHERE endpoint_id = $1",
     ] {
-        tx.sql("remove the modes of an endpoint", text).bind(&id).run().await?;
+        tx.sql("remove what belongs to an endpoint", text).bind(&id).run().await?;
     }
     tx.sql("remove an endpoint", include_str!("endpoints/remove.sql")).bind(&id).run().await?;
     Ok(())

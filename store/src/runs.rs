@@ -66,7 +66,7 @@ pub struct RunReport {
     pub error: Option<String>,
 }
 
-fn run(row: &Row) -> Result<RunRow, Error> {
+pub(crate) fn run(row: &Row) -> Result<RunRow, Error> {
     Ok(RunRow {
         id: row.get("id")?,
         account_id: row.get("account_id")?,

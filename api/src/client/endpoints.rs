@@ -6,8 +6,8 @@ use super::call::Call;
 use super::{Client, Error};
 use crate::endpoints::captures::{Capture, CaptureSpec};
 use crate::endpoints::{
-    ChangeMode, CreateVariant, DeployRequest, Endpoint, GateSpec, Modes, Promote, Promotion,
-    UpdateEndpoint,
+    AskGate, ChangeMode, CreateVariant, DeployRequest, Endpoint, GateJudgement, GateSpec, Modes,
+    Promote, Promotion, UpdateEndpoint,
 };
 use crate::items::ShareRequest;
 use crate::pages::{Log, LogQuery, Page, PageQuery};
@@ -124,6 +124,12 @@ impl Client {
     /// Has no request of an endpoint kept any more. `DELETE /v1/endpoints/{name}/capture`
     pub async fn capture_delete(&self, name: &Name) -> Result<(), Error> {
         self.tell(Call::delete(format!("/v1/endpoints/{name}/capture"))).await
+    }
+
+    /// What the gate of an endpoint says of a run. `POST /v1/endpoints/{name}/gate/judgement`
+    pub async fn gate_ask(&self, name: &Name, wanted: &AskGate) -> Result<GateJudgement, Error> {
+        self.ask(Call::post(format!("/v1/endpoints/{name}/gate/judgement")).json(wanted).once())
+            .await
     }
 
     /// Promotes a variant where the gate says so of a run.

@@ -410,7 +410,9 @@ pub struct TakenEvent {
     pub id: EventId,
     pub account: AccountId,
     pub account_name: Name,
-    pub function: FunctionName,
+    /// None where only somebody is to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<FunctionName>,
     pub qualifier: String,
     pub payload: String,
     /// Which run of it this is, from 1.
@@ -422,6 +424,18 @@ pub struct TakenEvent {
     /// place of a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<Name>,
+    /// To whom the payload is to be written, in place of a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+}
+
+/// An e-mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Email {
+    /// One address.
+    pub to: String,
+    /// One line.
+    pub subject: String,
 }
 
 /// A webhook, and what it knows by that it was told by this cloud.

@@ -12,6 +12,7 @@ import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { to } from "../router";
 import { Gate } from "./gate";
+import { Firings, Triggers } from "./triggers";
 import { History, Variants } from "./variants";
 
 /** How often it is asked for again. */
@@ -41,6 +42,8 @@ export function EndpointPage({ name }: { name: string }) {
             <About of={it} />
             <Variants of={it} again={endpoint.again} />
             <Gate endpoint={name} />
+            <Triggers of={it} />
+            <Firings of={it} />
             <History of={it} again={endpoint.again} />
             <Side>
               {it.stages.length > 0 && (

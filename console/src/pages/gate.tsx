@@ -17,6 +17,10 @@ import {
   LIMITS,
   type Metric,
   METRICS,
+  named,
+  scope,
+  SCOPES,
+  type ScopeWord,
   told,
   typed,
 } from "../runs/gate";
@@ -98,7 +102,13 @@ function Add({ add }: { add: (condition: Condition) => Promise<unknown> }) {
   const [metric, setMetric] = useState<Metric>("response_p99_us");
   const [limit, setLimit] = useState<Limit>("at_most");
   const [text, setText] = useState("");
+  const [word, setWord] = useState<ScopeWord>("all");
+  const [place, setPlace] = useState("");
   const limited = METRICS[metric][1] !== "none";
+  // Production's answers are set beside all of the candidate's, and not by region.
+  const scoped = limited && metric !== "agreement_ppm";
+  const of = scoped ? scope(word, place) : "all";
+  const unnamed = scoped && named(word) && place === "";
   return (
     <form class="row" aria-label="Add a condition" onSubmit={(event) => event.preventDefault()}>
       <label>
@@ -138,11 +148,41 @@ function Add({ add }: { add: (condition: Condition) => Promise<unknown> }) {
           </label>
         </>
       )}
-      <Action disabled={limited && text === ""} act={() => add(condition(metric, limit, text))}>
+      {scoped && (
+        <label>
+          Of
+          <select
+            value={word}
+            onChange={(event) => setWord(event.currentTarget.value as ScopeWord)}
+          >
+            {Object.entries(SCOPES).map(([name, words]) => (
+              <option key={name} value={name}>
+                {words}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      {scoped && named(word) && (
+        <label>
+          Its name
+          <input value={place} onInput={(event) => setPlace(event.currentTarget.value)} />
+        </label>
+      )}
+      <Action
+        disabled={(limited && text === "") || unnamed}
+        act={() => add(condition(metric, limit, text, of))}
+      >
         Add
       </Action>
     </form>
   );
+}
+
+/** What a gate said, and what came of it. */
+interface Said {
+  readonly title: string;
+  readonly lines: Schema<"GateJudgement">["lines"];
 }
 
 interface PromoteProps {
@@ -159,7 +199,17 @@ export function PromoteByGate({ run, endpoint, variant }: PromoteProps) {
   const [mode, setMode] = useState<Wanted>("canary");
   const [share, setShare] = useState("5");
   const [minutes, setMinutes] = useState("30");
-  const [came, setCame] = useState<Schema<"Promotion">>();
+  const [came, setCame] = useState<Said>();
+  const ask = async () => {
+    const params = { path: { name: endpoint } };
+    const said = await need(
+      api.POST("/v1/endpoints/{name}/gate/judgement", { params, body: { run } }),
+    );
+    const title = said.holds
+      ? `${variant} may be promoted by this run.`
+      : `${variant} may not be promoted: ${said.reason ?? ""}`;
+    setCame({ title, lines: said.lines });
+  };
   const promote = async () => {
     const params = { path: { name: endpoint, variant } };
     const body = {
@@ -168,9 +218,13 @@ export function PromoteByGate({ run, endpoint, variant }: PromoteProps) {
       share_bp: mode === "production" ? 0 : Math.round(Number(share) * 100),
       ...(mode === "bake" && { for_ms: Math.round(Number(minutes) * MINUTE_MS) }),
     };
-    setCame(
-      await need(api.POST("/v1/endpoints/{name}/variants/{variant}/promotion", { params, body })),
+    const said = await need(
+      api.POST("/v1/endpoints/{name}/variants/{variant}/promotion", { params, body }),
     );
+    const title = said.promoted
+      ? `${variant} was promoted.`
+      : `${variant} was not promoted: ${said.reason ?? ""}`;
+    setCame({ title, lines: said.lines });
   };
   return (
     <Panel title="Promote by the gate">
@@ -218,8 +272,9 @@ export function PromoteByGate({ run, endpoint, variant }: PromoteProps) {
         >
           Promote
         </Action>
+        <Action act={ask}>Only ask the gate</Action>
       </form>
-      {came && <Came of={came} variant={variant} />}
+      {came && <Came of={came} />}
     </Panel>
   );
 }
@@ -231,20 +286,16 @@ const JUDGED: Readonly<Record<string, "good" | "bad" | "warn">> = {
   not_known: "warn",
 };
 
-function Came({ of, variant }: { of: Schema<"Promotion">; variant: string }) {
+function Came({ of }: { of: Said }) {
   return (
     <div role="status">
       <p>
-        <strong>
-          {of.promoted
-            ? `${variant} was promoted.`
-            : `${variant} was not promoted: ${of.reason ?? ""}`}
-        </strong>
+        <strong>{of.title}</strong>
       </p>
       <Table
         label="Conditions of the gate"
         rows={of.lines}
-        id={(row) => String(row.condition)}
+        id={(row) => `${row.condition} ${row.words}`}
         empty="The gate has no conditions."
         columns={[
           { name: "Condition", cell: (row) => String(row.condition) },

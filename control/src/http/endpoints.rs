@@ -1,6 +1,7 @@
 //! `/v1/endpoints`.
 
 mod captures;
+mod triggers;
 mod variants;
 
 use axum::extract::State;
@@ -27,6 +28,7 @@ pub fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(log))
         .merge(variants::routes())
         .merge(captures::routes())
+        .merge(triggers::routes())
 }
 
 /// Lists the account's endpoints.

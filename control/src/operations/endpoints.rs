@@ -3,6 +3,7 @@
 pub mod bakes;
 pub mod captures;
 pub mod gates;
+pub mod triggers;
 pub mod variants;
 
 use futures::FutureExt as _;

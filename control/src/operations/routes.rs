@@ -2,7 +2,7 @@
 
 mod across;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use access::signature::{DayKey, days};
 use api::functions::LATEST;
@@ -11,6 +11,7 @@ use api::internal::{AccessKey, Backend, InstanceReport, Principal, Route, Routes
 use store::accounts::accounts_names;
 use store::endpoints::captures::{CaptureRow, captures_list_all};
 use store::endpoints::modes::{ModesRow, modes_list_all};
+use store::endpoints::triggers::triggers_watched;
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
 use store::functions::aliases::{AliasRow, aliases_list_all};
 use store::functions::provisions::{ProvisionRow, provisions_list};
@@ -58,6 +59,7 @@ struct Stored {
     endpoints: Vec<EndpointRow>,
     modes: BTreeMap<EndpointId, ModesRow>,
     captures: BTreeMap<EndpointId, CaptureRow>,
+    watched: BTreeSet<EndpointId>,
     instances: Vec<InstanceRow>,
     hosts: Vec<HostRow>,
     functions: Vec<(FunctionRow, Vec<RevisionRow>)>,
@@ -80,6 +82,7 @@ impl Stored {
             endpoints: endpoints_list_all(tx).await?,
             modes: modes_list_all(tx).await?,
             captures: captures_list_all(tx).await?,
+            watched: triggers_watched(tx).await?,
             instances: instances_list_live(tx).await?,
             hosts: hosts_list(tx).await?,
             functions: functions_list_callable(tx).await?,
@@ -139,6 +142,7 @@ impl Stored {
             let around = (self.instances.as_slice(), self.modes.get(&endpoint.id));
             let mut route = route(endpoint, name.clone(), around)?;
             route.capture = self.captures.get(&endpoint.id).map(captures::route).transpose()?;
+            route.watched = self.watched.contains(&endpoint.variant_of.unwrap_or(endpoint.id));
             for backend in route.stages.iter_mut().flat_map(|stage| &mut stage.backends) {
                 let host = self.hosts.iter().find(|host| host.id == backend.host);
                 backend.data_address = host.and_then(|host| host.data_address.clone());
@@ -300,6 +304,7 @@ fn route(
         function,
         modes: modes.map(|row| from_json(&row.modes)).transpose()?.unwrap_or_default(),
         capture: None,
+        watched: false,
         account: endpoint.account_id,
         account_name,
         name: endpoint.name.clone(),

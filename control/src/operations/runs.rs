@@ -6,7 +6,7 @@ use api::pages::{Page, PageQuery};
 use api::runs::{Load, Run, RunSpec, RunState};
 use policy::replay::pattern::Pattern;
 use store::runs::{self as rows, RunRow, run_fetch, run_insert, run_report, run_stop, runs_list};
-use types::{Mode, Name, RunId};
+use types::{AccountId, EndpointId, Mode, Name, RunId, StreamId};
 
 use super::endpoints::{self, gates, variants};
 use super::streams;
@@ -38,12 +38,27 @@ pub async fn create(control: &Control, caller: &Caller, mut spec: RunSpec) -> Re
         let production = used.iter().find(|(_, used)| used.mode == Mode::Production);
         spec.variants.extend(production.map(|(row, _)| row.variant.clone()));
     }
-    let row = RunRow {
+    let row = fresh(control, (caller.account, endpoint.id, stream.id), &spec)?;
+    let inserted = control.shared.store.transact("make a run", |tx| {
+        let row = row.clone();
+        Box::pin(async move { run_insert(tx, &row).await })
+    });
+    inserted.await?;
+    shape(caller, row)
+}
+
+/// A run that nobody has begun.
+pub(crate) fn fresh(
+    control: &Control,
+    (account_id, endpoint_id, stream_id): (AccountId, EndpointId, StreamId),
+    spec: &RunSpec,
+) -> Result<RunRow, Error> {
+    Ok(RunRow {
         id: RunId::new(control.clock().uuid()),
-        account_id: caller.account,
-        endpoint_id: endpoint.id,
-        stream_id: stream.id,
-        spec: serde_json::to_value(&spec)
+        account_id,
+        endpoint_id,
+        stream_id,
+        spec: serde_json::to_value(spec)
             .map_err(|error| Error::internal("could not write a run", error))?,
         state: rows::RunState::Waiting,
         stop_wanted: false,
@@ -53,13 +68,7 @@ pub async fn create(control: &Control, caller: &Caller, mut spec: RunSpec) -> Re
         error: None,
         created_at_ms: control.now_ms(),
         ended_at_ms: None,
-    };
-    let inserted = control.shared.store.transact("make a run", |tx| {
-        let row = row.clone();
-        Box::pin(async move { run_insert(tx, &row).await })
-    });
-    inserted.await?;
-    shape(caller, row)
+    })
 }
 
 /// The account's runs, the newest first.
@@ -148,7 +157,7 @@ async fn own(
 }
 
 /// Refuses what cannot be sent. The selection is read by the gateway, which has the events.
-fn check(spec: &RunSpec) -> Result<(), Error> {
+pub(crate) fn check(spec: &RunSpec) -> Result<(), Error> {
     if spec.variants.len() > VARIANTS_MAX {
         return Err(Error::invalid(format!("a run has at most {VARIANTS_MAX} variants")));
     }

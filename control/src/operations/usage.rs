@@ -25,6 +25,7 @@ use types::{AccountId, EndpointId, FunctionId, GrantId, Name};
 
 use crate::caller::Caller;
 use crate::operations::endpoints::captures;
+use crate::operations::endpoints::triggers::seen;
 use crate::operations::functions::sources;
 use crate::operations::instances::take_logs;
 use crate::operations::items::from_json;
@@ -47,12 +48,14 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<UsageTaken
         .store
         .transact("add a usage report", |tx| {
             let (reporter, rows, functions) = (report.reporter.clone(), &rows, &functions);
-            let (counts, captured, fed) = (&counts, &report.captures, &report.sources);
+            let (counts, live) = (&counts, &report.live);
+            let (captured, fed) = (&report.captures, &report.sources);
             Box::pin(async move {
                 if usage_record(tx, &reporter, report.number, rows, now_ms).await? {
                     for (id, more) in counts {
                         counts_add(tx, *id, *more).await?;
                     }
+                    seen::add(tx, live, now_ms).await?;
                     for (hour_ms, row) in functions {
                         function_usage_add(tx, *hour_ms, row).await?;
                     }
@@ -71,13 +74,15 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<UsageTaken
     taken(control, &report.functions).await
 }
 
-/// What each variant answered, whoever asked.
+/// What each variant answered, whoever asked but replays.
 fn answered(report: &UsageReport) -> BTreeMap<EndpointId, CountsRow> {
     let mut all: BTreeMap<EndpointId, CountsRow> = BTreeMap::new();
+    let live = |all: u64, replays: u64| all.saturating_sub(replays);
     for count in &report.counts {
         let counts = all.entry(count.endpoint).or_default();
-        counts.requests = counts.requests.saturating_add(count.requests);
-        counts.failures = counts.failures.saturating_add(count.failures);
+        counts.requests = counts.requests.saturating_add(live(count.requests, count.replays));
+        counts.failures =
+            counts.failures.saturating_add(live(count.failures, count.replay_failures));
     }
     all
 }

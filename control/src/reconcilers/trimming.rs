@@ -14,6 +14,7 @@ use store::sagas::sagas_prune;
 use store::usage::usage_trim;
 use workflow::reconciler::{Reconciler, Status};
 
+use crate::operations::endpoints::triggers::seen;
 use crate::{Control, Error};
 
 const DAY_MS: u64 = 86_400_000;
@@ -56,6 +57,7 @@ impl Trimming {
                     rows += sagas_prune(tx, ended_ms).await?;
                     rows += revisions_trim(tx, now_ms.saturating_sub(REPLACED_MS)).await?;
                     rows += events_trim(tx, now_ms.saturating_sub(DEAD_MS)).await?;
+                    rows += seen::trim(tx, now_ms).await?;
                     rows += usage_trim(tx, ended_ms).await?;
                     rows += enrolments_trim(tx, ended_ms).await?;
                     rows += changes_trim(tx, Topic::Items, CHANGES_KEPT).await?;

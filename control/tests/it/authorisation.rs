@@ -223,6 +223,9 @@ impl World {
         let mode = json!({ "mode": "test", "modes_number": 99 });
         let gate = json!({ "conditions": [{ "metric": "verdict" }] });
         let promote = json!({ "run": run, "mode": "production" });
+        let when = json!({ "is": { "metric": "errors_ppm", "at_least": 1 } });
+        let then = json!([{ "kind": "revert" }]);
+        let trigger = json!({ "name": new, "when": when, "window_ms": 60_000, "then": then });
         vec![
             ask("GET", "/v1/streams".into()),
             tell("POST", "/v1/streams", &json!({ "name": new })),
@@ -241,10 +244,15 @@ impl World {
             ask("POST", "/v1/endpoints/answers/modes/99/restore".into()),
             tell("PUT", "/v1/endpoints/answers/gate", &gate),
             ask("GET", "/v1/endpoints/answers/gate".into()),
+            tell("POST", "/v1/endpoints/answers/gate/judgement", &json!({ "run": run })),
             ask("DELETE", "/v1/endpoints/answers/gate".into()),
             tell("PUT", "/v1/endpoints/answers/capture", &json!({ "stream": "kept" })),
             ask("GET", "/v1/endpoints/answers/capture".into()),
             ask("DELETE", "/v1/endpoints/answers/capture".into()),
+            ask("GET", "/v1/endpoints/answers/triggers".into()),
+            tell("POST", "/v1/endpoints/answers/triggers", &trigger),
+            ask("DELETE", format!("/v1/endpoints/answers/triggers/{new}")),
+            ask("GET", "/v1/endpoints/answers/firings".into()),
         ]
     }
 
@@ -379,6 +387,7 @@ async fn every_operation_of_the_api_is_in_the_table() {
                 .replace("run-00000000000000000000000000000001", "{run}")
                 .replace("variants/new-0", "variants/{variant}")
                 .replace("variants/main", "variants/{variant}")
+                .replace("triggers/new-0", "triggers/{trigger}")
                 .replace("modes/99", "modes/{number}")
                 .replace("endpoints/answers", "endpoints/{name}")
                 .replace("endpoints/used-0", "endpoints/{name}");

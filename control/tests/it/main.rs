@@ -34,3 +34,4 @@ mod sharing;
 mod sql_faults;
 mod statements;
 mod trainings;
+mod triggers;

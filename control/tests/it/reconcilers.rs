@@ -28,10 +28,20 @@ use crate::agent::{Agent, Play};
 use crate::harness::{GRACE_MS, House, Member, Template, name, read, request, write};
 use crate::provisioned;
 use crate::sql_faults::Trap;
+use crate::triggers;
 
 /// The reconcilers that are tried below.
-const TRIED: [&str; 8] =
-    ["hosts", "endpoints", "bakes", "garbage", "keys", "provisioning", "schedules", "trimming"];
+const TRIED: [&str; 9] = [
+    "hosts",
+    "endpoints",
+    "bakes",
+    "triggers",
+    "garbage",
+    "keys",
+    "provisioning",
+    "schedules",
+    "trimming",
+];
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -463,6 +473,43 @@ async fn a_bake_ends_once() {
                 expect(all[0]["decided_by"] == "the bake", "somebody else has decided")?;
                 let reason = all[0]["reason"].as_str().unwrap_or_default();
                 expect(reason.contains("inconclusive"), "it was taken back for another reason")
+            }
+            .boxed()
+        })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trigger_fires_once() {
+    assert_upheld(|| async {
+        let house = Arc::new(House::open().await);
+        let alice = triggers::endpoint(&house, "risk").await;
+        let then = json!([
+            { "kind": "revert" },
+            { "kind": "webhook", "url": "https://example.org/hooks" },
+        ]);
+        triggers::add(&house, &alice, "failing", "next", then).await;
+        triggers::answer(&house, &alice, "next", (600, 60)).await;
+        let (after, caller) = (Arc::clone(&house), alice.clone());
+        let acts = &[
+            Act::Sql("INSERT ON endpoint_firings"),
+            Act::Sql("INSERT ON endpoint_modes"),
+            Act::Sql("INSERT ON endpoint_notices"),
+            Act::Sql("UPDATE ON endpoint_triggers"),
+        ];
+        trial(&house, ("triggers", acts), || async { 0 }.boxed()).at_rest(move || {
+            let (house, caller) = (Arc::clone(&after), caller.clone());
+            async move {
+                let told = house.get(&caller, "/v1/endpoints/risk/modes").await.body;
+                let all = told["items"].as_array().unwrap();
+                expect(all.len() == 2, "another number of changes than two")?;
+                expect(all[0]["decided_by"] == "the trigger failing", "somebody else decided")?;
+                let told = house.get(&caller, "/v1/endpoints/risk/firings").await.body;
+                let all = told["items"].as_array().unwrap();
+                expect(all.len() == 1, "another number of firings than one")?;
+                expect(all[0]["did"][0]["outcome"] == "done", "it was not reverted")?;
+                expect(all[0]["did"][1]["outcome"] == "waiting", "nobody is to be told")
             }
             .boxed()
         })

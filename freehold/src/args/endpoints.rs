@@ -9,7 +9,7 @@ use types::{Mode, Name, RunId, TaskReference};
 use super::captures::CaptureCommand;
 use super::gates::parse_condition;
 use super::values::{parse_mode, parse_share_bp, parse_time};
-use super::{ShareArguments, examples};
+use super::{ShareArguments, TriggerCommand, examples};
 
 #[derive(Debug, Args)]
 #[command(after_help = examples::DEPLOY)]
@@ -51,6 +51,9 @@ pub enum EndpointCommand {
     Capture(CaptureCommand),
     /// Promote a variant where the gate says so of a replay of it
     Promote(PromoteArguments),
+    /// Watch variants, and have something done when something comes to be so
+    #[command(subcommand)]
+    Trigger(TriggerCommand),
     /// List how its variants were used, and who decided it
     History {
         /// Its name
@@ -163,12 +166,20 @@ pub enum GateCommand {
     Set {
         /// The endpoint
         name: Name,
-        /// METRIC<=VALUE, METRIC>=VALUE, or verdict, as the examples have it
+        /// METRIC<=VALUE, METRIC>=VALUE, or verdict; [region=NAME], [group=NAME] or * for each behind it
         #[arg(required = true, value_name = "CONDITION", value_parser = parse_condition)]
         conditions: Vec<api::endpoints::GateCondition>,
         /// Promote by itself when a replay has ended and all holds
         #[arg(long)]
         automatic: bool,
+    },
+    /// Ask what it says of a replay, and change nothing
+    Ask {
+        /// The endpoint
+        name: Name,
+        /// The replay
+        #[arg(long)]
+        run: RunId,
     },
     /// Take it away
     Delete {

@@ -93,6 +93,8 @@ Try it:
 pub(super) const GATE: &str = "\
 Try it:
   freehold endpoint gate set risk 'response_p99<=50ms' 'errors<=0.1%' 'accuracy>=0.98x' verdict
+  freehold endpoint gate set risk 'response_p99<=50ms[region=no]' 'errors<=1%[region=*]'
+  freehold endpoint gate ask risk --run run-0192f0c1d2e37a4bb5c6d7e8f9a0b1c2
   freehold endpoint promote risk next --run run-0192f0c1d2e37a4bb5c6d7e8f9a0b1c2 --to bake --share 10% --for 30m";
 
 pub(super) const CAPTURE: &str = "\
@@ -102,6 +104,21 @@ Try it:
   freehold endpoint capture show risk
   freehold replay risk@next --against main --stream requests
 Nobody waits for it. What finds no room is counted and left out; show tells how often.";
+pub(super) const TRIGGER: &str = "\
+Try it:
+  freehold endpoint trigger add risk failing 'errors>=2%' --of next --over 5m --then out
+  freehold endpoint trigger list risk
+  freehold endpoint trigger history risk
+A condition is so where it surely is: few events say nothing.";
+
+pub(super) const TRIGGER_ADD: &str = "\
+Try it:
+  freehold endpoint trigger add risk slow 'response_p99>=1.5x' --of next --over 10m --then revert --then webhook=https://ops.example.org/hooks
+  freehold endpoint trigger add risk silent 'requests<=10' --over 1h --then email=ops@example.org
+  freehold endpoint trigger add risk burning burn --objective 99.9% --over 1h --then deploy=old:production
+  freehold endpoint trigger add risk odd 'errors>=5%' --over 15m --then replay=signins:main,next
+  freehold endpoint trigger add risk worse 'accuracy<=90%' --on replay --then email=ops@example.org
+It fires once, until the condition is surely not so or the use of variants is changed.";
 
 pub(super) const VARIANT: &str = "\
 Try it:

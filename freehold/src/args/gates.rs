@@ -1,18 +1,21 @@
 //! Conditions of gates, as they are written on the command line.
 //!
 //! `response_p99<=50ms`, `errors<=0.1%`, `accuracy>=90%`; `1.1x` and `0.9x` are parts of what is in
-//! production; `verdict` stands alone.
+//! production; `verdict` stands alone. `[region=no]`, `[group=new]` behind a condition, or `*` for each,
+//! says of which events it is.
 
-use api::endpoints::{GateCondition, GateMetric};
+use api::endpoints::{GateCondition, GateMetric, GateScope};
 
 /// How a metric is written.
 #[derive(Clone, Copy)]
 enum Unit {
+    Count,
     Time,
     Part,
 }
 
-const METRICS: [(&str, GateMetric, Unit); 10] = [
+const METRICS: [(&str, GateMetric, Unit); 11] = [
+    ("requests", GateMetric::Requests, Unit::Count),
     ("response_p50", GateMetric::ResponseP50Us, Unit::Time),
     ("response_p99", GateMetric::ResponseP99Us, Unit::Time),
     ("service_p50", GateMetric::ServiceP50Us, Unit::Time),
@@ -27,6 +30,11 @@ const METRICS: [(&str, GateMetric, Unit); 10] = [
 
 /// A condition.
 pub(super) fn parse_condition(text: &str) -> Result<GateCondition, String> {
+    if let Some((condition, place)) = text.strip_suffix(']').and_then(|text| text.rsplit_once('['))
+    {
+        let scope = scope(place)?;
+        return Ok(GateCondition { scope, ..parse_condition(condition.trim())? });
+    }
     if text == "verdict" {
         return Ok(GateCondition::of(GateMetric::Verdict));
     }
@@ -54,6 +62,7 @@ pub(super) fn parse_condition(text: &str) -> Result<GateCondition, String> {
         });
     }
     let limit = match unit {
+        Unit::Count => decimal(value, 1),
         Unit::Time => time_us(value),
         Unit::Part => part_ppm(value),
     };
@@ -63,6 +72,19 @@ pub(super) fn parse_condition(text: &str) -> Result<GateCondition, String> {
     } else {
         GateCondition { at_least: limit, ..condition }
     })
+}
+
+/// Of which events: `region=no`, `region=*`.
+fn scope(text: &str) -> Result<GateScope, String> {
+    match text.split_once('=') {
+        Some(("region", "*")) => Ok(GateScope::EachRegion),
+        Some(("group", "*")) => Ok(GateScope::EachGroup),
+        Some(("region", name)) if !name.is_empty() => Ok(GateScope::Region(name.to_owned())),
+        Some(("group", name)) if !name.is_empty() => Ok(GateScope::Group(name.to_owned())),
+        _ => Err(format!(
+            "[{text}] names no events: write [region=NAME], [group=NAME] or * for each"
+        )),
+    }
 }
 
 fn time_us(text: &str) -> Option<i64> {
@@ -105,6 +127,16 @@ mod tests {
         assert_eq!(read("response_p50 <= 1.1x").at_most_of_incumbent_ppm, Some(1_100_000));
         assert_eq!(read("recall>=0.95x").at_least_of_incumbent_ppm, Some(950_000));
         assert_eq!(read("verdict").metric, GateMetric::Verdict);
+        let region = read("response_p99<=50ms[region=no]");
+        assert_eq!(region.scope, GateScope::Region("no".to_owned()));
+        assert_eq!(region.at_most, Some(50_000));
+        assert_eq!(read("errors<=1%[region=*]").scope, GateScope::EachRegion);
+        assert_eq!(read("errors<=1% [group=a b]").scope, GateScope::Group("a b".to_owned()));
+        assert_eq!(read("recall>=0.9x[group=*]").scope, GateScope::EachGroup);
+        assert_eq!(read("requests>=1000").at_least, Some(1_000));
+        for bad in ["errors<=1%[no]", "errors<=1%[region=]", "errors<=1%]", "[region=no]"] {
+            assert!(parse_condition(bad).is_err(), "{bad}");
+        }
         for bad in ["", "p99<=5ms", "errors<=", "errors<=-1%", "accuracy=0.9", "response_p99<=50"] {
             assert!(parse_condition(bad).is_err(), "{bad}");
         }

@@ -86,6 +86,7 @@ async fn make(
         proof,
         traces: settings.otlp.is_some(),
         door,
+        smtp: settings.smtp.clone(),
         ..gateway::Settings::default()
     };
     let gateway = Gateway::new(wanted, clock.clone(), tasks.clone(), control)

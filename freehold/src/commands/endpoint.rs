@@ -2,6 +2,7 @@
 
 mod capture;
 mod gate;
+mod trigger;
 mod variant;
 
 use api::client::Client;
@@ -58,6 +59,7 @@ pub(super) async fn run(
         EndpointCommand::Gate(command) => gate::run(command, client, out).await,
         EndpointCommand::Capture(command) => capture::run(command, client, out).await,
         EndpointCommand::Promote(promote) => gate::promote(promote, client, out).await,
+        EndpointCommand::Trigger(command) => trigger::run(command, client, out).await,
         EndpointCommand::History { name } => variant::history(&name, client, out).await,
         EndpointCommand::Restore { name, change } => {
             out.one(&client.modes_restore(&name, change).await?, rows)

@@ -30,6 +30,7 @@ mod story;
 mod streaming;
 mod streams;
 mod traces;
+mod triggers;
 mod urls;
 mod webhooks;
 mod world;

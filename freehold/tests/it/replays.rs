@@ -11,7 +11,7 @@ use api::runs::{
     Judged, Load, Run, RunDriftQuery, RunOutcome, RunProgress, RunSpec, RunState, SeriesBy,
     SeriesPoint, SeriesQuery,
 };
-use api::streams::{CreateStream, DriftQuery, EventLabel, LabelEvents, SelectionQuery, StreamSpec};
+use api::streams::{CreateStream, EventLabel, LabelEvents, SelectionQuery, StreamSpec};
 use serde_json::{Value, json};
 use testkit::wait::until;
 use testkit::{Account, Cloud, Package, Process};
@@ -109,7 +109,11 @@ pub(crate) async fn endpoint(account: &Account) -> Endpoint {
 }
 
 /// Asks once, until the gateway knows the name.
-async fn ask(account: &Account, endpoint: &str, amount: u64) -> Result<Value, api::client::Error> {
+pub(crate) async fn ask(
+    account: &Account,
+    endpoint: &str,
+    amount: u64,
+) -> Result<Value, api::client::Error> {
     let invocation = Invocation {
         media_type: "application/json".to_owned(),
         accept: None,
@@ -152,7 +156,7 @@ pub(crate) async fn ended(account: &Account, spec: &RunSpec) -> (Run, RunOutcome
 }
 
 /// A run that may be believed.
-async fn valid(account: &Account, spec: &RunSpec) -> (Run, RunOutcome) {
+pub(crate) async fn valid(account: &Account, spec: &RunSpec) -> (Run, RunOutcome) {
     let mut last = ended(account, spec).await;
     for _ in 1..TRIES {
         if last.1.valid {

@@ -310,6 +310,14 @@ impl Things {
             ("PUT", "/v1/endpoints/{name}/capture") => {
                 (json!({ "stream": "hush-stream" }), refused)
             }
+            ("POST", "/v1/endpoints/{name}/gate/judgement") => (json!({ "run": run }), refused),
+            ("POST", "/v1/endpoints/{name}/triggers") => {
+                let when = json!({ "is": { "metric": "errors_ppm", "at_least": 1 } });
+                let then = json!([{ "kind": "revert" }]);
+                let wanted =
+                    json!({ "name": "mine", "when": when, "window_ms": 60_000, "then": then });
+                (wanted, refused)
+            }
             _ => (json!({}), refused),
         }
     }

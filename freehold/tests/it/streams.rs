@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use api::streams::{
-    CreateStream, EventsQuery, ForgetSubject, ImportQuery, LabelEvents, LabelRule, MakeEvents,
-    SelectionQuery, StreamSpec,
+    CreateStream, DriftQuery, EventsQuery, ForgetSubject, ImportQuery, LabelEvents, LabelRule,
+    MakeEvents, SelectionQuery, StreamSpec,
 };
 use serde_json::Value;
 use testkit::wait::until;
@@ -25,6 +25,21 @@ async fn events_are_taken_selected_and_given_out() {
     };
     let stats = owner.client.stream_stats(&stream, &selection).await.unwrap();
     assert_eq!((stats.events, stats.stream_disordered), (10, 0));
+    // The first hundred events and the second are alike.
+    let first =
+        DriftQuery { against_since: Some("2026-11-23".to_owned()), ..DriftQuery::default() };
+    let watched = SelectionQuery {
+        since: Some("2026-11-23T08:01:40Z".to_owned()),
+        filter: Some("data.amount<50".to_owned()),
+        ..SelectionQuery::default()
+    };
+    let same = owner.client.stream_drift(&stream, &watched, &first).await.unwrap();
+    assert_eq!((same.reference_events, same.events, same.changed), (50, 50, 0), "{same:?}");
+    let names: Vec<&str> = same.fields.iter().map(|field| field.field.as_str()).collect();
+    assert_eq!(names, ["data.amount", "label", "region", "type"]);
+    let nothing = DriftQuery::default();
+    let refused = owner.client.stream_drift(&stream, &watched, &nothing).await.unwrap_err();
+    assert_eq!(refused.code(), "bad_request");
     let query = EventsQuery { format: None, limit: Some(3) };
     let mut pieces = owner.client.stream_events(&stream, &selection, &query).await.unwrap();
     let mut text = Vec::new();

@@ -16,7 +16,7 @@ use crate::world::{PROGRAM, strangers};
 
 /// Longest time until something is told: a retry after a pause among it.
 const TOLD_S: u64 = 30;
-const PORT: u16 = 8081;
+pub(crate) const PORT: u16 = 8081;
 
 const CODE: &str = r#"
 def handler(event, context):
@@ -26,7 +26,7 @@ def handler(event, context):
 "#;
 
 /// Writes down what it is told, and whether the signature is right; answers as the path says.
-const RECEIVER: &str = r#"
+pub(crate) const RECEIVER: &str = r#"
 import base64, hashlib, hmac, http.server, json, sys
 kept, secret = sys.argv[1], sys.argv[2]
 seen = set()

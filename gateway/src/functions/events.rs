@@ -1,5 +1,5 @@
-//! Events: taken from control when they are due, run, or told to a webhook or a
-//! stream, and told of.
+//! Events: taken from control when they are due, run, or told to a webhook, by e-mail or to a stream,
+//! and told of.
 //!
 //! Always true: an event is kept as long as it runs; what became of it is told, or it comes again
 //! when control takes it for lost. Absent on purpose: whether it runs again, which control decides.
@@ -103,8 +103,13 @@ async fn one(hub: &Hub, event: TakenEvent) -> EventEnded {
     if let Some(stream) = &event.stream {
         return crate::streams::tell(hub, &event, stream).await;
     }
-    let function = hub.table.load().function_of(event.account_name.as_str(), &event.function);
     let not_run = |throttled, reason: String| EventEnded::NotRun { throttled, reason };
+    if let Some(email) = &event.email {
+        return hub.mail.send(&event, email).await;
+    }
+    let known = event.function.as_ref();
+    let function = known
+        .and_then(|function| hub.table.load().function_of(event.account_name.as_str(), function));
     let Some(function) = function else {
         return not_run(false, "the function is not known here".to_owned());
     };

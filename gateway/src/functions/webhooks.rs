@@ -166,12 +166,13 @@ mod tests {
             id: types::EventId::new(uuid::Uuid::from_u128(1)),
             account: types::AccountId::new(uuid::Uuid::from_u128(2)),
             account_name: "acme".parse().unwrap(),
-            function: "f".parse().unwrap(),
+            function: None,
             qualifier: String::new(),
             payload: "{}".to_owned(),
             attempt: 1,
             webhook: None,
             stream: None,
+            email: None,
         };
         for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "127.1"] {
             let url = format!("http://{host}:{port}/");

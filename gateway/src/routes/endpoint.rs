@@ -30,6 +30,8 @@ pub(crate) struct Endpoint {
     pub variant: Name,
     /// A function of that account, with a version or alias, that answers in place of stages.
     pub function: Option<(FunctionName, String)>,
+    /// Whether a trigger wants to know how live requests end.
+    pub watched: bool,
     /// The version callers see.
     pub version: u32,
     /// What a request passes through, in order.
@@ -68,6 +70,7 @@ impl Endpoint {
             name: route.name,
             variant: route.variant,
             function: route.function,
+            watched: route.watched,
             version: route.version,
             stages: stages.collect(),
             input: route.input,

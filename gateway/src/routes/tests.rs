@@ -32,6 +32,7 @@ fn route(number: u128, owner: (u128, &str), name: &str) -> Route {
         function: None,
         modes: vec![],
         capture: None,
+        watched: false,
         account: account(owner.0),
         account_name: owner.1.parse().unwrap(),
         name: name.parse().unwrap(),

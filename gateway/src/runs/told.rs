@@ -3,10 +3,13 @@
 pub(super) mod accuracy;
 pub(super) mod used;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::internal::RunRoute;
-use api::runs::{RunFacts, RunOutcome, RunProgress, RunSchedule, VariantOutcome};
+use api::runs::{PlaceOutcome, RunFacts, RunOutcome, RunProgress, RunSchedule, VariantOutcome};
+use events::replay::cells::OTHERS;
+use events::replay::report::Times;
 use events::replay::{Cell, Cells, Finished, Outcome, Run, Summary};
 use serde_json::Value;
 
@@ -24,6 +27,10 @@ pub(super) fn endpoints(hub: &Hub, told: &RunRoute) -> Vec<Option<Arc<Endpoint>>
     let find = |variant| table.variant(account, &told.spec.endpoint, variant);
     told.spec.variants.iter().map(find).collect()
 }
+
+/// Most regions that are told of, and most groups, those with the most requests: what a page shows.
+/// Records and cells have the others.
+const PLACES_MAX: usize = 32;
 
 /// How far it is.
 pub(super) fn progress(
@@ -86,7 +93,11 @@ pub(super) fn outcome(
             busy_milli: facts.busy_milli,
         },
         durability_ppm: part_ppm(facts.sent, facts.sent.saturating_add(*lost)),
-        variants: variants(&finished.summaries(), judged, &measured),
+        variants: variants(&finished.summaries(), judged, &measured)
+            .into_iter()
+            .enumerate()
+            .map(|(place, told)| VariantOutcome { places: places(finished, place, judged), ..told })
+            .collect(),
         pairs: judged.counted().1,
     };
     serde_json::to_value(&told).unwrap_or_default()
@@ -132,6 +143,7 @@ fn variants(
             availability_ppm: availability_ppm(sum),
             used: used::of(sum, (measured.cells, place), measured.took_ns, endpoint),
             accuracy,
+            places: Vec::new(),
         }
     })
     .collect()
@@ -148,7 +160,46 @@ fn part_ppm(part: u64, of: u64) -> Option<u64> {
     (of > 0).then(|| u64::try_from(ppm).unwrap_or(u64::MAX))
 }
 
-fn times(times: &events::replay::report::Times) -> api::runs::Times {
+/// What a variant came to by region, and by group.
+fn places(finished: &Finished, variant: usize, judged: &Accuracies) -> Vec<PlaceOutcome> {
+    let (mut regions, mut groups) = (BTreeMap::new(), BTreeMap::new());
+    for (of, cell) in finished.cells.iter().filter(|(of, _)| usize::from(of.variant) == variant) {
+        for (name, all) in [(of.region, &mut regions), (of.group, &mut groups)] {
+            if !name.is_empty() && &*name != OTHERS {
+                all.entry(name).or_insert_with(Cell::default).merge(cell);
+            }
+        }
+    }
+    let mut told = Vec::new();
+    for (is_group, all) in [(false, regions), (true, groups)] {
+        for (name, cell) in largest(all) {
+            let accuracy = judged.of_place(variant, (is_group, &name));
+            let (region, group) = if is_group { (None, Some(name)) } else { (Some(name), None) };
+            let shown = |name: Option<Arc<str>>| name.map(|name| name.to_string());
+            told.push(PlaceOutcome {
+                region: shown(region),
+                group: shown(group),
+                recorded: cell.counts.all(),
+                failures: cell.counts.all() - cell.counts.of(Outcome::Ok),
+                response: times(&Times::of(&cell.response)),
+                service: times(&Times::of(&cell.service)),
+                accuracy,
+            });
+        }
+    }
+    told
+}
+
+/// Those with the most requests, by name.
+fn largest(all: BTreeMap<Arc<str>, Cell>) -> Vec<(Arc<str>, Cell)> {
+    let mut all: Vec<_> = all.into_iter().collect();
+    all.sort_by_key(|(_, cell)| std::cmp::Reverse(cell.counts.all()));
+    all.truncate(PLACES_MAX);
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all
+}
+
+fn times(times: &Times) -> api::runs::Times {
     use policy::sketch::Bound;
     let (p99_upper_ns, p99_needs) = match times.p99.bound_ns {
         Bound::AtMost(ns) => (Some(ns), None),

@@ -389,6 +389,7 @@ fn route(number: u128, name: &str, sockets: Vec<PathBuf>) -> Route {
         function: None,
         modes: vec![],
         capture: None,
+        watched: false,
         account: AccountId::new(Uuid::from_u128(1)),
         account_name: "acme".parse().unwrap(),
         name: name.parse().unwrap(),

@@ -11,7 +11,8 @@ fn metric(metric: &str, scope: Scope, limit: Limit) -> Condition {
 }
 
 fn key(metric: &str, region: Option<&str>) -> Key {
-    Key { metric: metric.to_owned(), region: region.map(str::to_owned) }
+    let place = region.map_or(Place::All, |region| Place::Region(region.to_owned()));
+    Key { metric: metric.to_owned(), place }
 }
 
 fn between(lower: i64, upper: i64) -> Value {
@@ -109,6 +110,28 @@ fn a_gate_that_cannot_be_is_refused_in_words() {
         cases.iter().map(|case| gate(case).check().unwrap_err().to_string()).collect();
     insta::assert_snapshot!("refusals", told.join("\n"));
     assert_eq!(gate(&conditions()).check(), Ok(()));
+}
+
+#[test]
+fn groups_are_judged_as_regions_are_and_apart_from_them() {
+    let of = |place: Place, value: i64| {
+        let key = Key { metric: "errors_ppm".to_owned(), place };
+        (key, between(value, value), Value::Missing)
+    };
+    let seen = snapshot(&[
+        of(Place::Region("no".to_owned()), 500),
+        of(Place::Group("new".to_owned()), 9_000),
+        of(Place::Group("old".to_owned()), 100),
+    ]);
+    let each =
+        |scope: Scope| judge(&gate(&[metric("errors_ppm", scope, Limit::AtMost(1_000))]), &seen);
+    assert_eq!(each(Scope::EachRegion).outcome, Outcome::Promote);
+    assert_eq!(each(Scope::Group("old".to_owned())).outcome, Outcome::Promote);
+    // A region and a group of one name are not the same events.
+    assert_eq!(each(Scope::Region("old".to_owned())).outcome, Outcome::Wait);
+    insta::assert_snapshot!("each_group", text(&each(Scope::EachGroup)));
+    let none = judge(&gate(&[metric("accuracy_ppm", Scope::EachGroup, Limit::AtLeast(1))]), &seen);
+    insta::assert_snapshot!("no_group", text(&none));
 }
 
 fn bounds() -> impl Strategy<Value = Bounds> {

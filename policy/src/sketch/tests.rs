@@ -107,3 +107,32 @@ fn quantiles_are_ranks_rounded_up() {
     assert_eq!(sketch.quantile(0), Some(1));
     assert_eq!((sketch.at_most(0), sketch.at_most(40), sketch.at_most(1_000)), (0, 40, 100));
 }
+
+proptest! {
+    /// What is kept of a sketch is all of it; what can be no sketch is none.
+    #[test]
+    fn what_is_kept_is_all(numbers in vec(0..1_000_000_000_u64, 0..100)) {
+        let sketch = of(&numbers);
+        let parts = sketch.parts();
+        prop_assert_eq!(Sketch::of_parts(&parts), Some(sketch.clone()));
+        if let Some((bucket, count)) = parts.buckets.last().copied() {
+            let with = |more: (u16, u64)| {
+                let mut parts = parts.clone();
+                parts.buckets.push(more);
+                Sketch::of_parts(&parts)
+            };
+            prop_assert_eq!(with((bucket, count)), None);
+            prop_assert_eq!(with((u16::MAX, 1)), None);
+            prop_assert_eq!(with((bucket + 1, 0)), None);
+            prop_assert_eq!(with((bucket + 1, u64::MAX)), None);
+        }
+        // The bounds are on either side of the value of a rank between them.
+        if let (Some(lower), Bound::AtMost(upper)) =
+            (sketch.lower(500_000, 900_000), sketch.upper(500_000, 900_000))
+        {
+            let middle = sketch.quantile(500_000).unwrap();
+            prop_assert!(lower <= middle && middle <= upper.max(middle));
+            prop_assert!(lower <= upper);
+        }
+    }
+}

@@ -20,3 +20,4 @@ mod provisions;
 mod running;
 mod sagas;
 mod transactions;
+mod triggers;

@@ -164,7 +164,7 @@ async fn a_training_ends_once(house: House) {
     assert_eq!(read!(house.store, trainings_list(account, Some(row.id), 99)).unwrap(), []);
 }
 
-fn endpoint(account_id: AccountId, number: u128) -> EndpointRow {
+pub(crate) fn endpoint(account_id: AccountId, number: u128) -> EndpointRow {
     EndpointRow {
         id: EndpointId::new(uuid(number)),
         account_id,

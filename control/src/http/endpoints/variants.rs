@@ -5,7 +5,10 @@ use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use api::endpoints::{ChangeMode, CreateVariant, Endpoint, GateSpec, Modes, Promote, Promotion};
+use api::endpoints::{
+    AskGate, ChangeMode, CreateVariant, Endpoint, GateJudgement, GateSpec, Modes, Promote,
+    Promotion,
+};
 use api::pages::{Page, PageQuery};
 use types::Name;
 
@@ -24,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Control> {
         .routes(routes!(restore))
         .routes(routes!(promote))
         .routes(routes!(gate, put_gate, remove_gate))
+        .routes(routes!(ask_gate))
 }
 
 /// Adds a variant to an endpoint; it sees no live event until its mode is changed.
@@ -135,4 +139,17 @@ async fn remove_gate(
 ) -> Result<StatusCode, ApiError> {
     gates::remove(&control, &caller, &name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Says what the gate says of a run, condition by condition, and changes nothing.
+#[utoipa::path(post, path = "/v1/endpoints/{name}/gate/judgement", tag = "endpoints",
+    params(("name" = Name, Path)), request_body = AskGate,
+    responses((status = 200, body = GateJudgement)))]
+async fn ask_gate(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(name): Path<Name>,
+    Json(request): Json<AskGate>,
+) -> Result<Json<GateJudgement>, ApiError> {
+    Ok(Json(gates::ask(&control, &caller, &name, request).await?))
 }

@@ -3,23 +3,17 @@
 //! Always true: a run that is invalid promotes nothing; every condition is told with its value and its
 //! threshold; who promoted, and by which run, is written with the change.
 
-use std::collections::BTreeMap;
+pub(super) mod measured;
 
 use access::Action;
-use api::endpoints::{GateCondition, GateLine, GateMetric, GateSpec, Promote, Promotion};
-use api::runs::{Auc, Pairs, RunOutcome, RunSpec, VariantOutcome};
-use policy::evidence::paired;
-use policy::evidence::verdict::{Answer, Deadline, Guardrail, Progress, Verdict};
-use policy::evidence::{Evidence, Margins, Watch};
-use policy::gates::{
-    self, Bounds, Condition, Gate, Judged, Judgement, Key, Limit, Outcome, Pair, Scope, Snapshot,
-    Value,
-};
+use api::endpoints::{AskGate, GateJudgement, GateLine, GateSpec, Promote, Promotion};
+use api::runs::{RunOutcome, RunSpec};
+use policy::gates::{self, Gate, Judged, Judgement, Outcome};
 use policy::modes::Change;
 use store::endpoints::EndpointRow;
 use store::endpoints::counts::{gate_delete, gate_fetch, gate_put};
 use store::runs::{RunRow, RunState, run_fetch};
-use types::{Mode, Name};
+use types::{Mode, Name, RunId};
 
 use super::own;
 use super::variants::{self, Decided};
@@ -27,13 +21,6 @@ use crate::caller::Caller;
 use crate::operations::instances::found;
 use crate::operations::items::from_json;
 use crate::{Control, Error};
-
-/// The chance that a candidate as good as production is reverted, and that one worse is promoted.
-const BOUND_PPM: u32 = 50_000;
-/// Of what only one got right, the candidate's part may be less by a tenth, and by a half is worse.
-const MARGINS: Margins = Margins { tolerance_ppm: 100_000, margin_ppm: 500_000 };
-/// Events of each kind that an interval of the area under the curve takes.
-const AUC_EVENTS_MIN: u64 = 2;
 
 /// The gate of an endpoint.
 pub async fn fetch(control: &Control, caller: &Caller, name: &Name) -> Result<GateSpec, Error> {
@@ -82,16 +69,45 @@ pub async fn promote(
     if !matches!(request.mode, Mode::Canary | Mode::Bake | Mode::Production) {
         return Err(Error::invalid("a variant is promoted to canary, bake or production"));
     }
-    let run = request.run;
-    let fetched = control.shared.store.read("fetch a run", |tx| Box::pin(run_fetch(tx, run)));
-    let run = found(fetched.await, || format!("the run {run}"))?;
-    if run.account_id != caller.account || run.endpoint_id != endpoint.id {
-        return Err(Error::NotFound { what: format!("the run {} of the endpoint {name}", run.id) });
-    }
+    let run = run_of(control, caller, (&endpoint, request.run)).await?;
     let until_ms = request.for_ms.map(|for_ms| control.now_ms().saturating_add(for_ms));
     let to = Change { mode: request.mode, share_bp: request.share_bp, until_ms };
     let by = caller.account_name.to_string();
     promote_by(control, &endpoint, (variant, to), (&run, by, true)).await
+}
+
+/// Says what the gate says of a run, and changes nothing.
+pub async fn ask(
+    control: &Control,
+    caller: &Caller,
+    name: &Name,
+    request: AskGate,
+) -> Result<GateJudgement, Error> {
+    let endpoint = own(control, caller, name, Action::EndpointsRead).await?;
+    let run = run_of(control, caller, (&endpoint, request.run)).await?;
+    let spec: RunSpec = from_json(&run.spec)?;
+    let Some(variant) = spec.variants.first() else {
+        return Err(Error::NotFound { what: format!("a variant of the run {}", run.id) });
+    };
+    let (judged, _) = judge(control, &endpoint, (variant, &run)).await?;
+    let holds = matches!(judged.outcome, Outcome::Promote | Outcome::Review);
+    let (variant, reason) = (variant.clone(), why(&judged));
+    Ok(GateJudgement { variant, holds, reason, lines: lines(&judged) })
+}
+
+/// A run of the caller's, of this endpoint.
+async fn run_of(
+    control: &Control,
+    caller: &Caller,
+    (endpoint, run): (&EndpointRow, RunId),
+) -> Result<RunRow, Error> {
+    let fetched = control.shared.store.read("fetch a run", |tx| Box::pin(run_fetch(tx, run)));
+    let run = found(fetched.await, || format!("the run {run}"))?;
+    if run.account_id != caller.account || run.endpoint_id != endpoint.id {
+        let what = format!("the run {} of the endpoint {}", run.id, endpoint.name);
+        return Err(Error::NotFound { what });
+    }
+    Ok(run)
 }
 
 /// After a run has ended: promotes its candidate where the gate says so and is to do so by itself.
@@ -128,6 +144,26 @@ async fn promote_by(
     (variant, to): (&Name, Change),
     (run, by, by_hand): (&RunRow, String, bool),
 ) -> Result<Promotion, Error> {
+    let (judged, number) = judge(control, endpoint, (variant, run)).await?;
+    let holds = match &judged.outcome {
+        Outcome::Promote => true,
+        Outcome::Review => by_hand,
+        _ => false,
+    };
+    let reason = why(&judged);
+    if holds {
+        let reason = format!("by the gate and the run {}", run.id);
+        variants::decide(control, endpoint, (variant, to), Decided { by, reason }, number).await?;
+    }
+    Ok(Promotion { promoted: holds, reason, lines: lines(&judged) })
+}
+
+/// Judges a run by the gate; and the number of the change since which variants are used as they are.
+async fn judge(
+    control: &Control,
+    endpoint: &EndpointRow,
+    (variant, run): (&Name, &RunRow),
+) -> Result<(Judged, u64), Error> {
     let gate = read_gate(control, endpoint).await?;
     let gate = gate.ok_or_else(|| Error::Conflict {
         code: "conflict",
@@ -149,19 +185,9 @@ async fn promote_by(
     let (number, used) = variants::used(control, endpoint).await?;
     let incumbent = used.iter().find(|(_, used)| used.mode == Mode::Production);
     let incumbent = incumbent.map(|(row, _)| &row.variant);
-    let place = spec.variants.iter().skip(1).position(|it| Some(it) == incumbent);
-    let judged = gates::judge(&gate_of(&gate)?, &snapshot(&outcome, place));
-    let holds = match &judged.outcome {
-        Outcome::Promote => true,
-        Outcome::Review => by_hand,
-        _ => false,
-    };
-    let reason = why(&judged);
-    if holds {
-        let reason = format!("by the gate and the run {}", run.id);
-        variants::decide(control, endpoint, (variant, to), Decided { by, reason }, number).await?;
-    }
-    Ok(Promotion { promoted: holds, reason, lines: lines(&judged) })
+    let beside = spec.variants.iter().skip(1).position(|it| Some(it) == incumbent);
+    let seen = measured::snapshot(&outcome, 0, beside.map(|place| place + 1));
+    Ok((gates::judge(&gate_of(&gate)?, &seen), number))
 }
 
 async fn read_gate(control: &Control, endpoint: &EndpointRow) -> Result<Option<GateSpec>, Error> {
@@ -172,154 +198,13 @@ async fn read_gate(control: &Control, endpoint: &EndpointRow) -> Result<Option<G
 
 /// The gate as it is judged.
 fn gate_of(spec: &GateSpec) -> Result<Gate, Error> {
-    let conditions = spec.conditions.iter().map(condition).collect::<Result<_, _>>()?;
+    let conditions = spec.conditions.iter().map(measured::condition).collect::<Result<_, _>>()?;
     let promotion =
         if spec.automatic { gates::Promotion::Automatic } else { gates::Promotion::ByHand };
     Ok(Gate { conditions, promotion })
 }
 
-fn condition(wanted: &GateCondition) -> Result<Condition, Error> {
-    let GateCondition {
-        metric,
-        at_most,
-        at_least,
-        at_most_of_incumbent_ppm,
-        at_least_of_incumbent_ppm,
-    } = wanted;
-    let limits = [
-        at_most.map(Limit::AtMost),
-        at_least.map(Limit::AtLeast),
-        at_most_of_incumbent_ppm.map(Limit::AtMostOfIncumbent),
-        at_least_of_incumbent_ppm.map(Limit::AtLeastOfIncumbent),
-    ];
-    let mut limits = limits.into_iter().flatten();
-    match (metric, limits.next(), limits.next()) {
-        (GateMetric::Verdict, None, _) => Ok(Condition::Verdict),
-        (GateMetric::Verdict, ..) => Err(Error::invalid("the verdict has no limit")),
-        (_, Some(limit), None) => {
-            Ok(Condition::Metric { metric: word(*metric).to_owned(), scope: Scope::All, limit })
-        }
-        _ => Err(Error::invalid(format!("{} needs one limit", word(*metric)))),
-    }
-}
-
-const fn word(metric: GateMetric) -> &'static str {
-    match metric {
-        GateMetric::ResponseP50Us => "response_p50_us",
-        GateMetric::ResponseP99Us => "response_p99_us",
-        GateMetric::ServiceP50Us => "service_p50_us",
-        GateMetric::ErrorsPpm => "errors_ppm",
-        GateMetric::AccuracyPpm => "accuracy_ppm",
-        GateMetric::PrecisionPpm => "precision_ppm",
-        GateMetric::RecallPpm => "recall_ppm",
-        GateMetric::AucPpm => "auc_ppm",
-        GateMetric::CalibrationPpm => "calibration_ppm",
-        GateMetric::AgreementPpm => "agreement_ppm",
-        GateMetric::Verdict => "verdict",
-    }
-}
-
-/// What a run came to, of its first variant and of what is in production, where that was in it.
-fn snapshot(outcome: &RunOutcome, incumbent: Option<usize>) -> Snapshot {
-    let run = if outcome.valid {
-        gates::Run::Valid
-    } else {
-        gates::Run::Invalid { reasons: outcome.reasons.clone() }
-    };
-    let other = incumbent.and_then(|place| outcome.variants.get(place + 1));
-    let pairs = incumbent.and_then(|place| outcome.pairs.get(place));
-    let mut values: BTreeMap<Key, Pair> = BTreeMap::new();
-    let mut add = |metric: GateMetric, candidate: Value, incumbent: Value| {
-        let key = Key { metric: word(metric).to_owned(), region: None };
-        values.insert(key, Pair { candidate, incumbent });
-    };
-    if let Some(candidate) = outcome.variants.first() {
-        for (metric, value) in measures() {
-            add(metric, value(candidate), other.map_or(Value::Missing, value));
-        }
-    }
-    if let Some(Pairs { same, differ, .. }) = pairs {
-        add(GateMetric::AgreementPpm, part(*same, same + differ), Value::Missing);
-    }
-    Snapshot { run, values, verdict: pairs.map(verdict) }
-}
-
-type Measure = fn(&VariantOutcome) -> Value;
-
-fn measures() -> [(GateMetric, Measure); 9] {
-    [
-        (GateMetric::ResponseP50Us, |it| times(it.response.count, it.response.p50_ns)),
-        (GateMetric::ResponseP99Us, |it| match (it.response.p99_upper_ns, it.response.p99_needs) {
-            (Some(ns), _) => whole(ns / 1_000),
-            (None, Some(needed)) => {
-                Value::NotEnough { events: it.response.count, events_needed: needed }
-            }
-            (None, None) => Value::Missing,
-        }),
-        (GateMetric::ServiceP50Us, |it| times(it.service.count, it.service.p50_ns)),
-        (GateMetric::ErrorsPpm, |it| exact_of(it.errors_ppm())),
-        (GateMetric::AccuracyPpm, |it| exact_of(it.accuracy.accuracy_ppm())),
-        (GateMetric::PrecisionPpm, |it| exact_of(it.accuracy.precision_ppm())),
-        (GateMetric::RecallPpm, |it| exact_of(it.accuracy.recall_ppm())),
-        (GateMetric::AucPpm, |it| it.accuracy.auc.as_ref().map_or(Value::Missing, area)),
-        (GateMetric::CalibrationPpm, |it| {
-            exact_of(it.accuracy.calibration.as_ref().map(|it| it.error_ppm))
-        }),
-    ]
-}
-
-/// The area under the curve lies within its interval: what is beyond is not known.
-fn area(auc: &Auc) -> Value {
-    let events = auc.positives.min(auc.negatives);
-    match (auc.lower_ppm, auc.upper_ppm) {
-        (Some(lower), Some(upper)) => {
-            let end = |ppm: u64| Some(i64::try_from(ppm).unwrap_or(i64::MAX));
-            Value::Within(Bounds { lower: end(lower), upper: end(upper) })
-        }
-        _ if events < AUC_EVENTS_MIN => Value::NotEnough { events, events_needed: AUC_EVENTS_MIN },
-        // All scores are the same, which tell nothing apart.
-        _ => whole(auc.value_ppm),
-    }
-}
-
-fn exact_of(ppm: Option<u64>) -> Value {
-    ppm.map_or(Value::Missing, whole)
-}
-
-fn times(count: u64, ns: u64) -> Value {
-    if count == 0 { Value::Missing } else { whole(ns / 1_000) }
-}
-
-fn part(part: u64, of: u64) -> Value {
-    if of == 0 {
-        return Value::Missing;
-    }
-    let ppm = u128::from(part) * 1_000_000 / u128::from(of);
-    whole(u64::try_from(ppm).unwrap_or(u64::MAX))
-}
-
-fn whole(value: u64) -> Value {
-    Value::Within(Bounds::exactly(i64::try_from(value).unwrap_or(i64::MAX)))
-}
-
-/// What the right and wrong answers to the same events say.
-fn verdict(pairs: &Pairs) -> Answer {
-    let seen = paired::Pairs {
-        events: pairs.both_right + pairs.first_right + pairs.other_right + pairs.both_wrong,
-        candidate_only: pairs.other_right,
-        incumbent_only: pairs.first_right,
-    };
-    let guardrail = Guardrail {
-        alpha_ppm: BOUND_PPM,
-        beta_ppm: BOUND_PPM,
-        watch: Watch::Pairs { margins: MARGINS, seen },
-        carried: Evidence::default(),
-    };
-    let guardrails = BTreeMap::from([("right answers".to_owned(), guardrail)]);
-    let never = Deadline { events_max: u64::MAX, until_ms: u64::MAX };
-    Verdict::default().judge(&guardrails, never, Progress { events: seen.events, now_ms: 0 })
-}
-
+/// Why a gate lets nothing pass; empty where it does.
 fn why(judged: &Judged) -> String {
     match &judged.outcome {
         Outcome::Promote | Outcome::Review => String::new(),

@@ -95,14 +95,20 @@ pub async fn change_mode(
     if reason.len() > REASON_BYTES_MAX {
         return Err(Error::invalid(format!("the reason has more than {REASON_BYTES_MAX} bytes")));
     }
-    if for_ms.is_some_and(|for_ms| !BAKE_MS.contains(&for_ms)) {
-        return Err(Error::invalid("a bake takes from a second to 30 days: change for_ms"));
-    }
+    check_bake(for_ms)?;
     let until_ms = for_ms.map(|for_ms| control.now_ms().saturating_add(for_ms));
     let decided = Decided { by: caller.account_name.to_string(), reason };
     let to = Change { mode, share_bp, until_ms };
     decide(control, &endpoint, (variant, to), decided, modes_number).await?;
     shape_endpoint(control, caller, endpoint).await
+}
+
+/// Refuses a bake that is too short or too long.
+pub(super) fn check_bake(for_ms: Option<u64>) -> Result<(), Error> {
+    if for_ms.is_some_and(|for_ms| !BAKE_MS.contains(&for_ms)) {
+        return Err(Error::invalid("a bake takes from a second to 30 days: change for_ms"));
+    }
+    Ok(())
 }
 
 /// Who or what decided a change, and why.
@@ -123,6 +129,16 @@ pub(crate) async fn decide(
     if number != number_seen {
         return Err(Error::Stale { stored: number });
     }
+    let next = changed(endpoint, &used, (variant, to))?;
+    write(control, endpoint.id, (&next, number_seen), decided).await
+}
+
+/// How variants are used after a change of one, where it can be made now.
+pub(super) fn changed(
+    endpoint: &EndpointRow,
+    used: &[(EndpointRow, Used)],
+    (variant, to): (&Name, Change),
+) -> Result<Vec<Used>, Error> {
     if let Some((row, _)) = used.iter().find(|(row, _)| row.variant == *variant) {
         let live = matches!(to.mode, Mode::Canary | Mode::Bake | Mode::Production);
         if live && row.state != EndpointState::Ready {
@@ -141,15 +157,14 @@ pub(crate) async fn decide(
             return Err(Error::Conflict { code: "conflict", message });
         }
     }
-    let now: Vec<Used> = used.into_iter().map(|(_, used)| used).collect();
-    let next = modes::change(&now, variant, to).map_err(|refusal| match refusal {
+    let now: Vec<Used> = used.iter().map(|(_, used)| used.clone()).collect();
+    modes::change(&now, variant, to).map_err(|refusal| match refusal {
         Refusal::Unknown { .. } => {
             Error::NotFound { what: format!("the variant {}@{variant}", endpoint.name) }
         }
         Refusal::Alone { .. } => conflict(&refusal),
         other => Error::invalid(other.to_string()),
-    })?;
-    write(control, endpoint.id, (&next, number_seen), decided).await
+    })
 }
 
 /// How variants were used, the newest change first.
@@ -183,12 +198,34 @@ pub async fn restore(
 ) -> Result<Endpoint, Error> {
     let endpoint = own(control, caller, name, Action::EndpointsDeploy).await?;
     let (now, used) = used(control, &endpoint).await?;
-    let earlier = match number {
-        0 => vec![in_production(main())],
-        _ => change(control, endpoint.id, number).await?.ok_or_else(|| Error::NotFound {
-            what: format!("change {number} of the endpoint {name}"),
-        })?,
-    };
+    let earlier = as_of(control, &endpoint, number).await?;
+    let again = again(control, &used, &earlier)?;
+    let reason = format!("as it was by change {number}");
+    let decided = Decided { by: caller.account_name.to_string(), reason };
+    write(control, endpoint.id, (&again, now), decided).await?;
+    shape_endpoint(control, caller, endpoint).await
+}
+
+/// How variants were used from a change on; 0 is how the endpoint began.
+pub(super) async fn as_of(
+    control: &Control,
+    endpoint: &EndpointRow,
+    number: u64,
+) -> Result<Vec<Used>, Error> {
+    if number == 0 {
+        return Ok(vec![in_production(main())]);
+    }
+    change(control, endpoint.id, number).await?.ok_or_else(|| Error::NotFound {
+        what: format!("change {number} of the endpoint {}", endpoint.name),
+    })
+}
+
+/// The variants there are, used again as they were.
+pub(super) fn again(
+    control: &Control,
+    used: &[(EndpointRow, Used)],
+    earlier: &[Used],
+) -> Result<Vec<Used>, Error> {
     let there = |it: &Used| used.iter().any(|(row, _)| row.variant == it.variant);
     if let Some(gone) = earlier.iter().find(|it| it.mode != Mode::Test && !there(it)) {
         let message = format!("{} was removed since: add it again first", gone.variant);
@@ -203,10 +240,7 @@ pub async fn restore(
     });
     let again: Vec<Used> = again.collect();
     modes::check(&again).map_err(|refusal| conflict(&refusal))?;
-    let reason = format!("as it was by change {number}");
-    let decided = Decided { by: caller.account_name.to_string(), reason };
-    write(control, endpoint.id, (&again, now), decided).await?;
-    shape_endpoint(control, caller, endpoint).await
+    Ok(again)
 }
 
 /// What a change had decided.
@@ -229,15 +263,7 @@ async fn write(
     (modes, number_seen): (&[Used], u64),
     decided: Decided,
 ) -> Result<u64, Error> {
-    let row = ModesRow {
-        endpoint_id,
-        number: number_seen + 1,
-        modes: serde_json::to_value(modes)
-            .map_err(|error| Error::internal("could not write modes", error))?,
-        decided_by: decided.by,
-        reason: decided.reason,
-        at_ms: control.now_ms(),
-    };
+    let row = row_of(control, endpoint_id, (modes, number_seen), decided)?;
     let written = control.shared.store.transact("change modes", |tx| {
         let row = row.clone();
         Box::pin(async move { modes_insert(tx, &row).await })
@@ -246,13 +272,35 @@ async fn write(
         Err(store::Error::Unique { .. }) => Err(Error::Stale { stored: row.number }),
         other => {
             other?;
-            let words: Vec<String> =
-                modes.iter().map(|it| format!("{} {}", it.variant, it.mode)).collect();
-            let text = format!("change {} by {}: {}", row.number, row.decided_by, words.join(", "));
-            control.say(&endpoint_id.to_string(), "modes", &text).await?;
+            say(control, &row, modes).await?;
             Ok(row.number)
         }
     }
+}
+
+/// Writes a change into the endpoint's log.
+pub(super) async fn say(control: &Control, row: &ModesRow, modes: &[Used]) -> Result<(), Error> {
+    let words: Vec<String> = modes.iter().map(|it| format!("{} {}", it.variant, it.mode)).collect();
+    let text = format!("change {} by {}: {}", row.number, row.decided_by, words.join(", "));
+    control.say(&row.endpoint_id.to_string(), "modes", &text).await
+}
+
+/// The change that follows on `number_seen`.
+pub(super) fn row_of(
+    control: &Control,
+    endpoint_id: EndpointId,
+    (modes, number_seen): (&[Used], u64),
+    decided: Decided,
+) -> Result<ModesRow, Error> {
+    Ok(ModesRow {
+        endpoint_id,
+        number: number_seen + 1,
+        modes: serde_json::to_value(modes)
+            .map_err(|error| Error::internal("could not write modes", error))?,
+        decided_by: decided.by,
+        reason: decided.reason,
+        at_ms: control.now_ms(),
+    })
 }
 
 /// An endpoint's variants with how each is used, itself the first; and the number of the change.

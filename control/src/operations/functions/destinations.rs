@@ -72,6 +72,15 @@ fn read(text: &str) -> Result<Destination, Error> {
     }
 }
 
+/// Refuses what is no URL of a webhook.
+pub(crate) fn check_webhook(text: &str) -> Result<(), Error> {
+    match read(text) {
+        Ok(Destination::Webhook(_)) => Ok(()),
+        Err(error) if text.starts_with("http") => Err(error),
+        _ => Err(Error::invalid(format!("{text:?} is no webhook: write https://HOST/PATH"))),
+    }
+}
+
 /// Whether this could be a version or an alias, or is nothing, which is the latest.
 pub(super) fn is_qualifier(text: &str) -> bool {
     let number = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -18,6 +18,7 @@ use policy::retry::{Condition, Failure, Outcome, Tries, next};
 use serde_json::Value;
 use store::Topic;
 use store::accounts::account_fetch;
+use store::endpoints::notices::{notice_renew, notices_next_due, notices_take};
 use store::functions::events::{
     EventRow, EventState, event_fetch, event_finish, event_forget, event_insert, event_put_back,
     event_redrive, event_renew, events_list_dead, events_next_due, events_take,
@@ -30,6 +31,7 @@ use types::{ErrorKind, EventId, FunctionName};
 use super::called;
 use super::destinations::{self, Ran, deliver, telling};
 use crate::caller::Caller;
+use crate::operations::endpoints::triggers::tell;
 use crate::operations::instances::found;
 use crate::operations::items::from_json;
 use crate::operations::{page, slice};
@@ -133,8 +135,12 @@ pub async fn take(control: &Control, wanted: TakeEvents) -> Result<TakenEvents, 
 /// Takes what is due, and tells when the next is.
 async fn take_now(control: &Control, limit: u32) -> Result<(Vec<TakenEvent>, Option<u64>), Error> {
     let now_ms = control.now_ms();
-    let due =
-        control.shared.store.read("see when an event is due", |tx| Box::pin(events_next_due(tx)));
+    let due = control.shared.store.read("see when an event is due", |tx| {
+        Box::pin(async move {
+            let due = [events_next_due(tx).await?, notices_next_due(tx).await?];
+            Ok::<_, store::Error>(due.into_iter().flatten().min())
+        })
+    });
     let due_ms = due.await?;
     if due_ms.is_none_or(|due_ms| due_ms > now_ms) {
         return Ok((Vec::new(), due_ms));
@@ -152,11 +158,16 @@ async fn take_now(control: &Control, limit: u32) -> Result<(Vec<TakenEvent>, Opt
                     stream: destinations::told_stream(&row),
                     account: account.id,
                     account_name: account.name,
-                    function: function.name,
+                    function: Some(function.name),
                     qualifier: row.qualifier,
                     payload: row.payload,
                     attempt: row.attempts,
+                    email: None,
                 });
+            }
+            let room = limit.saturating_sub(u32::try_from(taken.len()).unwrap_or(limit));
+            for row in notices_take(tx, times, room).await? {
+                taken.push(tell::taken(control, row, times.0));
             }
             Ok::<_, store::Error>(taken)
         })
@@ -171,7 +182,9 @@ pub async fn keep(control: &Control, wanted: KeepEvents) -> Result<(), Error> {
         let events = &wanted.events;
         Box::pin(async move {
             for &event in events {
-                event_renew(tx, event, lost_at_ms).await?;
+                if !event_renew(tx, event, lost_at_ms).await? {
+                    notice_renew(tx, event, lost_at_ms).await?;
+                }
             }
             Ok::<_, store::Error>(())
         })
@@ -192,8 +205,10 @@ pub async fn outcome(control: &Control, id: EventId, outcome: EventOutcome) -> R
     });
     let (row, function, settings) = match read.await {
         Ok(read) => read,
-        // It was finished, or its function removed meanwhile.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        // It is a notice, or was finished, or its function removed meanwhile.
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return tell::outcome(control, id, outcome).await;
+        }
         Err(error) => return Err(error.into()),
     };
     if row.state != EventState::Running || row.attempts != outcome.attempt {

@@ -159,6 +159,16 @@ impl Limit {
     /// What was measured; none where that is not known.
     fn value(self, it: &VariantOutcome) -> Option<u64> {
         let us = |count: u64, ns: u64| (count > 0).then_some(ns / 1_000);
+        // What has no good answer is slower than any, however quickly it failed.
+        let failed_ppm = it.errors_ppm().unwrap_or(0);
+        let never = match self.metric {
+            GateMetric::ResponseP99Us => failed_ppm > 10_000,
+            GateMetric::ResponseP50Us => failed_ppm > 500_000,
+            _ => false,
+        };
+        if never {
+            return Some(u64::MAX);
+        }
         match self.metric {
             GateMetric::ResponseP50Us => us(it.response.count, it.response.p50_ns),
             GateMetric::ResponseP99Us => it.response.p99_upper_ns.map(|ns| ns / 1_000),

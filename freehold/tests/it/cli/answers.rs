@@ -108,6 +108,67 @@ fn endpoint() -> Value {
     })
 }
 
+/// A trigger of live events, and one of replays.
+fn triggers() -> Value {
+    let seen = json!({
+        "variant": "next", "judgement": "not_known", "requests": 12, "failures": 1,
+        "words": "errors_ppm has 12 events, which is not enough: it takes 20; at least 20000 is watched for",
+    });
+    let live = json!({
+        "name": "failing", "variant": "next", "on": "live", "window_ms": 300_000,
+        "when": { "is": { "metric": "errors_ppm", "at_least": 20_000 } },
+        "then": [{ "kind": "out" }, { "kind": "webhook", "url": "https://ops.example.org/hooks" }],
+    });
+    let replay = json!({
+        "name": "worse", "on": "replay",
+        "when": { "is": { "metric": "accuracy_ppm", "scope": "each_region", "at_most": 900_000 } },
+        "then": [{ "kind": "deploy", "variant": "old", "mode": "bake", "share_bp": 1_000, "for_ms": 1_800_000 }],
+    });
+    let row = |spec: Value, state: &str, now: Value| json!({ "spec": spec, "state": state, "now": now, "created_by": "acme", "created_at_ms": AT_MS });
+    let burn =
+        json!({ "objective_ppm": 999_000, "period_ms": 2_592_000_000_u64, "budget_ppm": 20_000 });
+    let burning = json!({
+        "name": "burning", "on": "live", "window_ms": 3_600_000, "when": { "burns": burn },
+        "then": [{ "kind": "replay", "stream": "signins", "variants": ["main", "next"] }],
+    });
+    json!({
+        "triggers": [
+            row(burning, "armed", Value::Null),
+            row(live, "fired", seen),
+            row(replay, "blocked", Value::Null),
+        ],
+        "webhook_secret": "whsec_abc",
+    })
+}
+
+fn firing() -> Value {
+    let did = |kind: &str, outcome: &str, words: &str| json!({ "action": { "kind": kind }, "outcome": outcome, "words": words });
+    json!({
+        "number": 3, "trigger": "failing", "at_ms": AT_MS, "window_ms": 300_000,
+        "saw": {
+            "variant": "next", "judgement": "holds", "requests": 600, "failures": 30,
+            "lower": 25_000, "upper": 90_000,
+            "words": "errors_ppm is between 25000 and 90000; at least 20000 is watched for",
+        },
+        "did": [
+            did("out", "done", "next is in mode test, by change 4"),
+            did("revert", "waiting", "main is starting: what answers has to be ready"),
+        ],
+    })
+}
+
+/// What a gate says of a run.
+fn judgement() -> Value {
+    let line = |condition: u64, judgement: &str, words: &str| json!({ "condition": condition, "judgement": judgement, "words": words });
+    json!({
+        "variant": "next", "holds": false, "reason": "a condition fails",
+        "lines": [
+            line(1, "holds", "condition 1 holds: errors_ppm is 100; at most 1000 is wanted"),
+            line(2, "fails", "condition 2 fails: accuracy_ppm in no is 1; at least 2 is wanted"),
+        ],
+    })
+}
+
 fn training(state: &str) -> Value {
     let mut training = json!({
         "id": id("train", 1), "state": state, "progress_ppm": 1_000_000, "created_at_ms": AT_MS,
@@ -213,6 +274,9 @@ pub(super) fn world() -> Answers {
         ("GET /v2/models/risk/ready".into(), json!({ "name": "risk", "ready": true })),
         ("PUT /v1/endpoints/risk".into(), endpoint()),
         ("PUT /v1/endpoints/risk/sharing".into(), endpoint()),
+        ("GET /v1/endpoints/risk/triggers".into(), triggers()),
+        ("GET /v1/endpoints/risk/firings".into(), page(&[firing()])),
+        ("POST /v1/endpoints/risk/gate/judgement".into(), judgement()),
         ("DELETE /v1/endpoints/risk".into(), Value::Null),
         ("GET /v1/endpoints/risk/log".into(), served),
         ("POST /v1/objects/missing".into(), json!({ "missing": [] })),

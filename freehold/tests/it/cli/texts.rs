@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 91] = [
+const COMMANDS: [&[&str]; 94] = [
     &[],
     &["up"],
     &["demo"],
@@ -39,7 +39,10 @@ const COMMANDS: [&[&str]; 91] = [
     &["endpoint", "gate", "set"],
     &["endpoint", "capture"],
     &["endpoint", "capture", "set"],
+    &["endpoint", "gate", "ask"],
     &["endpoint", "promote"],
+    &["endpoint", "trigger"],
+    &["endpoint", "trigger", "add"],
     &["endpoint", "restore"],
     &["stream"],
     &["stream", "create"],
@@ -117,7 +120,7 @@ fn tables_read_well() {
     let fake = Fake::start(answers::world());
     let person = Person::before(&fake);
     let train = id("train", 1);
-    let commands: [&[&str]; 24] = [
+    let commands: [&[&str]; 27] = [
         &["status"],
         &["status", "--tasks"],
         &["account", "list"],
@@ -138,6 +141,9 @@ fn tables_read_well() {
         &["endpoint", "list"],
         &["endpoint", "show", "risk"],
         &["endpoint", "share", "risk", "--everybody"],
+        &["endpoint", "trigger", "list", "risk"],
+        &["endpoint", "trigger", "history", "risk"],
+        &["endpoint", "gate", "ask", "risk", "--run", &id("run", 1)],
         &["endpoint", "delete", "risk"],
         &["logs", &train],
         &["logs", "risk"],

@@ -1,0 +1,349 @@
+//! What a run came to, as gates and triggers judge it.
+//!
+//! Always true: a region or group with few events has no value, but how many it takes; agreement and
+//! the verdict are of all events.
+
+use std::collections::BTreeMap;
+
+use api::endpoints::{GateCondition, GateMetric, GateScope};
+use api::runs::{Accuracy, Auc, Pairs, PlaceOutcome, RunOutcome, Times, VariantOutcome};
+use policy::evidence::paired;
+use policy::evidence::verdict::{Answer, Deadline, Guardrail, Progress, Verdict};
+use policy::evidence::{Evidence, Margins, Watch};
+use policy::gates::{self, Bounds, Condition, Key, Limit, Pair, Place, Scope, Snapshot, Value};
+
+use crate::Error;
+
+/// The chance that a candidate as good as production is reverted, and that one worse is promoted.
+const BOUND_PPM: u32 = 50_000;
+/// Of what only one got right, the candidate's part may be less by a tenth, and by a half is worse.
+const MARGINS: Margins = Margins { tolerance_ppm: 100_000, margin_ppm: 500_000 };
+/// Events of each kind that an interval of the area under the curve takes.
+const AUC_EVENTS_MIN: u64 = 2;
+/// Events without which nothing is said of a region or group: as few as tell one bad of a hundred.
+const PLACE_EVENTS_MIN: u64 = 100;
+
+/// A condition as it is judged.
+pub(in crate::operations) fn condition(wanted: &GateCondition) -> Result<Condition, Error> {
+    let GateCondition {
+        metric,
+        scope,
+        at_most,
+        at_least,
+        at_most_of_incumbent_ppm,
+        at_least_of_incumbent_ppm,
+    } = wanted;
+    let limits = [
+        at_most.map(Limit::AtMost),
+        at_least.map(Limit::AtLeast),
+        at_most_of_incumbent_ppm.map(Limit::AtMostOfIncumbent),
+        at_least_of_incumbent_ppm.map(Limit::AtLeastOfIncumbent),
+    ];
+    let mut limits = limits.into_iter().flatten();
+    if matches!(metric, GateMetric::Verdict | GateMetric::AgreementPpm) && !scope.is_all() {
+        let message = format!("{} is of all events: leave the region or group out", word(*metric));
+        return Err(Error::invalid(message));
+    }
+    match (metric, limits.next(), limits.next()) {
+        (GateMetric::Verdict, None, _) => Ok(Condition::Verdict),
+        (GateMetric::Verdict, ..) => Err(Error::invalid("the verdict has no limit")),
+        (_, Some(limit), None) => {
+            let (metric, scope) = (word(*metric).to_owned(), scope_of(scope)?);
+            Ok(Condition::Metric { metric, scope, limit })
+        }
+        _ => Err(Error::invalid(format!("{} needs one limit", word(*metric)))),
+    }
+}
+
+fn scope_of(scope: &GateScope) -> Result<Scope, Error> {
+    /// Longest name of a region or group: streams take none that is longer.
+    const NAME_BYTES_MAX: usize = 256;
+    let named = |name: &String| match name.len() {
+        1..=NAME_BYTES_MAX => Ok(name.clone()),
+        _ => Err(Error::invalid(format!("a region or group has 1 to {NAME_BYTES_MAX} bytes"))),
+    };
+    Ok(match scope {
+        GateScope::All => Scope::All,
+        GateScope::Region(region) => Scope::Region(named(region)?),
+        GateScope::EachRegion => Scope::EachRegion,
+        GateScope::Group(group) => Scope::Group(named(group)?),
+        GateScope::EachGroup => Scope::EachGroup,
+    })
+}
+
+/// What a metric is called.
+pub(in crate::operations) const fn word(metric: GateMetric) -> &'static str {
+    match metric {
+        GateMetric::Requests => "requests",
+        GateMetric::ResponseP50Us => "response_p50_us",
+        GateMetric::ResponseP99Us => "response_p99_us",
+        GateMetric::ServiceP50Us => "service_p50_us",
+        GateMetric::ErrorsPpm => "errors_ppm",
+        GateMetric::AccuracyPpm => "accuracy_ppm",
+        GateMetric::PrecisionPpm => "precision_ppm",
+        GateMetric::RecallPpm => "recall_ppm",
+        GateMetric::AucPpm => "auc_ppm",
+        GateMetric::CalibrationPpm => "calibration_ppm",
+        GateMetric::AgreementPpm => "agreement_ppm",
+        GateMetric::Verdict => "verdict",
+    }
+}
+
+/// What a run came to, of one of its variants and of what is in production, by their places in it.
+pub(in crate::operations) fn snapshot(
+    outcome: &RunOutcome,
+    candidate: usize,
+    incumbent: Option<usize>,
+) -> Snapshot {
+    let run = if outcome.valid {
+        gates::Run::Valid
+    } else {
+        gates::Run::Invalid { reasons: outcome.reasons.clone() }
+    };
+    let other = incumbent.and_then(|place| outcome.variants.get(place));
+    // The first variant is compared with each other one.
+    let pairs = incumbent.filter(|_| candidate == 0).and_then(|place| place.checked_sub(1));
+    let pairs = pairs.and_then(|place| outcome.pairs.get(place));
+    let mut values: BTreeMap<Key, Pair> = BTreeMap::new();
+    let mut add = |metric: GateMetric, place: Place, candidate: Value, incumbent: Value| {
+        let key = Key { metric: word(metric).to_owned(), place };
+        values.insert(key, Pair { candidate, incumbent });
+    };
+    if let Some(candidate) = outcome.variants.get(candidate) {
+        for (metric, value) in measures() {
+            let other_value = other.map_or(Value::Missing, |it| value(&Part::of(it)));
+            add(metric, Place::All, value(&Part::of(candidate)), other_value);
+            for told in &candidate.places {
+                let Some(place) = place_of(told) else { continue };
+                let beside = other
+                    .and_then(|it| it.places.iter().find(|it| place_of(it) == Some(place.clone())));
+                let of = |told: &PlaceOutcome| enough(metric, told, value);
+                add(metric, place, of(told), beside.map_or(Value::Missing, of));
+            }
+        }
+    }
+    if let Some(Pairs { same, differ, .. }) = pairs {
+        add(GateMetric::AgreementPpm, Place::All, part(*same, same + differ), Value::Missing);
+    }
+    Snapshot { run, values, verdict: pairs.map(verdict) }
+}
+
+fn place_of(told: &PlaceOutcome) -> Option<Place> {
+    let region = told.region.clone().map(Place::Region);
+    region.or_else(|| told.group.clone().map(Place::Group))
+}
+
+/// What is measured of all events, or of those of a region or group.
+struct Part<'a> {
+    recorded: u64,
+    failures: u64,
+    response: &'a Times,
+    service: &'a Times,
+    accuracy: &'a Accuracy,
+}
+
+impl<'a> Part<'a> {
+    fn of(it: &'a VariantOutcome) -> Self {
+        let good = it.outcomes.get("ok").copied().unwrap_or(0);
+        Self {
+            recorded: it.recorded,
+            failures: it.recorded.saturating_sub(good),
+            response: &it.response,
+            service: &it.service,
+            accuracy: &it.accuracy,
+        }
+    }
+}
+
+impl Part<'_> {
+    /// Whether more than a part of the requests had no good answer: those are slower than any, however
+    /// quickly they failed.
+    fn fails_more_than(&self, ppm: u64) -> bool {
+        u128::from(self.failures) * 1_000_000 > u128::from(self.recorded) * u128::from(ppm)
+    }
+}
+
+/// A time that no limit reaches.
+const NEVER: Value = Value::Within(Bounds { lower: Some(i64::MAX), upper: Some(i64::MAX) });
+const HALF_PPM: u64 = 500_000;
+const HUNDREDTH_PPM: u64 = 10_000;
+
+type Measure = fn(&Part<'_>) -> Value;
+
+fn measures() -> [(GateMetric, Measure); 10] {
+    [
+        (GateMetric::Requests, |it| whole(it.recorded)),
+        (GateMetric::ResponseP50Us, |it| {
+            let p50 = times(it.response.count, it.response.p50_ns);
+            if it.fails_more_than(HALF_PPM) { NEVER } else { p50 }
+        }),
+        (GateMetric::ResponseP99Us, |it| match (it.response.p99_upper_ns, it.response.p99_needs) {
+            _ if it.fails_more_than(HUNDREDTH_PPM) => NEVER,
+            (Some(ns), _) => whole(ns / 1_000),
+            (None, Some(needed)) => {
+                Value::NotEnough { events: it.response.count, events_needed: needed }
+            }
+            (None, None) => Value::Missing,
+        }),
+        (GateMetric::ServiceP50Us, |it| times(it.service.count, it.service.p50_ns)),
+        (GateMetric::ErrorsPpm, |it| part(it.failures, it.recorded)),
+        (GateMetric::AccuracyPpm, |it| exact_of(it.accuracy.accuracy_ppm())),
+        (GateMetric::PrecisionPpm, |it| exact_of(it.accuracy.precision_ppm())),
+        (GateMetric::RecallPpm, |it| exact_of(it.accuracy.recall_ppm())),
+        (GateMetric::AucPpm, |it| it.accuracy.auc.as_ref().map_or(Value::Missing, area)),
+        (GateMetric::CalibrationPpm, |it| {
+            exact_of(it.accuracy.calibration.as_ref().map(|it| it.error_ppm))
+        }),
+    ]
+}
+
+/// The area under the curve lies within its interval: what is beyond is not known.
+fn area(auc: &Auc) -> Value {
+    let events = auc.positives.min(auc.negatives);
+    match (auc.lower_ppm, auc.upper_ppm) {
+        (Some(lower), Some(upper)) => {
+            let end = |ppm: u64| Some(i64::try_from(ppm).unwrap_or(i64::MAX));
+            Value::Within(Bounds { lower: end(lower), upper: end(upper) })
+        }
+        _ if events < AUC_EVENTS_MIN => Value::NotEnough { events, events_needed: AUC_EVENTS_MIN },
+        // All scores are the same, which tell nothing apart.
+        _ => whole(auc.value_ppm),
+    }
+}
+
+/// A value of a region or group, where it has events enough for one.
+fn enough(metric: GateMetric, told: &PlaceOutcome, value: Measure) -> Value {
+    let (events, events_needed) = (told.recorded, PLACE_EVENTS_MIN);
+    let counted = metric == GateMetric::Requests;
+    let place = Part {
+        recorded: told.recorded,
+        failures: told.failures,
+        response: &told.response,
+        service: &told.service,
+        accuracy: &told.accuracy,
+    };
+    match value(&place) {
+        Value::Within(_) if events < events_needed && !counted => {
+            Value::NotEnough { events, events_needed }
+        }
+        known => known,
+    }
+}
+
+fn exact_of(ppm: Option<u64>) -> Value {
+    ppm.map_or(Value::Missing, whole)
+}
+
+fn times(count: u64, ns: u64) -> Value {
+    if count == 0 { Value::Missing } else { whole(ns / 1_000) }
+}
+
+fn part(part: u64, of: u64) -> Value {
+    if of == 0 {
+        return Value::Missing;
+    }
+    let ppm = u128::from(part) * 1_000_000 / u128::from(of);
+    whole(u64::try_from(ppm).unwrap_or(u64::MAX))
+}
+
+fn whole(value: u64) -> Value {
+    Value::Within(Bounds::exactly(i64::try_from(value).unwrap_or(i64::MAX)))
+}
+
+/// What the right and wrong answers to the same events say.
+fn verdict(pairs: &Pairs) -> Answer {
+    let seen = paired::Pairs {
+        events: pairs.both_right + pairs.first_right + pairs.other_right + pairs.both_wrong,
+        candidate_only: pairs.other_right,
+        incumbent_only: pairs.first_right,
+    };
+    let guardrail = Guardrail {
+        alpha_ppm: BOUND_PPM,
+        beta_ppm: BOUND_PPM,
+        watch: Watch::Pairs { margins: MARGINS, seen },
+        carried: Evidence::default(),
+    };
+    let guardrails = BTreeMap::from([("right answers".to_owned(), guardrail)]);
+    let never = Deadline { events_max: u64::MAX, until_ms: u64::MAX };
+    Verdict::default().judge(&guardrails, never, Progress { events: seen.events, now_ms: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::gates::{Gate, Judgement, Line, Promotion, judge};
+
+    use super::*;
+
+    fn times_of(count: u64, ms: u64) -> Times {
+        let p99_needs = (count < 459).then_some(459);
+        let ns = ms * 1_000_000;
+        Times {
+            count,
+            p50_ns: ns,
+            p99_upper_ns: p99_needs.is_none().then_some(ns),
+            p99_needs,
+            ..Times::default()
+        }
+    }
+
+    fn place(region: &str, recorded: u64, failures: u64, ms: u64) -> PlaceOutcome {
+        PlaceOutcome {
+            region: Some(region.to_owned()),
+            recorded,
+            failures,
+            response: times_of(recorded, ms),
+            ..PlaceOutcome::default()
+        }
+    }
+
+    fn judged(conditions: &[(GateMetric, GateScope, i64)], outcome: &RunOutcome) -> Vec<Line> {
+        let of = |(metric, scope, most): &(GateMetric, GateScope, i64)| {
+            let scope = scope.clone();
+            condition(&GateCondition { scope, at_most: Some(*most), ..GateCondition::of(*metric) })
+        };
+        let conditions = conditions.iter().map(of).collect::<Result<_, _>>().unwrap();
+        let gate = Gate { conditions, promotion: Promotion::ByHand };
+        judge(&gate, &snapshot(outcome, 0, None)).lines
+    }
+
+    #[test]
+    fn a_region_is_judged_by_its_own_events_and_not_by_few() {
+        let variant = VariantOutcome {
+            recorded: 2_000,
+            outcomes: [("ok".to_owned(), 1_990)].into(),
+            response: times_of(2_000, 20),
+            places: vec![
+                place("no", 1_500, 0, 20),
+                place("se", 460, 10, 90),
+                place("dk", 40, 0, 20),
+            ],
+            ..VariantOutcome::default()
+        };
+        let outcome = RunOutcome { valid: true, variants: vec![variant], ..RunOutcome::default() };
+        let region = |name: &str| GateScope::Region(name.to_owned());
+        let lines = judged(
+            &[
+                (GateMetric::ResponseP99Us, region("no"), 50_000),
+                (GateMetric::ResponseP99Us, region("fi"), 50_000),
+                (GateMetric::ErrorsPpm, GateScope::EachRegion, 10_000),
+                (GateMetric::ErrorsPpm, GateScope::EachGroup, 10_000),
+            ],
+            &outcome,
+        );
+        let words: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(words.join("\n"));
+        assert_eq!(lines[0].judgement, Judgement::Holds);
+    }
+
+    #[test]
+    fn what_is_of_all_events_has_no_region() {
+        for metric in [GateMetric::Verdict, GateMetric::AgreementPpm] {
+            let scope = GateScope::EachRegion;
+            let wrong = GateCondition { scope, at_least: Some(1), ..GateCondition::of(metric) };
+            assert!(condition(&wrong).is_err(), "{metric:?}");
+        }
+        let scope = GateScope::Region(String::new());
+        let of = GateCondition::of(GateMetric::ErrorsPpm);
+        assert!(condition(&GateCondition { scope, at_most: Some(1), ..of }).is_err());
+    }
+}

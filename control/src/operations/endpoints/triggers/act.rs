@@ -1,0 +1,315 @@
+//! What a trigger does once it fires.
+//!
+//! Always true: all of it is written in one transaction with the firing, so that it is done once or
+//! not at all, whoever else saw the same; what it saw, and what came of each action, is written
+//! beside it; what cannot be done yet is tried again, and the rest is not done twice.
+
+use api::runs::RunSpec;
+use api::triggers::{TriggerAction, TriggerDid, TriggerOutcome, TriggerSeen, TriggerSpec};
+use policy::modes::Change;
+use store::endpoints::EndpointRow;
+use store::endpoints::modes::{ModesRow, modes_insert};
+use store::endpoints::notices::{NoticeRow, notice_insert};
+use store::endpoints::triggers::{
+    self as rows, FiringRow, TriggerRow, firing_insert, firing_next, firing_tell, firings_list,
+    trigger_change,
+};
+use store::runs::{RunRow, run_insert};
+use store::streams::stream_fetch;
+use types::{ErrorKind, Mode, Name, Used};
+
+use super::{Told, change_of, changes_modes, replay_of, stored, tell};
+use crate::operations::endpoints::variants::{self, Decided};
+use crate::operations::items::from_json;
+use crate::operations::runs;
+use crate::{Control, Error};
+
+/// Firings of an endpoint that are kept, the newest: those of a bad night, and of months before.
+const FIRINGS_KEPT: u64 = 1_000;
+
+/// Why a trigger fires, and what it finds.
+pub(super) struct Cause<'a> {
+    /// The change since which variants are used as they are.
+    pub(super) number: u64,
+    pub(super) used: &'a [(EndpointRow, Used)],
+    pub(super) saw: TriggerSeen,
+    pub(super) run: Option<&'a RunRow>,
+}
+
+/// What is written for one action.
+enum Write {
+    Nothing,
+    /// Variants are used so, by the next change.
+    Modes(ModesRow, Vec<Used>),
+    /// A replay waits.
+    Run(RunRow),
+    /// Somebody is to be told.
+    Notice,
+}
+
+/// What one action comes to.
+struct Planned {
+    write: Write,
+    outcome: TriggerOutcome,
+    words: String,
+}
+
+impl Planned {
+    fn done(write: Write, words: impl Into<String>) -> Self {
+        Self { write, outcome: TriggerOutcome::Done, words: words.into() }
+    }
+
+    /// What cannot be done: yet, where it may be later.
+    fn not(error: &Error) -> Self {
+        let later = matches!(error, Error::Conflict { .. } | Error::Stale { .. });
+        let outcome = if later { TriggerOutcome::Waiting } else { TriggerOutcome::Failed };
+        Self { write: Write::Nothing, outcome, words: error.to_string() }
+    }
+}
+
+/// Has a trigger fire, or tries again what could not be done; tells whether something was written.
+pub(super) async fn act(
+    control: &Control,
+    endpoint: &EndpointRow,
+    (row, again): (&TriggerRow, bool),
+    cause: Cause<'_>,
+) -> Result<bool, Error> {
+    let spec: TriggerSpec = from_json(&row.spec)?;
+    let before = if again { Some(told(control, row).await?) } else { None };
+    let (mut did, mut writes) = (Vec::new(), Vec::new());
+    for (place, action) in spec.then.iter().enumerate() {
+        let known = before.as_ref().and_then(|told| told.did.get(place));
+        let waits = |known: &&TriggerDid| {
+            known.outcome != TriggerOutcome::Waiting || !changes_modes(action)
+        };
+        if let Some(known) = known.filter(waits) {
+            did.push(known.clone());
+            continue;
+        }
+        let Planned { write, outcome, words } =
+            plan(control, endpoint, (&spec, action), &cause).await?;
+        did.push(TriggerDid { action: action.clone(), outcome, words });
+        writes.push((place, write));
+    }
+    if again && writes.iter().all(|(_, write)| matches!(write, Write::Nothing)) {
+        return Ok(false);
+    }
+    let blocked =
+        did.iter().any(|did| did.outcome == TriggerOutcome::Waiting && changes_modes(&did.action));
+    let changed = writes.iter().any(|(_, write)| matches!(write, Write::Modes(..)));
+    let state = if blocked { rows::TriggerState::Blocked } else { rows::TriggerState::Fired };
+    let next = TriggerRow { state, modes_number: cause.number + u64::from(changed), ..row.clone() };
+    // What it saw first is kept, with what was done since.
+    let told = match before {
+        Some(told) => Told { did, ..told },
+        None => Told { window_ms: spec.window_ms, saw: cause.saw, did },
+    };
+    let run = cause.run.map(|run| run.id);
+    let firing = FiringRow {
+        endpoint_id: endpoint.id,
+        number: if again { row.firing } else { 0 },
+        trigger: row.name.clone(),
+        run_id: run,
+        at_ms: control.now_ms(),
+        told: stored(&told)?,
+    };
+    let written = write(control, endpoint, (next, firing), (&told, &writes)).await?;
+    if written {
+        say(control, endpoint, (row, &told), &writes).await?;
+    }
+    Ok(written)
+}
+
+/// What was told of a trigger's newest firing.
+async fn told(control: &Control, row: &TriggerRow) -> Result<Told, Error> {
+    let (id, before) = (row.endpoint_id, row.firing.saturating_add(1));
+    let read = control
+        .shared
+        .store
+        .read("fetch a firing", |tx| Box::pin(firings_list(tx, id, Some(before), 1)));
+    let newest = read.await?.into_iter().next();
+    let newest =
+        newest.ok_or_else(|| Error::NotFound { what: format!("firing {}", row.firing) })?;
+    from_json(&newest.told)
+}
+
+/// Writes a firing with all that it does; false where somebody was quicker.
+async fn write(
+    control: &Control,
+    endpoint: &EndpointRow,
+    (trigger, firing): (TriggerRow, FiringRow),
+    (told, writes): (&Told, &[(usize, Write)]),
+) -> Result<bool, Error> {
+    let ids: Vec<_> = writes.iter().map(|_| control.clock().uuid()).collect();
+    let written = control.shared.store.transact("fire a trigger", |tx| {
+        let (mut trigger, mut firing, ids) = (trigger.clone(), firing.clone(), &ids);
+        Box::pin(async move {
+            let again = firing.number > 0;
+            if !again {
+                firing.number = firing_next(tx, endpoint.id).await?;
+            }
+            trigger.firing = firing.number;
+            if !trigger_change(tx, &trigger).await? {
+                return Ok(false);
+            }
+            if again {
+                firing_tell(tx, (endpoint.id, firing.number), &firing.told).await?;
+            } else {
+                firing_insert(tx, &firing, FIRINGS_KEPT).await?;
+            }
+            for ((place, write), id) in writes.iter().zip(ids) {
+                match write {
+                    Write::Nothing => {}
+                    Write::Modes(row, _) => modes_insert(tx, row).await?,
+                    Write::Run(row) => run_insert(tx, row).await?,
+                    Write::Notice => {
+                        let notice: NoticeRow =
+                            tell::notice((endpoint, &firing), (told, *place), *id);
+                        notice_insert(tx, &notice).await?;
+                    }
+                }
+            }
+            Ok::<_, store::Error>(true)
+        })
+    });
+    match written.await {
+        // The use of variants was changed meanwhile: it is judged again.
+        Err(store::Error::Unique { .. }) => Ok(false),
+        other => Ok(other?),
+    }
+}
+
+/// Writes into the endpoint's log what was done.
+async fn say(
+    control: &Control,
+    endpoint: &EndpointRow,
+    (row, told): (&TriggerRow, &Told),
+    writes: &[(usize, Write)],
+) -> Result<(), Error> {
+    let did: Vec<&str> = told.did.iter().map(|did| did.words.as_str()).collect();
+    let text = format!("{} fired: {}; {}", row.name, told.saw.words, did.join("; "));
+    control.say(&endpoint.id.to_string(), "trigger", &text).await?;
+    for (_, write) in writes {
+        if let Write::Modes(row, modes) = write {
+            variants::say(control, row, modes).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn plan(
+    control: &Control,
+    endpoint: &EndpointRow,
+    (spec, action): (&TriggerSpec, &TriggerAction),
+    cause: &Cause<'_>,
+) -> Result<Planned, Error> {
+    let planned = match action {
+        TriggerAction::Webhook { .. } | TriggerAction::Email { .. } => Ok(Planned {
+            write: Write::Notice,
+            outcome: TriggerOutcome::Waiting,
+            words: String::new(),
+        }),
+        TriggerAction::Revert {} => revert(control, endpoint, (spec, cause)).await,
+        TriggerAction::Out {} => {
+            let to = Change { mode: Mode::Test, share_bp: 0, until_ms: None };
+            let variant = spec.variant.as_ref();
+            let variant = variant.ok_or_else(|| Error::invalid("no variant is named"));
+            variant.and_then(|variant| used(control, endpoint, (variant, to), (spec, cause)))
+        }
+        TriggerAction::Deploy { variant, .. } => match change_of(action, control.now_ms()) {
+            Some(to) => used(control, endpoint, (variant, to), (spec, cause)),
+            None => Err(Error::invalid("it cannot be used so")),
+        },
+        TriggerAction::Replay { .. } => replay(control, endpoint, (spec, action), cause).await,
+    };
+    match planned {
+        Ok(planned) => Ok(planned),
+        // Nothing can be said while the database is away: it is judged again.
+        Err(error) if matches!(error.kind(), ErrorKind::Internal | ErrorKind::Unavailable) => {
+            Err(error)
+        }
+        Err(error) => Ok(Planned::not(&error)),
+    }
+}
+
+/// Variants as they were used before the newest change.
+async fn revert(
+    control: &Control,
+    endpoint: &EndpointRow,
+    (spec, cause): (&TriggerSpec, &Cause<'_>),
+) -> Result<Planned, Error> {
+    let Some(before) = cause.number.checked_sub(1) else {
+        return Err(Error::invalid("nothing was changed yet that could be reverted"));
+    };
+    let earlier = variants::as_of(control, endpoint, before).await?;
+    let modes = variants::again(control, cause.used, &earlier)?;
+    let words = format!("variants are used as before change {}", cause.number);
+    by_change(control, endpoint, (modes, words), (spec, cause))
+}
+
+/// A variant used in another way.
+fn used(
+    control: &Control,
+    endpoint: &EndpointRow,
+    (variant, to): (&Name, Change),
+    around: (&TriggerSpec, &Cause<'_>),
+) -> Result<Planned, Error> {
+    let now = around.1.used.iter().find(|(_, used)| used.variant == *variant);
+    if now.is_some_and(|(_, used)| used.mode == to.mode && used.share_bp == to.share_bp) {
+        let words = format!("{variant} is in mode {} already", to.mode);
+        return Ok(Planned::done(Write::Nothing, words));
+    }
+    let modes = variants::changed(endpoint, around.1.used, (variant, to))?;
+    let words = format!("{variant} is in mode {}", to.mode);
+    by_change(control, endpoint, (modes, words), around)
+}
+
+fn by_change(
+    control: &Control,
+    endpoint: &EndpointRow,
+    (modes, words): (Vec<Used>, String),
+    (spec, cause): (&TriggerSpec, &Cause<'_>),
+) -> Result<Planned, Error> {
+    let by = format!("the trigger {}", spec.name);
+    let decided = Decided { by, reason: cause.saw.words.clone() };
+    let row = variants::row_of(control, endpoint.id, (&modes, cause.number), decided)?;
+    let words = format!("{words}, by change {}", row.number);
+    Ok(Planned::done(Write::Modes(row, modes), words))
+}
+
+/// A replay of the events of the window.
+async fn replay(
+    control: &Control,
+    endpoint: &EndpointRow,
+    (spec, action): (&TriggerSpec, &TriggerAction),
+    cause: &Cause<'_>,
+) -> Result<Planned, Error> {
+    let to_ms = control.now_ms();
+    let from_ms = to_ms.saturating_sub(spec.window_ms.unwrap_or(0));
+    let Some(wanted) = replay_of(spec, action, (from_ms, to_ms)) else {
+        return Err(Error::invalid("it is no replay"));
+    };
+    let mut wanted = RunSpec { endpoint: endpoint.name.clone(), ..wanted };
+    let there = |name: &Name| cause.used.iter().any(|(row, _)| row.variant == *name);
+    if let Some(gone) = wanted.variants.iter().find(|name| !there(name)) {
+        return Err(Error::NotFound { what: format!("the variant {}@{gone}", endpoint.name) });
+    }
+    if wanted.variants.is_empty() {
+        let production = cause.used.iter().find(|(_, used)| used.mode == Mode::Production);
+        wanted.variants.extend(production.map(|(row, _)| row.variant.clone()));
+    }
+    let (account, name) = (endpoint.account_id, wanted.stream.clone());
+    let read = control.shared.store.read("fetch a stream", |tx| {
+        let name = name.clone();
+        Box::pin(async move { stream_fetch(tx, account, &name).await })
+    });
+    let stream = match read.await {
+        Err(store::Error::NotFound { .. }) => {
+            return Err(Error::NotFound { what: format!("the stream {}", wanted.stream) });
+        }
+        other => other?,
+    };
+    let row = runs::fresh(control, (account, endpoint.id, stream.id), &wanted)?;
+    let words = format!("{} is to be sent", row.id);
+    Ok(Planned::done(Write::Run(row), words))
+}

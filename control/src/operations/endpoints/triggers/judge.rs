@@ -1,0 +1,141 @@
+//! Judging a trigger: by what its variant answered lately, or by what a replay came to.
+
+use std::collections::BTreeMap;
+
+use api::runs::{RunOutcome, RunSpec};
+use api::triggers::{TriggerCondition, TriggerSeen, TriggerSpec};
+use policy::gates::{self, Judgement, Value};
+use policy::triggers::{self, Seen, Subject};
+use store::endpoints::EndpointRow;
+use store::endpoints::triggers::TriggerRow;
+use types::{EndpointId, Mode, Name, Used};
+
+use super::burn_of;
+use super::seen::Lately;
+use crate::Error;
+use crate::operations::endpoints::gates::measured::{condition, snapshot};
+use crate::operations::items::from_json;
+
+/// What live triggers of an endpoint are judged by.
+pub(super) struct Live {
+    /// The change of modes that holds.
+    pub(super) number: u64,
+    /// When it was made.
+    pub(super) since_ms: u64,
+    pub(super) now_ms: u64,
+    pub(super) used: Vec<(EndpointRow, Used)>,
+    pub(super) lately: BTreeMap<EndpointId, Lately>,
+}
+
+impl Live {
+    /// Judges a trigger of live events.
+    pub(super) fn judge(&self, row: &TriggerRow) -> Result<(Judgement, TriggerSeen), Error> {
+        let spec: TriggerSpec = from_json(&row.spec)?;
+        let of = |mode: Mode| self.used.iter().find(|(_, used)| used.mode == mode);
+        let incumbent = of(Mode::Production).map(|(row, _)| row);
+        let candidate = match &spec.variant {
+            Some(name) => self.used.iter().map(|(row, _)| row).find(|row| row.variant == *name),
+            None => incumbent,
+        };
+        let Some(candidate) = candidate else {
+            return Ok((Judgement::NotKnown, nobody("the variant was removed")));
+        };
+        let window_ms = spec.window_ms.unwrap_or(0);
+        let watched = (self.since_ms, row.created_at_ms);
+        let seen = |of: Option<&EndpointRow>, window_ms: u64| {
+            let lately = of.and_then(|of| self.lately.get(&of.id));
+            lately.map_or_else(Seen::default, |it| it.seen(window_ms, self.now_ms, watched))
+        };
+        let own = seen(Some(candidate), window_ms);
+        let (judgement, subject) = match &spec.when {
+            TriggerCondition::Is(wanted) => {
+                let beside = seen(incumbent, window_ms);
+                let judged = triggers::judge(&condition(wanted)?, &own.snapshot(&beside));
+                (judged.judgement, judged.subject)
+            }
+            TriggerCondition::Burns(burn) => {
+                let burn = burn_of(burn, window_ms);
+                let short = seen(Some(candidate), burn.short_ms());
+                let (judgement, burning) = burn.judge(&own, &short);
+                (judgement, Subject::Burns(burning))
+            }
+        };
+        let counted = (own.events, own.bad);
+        Ok((judgement, told(candidate.variant.clone(), judgement, &subject, counted)))
+    }
+}
+
+/// Judges a trigger of replays by one that has ended; none where its variant was not in it, or where
+/// it is not to be believed.
+pub(super) fn of_run(
+    row: &TriggerRow,
+    (spec, outcome): (&RunSpec, &RunOutcome),
+    incumbent: Option<&Name>,
+) -> Result<Option<(Judgement, TriggerSeen)>, Error> {
+    let trigger: TriggerSpec = from_json(&row.spec)?;
+    let TriggerCondition::Is(wanted) = &trigger.when else { return Ok(None) };
+    let candidate = match &trigger.variant {
+        Some(name) => spec.variants.iter().position(|it| it == name),
+        None => Some(0),
+    };
+    let Some(candidate) = candidate.filter(|place| *place < outcome.variants.len()) else {
+        return Ok(None);
+    };
+    let mut others = spec.variants.iter().enumerate().filter(|(place, _)| *place != candidate);
+    let beside = others.find(|(_, it)| Some(*it) == incumbent).map(|(place, _)| place);
+    let seen = snapshot(outcome, candidate, beside);
+    if seen.run != gates::Run::Valid {
+        return Ok(None);
+    }
+    let judged = triggers::judge(&condition(wanted)?, &seen);
+    let it = &outcome.variants[candidate];
+    let good = it.outcomes.get("ok").copied().unwrap_or(0);
+    let counted = (it.recorded, it.recorded.saturating_sub(good));
+    let variant = spec.variants[candidate].clone();
+    let told = told(variant, judged.judgement, &judged.subject, counted);
+    Ok(Some((judged.judgement, told)))
+}
+
+fn told(
+    variant: Name,
+    judgement: Judgement,
+    subject: &Subject,
+    (requests, failures): (u64, u64),
+) -> TriggerSeen {
+    let value = match subject {
+        Subject::Is(gates::Subject::Metric { value, .. }) => *value,
+        Subject::Is(_) => Value::Missing,
+        Subject::Burns(burning) => burning.value(),
+    };
+    let bounds = value.bounds().unwrap_or_default();
+    TriggerSeen {
+        variant: Some(variant),
+        judgement: word(judgement),
+        words: subject.to_string(),
+        lower: bounds.lower,
+        upper: bounds.upper,
+        requests,
+        failures,
+    }
+}
+
+fn nobody(words: &str) -> TriggerSeen {
+    TriggerSeen {
+        variant: None,
+        judgement: word(Judgement::NotKnown),
+        words: words.to_owned(),
+        lower: None,
+        upper: None,
+        requests: 0,
+        failures: 0,
+    }
+}
+
+fn word(judgement: Judgement) -> String {
+    let word = match judgement {
+        Judgement::Holds => "holds",
+        Judgement::NotKnown => "not_known",
+        Judgement::Fails => "fails",
+    };
+    word.to_owned()
+}

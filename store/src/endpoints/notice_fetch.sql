@@ -1,0 +1,4 @@
+SELECT id, endpoint_id, firing, place, kind, recipient, subject, payload, state, attempts, failures,
+    due_at_ms, accepted_at_ms, error
+FROM endpoint_notices
+WHERE id = $1

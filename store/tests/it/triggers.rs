@@ -1,0 +1,231 @@
+//! Triggers, their firings, notices and what they look at: one of several acts, once.
+
+use serde_json::json;
+
+use store::Error;
+use store::endpoints::notices::{
+    NoticeKind, NoticeRow, NoticeState, notice_fetch, notice_insert, notice_renew, notice_settle,
+    notices_list, notices_next_due, notices_take,
+};
+use store::endpoints::slices::{SliceRow, slice_put, slices_list, slices_trim};
+use store::endpoints::triggers::{
+    FiringRow, TriggerRow, TriggerState, firing_insert, firing_next, firing_of_run, firing_tell,
+    firings_list, run_judged, runs_unjudged, trigger_change, trigger_delete, trigger_insert,
+    triggers_list, triggers_watched,
+};
+use store::endpoints::{endpoint_delete, endpoint_insert, endpoint_remove};
+use store::runs::{RunReport, RunRow, RunState, run_insert, run_report};
+use types::{AccountId, EndpointId, EventId, RunId, StreamId};
+
+use crate::harness::{House, make_account, name, uuid};
+use crate::running::endpoint;
+
+async fn begin(house: &House) -> EndpointId {
+    let account = make_account(&house.store, 1).await;
+    let row = endpoint(account, 1);
+    write!(house.store, endpoint_insert(&row)).unwrap();
+    row.id
+}
+
+fn trigger(endpoint_id: EndpointId, text: &str) -> TriggerRow {
+    TriggerRow {
+        endpoint_id,
+        name: name(text),
+        spec: json!({ "a": 1 }),
+        live: true,
+        state: TriggerState::Armed,
+        changes: 0,
+        modes_number: 3,
+        firing: 0,
+        created_by: "acme".to_owned(),
+        created_at_ms: 7,
+    }
+}
+
+fn run(endpoint_id: EndpointId, number: u128) -> RunRow {
+    RunRow {
+        id: RunId::new(uuid(number)),
+        account_id: AccountId::new(uuid(1)),
+        endpoint_id,
+        stream_id: StreamId::new(uuid(1)),
+        spec: json!({}),
+        state: RunState::Waiting,
+        stop_wanted: false,
+        gateway: None,
+        progress: None,
+        outcome: None,
+        error: None,
+        created_at_ms: 5,
+        ended_at_ms: None,
+    }
+}
+
+fn firing(endpoint_id: EndpointId, number: u64, run: Option<u128>) -> FiringRow {
+    FiringRow {
+        endpoint_id,
+        number,
+        trigger: name("slow"),
+        run_id: run.map(|run| RunId::new(uuid(run))),
+        at_ms: 10 * number,
+        told: json!({ "saw": number }),
+    }
+}
+
+fn notice(endpoint_id: EndpointId, number: u128) -> NoticeRow {
+    NoticeRow {
+        id: EventId::new(uuid(number)),
+        endpoint_id,
+        firing: 1,
+        place: u32::try_from(number).unwrap(),
+        kind: NoticeKind::Webhook,
+        recipient: "https://example.org".to_owned(),
+        subject: "slow".to_owned(),
+        payload: "{}".to_owned(),
+        state: NoticeState::Waiting,
+        attempts: 0,
+        failures: 0,
+        due_at_ms: 100,
+        accepted_at_ms: 100,
+        error: None,
+    }
+}
+
+async fn of_several_that_saw_it_one_acts(house: House) {
+    let (store, id) = (&house.store, begin(&house).await);
+    let row = trigger(id, "slow");
+    write!(store, trigger_insert(&row)).unwrap();
+    let again = write!(store, trigger_insert(&row)).unwrap_err();
+    assert!(matches!(again, Error::Unique { .. }), "{again:?}");
+    write!(store, trigger_insert(&TriggerRow { live: false, ..trigger(id, "worse") })).unwrap();
+    assert_eq!(read!(store, triggers_list(id)).unwrap()[0], row);
+    assert_eq!(read!(store, triggers_watched()).unwrap().into_iter().collect::<Vec<_>>(), [id]);
+    for state in TriggerState::ALL {
+        let seen = read!(store, triggers_list(id)).unwrap()[0].clone();
+        let next = TriggerRow { state: *state, modes_number: 4, firing: 2, ..seen.clone() };
+        assert!(write!(store, trigger_change(&next)).unwrap());
+        assert!(!write!(store, trigger_change(&next)).unwrap(), "another was quicker");
+        let stored = read!(store, triggers_list(id)).unwrap()[0].clone();
+        assert_eq!(stored, TriggerRow { changes: seen.changes + 1, ..next });
+    }
+    assert!(write!(store, trigger_delete(id, &name("slow"))).unwrap());
+    assert!(!write!(store, trigger_delete(id, &name("slow"))).unwrap());
+    assert!(read!(store, triggers_watched()).unwrap().is_empty());
+}
+
+async fn firings_are_numbered_and_the_newest_are_kept(house: House) {
+    let (store, id) = (&house.store, begin(&house).await);
+    for number in 1..=5 {
+        assert_eq!(read!(store, firing_next(id)).unwrap(), number);
+        write!(store, firing_insert(&firing(id, number, None), 3)).unwrap();
+    }
+    let numbers = |rows: Vec<FiringRow>| rows.iter().map(|row| row.number).collect::<Vec<_>>();
+    assert_eq!(numbers(read!(store, firings_list(id, None, 9)).unwrap()), [5, 4, 3]);
+    assert_eq!(numbers(read!(store, firings_list(id, Some(5), 1)).unwrap()), [4]);
+    write!(store, firing_tell((id, 4), &json!({ "did": "it" }))).unwrap();
+    let told = read!(store, firings_list(id, Some(5), 1)).unwrap();
+    assert_eq!(told, [FiringRow { told: json!({ "did": "it" }), ..firing(id, 4, None) }]);
+    // One run, one firing of a trigger.
+    write!(store, firing_insert(&firing(id, 6, Some(1)), 3)).unwrap();
+    let twice = write!(store, firing_insert(&firing(id, 7, Some(1)), 3)).unwrap_err();
+    assert!(matches!(twice, Error::Unique { .. }), "{twice:?}");
+    let run = |number: u128| RunId::new(uuid(number));
+    assert!(read!(store, firing_of_run((id, &name("slow")), run(1))).unwrap());
+    assert!(!read!(store, firing_of_run((id, &name("slow")), run(2))).unwrap());
+}
+
+async fn a_notice_is_told_by_one_until_it_is_settled(house: House) {
+    let (store, id) = (&house.store, begin(&house).await);
+    for (number, kind) in (1..).zip(NoticeKind::ALL) {
+        write!(store, notice_insert(&NoticeRow { kind: *kind, ..notice(id, number) })).unwrap();
+    }
+    assert_eq!(read!(store, notices_next_due()).unwrap(), Some(100));
+    assert!(write!(store, notices_take((99, 160), 9)).unwrap().is_empty());
+    let taken = write!(store, notices_take((100, 160), 9)).unwrap();
+    let state = NoticeState::Running;
+    let running = NoticeRow { state, attempts: 1, due_at_ms: 160, ..notice(id, 1) };
+    assert_eq!((taken.len(), &taken[0].0, taken[0].2.as_str()), (2, &running, "account-1"));
+    assert!(write!(store, notices_take((100, 160), 9)).unwrap().is_empty());
+    // Kept, it is not lost; whoever has it no longer changes nothing.
+    write!(store, notice_renew((running.id, 1), 200)).unwrap();
+    let taken = write!(store, notices_take((160, 220), 9)).unwrap();
+    assert_eq!(taken.iter().map(|it| it.0.place).collect::<Vec<_>>(), [2]);
+    let told = NoticeRow { state: NoticeState::Told, ..running.clone() };
+    write!(store, notice_settle(&NoticeRow { attempts: 7, ..told.clone() })).unwrap();
+    assert_eq!(read!(store, notice_fetch(running.id)).unwrap().state, NoticeState::Running);
+    for state in [NoticeState::Waiting, NoticeState::Told] {
+        let taken = write!(store, notices_take((200, 230), 1)).unwrap().remove(0).0;
+        let error = Some("503".to_owned());
+        let row = NoticeRow { state, failures: 1, due_at_ms: 150, error, ..taken };
+        write!(store, notice_settle(&row)).unwrap();
+        assert_eq!(read!(store, notice_fetch(row.id)).unwrap(), row);
+    }
+    assert_eq!(read!(store, notices_next_due()).unwrap(), Some(220));
+    assert_eq!(read!(store, notices_list(id, (1, 1))).unwrap().len(), 2);
+    assert!(read!(store, notices_list(id, (2, 9))).unwrap().is_empty());
+}
+
+async fn slices_lie_beside_each_other(house: House) {
+    let (store, id) = (&house.store, EndpointId::new(uuid(1)));
+    let slice = |width_ms: u64, from_ms: u64, requests: u64| SliceRow {
+        endpoint_id: id,
+        width_ms,
+        from_ms,
+        requests,
+        failures: 1,
+        times: json!({ "max": requests }),
+    };
+    for row in [slice(10, 0, 1), slice(10, 20, 2), slice(10, 20, 3), slice(50, 0, 4)] {
+        write!(store, slice_put(&row)).unwrap();
+    }
+    let listed = read!(store, slices_list((id, 10), 0)).unwrap();
+    assert_eq!(listed, [slice(10, 0, 1), slice(10, 20, 3)]);
+    assert_eq!(read!(store, slices_list((id, 10), 1)).unwrap().len(), 1);
+    assert_eq!(write!(store, slices_trim(10, 20)).unwrap(), 1);
+    assert_eq!(read!(store, slices_list((id, 50), 0)).unwrap().len(), 1);
+}
+
+async fn a_run_is_judged_where_a_trigger_was_there(house: House) {
+    let (store, id) = (&house.store, begin(&house).await);
+    let made = run(id, 1);
+    write!(store, run_insert(&made)).unwrap();
+    let none = async || read!(store, runs_unjudged(9)).unwrap().is_empty();
+    let replay = TriggerRow { live: false, created_at_ms: 50, ..trigger(id, "worse") };
+    write!(store, trigger_insert(&replay)).unwrap();
+    write!(store, trigger_insert(&trigger(id, "slow"))).unwrap();
+    assert!(none().await, "it has not ended");
+    let ended = RunReport {
+        state: RunState::Succeeded,
+        progress: None,
+        outcome: Some(json!({})),
+        error: None,
+    };
+    let early = run(id, 2);
+    write!(store, run_insert(&early)).unwrap();
+    write!(store, run_report(early.id, "g", &ended, 49)).unwrap();
+    assert!(none().await, "it had ended before the trigger was there");
+    write!(store, run_report(made.id, "g", &ended, 50)).unwrap();
+    assert_eq!(read!(store, runs_unjudged(9)).unwrap()[0].id, made.id);
+    write!(store, run_judged(made.id)).unwrap();
+    assert!(none().await);
+}
+
+async fn all_goes_with_its_endpoint(house: House) {
+    let (store, id) = (&house.store, begin(&house).await);
+    write!(store, trigger_insert(&trigger(id, "slow"))).unwrap();
+    write!(store, firing_insert(&firing(id, 1, None), 3)).unwrap();
+    write!(store, notice_insert(&notice(id, 1))).unwrap();
+    write!(store, endpoint_delete(id)).unwrap();
+    write!(store, endpoint_remove(id)).unwrap();
+    assert!(read!(store, triggers_list(id)).unwrap().is_empty());
+    assert!(read!(store, firings_list(id, None, 9)).unwrap().is_empty());
+    assert_eq!(read!(store, notices_next_due()).unwrap(), None);
+}
+
+both! {
+    of_several_that_saw_it_one_acts;
+    firings_are_numbered_and_the_newest_are_kept;
+    a_notice_is_told_by_one_until_it_is_settled;
+    slices_lie_beside_each_other;
+    a_run_is_judged_where_a_trigger_was_there;
+    all_goes_with_its_endpoint;
+}
