@@ -95,8 +95,12 @@ pub(super) async fn forget(hub: &Hub, known: &mut HashSet<SourceId>) {
     let now: HashSet<SourceId> = table.sources().iter().map(|told| told.source).collect();
     for gone in known.difference(&now) {
         let Ok(path) = path(hub, *gone) else { continue };
-        let removed = blocking(move || fs::remove_file(&path).map_err(failed));
-        // One that was not there never began; another is some bytes that nothing leads to.
+        let removed = blocking(move || match fs::remove_file(&path) {
+            // One that was not there never began.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+            _ => Ok(()),
+        });
+        // What could not be removed was told, and is some bytes that nothing leads to.
         let _ = removed.await;
     }
     *known = now;

@@ -335,10 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_destination_is_a_function_a_url_or_a_stream() {
-        for stream in ["stream:kept", "arn:aws:kinesis:local:123456789012:stream/kept"] {
-            assert!(matches!(read(stream).unwrap(), Destination::Stream(_)), "{stream}");
-        }
+    fn a_destination_is_a_function_or_a_url() {
         for url in ["https://example.org/a?b=c", "http://10.0.0.7:8080", "https://[2001:db8::1]/x"]
         {
             assert_eq!(read(url).unwrap(), Destination::Webhook(url.to_owned()));
@@ -362,6 +359,19 @@ mod tests {
             "https://127.1/",
             &long,
         ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_destination_is_a_stream_where_it_says_so() {
+        for stream in ["stream:kept", "arn:aws:kinesis:local:123456789012:stream/kept"] {
+            assert!(is_stream(stream), "{stream}");
+        }
+        for other in ["stream", "https://example.org/stream:kept", "kept"] {
+            assert!(!is_stream(other) && read(other).is_ok(), "{other}");
+        }
+        for wrong in ["stream:No", "stream:", "arn:aws:kinesis:local:1:stream/kept"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }
