@@ -66,7 +66,7 @@ pub struct RunReport {
     pub error: Option<String>,
 }
 
-pub(crate) fn run(row: &Row) -> Result<RunRow, Error> {
+fn run(row: &Row) -> Result<RunRow, Error> {
     Ok(RunRow {
         id: row.get("id")?,
         account_id: row.get("account_id")?,
@@ -161,4 +161,17 @@ pub async fn run_report(
         feed_bump(tx, Topic::Routes);
     }
     Ok(changed == 1)
+}
+
+/// Runs that have ended and that a trigger which was there then has not been asked about, the oldest
+/// first, at most `limit`.
+pub async fn runs_unjudged(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<RunRow>, Error> {
+    let list = tx.sql("list runs to be judged", include_str!("runs/unjudged.sql"));
+    list.bind(&limit).every().await?.iter().map(run).collect()
+}
+
+/// Notes that every trigger was asked about a run.
+pub async fn run_judged(tx: &mut Tx<'_>, id: RunId) -> Result<(), Error> {
+    let text = "UPDATE runs SET judged = 1 WHERE id = $1";
+    tx.sql("note that a run was judged", text).bind(&id).run().await.map(drop)
 }

@@ -47,18 +47,18 @@ fn the_whole_table() {
 /// The judges of canaries, as their users have shown them to be wrong; and what is said here.
 #[test]
 fn published_failures_of_judges_are_none_here() {
-    // Argo Rollouts, issue 1905: without traffic it reverted. Nothing is known, and nothing done.
+    // Argo Rollouts: without traffic it reverted. Nothing is known, and nothing done.
     assert_eq!(over_one_percent(0, 0), Judgement::NotKnown);
     // One bad event at low traffic aborted releases, until a guard of 20 requests was added.
     assert_eq!(over_one_percent(3, 1), Judgement::NotKnown);
     assert_eq!(over_one_percent(19, 1), Judgement::NotKnown);
     assert_eq!(over_one_percent(40, 1), Judgement::NotKnown);
-    // Kayenta, issues 426, 799 and 377: errors beside an incumbent without any passed, or were no
+    // Kayenta: errors beside an incumbent without any passed, or were no
     // data. Here they are over any limit that is said, also beside one that had none.
     assert_eq!(over_one_percent(600, 30), Judgement::Holds);
     let more = errors(Limit::AtLeastOfIncumbent(2_000_000));
     assert_eq!(judged(&more, &seen(600, 60), &seen(600, 0)), Judgement::Holds);
-    // Kayenta, issue 780: seven slow answers of ten, beside none, passed.
+    // Kayenta: seven slow answers of ten, beside none, passed.
     let slow = |slow: u64, of: u64| {
         let mut times = Sketch::default();
         (0..of).for_each(|number| times.add(if number < slow { 100_000 } else { 1_000 }));

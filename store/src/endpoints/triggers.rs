@@ -11,7 +11,6 @@ use types::{EndpointId, Name, RunId};
 use crate::Tx;
 use crate::error::Error;
 use crate::feeds::{Topic, feed_bump};
-use crate::runs::{RunRow, run};
 use crate::statement::Row;
 use crate::words::words;
 
@@ -196,17 +195,4 @@ pub async fn firing_of_run(
     let count = tx.sql("see whether a trigger fired", text).bind(&id).bind(name).bind(&run);
     let count: u64 = count.only().await?.get("count")?;
     Ok(count > 0)
-}
-
-/// Runs that have ended and that a trigger which was there then has not been asked about, the oldest
-/// first, at most `limit`.
-pub async fn runs_unjudged(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<RunRow>, Error> {
-    let list = tx.sql("list runs to be judged", include_str!("runs_unjudged.sql"));
-    list.bind(&limit).every().await?.iter().map(run).collect()
-}
-
-/// Notes that every trigger was asked about a run.
-pub async fn run_judged(tx: &mut Tx<'_>, id: RunId) -> Result<(), Error> {
-    let text = "UPDATE runs SET judged = 1 WHERE id = $1";
-    tx.sql("note that a run was judged", text).bind(&id).run().await.map(drop)
 }

@@ -10,11 +10,10 @@ use store::endpoints::notices::{
 use store::endpoints::slices::{SliceRow, slice_put, slices_list, slices_trim};
 use store::endpoints::triggers::{
     FiringRow, TriggerRow, TriggerState, firing_insert, firing_next, firing_of_run, firing_tell,
-    firings_list, run_judged, runs_unjudged, trigger_change, trigger_delete, trigger_insert,
-    triggers_list, triggers_watched,
+    firings_list, trigger_change, trigger_delete, trigger_insert, triggers_list, triggers_watched,
 };
 use store::endpoints::{endpoint_delete, endpoint_insert, endpoint_remove};
-use store::runs::{RunReport, RunRow, RunState, run_insert, run_report};
+use store::runs::{RunReport, RunRow, RunState, run_insert, run_judged, run_report, runs_unjudged};
 use types::{AccountId, EndpointId, EventId, RunId, StreamId};
 
 use crate::harness::{House, make_account, name, uuid};

@@ -11,11 +11,10 @@ use policy::gates::Judgement;
 use policy::triggers::{State, Step, step};
 use store::endpoints::modes::modes_list;
 use store::endpoints::triggers::{
-    self as rows, TriggerRow, firing_of_run, run_judged, runs_unjudged, trigger_change,
-    triggers_list, triggers_watched,
+    self as rows, TriggerRow, firing_of_run, trigger_change, triggers_list, triggers_watched,
 };
 use store::endpoints::{EndpointRow, endpoint_fetch};
-use store::runs::{RunRow, RunState};
+use store::runs::{RunRow, RunState, run_judged, runs_unjudged};
 use types::{EndpointId, Mode};
 use workflow::reconciler::Status;
 
