@@ -17,8 +17,8 @@ use crate::accuracy::deviations;
 use crate::backoff::mix;
 use crate::evidence::float;
 
-pub use bins::Value;
 use bins::Bins;
+pub use bins::Value;
 
 /// Most fields that are watched: each makes the others' alarms later.
 pub const FIELDS_MAX: usize = 64;

@@ -82,12 +82,10 @@ fn changes_are_found() {
 #[test]
 fn what_the_reference_never_had_is_found_at_once() {
     let reference = [Value::Word("card"); 200];
-    let mut watch =
-        Watch::new([reference.as_slice()], Settings { alarm_every: 10_000, seed: 3 });
+    let mut watch = Watch::new([reference.as_slice()], Settings { alarm_every: 10_000, seed: 3 });
     (0..100).for_each(|_| drop(watch.learn(&[Value::Word("card")])));
     assert_eq!(watch.told()[0].alarm, None);
-    let alarms: Vec<usize> =
-        (0..100).flat_map(|_| watch.learn(&[Value::Word("coin")])).collect();
+    let alarms: Vec<usize> = (0..100).flat_map(|_| watch.learn(&[Value::Word("coin")])).collect();
     assert_eq!(alarms, [0]);
     let at = watch.told()[0].alarm.unwrap();
     assert!((101..150).contains(&at), "{at}");
