@@ -117,7 +117,8 @@ pub struct Judged {
     /// A number at or above it, in millionths, is positive; half where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold_ppm: Option<i64>,
-    /// The label, and the text of a prediction, that is positive; `true` where absent.
+    /// The label, and the text of a prediction, that is positive; `true` where absent. Where it is
+    /// named, all other words are one class; else each is its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
 }

@@ -210,7 +210,9 @@ async fn what_recorded_events_prove_goes_to_production() {
     let hidden = http().get(&url).bearer_auth(&stranger.token).send().await.unwrap();
     assert_eq!(hidden.status(), 404);
 
-    measured(&cloud, &owner, (&run, &outcome)).await;
+    measured(&outcome);
+    course(&owner, &run).await;
+    behind(&cloud, &owner, &run).await;
 
     // A rule is asked beside them, as a model that costs nothing.
     let spec = RunSpec {
@@ -244,8 +246,8 @@ async fn what_recorded_events_prove_goes_to_production() {
     cloud.close().await;
 }
 
-/// What a run of both measured, as a whole and over its time.
-async fn measured(cloud: &Cloud, owner: &Account, (run, outcome): (&Run, &RunOutcome)) {
+/// What a run of both measured, as a whole.
+fn measured(outcome: &RunOutcome) {
     let [better, old] = outcome.variants.as_slice() else { panic!("{outcome:?}") };
     assert_eq!(outcome.durability_ppm, Some(1_000_000));
     assert_eq!((better.availability_ppm, old.availability_ppm), (Some(1_000_000), Some(1_000_000)));
@@ -272,6 +274,10 @@ async fn measured(cloud: &Cloud, owner: &Account, (run, outcome): (&Run, &RunOut
         assert_eq!(used.workers, None, "it is each host's own affair");
         assert_eq!((variant.queue.count, variant.overhead.count), (EVENTS, EVENTS));
     }
+}
+
+/// How it went over its time, and over the hours of the day.
+async fn course(owner: &Account, run: &Run) {
     let by_region = SeriesQuery {
         by: Some(SeriesBy::Region),
         step: Some("1s".to_owned()),
@@ -301,6 +307,10 @@ async fn measured(cloud: &Cloud, owner: &Account, (run, outcome): (&Run, &RunOut
     let wrong = SeriesQuery { step: Some("soon".to_owned()), ..SeriesQuery::default() };
     let refused = owner.client.run_series(run.id, &wrong).await.unwrap_err();
     assert_eq!(refused.code(), "bad_request");
+}
+
+/// What is told of it elsewhere: beside itself, request by request, and to operators.
+async fn behind(cloud: &Cloud, owner: &Account, run: &Run) {
     // How often both are right is not alike; how often one is, is, to itself.
     let beside = |variant: &str| RunDriftQuery {
         against: run.id,
