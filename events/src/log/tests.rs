@@ -178,10 +178,10 @@ fn a_file_that_could_not_be_begun_costs_no_event() {
     log.commit(&[event(1)], 1).unwrap();
     // In its way lies what is no file.
     let way = folder.path().join(format!("{:020}.{SUFFIX}", log.next()));
-    std::fs::create_dir(&way).unwrap();
+    fs::create_dir(&way).unwrap();
     assert!(matches!(log.roll(), Err(Error::Io { .. })));
     assert!(matches!(log.commit(&[event(2)], 2), Err(Error::Broken)));
-    std::fs::remove_dir(&way).unwrap();
+    fs::remove_dir(&way).unwrap();
     let (mut log, found) = open(folder.path(), 0);
     assert_eq!((found.len(), log.next()), (1, 2));
     log.roll().unwrap();

@@ -181,7 +181,7 @@ mod tests {
             stratum: 0,
             region: region.into(),
             group: group.into(),
-            happened_ns: 0,
+            happened_ns: None,
             offset_ns: 0,
             intended_ns: 0,
             sent_ns: Some(1),

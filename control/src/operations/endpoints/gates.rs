@@ -13,7 +13,7 @@ use policy::modes::Change;
 use store::endpoints::EndpointRow;
 use store::endpoints::counts::{gate_delete, gate_fetch, gate_put};
 use store::runs::{RunRow, RunState, run_fetch};
-use types::{Mode, Name, RunId};
+use types::{Mode, Name, RunId, Used};
 
 use super::own;
 use super::variants::{self, Decided};
@@ -69,6 +69,7 @@ pub async fn promote(
     if !matches!(request.mode, Mode::Canary | Mode::Bake | Mode::Production) {
         return Err(Error::invalid("a variant is promoted to canary, bake or production"));
     }
+    variants::check_bake(request.for_ms)?;
     let run = run_of(control, caller, (&endpoint, request.run)).await?;
     let until_ms = request.for_ms.map(|for_ms| control.now_ms().saturating_add(for_ms));
     let to = Change { mode: request.mode, share_bp: request.share_bp, until_ms };
@@ -182,9 +183,23 @@ async fn judge(
         let message = format!("the run {} was not of {variant} first", run.id);
         return Err(Error::Conflict { code: "conflict", message });
     }
+    if run.state != RunState::Succeeded {
+        let message = format!("the run {} was ended before it had sent all: replay again", run.id);
+        return Err(Error::Conflict { code: "conflict", message });
+    }
     let (number, used) = variants::used(control, endpoint).await?;
+    // What has the name now may be something else than what was measured.
+    let measured = |(row, _): &&(EndpointRow, Used)| {
+        let since_ms = row.served.as_ref().map_or(row.created_at_ms, |served| served.since_ms);
+        since_ms.max(row.created_at_ms) <= run.created_at_ms
+    };
+    let known = used.iter().find(|(row, _)| row.variant == *variant);
+    if known.is_some_and(|known| !measured(&known)) {
+        let message = format!("{variant} is another one since the run {}: replay again", run.id);
+        return Err(Error::Conflict { code: "conflict", message });
+    }
     let incumbent = used.iter().find(|(_, used)| used.mode == Mode::Production);
-    let incumbent = incumbent.map(|(row, _)| &row.variant);
+    let incumbent = incumbent.filter(measured).map(|(row, _)| &row.variant);
     let beside = spec.variants.iter().skip(1).position(|it| Some(it) == incumbent);
     let seen = measured::snapshot(&outcome, 0, beside.map(|place| place + 1));
     Ok((gates::judge(&gate_of(&gate)?, &seen), number))

@@ -239,6 +239,14 @@ pub(super) fn again(
         known.cloned().unwrap_or_else(|| modes::tested(row.variant.clone()))
     });
     let again: Vec<Used> = again.collect();
+    let answers = |mode: Mode| matches!(mode, Mode::Canary | Mode::Bake | Mode::Production);
+    let unready = used.iter().zip(&again).find(|((row, now), next)| {
+        answers(next.mode) && !answers(now.mode) && row.state != EndpointState::Ready
+    });
+    if let Some(((row, _), _)) = unready {
+        let message = format!("{} is {}: what answers has to be ready", row.variant, row.state);
+        return Err(Error::Conflict { code: "conflict", message });
+    }
     modes::check(&again).map_err(|refusal| conflict(&refusal))?;
     Ok(again)
 }

@@ -20,8 +20,9 @@ const BOUND_PPM: u32 = 50_000;
 const MARGINS: Margins = Margins { tolerance_ppm: 100_000, margin_ppm: 500_000 };
 /// Events of each kind that an interval of the area under the curve takes.
 const AUC_EVENTS_MIN: u64 = 2;
-/// Events without which nothing is said of a region or group: as few as tell one bad of a hundred.
-const PLACE_EVENTS_MIN: u64 = 100;
+/// Requests without which nothing is said of a run, or of a region or group: as few as tell one bad
+/// of a hundred.
+const EVENTS_MIN: u64 = 100;
 
 /// A condition as it is judged.
 pub(in crate::operations) fn condition(wanted: &GateCondition) -> Result<Condition, Error> {
@@ -111,13 +112,13 @@ pub(in crate::operations) fn snapshot(
     };
     if let Some(candidate) = outcome.variants.get(candidate) {
         for (metric, value) in measures() {
-            let other_value = other.map_or(Value::Missing, |it| value(&Part::of(it)));
-            add(metric, Place::All, value(&Part::of(candidate)), other_value);
+            let of = |it: &VariantOutcome| enough(metric, &Part::of(it), value);
+            add(metric, Place::All, of(candidate), other.map_or(Value::Missing, of));
             for told in &candidate.places {
                 let Some(place) = place_of(told) else { continue };
                 let beside = other
                     .and_then(|it| it.places.iter().find(|it| place_of(it) == Some(place.clone())));
-                let of = |told: &PlaceOutcome| enough(metric, told, value);
+                let of = |told: &PlaceOutcome| enough(metric, &Part::of_place(told), value);
                 add(metric, place, of(told), beside.map_or(Value::Missing, of));
             }
         }
@@ -152,6 +153,11 @@ impl<'a> Part<'a> {
             service: &it.service,
             accuracy: &it.accuracy,
         }
+    }
+
+    fn of_place(it: &'a PlaceOutcome) -> Self {
+        let PlaceOutcome { recorded, failures, response, service, accuracy, .. } = it;
+        Self { recorded: *recorded, failures: *failures, response, service, accuracy }
     }
 }
 
@@ -211,18 +217,11 @@ fn area(auc: &Auc) -> Value {
     }
 }
 
-/// A value of a region or group, where it has events enough for one.
-fn enough(metric: GateMetric, told: &PlaceOutcome, value: Measure) -> Value {
-    let (events, events_needed) = (told.recorded, PLACE_EVENTS_MIN);
+/// A value of all events, or of those of a region or group, where they are enough for one.
+fn enough(metric: GateMetric, part: &Part<'_>, value: Measure) -> Value {
+    let (events, events_needed) = (part.recorded, EVENTS_MIN);
     let counted = metric == GateMetric::Requests;
-    let place = Part {
-        recorded: told.recorded,
-        failures: told.failures,
-        response: &told.response,
-        service: &told.service,
-        accuracy: &told.accuracy,
-    };
-    match value(&place) {
+    match value(part) {
         Value::Within(_) if events < events_needed && !counted => {
             Value::NotEnough { events, events_needed }
         }
