@@ -215,7 +215,7 @@ test.describe(() => {
     await gate.getByLabel("What is measured").selectOption({ label: "Accuracy" });
     await gate.getByLabel("Has to be").selectOption({ label: "at least" });
     await gate.getByLabel("Value, in %").fill("60");
-    await gate.getByLabel("Of", { exact: true }).selectOption("each_region");
+    await gate.getByLabel("Of which events").selectOption("each_region");
     await gate.getByRole("button", { name: "Add" }).click();
     await expect(gate.getByRole("table")).toContainText("Accuracy, in each region: at least 60 %");
     await page.goto(at(`runs/${run ?? ""}`));
@@ -247,7 +247,7 @@ test.describe(() => {
     await triggers.getByLabel("Called").fill("worse");
     await triggers.getByLabel("Watches").selectOption("replay");
     await triggers.getByLabel("What is watched").selectOption({ label: "Accuracy" });
-    await triggers.getByLabel("Is", { exact: true }).selectOption({ label: "at most" });
+    await triggers.getByLabel("Comes to be").selectOption({ label: "at most" });
     await triggers.getByLabel("So much, in %").fill("90");
     await triggers.getByLabel("Then").selectOption("email");
     await triggers.getByLabel("Which").fill("ops@example.org");

@@ -150,7 +150,7 @@ function Add({ add }: { add: (condition: Condition) => Promise<unknown> }) {
       )}
       {scoped && (
         <label>
-          Of
+          Of which events
           <select
             value={word}
             onChange={(event) => setWord(event.currentTarget.value as ScopeWord)}

@@ -179,7 +179,7 @@ function Add({ variants, add }: AddProps) {
         </select>
       </label>
       <label>
-        Is
+        Comes to be
         <select value={limit} onChange={(event) => setLimit(event.currentTarget.value as Limit)}>
           {Object.entries(LIMITS).map(([it, words]) => (
             <option key={it} value={it}>
