@@ -224,7 +224,7 @@ test.describe(() => {
     await expect(promote.getByRole("table").getByRole("row")).toHaveCount(4);
     await expect(promote.getByRole("table")).toContainText("accuracy_ppm in no is 700000");
     await expect(promote.getByRole("status")).toContainText("next may be promoted by this run");
-    await promote.getByLabel("Promote next to").selectOption("bake");
+    await promote.getByRole("combobox", { name: "Promote next to" }).selectOption("bake");
     await promote.getByRole("button", { name: "Promote" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Promote" }).click();
     await expect(promote.getByRole("status")).toContainText("next was promoted");
