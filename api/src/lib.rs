@@ -10,6 +10,7 @@
 pub mod accounts;
 pub mod chunks;
 pub mod client;
+pub mod document;
 pub mod drain;
 pub mod endpoints;
 pub mod errors;

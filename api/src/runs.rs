@@ -38,7 +38,7 @@ pub struct RunSpec {
     /// The stream.
     pub stream: Name,
     /// Which of its events.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::document::only")]
     pub selection: SelectionQuery,
     /// What keeps its part of the whole at any time: `region`, `group`, `type`, `label`.
     #[serde(default)]
@@ -62,7 +62,7 @@ pub struct RunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     /// What is read out of answers, and held against labels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::document::only")]
     pub judged: Judged,
 }
 

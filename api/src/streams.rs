@@ -279,7 +279,11 @@ pub struct LabelEvents {
     #[serde(default)]
     pub labels: Vec<EventLabel>,
     /// All that a rule selects, before those above.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::document::optional"
+    )]
     pub rule: Option<LabelRule>,
 }
 
@@ -287,6 +291,7 @@ pub struct LabelEvents {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LabelRule {
+    #[serde(deserialize_with = "crate::document::only")]
     pub selection: SelectionQuery,
     #[schema(max_length = 256)]
     pub label: String,
@@ -309,7 +314,7 @@ pub struct MakeEvents {
     /// The stream from which they are drawn.
     pub from: Name,
     /// Which of its events.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::document::only")]
     pub selection: SelectionQuery,
     /// How many are made.
     #[schema(minimum = 1, maximum = 1_000_000)]

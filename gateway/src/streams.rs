@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use access::Action;
+use api::document::Object;
 use api::internal::StreamRoute;
 use axum::body::Body;
 use http::{Method, Response};
@@ -339,6 +340,7 @@ async fn document<T: serde::de::DeserializeOwned>(
 ) -> Result<T, Error> {
     let Incoming { parts, body, .. } = incoming;
     let payload = crate::body::read(&parts.headers, body, &hub.settings, &hub.clock).await?;
-    serde_json::from_slice(&payload)
+    let read = serde_json::from_slice::<Object<T>>(&payload);
+    read.map(|Object(it)| it)
         .map_err(|error| Error::bad_request(format!("this says no {what}: {error}")))
 }

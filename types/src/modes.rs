@@ -64,9 +64,14 @@ pub struct Used {
     #[serde(default)]
     pub share_bp: u32,
     /// Where its keys begin among all, in ten-thousandths: they stay its own while others come and go.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_nothing")]
     pub from_bp: u32,
     /// When its bake ends, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_nothing(from_bp: &u32) -> bool {
+    *from_bp == 0
 }

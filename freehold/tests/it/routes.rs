@@ -310,6 +310,8 @@ impl Things {
             ("PUT", "/v1/endpoints/{name}/capture") => {
                 (json!({ "stream": "hush-stream" }), refused)
             }
+            // A rule is nobody's: whoever has an account may ask one.
+            ("POST", "/v1/rules/answers") => (json!({}), &[400]),
             ("POST", "/v1/endpoints/{name}/gate/judgement") => (json!({ "run": run }), refused),
             ("POST", "/v1/endpoints/{name}/triggers") => {
                 let when = json!({ "is": { "metric": "errors_ppm", "at_least": 1 } });

@@ -24,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Control> {
 
 /// Lists the triggers of an endpoint, with what they see now.
 #[utoipa::path(get, path = "/v1/endpoints/{name}/triggers", tag = "endpoints",
+    operation_id = "triggers_list",
     params(("name" = Name, Path)), responses((status = 200, body = Triggers)))]
 async fn list(
     State(control): State<Control>,
@@ -35,6 +36,7 @@ async fn list(
 
 /// Adds a trigger: when something comes to be so, something is done.
 #[utoipa::path(post, path = "/v1/endpoints/{name}/triggers", tag = "endpoints",
+    operation_id = "triggers_create",
     params(("name" = Name, Path)), request_body = TriggerSpec,
     responses((status = 201, body = Trigger)))]
 async fn create(
@@ -49,6 +51,7 @@ async fn create(
 
 /// Removes a trigger; what it did can still be seen.
 #[utoipa::path(delete, path = "/v1/endpoints/{name}/triggers/{trigger}", tag = "endpoints",
+    operation_id = "triggers_remove",
     params(("name" = Name, Path), ("trigger" = Name, Path)), responses((status = 204)))]
 async fn remove(
     State(control): State<Control>,
@@ -61,6 +64,7 @@ async fn remove(
 
 /// Lists what triggers did and what they saw, the newest first.
 #[utoipa::path(get, path = "/v1/endpoints/{name}/firings", tag = "endpoints",
+    operation_id = "triggers_history",
     params(("name" = Name, Path), PageQuery), responses((status = 200, body = Page<Firing>)))]
 async fn history(
     State(control): State<Control>,
