@@ -84,7 +84,7 @@ pub struct LoadArguments {
     /// As they happened; so it is where nothing is said
     #[arg(long)]
     pub as_recorded: bool,
-    /// At rising rates, to find the largest one at which this holds: response_p99<=50ms
+    /// At rising rates, to find the largest one at which this holds, such as errors<=1%
     #[arg(long, value_name = "CONDITION", value_parser = parse_condition)]
     pub sweep: Option<GateCondition>,
 }

@@ -9,10 +9,55 @@ use api::streams::{
 };
 use serde_json::Value;
 use testkit::wait::until;
-use testkit::{Cloud, Process};
+use testkit::{Account, Cloud, Process};
+use types::Name;
 
 use crate::replays::{WAIT_S, events, stream};
 use crate::world::{PROGRAM, name, strangers};
+
+/// Events are made like those of a stream, labelled by a rule, and forgotten by their subject.
+async fn changed(owner: &Account, stream: &Name, selection: &SelectionQuery) {
+    // Others are made like them, once.
+    let rush = CreateStream { name: name("rush"), spec: StreamSpec::default() };
+    owner.client.stream_create(&rush).await.unwrap();
+    let how = MakeEvents {
+        from: stream.clone(),
+        selection: selection.clone(),
+        events: 2_500,
+        seed: Some(5),
+        start: Some("2026-12-24T00:00:00Z".to_owned()),
+        jitter_ppm: 10_000,
+        apart: vec!["amount".to_owned()],
+    };
+    let made = owner.client.stream_make(&rush.name, &how).await.unwrap();
+    assert_eq!((made.seed, made.stored, made.known), (5, 2_500, 0));
+    let again = owner.client.stream_make(&rush.name, &how).await.unwrap();
+    assert_eq!((again.stored, again.known), (0, 2_500));
+    let all = SelectionQuery {
+        since: Some("2026-12-24".to_owned()),
+        filter: Some("region=no,synthetic=true,data.amount>=89,data.amount<=99".to_owned()),
+        ..SelectionQuery::default()
+    };
+    assert_eq!(owner.client.stream_stats(&rush.name, &all).await.unwrap().events, 2_500);
+    let none = MakeEvents { selection: all, ..how };
+    let refused = owner.client.stream_make(&rush.name, &none).await.unwrap_err();
+    assert!(refused.to_string().contains("none to draw from"), "{refused}");
+    // A rule labels what it selects, and what is told later counts.
+    let rule = LabelRule { selection: selection.clone(), label: "large".to_owned() };
+    let labels = LabelEvents { labels: Vec::new(), rule: Some(rule) };
+    assert_eq!(owner.client.stream_label(stream, &labels).await.unwrap().labels, 10);
+    let large = SelectionQuery { filter: Some("label=large".to_owned()), ..Default::default() };
+    assert_eq!(owner.client.stream_stats(stream, &large).await.unwrap().events, 10);
+    // One customer is forgotten, and does not come back.
+    let whose = |subject: &str| ForgetSubject { subject: subject.to_owned() };
+    let forgotten = owner.client.stream_forget(stream, &whose("customer-90")).await.unwrap();
+    assert_eq!(forgotten.events, 1);
+    assert_eq!(owner.client.stream_stats(stream, selection).await.unwrap().events, 9);
+    let again = owner.client.stream_append(stream, &events()[90..91]).await.unwrap();
+    assert_eq!((again.stored, again.known), (0, 1));
+    let nobody = owner.client.stream_forget(stream, &whose("")).await.unwrap_err();
+    assert_eq!(nobody.code(), "bad_request");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_taken_selected_and_given_out() {
@@ -58,46 +103,7 @@ async fn events_are_taken_selected_and_given_out() {
     let imported = owner.client.stream_import(&stream, &query, pieces).await.unwrap();
     assert_eq!((imported.records, imported.stored, imported.refused), (2, 1, 1));
     assert_eq!(imported.faults[0].record, 3);
-    // Others are made like them, once.
-    let rush = CreateStream { name: name("rush"), spec: StreamSpec::default() };
-    owner.client.stream_create(&rush).await.unwrap();
-    let how = MakeEvents {
-        from: stream.clone(),
-        selection: selection.clone(),
-        events: 2_500,
-        seed: Some(5),
-        start: Some("2026-12-24T00:00:00Z".to_owned()),
-        jitter_ppm: 10_000,
-        apart: vec!["amount".to_owned()],
-    };
-    let made = owner.client.stream_make(&rush.name, &how).await.unwrap();
-    assert_eq!((made.seed, made.stored, made.known), (5, 2_500, 0));
-    let again = owner.client.stream_make(&rush.name, &how).await.unwrap();
-    assert_eq!((again.stored, again.known), (0, 2_500));
-    let all = SelectionQuery {
-        since: Some("2026-12-24".to_owned()),
-        filter: Some("region=no,synthetic=true,data.amount>=89,data.amount<=99".to_owned()),
-        ..SelectionQuery::default()
-    };
-    assert_eq!(owner.client.stream_stats(&rush.name, &all).await.unwrap().events, 2_500);
-    let none = MakeEvents { selection: all, ..how };
-    let refused = owner.client.stream_make(&rush.name, &none).await.unwrap_err();
-    assert!(refused.to_string().contains("none to draw from"), "{refused}");
-    // A rule labels what it selects, and what is told later counts.
-    let rule = LabelRule { selection: selection.clone(), label: "large".to_owned() };
-    let labels = LabelEvents { labels: Vec::new(), rule: Some(rule) };
-    assert_eq!(owner.client.stream_label(&stream, &labels).await.unwrap().labels, 10);
-    let large = SelectionQuery { filter: Some("label=large".to_owned()), ..Default::default() };
-    assert_eq!(owner.client.stream_stats(&stream, &large).await.unwrap().events, 10);
-    // One customer is forgotten, and does not come back.
-    let whose = |subject: &str| ForgetSubject { subject: subject.to_owned() };
-    let forgotten = owner.client.stream_forget(&stream, &whose("customer-90")).await.unwrap();
-    assert_eq!(forgotten.events, 1);
-    assert_eq!(owner.client.stream_stats(&stream, &selection).await.unwrap().events, 9);
-    let again = owner.client.stream_append(&stream, &events()[90..91]).await.unwrap();
-    assert_eq!((again.stored, again.known), (0, 1));
-    let nobody = owner.client.stream_forget(&stream, &whose("")).await.unwrap_err();
-    assert_eq!(nobody.code(), "bad_request");
+    changed(&owner, &stream, &selection).await;
     for (what, change) in [
         ("a time", SelectionQuery { since: Some("never".to_owned()), ..SelectionQuery::default() }),
         ("a filter", SelectionQuery { filter: Some("=".to_owned()), ..SelectionQuery::default() }),

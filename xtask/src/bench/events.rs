@@ -1,5 +1,5 @@
 //! How fast a stream takes events that are safe once they are acknowledged, beside NATS with
-//! JetStream on the same disk; and how fast they are read back.
+//! `JetStream` on the same disk; and how fast they are read back.
 
 use std::collections::HashMap;
 use std::fs;
@@ -57,8 +57,12 @@ pub(super) fn run(places: &Places) -> Result<Vec<Row>, Failure> {
         nats = Some(beside(places, &path, &mut lines)?);
         fs::remove_dir_all(&folder).map_err(failed)?;
     }
-    let nats = nats.unwrap_or_default();
-    let of = |what: &str, name: &str| median(&lines, what, name);
+    rows(&lines, &nats.unwrap_or_default())
+}
+
+/// What the lines come to.
+fn rows(lines: &Lines, nats: &str) -> Result<Vec<Row>, Failure> {
+    let of = |what: &str, name: &str| median(lines, what, name);
     let per_s = |value: f64| format!("{value:.0} /s");
     let peer = |what: &str| {
         let (rate, p99) = (of(what, "per_s").ok()?, of(what, "p99_us").ok()?);
@@ -129,7 +133,7 @@ fn measured(places: &Places, words: &[&str], lines: &mut Lines) -> Result<(), Fa
     Ok(())
 }
 
-/// The same bytes to a NATS server with JetStream, on the same disk; what it is, or why it was not.
+/// The same bytes to a NATS server with `JetStream`, on the same disk; what it is, or why it was not.
 fn beside(places: &Places, folder: &str, lines: &mut Lines) -> Result<String, Failure> {
     let Some(program) = places.program("nats-server") else {
         return Ok("not installed".to_owned());

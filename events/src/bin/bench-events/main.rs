@@ -3,7 +3,7 @@
 //!
 //! Usage: `bench-events all FOLDER EVENTS`: an empty folder, and how many events. `bench-events single
 //! FOLDER EVENTS CALLERS`: one event a call, of so many callers at a time. `bench-events nats ADDRESS
-//! EVENTS AHEAD`: to a stream of a NATS server with JetStream, so many of them unacknowledged at a time.
+//! EVENTS AHEAD`: to a stream of a NATS server with `JetStream`, so many of them unacknowledged at a time.
 
 mod nats;
 
@@ -34,7 +34,7 @@ async fn main() {
         }
         ["nats", address, count, ahead] => {
             let (count, ahead) = (number(count), number(ahead));
-            let (us, late) = nats::publish(address, (count, ahead), event(0).data, &clock);
+            let (us, late) = nats::publish(address, (count, ahead), &event(0).data, &clock);
             tell(&format!("published {ahead} ahead"), (count, us), Some(late));
         }
         _ => std::process::exit(64),

@@ -1,4 +1,4 @@
-//! A stream of a NATS server with JetStream, filled as fast as it acknowledges.
+//! A stream of a NATS server with `JetStream`, filled as fast as it acknowledges.
 //!
 //! The protocol: <https://docs.nats.io/reference/reference-protocols/nats-protocol>; a message to a
 //! stream that names a place for an answer is acknowledged there.
@@ -17,7 +17,7 @@ const MADE: &str = r#"{"name":"bench","subjects":["bench.in"],"storage":"file","
 pub(super) fn publish(
     address: &str,
     (count, ahead): (u64, u64),
-    data: Bytes,
+    data: &Bytes,
     clock: &Clock,
 ) -> (u64, Vec<u64>) {
     let mut socket = TcpStream::connect(address).expect("the server is there");
@@ -29,7 +29,7 @@ pub(super) fn publish(
     let made = answer(&mut answers);
     assert!(made.contains("\"config\""), "{made}");
     let mut message = format!("PUB bench.in ack {}\r\n", data.len()).into_bytes();
-    message.extend_from_slice(&data);
+    message.extend_from_slice(data);
     message.extend_from_slice(b"\r\n");
     let begun_us = clock.now_us();
     let (mut sent, mut sent_at, mut late) = (0, std::collections::VecDeque::new(), Vec::new());
