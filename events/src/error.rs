@@ -40,6 +40,12 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A stream's folder is open already.
+    #[error("{} is held by another program, or by this one: close it there first", folder.display())]
+    Held {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Events that were acknowledged cannot be read any more.
     #[error(
         "{} is damaged at byte {offset}, among events that were acknowledged: restore the file from a \

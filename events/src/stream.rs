@@ -6,11 +6,13 @@
 //! not stored again; what waits is bounded, and whoever appends more waits for room.
 //! Absent on purpose: a time to wait for company. While one group is written the next one gathers.
 
+mod hold;
 mod sealing;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use policy::segments::Retention;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -23,6 +25,7 @@ use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::labels::Labels;
 use crate::log::{GROUP_BYTES_MAX, Log, Reader};
 use crate::segment::{Forgotten, Segment, Segments};
+use hold::Hold;
 
 /// Most bytes of events that wait for the disk, of one stream: some seconds of a slow one.
 pub const WAITING_BYTES_MAX: usize = 32 << 20;
@@ -55,7 +58,7 @@ pub struct Appended {
     pub known: u64,
 }
 
-/// A stream on this host. Cheap to clone; clones are the same stream.
+/// A stream on this host, which is open once. Cheap to clone; clones are the same stream.
 #[derive(Clone, Debug)]
 pub struct Stream {
     pub(crate) shared: Arc<Shared>,
@@ -71,6 +74,10 @@ pub(crate) struct Shared {
     pub(crate) segments: Segments,
     pub(crate) labels: Labels,
     pub(crate) clock: Clock,
+    /// For how long events are known again, in microseconds.
+    window_us: Arc<AtomicU64>,
+    /// Until nobody changes anything in the folder.
+    _hold: Arc<Hold>,
 }
 
 /// What the writer is asked for.
@@ -94,7 +101,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`Log::open`]; [`Error::Manifest`] and [`Error::Parquet`] where segments cannot be read.
+    /// As [`Log::open`]; [`Error::Manifest`] and [`Error::Parquet`] where segments cannot be read;
+    /// [`Error::Held`] where it is open already.
     pub async fn open(
         folder: &Path,
         settings: Settings,
@@ -105,6 +113,7 @@ impl Stream {
         let since_us = clock.now_us().saturating_sub(window_us);
         let (place, timer) = (folder.to_path_buf(), clock.clone());
         let opening = move || {
+            let hold = Arc::new(Hold::take(&place)?);
             let segments = Segments::open(&place)?;
             let mut dedupe = Dedupe::new(window_us);
             segments.identities(since_us, |identity, at_us| dedupe.remember(identity, at_us))?;
@@ -117,8 +126,19 @@ impl Stream {
             let committed = watch::Sender::new(log.next());
             let begun = watch::Sender::new(log.begun());
             let (labels, clock) = (Labels::new(&place), timer.clone());
-            let shared = Arc::new(Shared { folder: place, segments, labels, clock });
-            Ok((shared, Writer { log, dedupe, clock: timer, committed, begun }))
+            let window_us = Arc::new(AtomicU64::new(window_us));
+            let shared = Arc::new(Shared {
+                window_us: Arc::clone(&window_us),
+                folder: place,
+                segments,
+                labels,
+                clock,
+                _hold: Arc::clone(&hold),
+            });
+            Ok((
+                shared,
+                Writer { log, dedupe, window_us, clock: timer, committed, begun, _hold: hold },
+            ))
         };
         let (shared, writer) = blocking(opening).await?;
         let (asks, waiting) = mpsc::channel(CALLS_MAX);
@@ -146,6 +166,12 @@ impl Stream {
         let call = Call { events, bytes, done, _room: room };
         self.asks.send(Ask::Append(call)).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Keeps it so from now on.
+    pub fn keep(&self, settings: Settings) {
+        let window_us = settings.dedupe_window_ms.saturating_mul(1_000);
+        self.shared.window_us.store(window_us, Ordering::Relaxed);
     }
 
     /// The number below which every event is safe; changes as events come.
@@ -296,15 +322,18 @@ enum Work {
 struct Writer {
     log: Log,
     dedupe: Dedupe,
+    window_us: Arc<AtomicU64>,
     clock: Clock,
     committed: watch::Sender<u64>,
     /// The number of the first event of the log's present file.
     begun: watch::Sender<u64>,
+    _hold: Arc<Hold>,
 }
 
 impl Writer {
     fn commit(&mut self, group: Vec<Call>) {
         let now_us = self.clock.now_us();
+        self.dedupe.set_window(self.window_us.load(Ordering::Relaxed));
         let (mut fresh, mut identities, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         let mut shares = Vec::with_capacity(group.len());
         for call in &group {

@@ -7,6 +7,7 @@
 
 mod drift;
 mod judged;
+mod kept;
 mod plan;
 mod records;
 mod series;
@@ -22,6 +23,7 @@ use api::runs::RunState;
 use events::replay::{Cells, Run};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
 use types::{AccountId, RunId, TokenId};
 
 use crate::error::Error;
@@ -43,6 +45,9 @@ const ENDED: &str = "ended.json";
 const TELL_MS: u64 = 1_000;
 /// How often it is looked whether a run is over, in milliseconds.
 const WATCH_MS: u64 = 100;
+/// How long a run that is gone on with waits for its variants to be ready, in milliseconds: a restart
+/// of the machine starts them too.
+const READY_MS_MAX: u64 = 60_000;
 /// Between two looks for runs that could not begin, in milliseconds.
 const LOOK_MS: u64 = 2_000;
 
@@ -52,9 +57,17 @@ pub(crate) struct Runs {
     /// By the digests of their secrets.
     callers: Mutex<HashMap<[u8; 32], Caller>>,
     live: Mutex<HashMap<RunId, Option<Arc<Run>>>>,
+    /// Once this gateway stops and nothing is sent any more.
+    over: CancellationToken,
 }
 
 impl Runs {
+    /// Cancelled once the gateway stops and its runs send nothing more: until then it has to answer
+    /// them, or they would take its stop for a fault of their variants.
+    pub(crate) fn over(&self) -> CancellationToken {
+        self.over.clone()
+    }
+
     /// Who calls with the secret of a run.
     pub(crate) fn caller(&self, secret: &str) -> Option<Caller> {
         let callers = self.callers.lock();
@@ -71,6 +84,15 @@ impl Runs {
         let callers = self.callers.lock();
         // Where nothing is replayed nobody pays for it.
         !callers.is_empty() && self.live.lock().contains_key(&RunId::new(principal.token.uuid()))
+    }
+
+    /// Has all runs stop; whether none is left.
+    fn stop_all(&self) -> bool {
+        let live = self.live.lock();
+        for run in live.values().flatten() {
+            run.stop();
+        }
+        live.is_empty()
     }
 
     /// What a run that is sent now has measured.
@@ -117,9 +139,12 @@ impl Drop for Admitted<'_> {
 /// Sends runs as they are wanted, until the gateway stops.
 pub(crate) async fn run(hub: Arc<Hub>) {
     let stopping = hub.tasks.stopping();
+    let _over = hub.runs.over().drop_guard();
     let mut generation = hub.generation.subscribe();
+    let mut tended_ms = None;
     while !stopping.is_cancelled() {
         let wanted = hub.table.load().runs().to_vec();
+        kept::tend(&hub, &wanted, &mut tended_ms).await;
         for told in wanted {
             follow(&hub, told);
         }
@@ -129,8 +154,9 @@ pub(crate) async fn run(hub: Arc<Hub>) {
             () = stopping.cancelled() => break,
         }
     }
-    for run in hub.runs.live.lock().values().flatten() {
-        run.stop();
+    // One that was just beginning is stopped with the next look.
+    while !hub.runs.stop_all() {
+        hub.clock.sleep_ms(WATCH_MS).await;
     }
 }
 
@@ -188,6 +214,12 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     let admitted = hub.runs.admit(hub, told);
     let Planned { plan, events, judge, judged } =
         plan::plan(hub, (stream, told), &admitted.secret).await?;
+    if plan.resume {
+        ready(hub, told).await;
+    }
+    if hub.tasks.stopping().is_cancelled() {
+        return Ok(());
+    }
     let clock = hub.clock.clone();
     let run = crate::streams::blocking(move || {
         let traffic = events::replay::Posts { form: events::replay::Form::CloudEvents };
@@ -221,6 +253,17 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     crate::streams::blocking(move || write(&place.join(ENDED), &text)).await?;
     tell(hub, told.run, report).await;
     Ok(())
+}
+
+/// Waits until all variants of a run can answer, within limits: after a restart they have to start
+/// too, and what they could not answer meanwhile says nothing about them.
+async fn ready(hub: &Hub, told: &RunRoute) {
+    let begun_ms = hub.clock.now_ms();
+    let is_over = || hub.clock.now_ms().saturating_sub(begun_ms) >= READY_MS_MAX;
+    let is_ready = || told::endpoints(hub, told).iter().flatten().all(|endpoint| endpoint.ready());
+    while !is_ready() && !is_over() && !hub.tasks.stopping().is_cancelled() {
+        hub.clock.sleep_ms(WATCH_MS).await;
+    }
 }
 
 /// What a run came to, where it has.

@@ -123,9 +123,24 @@ pub async fn stream_claim(tx: &mut Tx<'_>, id: StreamId, gateway: &str) -> Resul
     row.ok_or_else(missing)?.get("gateway")
 }
 
-/// Removes a stream. Doing so again changes nothing.
-pub async fn stream_delete(tx: &mut Tx<'_>, id: StreamId) -> Result<(), Error> {
+/// Removes a stream, and notes that gateways are to remove its events. Doing so again changes nothing.
+pub async fn stream_delete(tx: &mut Tx<'_>, id: StreamId, now_ms: u64) -> Result<(), Error> {
+    let note = tx.sql("note a removed stream", include_str!("streams/remove.sql"));
+    note.bind(&id).bind(&now_ms).run().await?;
     tx.sql("remove a stream", "DELETE FROM streams WHERE id = $1").bind(&id).run().await?;
     feed_bump(tx, Topic::Routes);
     Ok(())
+}
+
+/// The streams that were removed lately, for routes.
+pub async fn streams_list_removed(tx: &mut Tx<'_>) -> Result<Vec<StreamId>, Error> {
+    let text = "SELECT id FROM streams_removed ORDER BY id";
+    let rows = tx.sql("list removed streams", text).every().await?;
+    rows.iter().map(|row| row.get("id")).collect()
+}
+
+/// Forgets that streams were removed before a time. Gives how many.
+pub async fn streams_removed_trim(tx: &mut Tx<'_>, before_ms: u64) -> Result<u64, Error> {
+    let text = "DELETE FROM streams_removed WHERE removed_at_ms < $1";
+    tx.sql("forget removed streams", text).bind(&before_ms).run().await
 }

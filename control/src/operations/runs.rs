@@ -123,10 +123,10 @@ pub async fn report(
     if taken && state.ended() {
         let read = control.shared.store.read("fetch a run", |tx| Box::pin(run_fetch(tx, id)));
         let run = read.await?;
-        // The run has come to its end, whatever its gate says.
+        // The run has come to its end, whatever its gate says; it is asked again by and by.
         if let Err(error) = gates::after(control, &run).await {
             let cause = workflow::chain(&error);
-            tracing::warn!(run = %id, cause, "a gate was not judged");
+            tracing::info!(run = %id, cause, "a gate was not judged yet");
         }
     }
     Ok(RunTaken { taken })

@@ -91,11 +91,12 @@ pub async fn update(
 /// or is fed from, stays.
 pub async fn remove(control: &Control, caller: &Caller, name: &Name) -> Result<(), Error> {
     let id = own(control, caller, name, Action::StreamsWrite).await?.id;
+    let now_ms = control.now_ms();
     let removed = control.shared.store.transact("delete a stream", |tx| {
         Box::pin(async move {
             let used = (capture_of_stream(tx, id).await?, source_of_stream(tx, id).await?);
             if used == (None, None) {
-                stream_delete(tx, id).await?;
+                stream_delete(tx, id, now_ms).await?;
             }
             Ok::<_, store::Error>(used)
         })

@@ -171,9 +171,6 @@ impl Run {
             return Err(Error::Broken { part: "threads" });
         };
         let issuance = threads.issuing.join().map_err(|_| Error::Broken { part: "issuing" });
-        if issuance.is_err() {
-            self.shared.issued_all.store(true, Ordering::Release);
-        }
         let received = threads.receiving.join().map_err(|_| Error::Broken { part: "receiving" });
         let kept = threads.keeping.join().map_err(|_| Error::Broken { part: "keeping" })?;
         self.shared.stop();
@@ -264,6 +261,15 @@ impl Drop for Run {
     }
 }
 
+/// Tells when nothing more is issued: also where the thread that issues has panicked, or is none.
+struct Issued(Arc<Shared>);
+
+impl Drop for Issued {
+    fn drop(&mut self) {
+        self.0.issued_all.store(true, Ordering::Release);
+    }
+}
+
 /// Begins the threads, the last ones first: where one cannot be begun, those before it end as what
 /// they listen to is dropped.
 fn threads<T: Traffic>(
@@ -301,6 +307,7 @@ fn threads<T: Traffic>(
         },
         timeout_ns: plan.timeout_ms * 1_000_000,
     };
+    let over = Issued(Arc::clone(&shared));
     let issuing = Issuing {
         shared: Arc::clone(&shared),
         variants: Arc::clone(&variants),
@@ -327,7 +334,10 @@ fn threads<T: Traffic>(
     Ok(Threads {
         keeping: spawn("replay-keep", move || keep::run(keeping, judge))?,
         receiving: spawn("replay-receive", move || Answers::new(receiving).run())?,
-        issuing: spawn("replay-issue", move || Issuer::new(issuing).run())?,
+        issuing: spawn("replay-issue", move || {
+            let _over = over;
+            Issuer::new(issuing).run()
+        })?,
         making: spawn("replay-ahead", move || ahead::run(making, events))?,
     })
 }
