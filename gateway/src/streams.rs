@@ -14,7 +14,7 @@ mod taking;
 mod telling;
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use access::Action;
@@ -29,6 +29,7 @@ use types::{ErrorKind, StreamId};
 
 use crate::error::Error;
 use crate::hub::Hub;
+use crate::keys::Keys;
 use crate::service::Incoming;
 use copies::Copies;
 
@@ -62,13 +63,25 @@ pub(crate) enum StreamVerb {
 pub(crate) struct Streams {
     folder: Option<PathBuf>,
     copies: Copies,
+    keys: Keys,
     open: Mutex<HashMap<StreamId, Arc<OnceCell<events::Stream>>>>,
 }
 
 impl Streams {
-    /// With this folder for all of them; without one there is none. And where they are copied.
-    pub(crate) fn new(folder: Option<PathBuf>, copies: Option<objects::Files>) -> Self {
-        Self { folder, copies: Copies::new(copies), open: Mutex::default() }
+    /// With this folder for all of them; without one there is none. And where they are copied, and what
+    /// seals their keys.
+    pub(crate) fn new(
+        folder: Option<PathBuf>,
+        copies: Option<objects::Files>,
+        vault: Option<objects::Vault>,
+    ) -> Self {
+        let (copies, keys) = (Copies::new(copies), Keys::new(vault));
+        Self { folder, copies, keys, open: Mutex::default() }
+    }
+
+    /// The keys of folders of streams and of runs.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// The folder of one, and of what belongs to it.
@@ -117,12 +130,47 @@ impl Streams {
                 return Err(Error::StreamElsewhere { gateway: claimed.gateway });
             }
             self.copies.restore(told.stream, &folder).await?;
+            let (keys, id) = (self.keys.clone(), told.stream);
+            let folder = blocking(move || keyed(&keys, &folder, id)).await?;
             let settings = events::Settings { dedupe_window_ms: told.spec.dedupe_window_ms };
             let opened =
-                events::Stream::open(&folder, settings, hub.clock.clone(), &hub.tasks).await;
-            opened.map_err(Error::from)
+                events::Stream::open(folder, settings, hub.clock.clone(), &hub.tasks).await?;
+            Ok(opened)
         });
         opened.await.cloned()
+    }
+}
+
+/// The folder of a stream, with its key where it has one; one that begins gets one where this gateway
+/// has what seals it.
+fn keyed(keys: &Keys, folder: &Path, id: StreamId) -> Result<events::Folder, Error> {
+    let of = format!("stream {id}");
+    if events::copies::Restoring::is_wanted(folder)? {
+        return keys.begun(folder, &of);
+    }
+    keys.known(folder, &of)
+}
+
+/// Seals the keys of all folders by the key in use, and tells of those that cannot be opened.
+async fn reseal(hub: &Hub) {
+    let folders = [hub.streams.folder.clone(), hub.streams.runs_folder()];
+    let keys = hub.streams.keys.clone();
+    let resealed = blocking(move || {
+        let mut all = (0, Vec::new());
+        for folder in folders.into_iter().flatten() {
+            let (count, failures) = keys.reseal(&folder);
+            all.0 += count;
+            all.1.extend(failures);
+        }
+        Ok(all)
+    });
+    let Ok((resealed, failures)) = resealed.await else { return };
+    for error in &failures {
+        tracing::warn!(%error, "the key of a folder was not sealed anew");
+    }
+    if resealed > 0 {
+        let left = failures.len();
+        tracing::info!(resealed, left, "keys of events were sealed by the key in use");
     }
 }
 
@@ -132,6 +180,7 @@ pub(crate) async fn tend(hub: Arc<Hub>) {
     let stopping = hub.tasks.stopping();
     let mut generation = hub.generation.subscribe();
     let mut known: HashSet<StreamId> = HashSet::new();
+    reseal(&hub).await;
     while !stopping.is_cancelled() {
         let told: Vec<_> = hub.table.load().streams().map(Arc::clone).collect();
         // A gateway that stops knows of no streams any more, and none of them was removed.
@@ -175,7 +224,10 @@ pub(crate) async fn tend(hub: Arc<Hub>) {
 async fn copied(hub: &Hub, id: StreamId) -> Result<(), Error> {
     let open = hub.streams.open.lock().get(&id).and_then(|it| it.get().cloned());
     match open {
-        Some(stream) => hub.streams.copies.copy(id, &stream.kept()).await,
+        Some(stream) => {
+            let folder = hub.streams.folder(id)?;
+            hub.streams.copies.copy(id, &stream.kept(), &folder).await
+        }
         None => Ok(()),
     }
 }
@@ -200,7 +252,7 @@ async fn remove(hub: &Hub, id: StreamId) {
         tracing::warn!(stream = %id, %error, "the copy of a removed stream is still there");
     }
     let Ok(folder) = hub.streams.folder(id) else { return };
-    let removed = blocking(move || match std::fs::remove_dir_all(&folder) {
+    let removed = blocking(move || match gone(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::from(events::Error::Input(error)))
         }
@@ -208,6 +260,12 @@ async fn remove(hub: &Hub, id: StreamId) {
     });
     // What could not be removed was told, and lies in a folder that nothing leads to.
     let _ = removed.await;
+}
+
+/// Removes a folder, first of all its key.
+fn gone(folder: &Path) -> std::io::Result<()> {
+    crate::keys::forget(folder)?;
+    std::fs::remove_dir_all(folder)
 }
 
 /// Answers what is asked of a stream.
