@@ -9,6 +9,7 @@
 //! Absent on purpose: where keys are kept (`gateway`), and hiding names, lengths and times of files.
 
 pub(crate) mod file;
+pub mod scratch;
 pub(crate) mod tables;
 
 use std::fmt;

@@ -212,7 +212,9 @@ impl Labels {
         }
         self.opened(&mut state)?;
         *state = State::Unread;
-        rewrite(&self.path, self.key.as_ref(), |label| !events.contains(&key(&label.source, &label.id)))
+        rewrite(&self.path, self.key.as_ref(), |label| {
+            !events.contains(&key(&label.source, &label.id))
+        })
     }
 }
 

@@ -35,8 +35,8 @@ use crate::settings::{ProcessArguments, ServerArguments};
 pub use accounts::{AccountCommand, LoginArguments, TokenCommand};
 pub use captures::{CaptureArguments, CaptureCommand};
 pub use cloud::{
-    BackupArguments, DemoArguments, DemoWord, EventsKeyCommand, MasterKeyArguments, MasterKeyCommand,
-    RestoreArguments, StatusArguments,
+    BackupArguments, DemoArguments, DemoWord, EventsKeyCommand, MasterKeyArguments,
+    MasterKeyCommand, RestoreArguments, StatusArguments,
 };
 pub use endpoints::{
     DeployArguments, EndpointCommand, GateCommand, InvokeArguments, PromoteArguments,

@@ -239,12 +239,14 @@ impl Settings {
 /// A file of keys: whoever gets the data folder, or a copy of it, must not get it too.
 fn outside(data: &Path, file: PathBuf) -> Result<PathBuf, Failure> {
     let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
-    let is_within = real(&file).ok().zip(real(data).ok()).is_some_and(|(it, of)| it.starts_with(of));
+    let is_within =
+        real(&file).ok().zip(real(data).ok()).is_some_and(|(it, of)| it.starts_with(of));
     if !is_within {
         return Ok(file);
     }
     let told = format!("--events-key {}: it is in the data folder", file.display());
-    Err(Failure::usage(told).hint("keep it elsewhere: whoever gets the data must not get its key too"))
+    Err(Failure::usage(told)
+        .hint("keep it elsewhere: whoever gets the data must not get its key too"))
 }
 
 /// What each of so many hosts is there for: as given, or else every second one is hot.

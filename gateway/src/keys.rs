@@ -58,7 +58,10 @@ impl Keys {
             None => None,
             Some(kept) if kept.of == of => Some(self.opened(path, kept)?),
             Some(kept) => {
-                return Err(refused(path, &format!("it is the key of {}, and not of {of}", kept.of)));
+                return Err(refused(
+                    path,
+                    &format!("it is the key of {}, and not of {of}", kept.of),
+                ));
             }
         };
         Ok(Folder { path: path.to_owned(), key })
@@ -118,7 +121,8 @@ impl Keys {
 ///
 /// [`Error::Stream`] where the folder has no key, or these keys do not open it.
 pub fn of_tables(vault: &Vault, folder: &Path) -> Result<[u8; events::key::KEY_BYTES], Error> {
-    let kept = kept(folder)?.ok_or_else(|| refused(folder, "it has no key: it is not encrypted"))?;
+    let kept =
+        kept(folder)?.ok_or_else(|| refused(folder, "it has no key: it is not encrypted"))?;
     Ok(open(vault, folder, &kept)?.of_tables())
 }
 
@@ -267,7 +271,10 @@ mod tests {
         fs::create_dir(folder.path().join("plain")).unwrap();
         let both = Keys::new(Some(vault(1).rotated([2; 32])));
         // One that is used is sealed anew at once; the others are once they are asked for.
-        assert_eq!(both.known(&folder.path().join("a"), &of("a")).unwrap().key.as_ref(), keys.first());
+        assert_eq!(
+            both.known(&folder.path().join("a"), &of("a")).unwrap().key.as_ref(),
+            keys.first()
+        );
         let (resealed, failures) = both.reseal(folder.path());
         assert_eq!((resealed, failures.len()), (1, 0));
         assert_eq!(both.reseal(folder.path()).0, 0);

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use access::Action;
 use api::document::Object;
-use api::internal::StreamRoute;
+use api::internal::{ClaimStream, StreamRoute};
 use axum::body::Body;
 use http::{Method, Response};
 use parking_lot::Mutex;
@@ -122,10 +122,13 @@ impl Streams {
         let folder = self.folder(told.stream)?;
         let cell = Arc::clone(self.open.lock().entry(told.stream).or_default());
         let opened = cell.get_or_try_init(|| async {
-            let claimed = hub.control.claim_stream(told.stream).await.map_err(|cause| {
-                tracing::warn!(%cause, "a stream was not claimed of control");
-                Error::NoControl
-            })?;
+            let claimed =
+                hub.control.claim_stream(told.stream, ClaimStream::default()).await.map_err(
+                    |cause| {
+                        tracing::warn!(%cause, "a stream was not claimed of control");
+                        Error::NoControl
+                    },
+                )?;
             if !claimed.yours {
                 return Err(Error::StreamElsewhere { gateway: claimed.gateway });
             }
@@ -135,6 +138,11 @@ impl Streams {
             let settings = events::Settings { dedupe_window_ms: told.spec.dedupe_window_ms };
             let opened =
                 events::Stream::open(folder, settings, hub.clock.clone(), &hub.tasks).await?;
+            let said = ClaimStream { encrypted: Some(opened.is_encrypted()) };
+            if let Err(cause) = hub.control.claim_stream(told.stream, said).await {
+                // It is said again when it is opened next; the events are here all the same.
+                tracing::debug!(%cause, "control was not told how a stream is kept");
+            }
             Ok(opened)
         });
         opened.await.cloned()

@@ -101,7 +101,9 @@ impl FileKey {
         let (own, known) = Self::new(key, what, salt);
         // No secret is compared: whoever may write here needs no clock to find out bytes of a proof.
         if proof != known {
-            return Err(wrong("it was written with another key, or is another file under this name"));
+            return Err(wrong(
+                "it was written with another key, or is another file under this name",
+            ));
         }
         Ok(own)
     }

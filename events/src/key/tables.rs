@@ -46,7 +46,8 @@ pub(crate) fn open(
     path: &Path,
 ) -> Result<ParquetRecordBatchReaderBuilder<File>, ParquetError> {
     let Some(key) = key else { return ParquetRecordBatchReaderBuilder::try_new(file) };
-    let (mut magic, wrong) = ([0; MAGIC.len()], |text: &str| ParquetError::General(text.to_owned()));
+    let (mut magic, wrong) =
+        ([0; MAGIC.len()], |text: &str| ParquetError::General(text.to_owned()));
     file.read_exact(&mut magic)?;
     if magic != MAGIC {
         return Err(wrong("it is not encrypted, in a folder in which all is"));
@@ -56,7 +57,8 @@ pub(crate) fn open(
     let options = ArrowReaderOptions::new().with_file_decryption_properties(opened);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
     let told = builder.metadata().file_metadata().key_value_metadata();
-    let name = told.into_iter().flatten().find(|it| it.key == NAME).and_then(|it| it.value.as_deref());
+    let name =
+        told.into_iter().flatten().find(|it| it.key == NAME).and_then(|it| it.value.as_deref());
     if name.is_none() || name != path.file_name().and_then(|name| name.to_str()) {
         return Err(wrong("it is another file under this name"));
     }

@@ -116,9 +116,11 @@ fn a_head_tells_another_key_and_another_file() {
     let (path, key) = (folder.path().join("a.log"), Key::fresh());
     FileKey::make(&key, "log 1", &path).unwrap();
     let read = |key: &Key, what: &str| {
-        FileKey::read(key, what, (&fs::File::open(&path).unwrap(), &path)).map_err(|error| match error {
-            Error::Key { problem, .. } => problem,
-            other => panic!("{other}"),
+        FileKey::read(key, what, (&fs::File::open(&path).unwrap(), &path)).map_err(|error| {
+            match error {
+                Error::Key { problem, .. } => problem,
+                other => panic!("{other}"),
+            }
         })
     };
     assert!(read(&key, "log 1").is_ok());
@@ -144,7 +146,12 @@ fn what_is_written_again_is_written_by_another_nonce() {
     commit();
     let (path, first) = logs(folder.path()).pop_last().unwrap();
     // Its last byte did not come to the disk.
-    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(first.len() as u64 - 1).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(first.len() as u64 - 1)
+        .unwrap();
     commit();
     let second = fs::read(&path).unwrap();
     assert_eq!(first[..HEAD_BYTES], second[..HEAD_BYTES], "the file goes on");
@@ -208,7 +215,12 @@ async fn nothing_of_an_event_is_in_any_file() {
         assert!(files.len() > 3, "{:?}", files.keys());
         let told: Vec<_> = files.iter().filter(|(_, bytes)| has(bytes, SECRET)).collect();
         // The same search finds it where nothing is encrypted.
-        assert_eq!(told.is_empty(), is_encrypted, "{:?}", told.iter().map(|it| it.0).collect::<Vec<_>>());
+        assert_eq!(
+            told.is_empty(),
+            is_encrypted,
+            "{:?}",
+            told.iter().map(|it| it.0).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -249,7 +261,10 @@ async fn an_encrypted_log_is_not_cut_off_where_the_manifest_is_lost() {
     let world = World::of(true);
     let stream = world.open().await;
     stream.append(vec![told(1)]).await.unwrap();
-    stream.label(vec![Label { id: "1".to_owned(), label: "x".to_owned(), ..Label::default() }]).await.unwrap();
+    stream
+        .label(vec![Label { id: "1".to_owned(), label: "x".to_owned(), ..Label::default() }])
+        .await
+        .unwrap();
     drop(stream);
     fs::remove_file(world.folder.path().join("segments/_manifest.json")).unwrap();
     let before = files(world.folder.path());
@@ -278,7 +293,9 @@ async fn segments_that_changed_names_are_refused() {
     let segments = stream.segments();
     let path = |at: usize| world.folder.path().join("segments").join(&segments[at].file);
     let bytes = [0, 1].map(|at| fs::read(path(at)).unwrap());
-    let selected = |stream: &crate::Stream| stream.select(&Selection::default()).unwrap().find_map(Result::err);
+    let selected = |stream: &crate::Stream| {
+        stream.select(&Selection::default()).unwrap().find_map(Result::err)
+    };
     assert!(selected(&stream).is_none());
     fs::write(path(0), &bytes[1]).unwrap();
     let error = selected(&stream).map(|error| workflow::chain(&error)).unwrap();

@@ -150,7 +150,8 @@ impl Reader {
     /// Goes on with the next file.
     fn follow(&mut self) -> Result<(), Error> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        let following = parts(&self.folder.path)?.into_iter().find(|part| part.first > open.part.first);
+        let following =
+            parts(&self.folder.path)?.into_iter().find(|part| part.first > open.part.first);
         if let Some(part) = following.as_ref().filter(|part| part.first == open.at) {
             self.open = Open::new(part.clone(), self.folder.key.as_ref())?;
         }

@@ -103,10 +103,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Writes parts after those that are in the folder; variants have these names.
-    pub(super) fn open(
-        folder: impl Into<Folder>,
-        names: Vec<Arc<str>>,
-    ) -> Result<Self, Error> {
+    pub(super) fn open(folder: impl Into<Folder>, names: Vec<Arc<str>>) -> Result<Self, Error> {
         let folder = folder.into();
         fs::create_dir_all(&folder.path).map_err(Error::io("make", &folder.path))?;
         let unfinished = folder.path.join("records.tmp");
@@ -194,7 +191,8 @@ pub fn read<F: Into<Folder>>(
     let parts = parts(&path)?;
     let mut failed = false;
     let all = 0..u64::MAX;
-    let records = parts.into_iter().flat_map(move |(_, path)| Part::open(&path, key.as_ref(), &all));
+    let records =
+        parts.into_iter().flat_map(move |(_, path)| Part::open(&path, key.as_ref(), &all));
     Ok(records.take_while(move |record| !std::mem::replace(&mut failed, record.is_err())))
 }
 
@@ -206,11 +204,7 @@ pub fn read<F: Into<Folder>>(
 /// # Errors
 ///
 /// As [`read`].
-pub fn find(
-    folder: impl Into<Folder>,
-    wanted: &Wanted,
-    most: usize,
-) -> Result<Found, Error> {
+pub fn find(folder: impl Into<Folder>, wanted: &Wanted, most: usize) -> Result<Found, Error> {
     let mut found = Found::default();
     let folder = folder.into();
     for (_, path) in parts(&folder.path)? {

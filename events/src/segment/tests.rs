@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use workflow::{Clock, Tasks};
 
 use super::*;
-use crate::labels::Labels;
 use crate::key::Folder;
+use crate::labels::Labels;
 use crate::log::tests::{any_event, event, keyed};
 use crate::log::{Log, Reader, Stored};
 use crate::select::Selection;

@@ -27,7 +27,8 @@ pub fn run(command: EventsKeyCommand, out: &Output) -> Result<(), Failure> {
         EventsKeyCommand::New { file } => make(&file),
         EventsKeyCommand::Rotate { file } => rotate(&file),
         EventsKeyCommand::Show { folder, events_key } => {
-            let vault = Vault::of_file(&events_key).map_err(|error| refused(&events_key, &error))?;
+            let vault =
+                Vault::of_file(&events_key).map_err(|error| refused(&events_key, &error))?;
             let key = gateway::keys::of_tables(&vault, &folder);
             let key = key.map_err(|error| Failure::refused(error.to_string()))?;
             let shown = Shown { base64: BASE64_STANDARD.encode(key) };

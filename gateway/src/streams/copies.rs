@@ -45,12 +45,7 @@ impl Copies {
     /// # Errors
     ///
     /// [`Error::Stream`] as the place fails; to ask again goes on.
-    pub(crate) async fn copy(
-        &self,
-        id: StreamId,
-        kept: &Kept,
-        stream: &Path,
-    ) -> Result<(), Error> {
+    pub(crate) async fn copy(&self, id: StreamId, kept: &Kept, stream: &Path) -> Result<(), Error> {
         let Some(files) = &self.files else { return Ok(()) };
         let mut last = self.last.lock().await;
         let labels_bytes = kept.labels.as_ref().map_or(0, |(_, bytes)| *bytes);
