@@ -325,6 +325,15 @@ pub struct RunRoute {
     pub gateway: Option<String>,
 }
 
+/// What a gateway says of a stream that it asks to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimStream {
+    /// Whether its events are encrypted there, once it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
+}
+
 /// Whether a gateway writes a stream: `POST /internal/v1/streams/{stream}/claim`. The first that asks
 /// does, for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

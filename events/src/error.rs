@@ -57,6 +57,17 @@ pub enum Error {
         /// Where in it the first unreadable event begins.
         offset: u64,
     },
+    /// What is encrypted cannot be read, or what is to be encrypted is not.
+    #[error(
+        "{} cannot be read: {problem}; nothing was changed: give the key that it was written with, or \
+         restore the file from a backup", path.display()
+    )]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// An event that is not one.
     #[error("event {position} of {count}: {message}")]
     Invalid {

@@ -10,7 +10,6 @@ mod hold;
 mod sealing;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,6 +21,7 @@ use crate::dedupe::Dedupe;
 use crate::error::Error;
 use crate::event::Event;
 use crate::frame::{self, FRAME_BYTES_MAX};
+use crate::key::Folder;
 use crate::labels::Labels;
 use crate::log::{GROUP_BYTES_MAX, Log, Reader};
 use crate::segment::{Forgotten, Segment, Segments};
@@ -70,7 +70,7 @@ pub struct Stream {
 /// What the clones of a stream share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: Folder,
     pub(crate) segments: Segments,
     pub(crate) labels: Labels,
     pub(crate) clock: Clock,
@@ -97,35 +97,36 @@ struct Call {
 
 impl Stream {
     /// Opens the stream in this folder, or begins one, and finishes what was begun when it was last
-    /// left. While it is open, what the log has is sealed by and by.
+    /// left. While it is open, what the log has is sealed by and by. With a key all that it keeps is
+    /// encrypted, which it is from its beginning or never.
     ///
     /// # Errors
     ///
     /// As [`Log::open`]; [`Error::Manifest`] and [`Error::Parquet`] where segments cannot be read;
     /// [`Error::Held`] where it is open already.
     pub async fn open(
-        folder: &Path,
+        folder: impl Into<Folder>,
         settings: Settings,
         clock: Clock,
         tasks: &Tasks,
     ) -> Result<Self, Error> {
         let window_us = settings.dedupe_window_ms.saturating_mul(1_000);
         let since_us = clock.now_us().saturating_sub(window_us);
-        let (place, timer) = (folder.to_path_buf(), clock.clone());
+        let (place, timer) = (folder.into(), clock.clone());
         let opening = move || {
-            let hold = Arc::new(Hold::take(&place)?);
+            let hold = Arc::new(Hold::take(&place.path)?);
             let segments = Segments::open(&place)?;
             let mut dedupe = Dedupe::new(window_us);
             segments.identities(since_us, |identity, at_us| dedupe.remember(identity, at_us))?;
             let sealed_until = segments.current().sealed_until;
-            let log = Log::open(&place, since_us, |stored| {
+            let log = Log::open(place.clone(), since_us, |stored| {
                 if stored.sequence >= sealed_until {
                     dedupe.remember(stored.event.identity(), stored.accepted_us);
                 }
             })?;
             let committed = watch::Sender::new(log.next());
             let begun = watch::Sender::new(log.begun());
-            let (labels, clock) = (Labels::new(&place), timer.clone());
+            let (labels, clock) = (Labels::new(place.clone()), timer.clone());
             let window_us = Arc::new(AtomicU64::new(window_us));
             let shared = Arc::new(Shared {
                 window_us: Arc::clone(&window_us),
@@ -186,7 +187,12 @@ impl Stream {
 
     /// Reads from the event with this number on.
     pub fn reader(&self, from: u64) -> Reader {
-        Reader::new(&self.shared.folder, from)
+        Reader::new(self.shared.folder.clone(), from)
+    }
+
+    /// Whether all that it keeps is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.shared.folder.key.is_some()
     }
 
     /// The segments that there are now.

@@ -105,6 +105,7 @@ impl Hub {
             streams: Streams::new(
                 settings.folder.as_ref().map(|folder| folder.join("streams")),
                 settings.copies.clone(),
+                settings.events_keys.clone(),
             ),
             captures: Captures::default(),
             runs: Runs::default(),

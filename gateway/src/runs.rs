@@ -41,6 +41,8 @@ pub(crate) use series::series;
 const LIVE_MAX: usize = 4;
 /// What a run came to is written down under this name, before it is told.
 const ENDED: &str = "ended.json";
+/// Its records are in this folder of its own.
+const RECORDS: &str = "records";
 /// How often what a run has come to is told, in milliseconds.
 const TELL_MS: u64 = 1_000;
 /// How often it is looked whether a run is over, in milliseconds.
@@ -201,7 +203,7 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     let route = route.ok_or_else(|| Error::NoStream { stream: told.spec.stream.to_string() })?;
     let stream = hub.streams.open(hub, &route).await?;
     // It had come to its end when this gateway did, and control had not heard of it.
-    if let Some(report) = ended(&folder(hub, told.run)?) {
+    if let Some(report) = ended(&kept(hub, told.run)?) {
         tell(hub, told.run, report).await;
         return Ok(());
     }
@@ -249,8 +251,11 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     let state = if finished.facts.stopped { RunState::Stopped } else { RunState::Succeeded };
     let outcome = told::outcome(&finished, &judged, &endpoints());
     let report = report(state, None, Some(outcome), None);
-    let (place, text) = (folder(hub, told.run)?, serde_json::to_vec(&report).unwrap_or_default());
-    crate::streams::blocking(move || write(&place.join(ENDED), &text)).await?;
+    let (place, mut text) = (kept(hub, told.run)?, serde_json::to_vec(&report).unwrap_or_default());
+    if let Some(key) = &place.key {
+        text = key.seal(ENDED, &text);
+    }
+    crate::streams::blocking(move || write(&place.path.join(ENDED), &text)).await?;
     tell(hub, told.run, report).await;
     Ok(())
 }
@@ -267,8 +272,12 @@ async fn ready(hub: &Hub, told: &RunRoute) {
 }
 
 /// What a run came to, where it has.
-fn ended(folder: &Path) -> Option<RunReport> {
-    serde_json::from_slice(&std::fs::read(folder.join(ENDED)).ok()?).ok()
+fn ended(folder: &events::Folder) -> Option<RunReport> {
+    let mut text = std::fs::read(folder.path.join(ENDED)).ok()?;
+    if let Some(key) = &folder.key {
+        text = key.open(ENDED, &text)?;
+    }
+    serde_json::from_slice(&text).ok()
 }
 
 /// Writes a file as a whole; returns once it is on the disk.
@@ -308,7 +317,7 @@ async fn tell(hub: &Hub, id: RunId, report: RunReport) -> bool {
 struct Mine {
     id: RunId,
     account: AccountId,
-    folder: PathBuf,
+    records: events::Folder,
     /// Its variants, by their places.
     names: Vec<String>,
     /// Held for as long as is answered.
@@ -324,17 +333,26 @@ fn mine(hub: &Hub, incoming: &Incoming, run: &str) -> Result<Mine, Error> {
     let (caller, known) = hub.member(&incoming.parts.headers, access::Action::RunsRead)?;
     let missing = || Error::NoRun { run: run.chars().take(160).collect() };
     let id: RunId = run.parse().map_err(|_| missing())?;
-    let (folder, names) = own(hub, known.account, id)?;
+    let (records, names) = own(hub, known.account, id)?;
     let place = hub.place(&caller, incoming.from())?;
-    Ok(Mine { id, account: known.account, folder, names, place })
+    Ok(Mine { id, account: known.account, records, names, place })
 }
 
-/// The folder of a run of an account, and its variants by their places.
-fn own(hub: &Hub, account: AccountId, id: RunId) -> Result<(PathBuf, Vec<String>), Error> {
-    let folder = folder(hub, id)?;
-    let begun = plan::begun(&folder).filter(|begun| begun.account == account);
+/// The records of a run of an account, and its variants by their places.
+fn own(hub: &Hub, account: AccountId, id: RunId) -> Result<(events::Folder, Vec<String>), Error> {
+    let begun = plan::begun(&folder(hub, id)?).filter(|begun| begun.account == account);
     let names = begun.ok_or_else(|| Error::NoRun { run: id.to_string() })?.variants;
-    Ok((folder, names))
+    Ok((kept(hub, id)?.within(RECORDS), names))
+}
+
+/// The folder of a run, with its key where it has one.
+fn kept(hub: &Hub, id: RunId) -> Result<events::Folder, Error> {
+    hub.streams.keys().known(&folder(hub, id)?, &whose(id))
+}
+
+/// Whose key that of a run is.
+fn whose(id: RunId) -> String {
+    format!("run {id}")
 }
 
 /// Where one run's records are.

@@ -14,13 +14,13 @@ mod taking;
 mod telling;
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::Action;
 use api::document::Object;
-use api::internal::StreamRoute;
+use api::internal::{ClaimStream, StreamRoute};
 use axum::body::Body;
 use http::{Method, Response};
 use parking_lot::Mutex;
@@ -30,6 +30,7 @@ use types::{ErrorKind, StreamId};
 
 use crate::error::Error;
 use crate::hub::Hub;
+use crate::keys::Keys;
 use crate::limits::Place;
 use crate::service::Incoming;
 use copies::Copies;
@@ -74,6 +75,7 @@ pub(crate) enum StreamVerb {
 pub(crate) struct Streams {
     folder: Option<PathBuf>,
     copies: Copies,
+    keys: Keys,
     open: Mutex<HashMap<StreamId, Arc<OnceCell<events::Stream>>>>,
     /// Once none is opened any more.
     closed: AtomicBool,
@@ -81,15 +83,26 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// With this folder for all of them; without one there is none. And where they are copied.
-    pub(crate) fn new(folder: Option<PathBuf>, copies: Option<objects::Files>) -> Self {
+    /// With this folder for all of them; without one there is none. And where they are copied, and what
+    /// seals their keys.
+    pub(crate) fn new(
+        folder: Option<PathBuf>,
+        copies: Option<objects::Files>,
+        vault: Option<objects::Vault>,
+    ) -> Self {
         Self {
             folder,
             copies: Copies::new(copies),
+            keys: Keys::new(vault),
             open: Mutex::default(),
             closed: AtomicBool::new(false),
             long: Arc::new(Semaphore::new(LONG_MAX)),
         }
+    }
+
+    /// The keys of folders of streams and of runs.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// Waits for its turn to do a long work.
@@ -146,20 +159,63 @@ impl Streams {
             Arc::clone(open.entry(told.stream).or_default())
         };
         let opened = cell.get_or_try_init(|| async {
-            let claimed = hub.control.claim_stream(told.stream).await.map_err(|cause| {
-                tracing::warn!(%cause, "a stream was not claimed of control");
-                Error::NoControl
-            })?;
+            let claimed =
+                hub.control.claim_stream(told.stream, ClaimStream::default()).await.map_err(
+                    |cause| {
+                        tracing::warn!(%cause, "a stream was not claimed of control");
+                        Error::NoControl
+                    },
+                )?;
             if !claimed.yours {
                 return Err(Error::StreamElsewhere { gateway: claimed.gateway });
             }
             self.copies.restore(told.stream, &folder).await?;
+            let (keys, id) = (self.keys.clone(), told.stream);
+            let folder = blocking(move || keyed(&keys, &folder, id)).await?;
             let settings = events::Settings { dedupe_window_ms: told.spec.dedupe_window_ms };
             let opened =
-                events::Stream::open(&folder, settings, hub.clock.clone(), &hub.tasks).await;
-            opened.map_err(Error::from)
+                events::Stream::open(folder, settings, hub.clock.clone(), &hub.tasks).await?;
+            let said = ClaimStream { encrypted: Some(opened.is_encrypted()) };
+            if let Err(cause) = hub.control.claim_stream(told.stream, said).await {
+                // It is said again when it is opened next; the events are here all the same.
+                tracing::debug!(%cause, "control was not told how a stream is kept");
+            }
+            Ok(opened)
         });
         opened.await.cloned()
+    }
+}
+
+/// The folder of a stream, with its key where it has one; one that begins gets one where this gateway
+/// has what seals it.
+fn keyed(keys: &Keys, folder: &Path, id: StreamId) -> Result<events::Folder, Error> {
+    let of = format!("stream {id}");
+    if events::copies::Restoring::is_wanted(folder)? {
+        return keys.begun(folder, &of);
+    }
+    keys.known(folder, &of)
+}
+
+/// Seals the keys of all folders by the key in use, and tells of those that cannot be opened.
+async fn reseal(hub: &Hub) {
+    let folders = [hub.streams.folder.clone(), hub.streams.runs_folder()];
+    let keys = hub.streams.keys.clone();
+    let resealed = blocking(move || {
+        let mut all = (0, Vec::new());
+        for folder in folders.into_iter().flatten() {
+            let (count, failures) = keys.reseal(&folder);
+            all.0 += count;
+            all.1.extend(failures);
+        }
+        Ok(all)
+    });
+    let Ok((resealed, failures)) = resealed.await else { return };
+    for error in &failures {
+        tracing::warn!(%error, "the key of a folder was not sealed anew");
+    }
+    if resealed > 0 {
+        let left = failures.len();
+        tracing::info!(resealed, left, "keys of events were sealed by the key in use");
     }
 }
 
@@ -171,6 +227,7 @@ pub(crate) async fn tend(hub: Arc<Hub>) {
     let mut removed: HashSet<StreamId> = HashSet::new();
     // A place that does not answer keeps no stream from being tended.
     let copies = hub.tasks.spawn("stream copies", copy(Arc::clone(&hub)));
+    reseal(&hub).await;
     while !stopping.is_cancelled() {
         let table = hub.table.load_full();
         let told: Vec<_> = table.streams().map(Arc::clone).collect();
@@ -235,7 +292,10 @@ async fn copy(hub: Arc<Hub>) {
 async fn copied(hub: &Hub, id: StreamId) -> Result<(), Error> {
     let open = hub.streams.open.lock().get(&id).and_then(|it| it.get().cloned());
     match open {
-        Some(stream) => hub.streams.copies.copy(id, &stream.kept()).await,
+        Some(stream) => {
+            let folder = hub.streams.folder(id)?;
+            hub.streams.copies.copy(id, &stream.kept(), &folder).await
+        }
         None => Ok(()),
     }
 }
@@ -262,7 +322,7 @@ async fn remove(hub: &Hub, id: StreamId) -> bool {
     drop(held);
     // Without a folder there are no streams here.
     let Ok(folder) = hub.streams.folder(id) else { return true };
-    let removed = blocking(move || match std::fs::remove_dir_all(&folder) {
+    let removed = blocking(move || match gone(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::from(events::Error::Input(error)))
         }
@@ -275,6 +335,12 @@ async fn remove(hub: &Hub, id: StreamId) -> bool {
         return false;
     }
     is_gone
+}
+
+/// Removes a folder, first of all its key.
+fn gone(folder: &Path) -> std::io::Result<()> {
+    crate::keys::forget(folder)?;
+    std::fs::remove_dir_all(folder)
 }
 
 /// Answers what is asked of a stream.

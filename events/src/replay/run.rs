@@ -4,7 +4,6 @@
 //! begun with something else is refused. A run that nobody holds any more is stopped.
 //! Absent on purpose: which runs there are.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -32,6 +31,7 @@ use super::state::State;
 use super::steady;
 use super::target::Variant;
 use super::traffic::Traffic;
+use crate::key::Folder;
 
 /// A run that goes on.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Run {
     shared: Arc<Shared>,
     schedule: schedule::Settings,
     needs: Needs,
-    folder: PathBuf,
+    folder: Folder,
     busy_milli: u32,
     lost: u64,
     threads: Option<Threads>,
@@ -83,10 +83,10 @@ impl Run {
         let now_ns = steady::now_ns().wrapping_add(since_1970);
         let names: Vec<Arc<str>> =
             plan.variants.iter().map(|variant| variant.name.as_str().into()).collect();
-        let writer = Writer::open(&plan.folder, names.clone())?;
-        cells::kept::forget(&plan.folder)?;
+        let writer = Writer::open(plan.folder.clone(), names.clone())?;
+        cells::kept::forget(&plan.folder.path)?;
         let mut earlier = earlier(&plan, now_ns)?;
-        earlier.state.write(&plan.folder)?;
+        earlier.state.write(&plan.folder.path)?;
         let measured = std::mem::take(&mut earlier.measured);
         let shared = Arc::new(shared(plan.variants.len(), since_1970, measured)?);
         shared.issued.store(earlier.cursor, Ordering::Relaxed);
@@ -186,7 +186,7 @@ impl Run {
         let mut state = kept.state;
         state.busy_milli = busy_milli;
         state.is_over = !issuance.is_stopped && issuance.fault.is_none() && kept.failed.is_none();
-        let written = state.write(&self.folder);
+        let written = state.write(&self.folder.path);
         if let Some(error) = kept.failed.or(issuance.fault.take()) {
             return Err(error);
         }
@@ -292,7 +292,7 @@ fn threads<T: Traffic>(
     let keeping = Keeping {
         shared: Arc::clone(&shared),
         kept: is_kept,
-        folder: plan.folder.clone(),
+        folder: plan.folder.path.clone(),
         writer,
         state: earlier.state,
     };
@@ -322,7 +322,7 @@ fn threads<T: Traffic>(
     };
     let making = Making {
         run: plan.run.into(),
-        folder: plan.folder,
+        folder: plan.folder.path,
         variants,
         settings: plan.schedule,
         traffic,
@@ -366,9 +366,9 @@ fn shared(variants: usize, since_1970: u64, mut measured: Measured) -> Result<Sh
 
 /// What is in the folder of a run that is resumed; nothing of one that begins.
 fn earlier(plan: &Plan, now_ns: u64) -> Result<Earlier, Error> {
-    let folder = || plan.folder.clone();
+    let folder = || plan.folder.path.clone();
     let names: Vec<String> = plan.variants.iter().map(|variant| variant.name.clone()).collect();
-    let state = State::read(&plan.folder)?;
+    let state = State::read(&plan.folder.path)?;
     if !plan.resume {
         if state.is_some() {
             return Err(Error::Taken { folder: folder() });
@@ -390,7 +390,7 @@ fn earlier(plan: &Plan, now_ns: u64) -> Result<Earlier, Error> {
     let mut measured = Measured::default();
     measured.totals.resize_with(names.len(), Default::default);
     let (mut cursor, mut recorded, mut last_ns) = (state.issued, 0, state.at_ns);
-    for record in files::read(&plan.folder)? {
+    for record in files::read(plan.folder.clone())? {
         let record = record?;
         cursor = cursor.max(record.number + 1);
         last_ns = last_ns.max(record.done_ns);

@@ -144,6 +144,13 @@ Try it:
   freehold backup --data freehold-data copies/monday
 The cloud may run meanwhile. `freehold restore copies/monday --data new` puts it back.";
 
+pub(super) const EVENTS_KEY: &str = "\
+Try it:
+  freehold events-key new keys/events.key
+  freehold up --events-key keys/events.key     streams that begin from now on are encrypted
+  freehold events-key rotate keys/events.key
+Keep the file apart from the data and from its backups: without it nobody reads them.";
+
 pub(super) const FUNCTION: &str = "\
 Try it:
   mkdir greet && printf 'def handler(event, context):\\n    return \"hello \" + event[\"name\"]\\n' > greet/app.py

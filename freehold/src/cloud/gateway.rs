@@ -74,8 +74,10 @@ async fn make(
         }
         None => None,
     };
+    let events_keys = settings.events_key.as_deref().map(events_keys).transpose()?;
     let wanted = gateway::Settings {
         copies,
+        events_keys,
         folder: Some(settings.data.join("gateway")),
         replay_socket: Some(socket(&settings.data, "replay.sock")?),
         base_domain: Some(settings.domain.clone()),
@@ -93,6 +95,14 @@ async fn make(
         .map_err(|error| Failure::internal("could not make the gateway", &error))?;
     gateway.run();
     Ok(gateway)
+}
+
+/// What seals the keys of streams.
+fn events_keys(file: &std::path::Path) -> Result<objects::Vault, Failure> {
+    objects::Vault::of_file(file).map_err(|error| {
+        let told = format!("--events-key {}: {}", file.display(), workflow::chain(&error));
+        Failure::usage(told).hint("`freehold events-key new FILE` makes one")
+    })
 }
 
 /// Binds and serves the public listeners.

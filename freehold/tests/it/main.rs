@@ -11,6 +11,7 @@ mod demo;
 mod deploys;
 mod egress;
 mod elsewhere;
+mod encrypted;
 mod functions;
 mod grpc;
 mod hosts;

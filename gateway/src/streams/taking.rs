@@ -4,7 +4,7 @@
 //! is kept beside until it is read, on the disk of the streams, so that memory does not grow with it.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 
 use api::streams::{
     AppendedEvents, ForgetSubject, ForgottenEvents, ImportFault, ImportQuery, ImportedEvents,
@@ -12,6 +12,7 @@ use api::streams::{
 };
 use axum::body::Body;
 use events::import::{Format, Options};
+use events::key::scratch::{Scratch, Writing};
 use http::Response;
 use http_body_util::BodyExt as _;
 
@@ -68,11 +69,15 @@ pub(super) async fn import(
     let year = number(&mut asked, "year")?;
     let query = ImportQuery { year, ..read(asked)? };
     let (format, options) = options(query, hub.clock.now_us())?;
-    let file = keep(hub, body).await?;
+    let file = keep(hub, body, stream.is_encrypted()).await?;
     let long = hub.streams.long(place).await?;
     let imported = blocking(move || {
         let _long = long;
-        stream.import(format, file, &options).map_err(Error::from)
+        let imported = match file {
+            Kept::Plain(file) => stream.import(format, file, &options),
+            Kept::Encrypted(scratch) => stream.import(format, scratch, &options),
+        };
+        imported.map_err(Error::from)
     });
     let summary = imported.await?;
     let faults = summary.refusals.into_iter();
@@ -114,16 +119,51 @@ fn options(query: ImportQuery, accepted_us: u64) -> Result<(Format, Options), Er
     Ok((format, options))
 }
 
-/// Keeps a body in a file that has no name any more.
-async fn keep(hub: &Hub, mut body: Body) -> Result<File, Error> {
-    let unsafe_disk = |error: std::io::Error| Error::from(events::Error::Input(error));
+/// A body, while it is written into a file that has no name any more.
+enum Keeping {
+    Plain(File),
+    Encrypted(Box<Writing>),
+}
+
+/// A body that is kept.
+enum Kept {
+    Plain(File),
+    Encrypted(Scratch),
+}
+
+impl Keeping {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.write_all(bytes),
+            Self::Encrypted(writing) => writing.write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> io::Result<Kept> {
+        match self {
+            Self::Plain(mut file) => {
+                file.seek(SeekFrom::Start(0))?;
+                Ok(Kept::Plain(file))
+            }
+            Self::Encrypted(writing) => Ok(Kept::Encrypted(writing.finish()?)),
+        }
+    }
+}
+
+/// Keeps a body; encrypted by a key that is nowhere else, where its stream is encrypted.
+async fn keep(hub: &Hub, mut body: Body, is_encrypted: bool) -> Result<Kept, Error> {
+    let unsafe_disk = |error: io::Error| Error::from(events::Error::Input(error));
     let folder = hub.streams.unfinished_folder()?;
-    let mut file = blocking(move || {
-        std::fs::create_dir_all(&folder)
-            .and_then(|()| tempfile::tempfile_in(&folder))
-            .map_err(|error| Error::from(events::Error::Input(error)))
-    })
-    .await?;
+    let file = blocking(move || {
+        let made = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
+        made.map_err(|error| Error::from(events::Error::Input(error)))
+    });
+    let file = file.await?;
+    let mut keeping = if is_encrypted {
+        Keeping::Encrypted(Box::new(Writing::new(file)))
+    } else {
+        Keeping::Plain(file)
+    };
     let pause_ms = hub.settings.body_pause_ms_max;
     let mut bytes = 0;
     loop {
@@ -135,14 +175,13 @@ async fn keep(hub: &Hub, mut body: Body) -> Result<File, Error> {
             let bytes_max = usize::try_from(FILE_BYTES_MAX).unwrap_or(usize::MAX);
             return Err(Error::BodyTooLarge { bytes_max });
         }
-        file = blocking(move || {
-            file.write_all(&data).map_err(|error| Error::from(events::Error::Input(error)))?;
-            Ok(file)
+        keeping = blocking(move || {
+            keeping.write(&data).map_err(|error| Error::from(events::Error::Input(error)))?;
+            Ok(keeping)
         })
         .await?;
     }
-    file.seek(SeekFrom::Start(0)).map_err(unsafe_disk)?;
-    Ok(file)
+    blocking(move || keeping.finish().map_err(unsafe_disk)).await
 }
 
 /// Takes what became of events.

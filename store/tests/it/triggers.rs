@@ -267,6 +267,7 @@ async fn a_removed_stream_is_told_of_for_a_while(house: House) {
         name: name(&format!("stream-{number}")),
         spec: json!({}),
         gateway: None,
+        encrypted: None,
         generation: 1,
         created_at_ms: 1,
     };
