@@ -138,9 +138,13 @@ pub struct Search {
 /// What the end of an instance has come to, by these requests.
 pub fn recovery(kill: Kill, requests: &[Request]) -> Recovery {
     let mut losses = Losses::new(kill);
-    requests.iter().for_each(|request| losses.see(request));
+    for request in requests {
+        losses.see(request);
+    }
     let mut search = losses.search();
-    requests.iter().for_each(|request| search.see(request));
+    for request in requests {
+        search.see(request);
+    }
     search.tell()
 }
 
