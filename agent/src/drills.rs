@@ -49,7 +49,8 @@ impl Agent {
     /// What instances use that serve here.
     pub(crate) fn instances_used(&self, asked: &InstancesAsked) -> InstancesUsed {
         let asked = asked.instances.iter().take(INSTANCES_ASKED_MAX);
-        let serving = asked.filter_map(|(id, generation)| self.shared.held.running(*id, *generation));
+        let serving =
+            asked.filter_map(|(id, generation)| self.shared.held.running(*id, *generation));
         InstancesUsed { instances: serving.map(|running| used(&running)).collect() }
     }
 }

@@ -49,7 +49,7 @@ pub struct DrillOutcome {
     /// Until all wanted instances were ready again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_us: Option<u64>,
-    /// Requests that it had go badly: not answered, or with a status from 500.
+    /// Requests that it had go badly: not answered, or with a status from 500 or 429.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<u64>,
     /// Those of them that were not answered.

@@ -151,9 +151,9 @@ function longestRecovery({ drills }: VariantOutcome): number | undefined {
 /** Requests that a variant's drills had go badly; not known where one was not done. */
 function failedByDrills({ drills }: VariantOutcome): number | undefined {
   const each = (drills ?? []).map((it) => known(it.failed));
-  const all = each.filter((failed) => failed !== undefined);
-  const sum = all.reduce((sum, failed) => sum + failed, 0);
-  return all.length > 0 && all.length === each.length ? sum : undefined;
+  const all = each.filter((one) => one !== undefined);
+  const failed = all.reduce((sum, one) => sum + one, 0);
+  return all.length > 0 && all.length === each.length ? failed : undefined;
 }
 
 /** What the API leaves out or says is nothing is not known. */

@@ -1,9 +1,7 @@
 //! Instances of models ended while events are replayed to them, and what is known of that.
 
 use api::client::Client;
-use api::endpoints::{
-    AskGate, CreateVariant, EndpointState, GateCondition, GateMetric, GateSpec,
-};
+use api::endpoints::{AskGate, CreateVariant, EndpointState, GateCondition, GateMetric, GateSpec};
 use api::pages::LogQuery;
 use api::runs::{
     DrillKind, DrillOutcome, DrillState, Load, Run, RunDrill, RunOutcome, RunProgress, RunSpec,
@@ -29,8 +27,7 @@ fn drill(at_ms: u64, variant: Option<&str>) -> RunDrill {
 async fn prepared(owner: &Account) -> Name {
     let model = owner.publish(&Package::linear("plain", ("x", "y"), 2.0, 0.0)).await;
     owner.deploy("risk", &model).await;
-    let wanted =
-        CreateVariant { variant: name("next"), source: model.into(), instance_type: None };
+    let wanted = CreateVariant { variant: name("next"), source: model.into(), instance_type: None };
     owner.client.variant_create(&name("risk"), &wanted).await.unwrap();
     until(WAIT_S, "the variant is ready", || async {
         let endpoint = owner.client.endpoint_fetch(&name("risk")).await.unwrap();
@@ -167,8 +164,7 @@ async fn an_instance_of_an_agent_apart_is_ended_and_told_of() {
     }
     let (owner, _) = strangers(&cloud).await;
     let stream = prepared(&owner).await;
-    let (_, outcome) =
-        ended(&owner, &drilled(&["next"], &stream, vec![drill(2_000, None)])).await;
+    let (_, outcome) = ended(&owner, &drilled(&["next"], &stream, vec![drill(2_000, None)])).await;
     let [done] = outcome.variants[0].drills.as_slice() else { panic!("{outcome:?}") };
     assert_eq!(done.state, DrillState::Done, "{done:?}");
     known(done);

@@ -6,17 +6,19 @@
 //! where the run says so; what was not done, or is not known, is told as that.
 //! Absent on purpose: how long a recovery takes (`policy::replay::drill`).
 
+mod told;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use api::internal::RunRoute;
 use api::internal::functions::FunctionHost;
 use api::internal::instances::Drill;
-use api::runs::{DrillOutcome, DrillState, RunSpec};
+use api::runs::{DrillOutcome, RunSpec};
 use events::replay::report::Stage;
 use events::replay::{Outcome, Record, Run, files};
 use parking_lot::Mutex;
-use policy::replay::drill::{Fate, Kill, Losses, Request, Search, Until};
+use policy::replay::drill::{Fate, Kill, Losses, Request, Until};
 use serde::{Deserialize, Serialize};
 use types::{InstanceId, Name};
 
@@ -26,6 +28,7 @@ use crate::error::Error;
 use crate::functions::NotDone;
 use crate::hub::Hub;
 use crate::streams::blocking;
+use told::{measured, shown, shown_at_end};
 
 /// What was done is written down under this name.
 const BOOK: &str = "drills.json";
@@ -34,6 +37,8 @@ const LOOK_MS: u64 = 50;
 /// How often routes are looked at where nobody tells that they are new, in milliseconds.
 const READY_MS: u64 = 500;
 const MS_NS: u64 = 1_000_000;
+/// The status of a request for which there is no room.
+const BUSY: u16 = 429;
 
 /// The drills of a run.
 pub(super) struct Drills {
@@ -119,8 +124,7 @@ impl Drills {
                 if let Stands::Asked { asked_ns, .. } = note.stands {
                     let why = "the gateway ended meanwhile, and it is not known whether the \
                                instance was ended";
-                    note.stands =
-                        Stands::Missed { why: why.to_owned(), asked_ns: Some(asked_ns) };
+                    note.stands = Stands::Missed { why: why.to_owned(), asked_ns: Some(asked_ns) };
                 }
             }
             book.gaps.push(Gap { known_ns: last_ns(folder)?, on_ns: now_ns });
@@ -134,22 +138,12 @@ impl Drills {
     }
 
     /// Does each drill when its time has come, and waits until all instances are ready again.
-    pub(super) async fn follow(
-        &self,
-        (hub, told): (&Hub, &RunRoute),
-        run: &Run,
-        meters: &Meters,
-    ) {
+    pub(super) async fn follow(&self, (hub, told): (&Hub, &RunRoute), run: &Run, meters: &Meters) {
         let each = self.due.iter().map(|due| self.one((hub, told), run, (due, meters)));
         futures::future::join_all(each).await;
     }
 
-    async fn one(
-        &self,
-        (hub, told): (&Hub, &RunRoute),
-        run: &Run,
-        (due, meters): (&Due, &Meters),
-    ) {
+    async fn one(&self, (hub, told): (&Hub, &RunRoute), run: &Run, (due, meters): (&Due, &Meters)) {
         if self.book.lock().notes.iter().any(|note| note.due == *due) {
             return;
         }
@@ -209,9 +203,7 @@ impl Drills {
             Err(refused @ NotDone::Refused(_)) => {
                 Stands::Missed { why: refused.to_string(), asked_ns: None }
             }
-            Err(unknown) => {
-                Stands::Missed { why: unknown.to_string(), asked_ns: Some(asked_ns) }
-            }
+            Err(unknown) => Stands::Missed { why: unknown.to_string(), asked_ns: Some(asked_ns) },
         }
     }
 
@@ -237,7 +229,9 @@ impl Drills {
     /// What is known of the drills of a variant while the run goes on.
     pub(super) fn so_far(&self, variant: &Name) -> Vec<DrillOutcome> {
         let book = self.book.lock();
-        self.of(variant).map(|due| shown(due, book.notes.iter().find(|it| it.due == *due))).collect()
+        self.of(variant)
+            .map(|due| shown(due, book.notes.iter().find(|it| it.due == *due)))
+            .collect()
     }
 
     /// What the drills of each of a run's variants came to, by its records. Reads all of them: blocks.
@@ -341,62 +335,6 @@ fn is_ready(hub: &Hub, told: &RunRoute, variant: &Name, ended: &Chosen) -> bool 
     })
 }
 
-/// A drill, as far as its note says.
-fn shown(due: &Due, note: Option<&Note>) -> DrillOutcome {
-    let told = DrillOutcome { at_ms: due.at_ms, ..DrillOutcome::default() };
-    match note.map(|note| &note.stands) {
-        None => told,
-        Some(Stands::Asked { instance, asked_ns }) => DrillOutcome {
-            state: DrillState::Asked,
-            instance: Some(*instance),
-            done_at_ms: Some(asked_ns / MS_NS),
-            ..told
-        },
-        Some(Stands::Missed { why, .. }) => {
-            DrillOutcome { state: DrillState::Missed, why: Some(why.clone()), ..told }
-        }
-        Some(Stands::Done { instance, asked_ns, dead_ns, ready_ns }) => {
-            let since = |ns: u64| ns.saturating_sub(*asked_ns) / 1_000;
-            DrillOutcome {
-                state: DrillState::Done,
-                instance: Some(*instance),
-                done_at_ms: Some(asked_ns / MS_NS),
-                dead_us: Some(since(*dead_ns)),
-                ready_us: ready_ns.map(since),
-                ..told
-            }
-        }
-    }
-}
-
-/// The same of a run that is over, in which nothing is done any more.
-fn shown_at_end(due: &Due, note: Option<&Note>) -> DrillOutcome {
-    let told = shown(due, note);
-    let why = match told.state {
-        DrillState::Waiting => "the run was over before",
-        DrillState::Asked => "the run was over before it was known whether the instance was ended",
-        DrillState::Done | DrillState::Missed => return told,
-    };
-    DrillOutcome { state: DrillState::Missed, why: Some(why.to_owned()), ..told }
-}
-
-/// With what was measured, where an instance was ended.
-fn measured(told: DrillOutcome, search: Option<Search>) -> DrillOutcome {
-    let Some(search) = search else { return told };
-    let recovery = search.tell();
-    let us = |ns: u64| ns / 1_000;
-    DrillOutcome {
-        failed: Some(recovery.bad),
-        unanswered: Some(recovery.unanswered),
-        first_failed_us: recovery.first_bad_ns.map(us),
-        first_good_us: recovery.first_good_ns.map(us),
-        // A part of a microsecond is no time less.
-        recovery_us: recovery.well_ns.ok().map(|ns| ns.div_ceil(1_000)),
-        why: recovery.well_ns.err().map(|unknown| unknown.to_string()),
-        ..told
-    }
-}
-
 /// Shows what was sent, with its variant's place.
 fn each_request(folder: &Path, mut show: impl FnMut(usize, &Request)) -> Result<(), Error> {
     for record in files::read(&folder.join("records"))? {
@@ -409,9 +347,11 @@ fn each_request(folder: &Path, mut show: impl FnMut(usize, &Request)) -> Result<
 
 fn request(record: &Record) -> Option<(usize, Request)> {
     let fate = match record.outcome {
-        Outcome::Dropped | Outcome::Skipped => return None,
-        Outcome::Ok | Outcome::ClientError => Fate::Good,
+        Outcome::Ok => Fate::Good,
         Outcome::ServerError => Fate::Failed,
+        Outcome::ClientError if record.status == Some(BUSY) => Fate::Failed,
+        // Whoever refuses it for its own sake need not have an instance.
+        Outcome::ClientError | Outcome::Dropped | Outcome::Skipped => return None,
         Outcome::Timeout | Outcome::Refused | Outcome::Reset | Outcome::Invalid => Fate::Unanswered,
     };
     let sent_ns = record.sent_ns?;

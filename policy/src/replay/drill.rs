@@ -25,12 +25,13 @@ pub struct Request {
     pub fate: Fate,
 }
 
-/// What became of a request.
+/// What became of a request. One that was refused for its own sake is not among them: it says
+/// nothing of who was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It was answered, with a status below 500.
+    /// It was answered well.
     Good,
-    /// It was answered with a fault.
+    /// It was answered with a fault, or that there is no room for it.
     Failed,
     /// It was not answered.
     Unanswered,

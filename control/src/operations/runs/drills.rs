@@ -43,11 +43,7 @@ pub(super) fn check(spec: &RunSpec, used: &[(EndpointRow, Used)]) -> Result<(), 
     Ok(())
 }
 
-fn check_variant(
-    spec: &RunSpec,
-    name: &Name,
-    used: &[(EndpointRow, Used)],
-) -> Result<(), Error> {
+fn check_variant(spec: &RunSpec, name: &Name, used: &[(EndpointRow, Used)]) -> Result<(), Error> {
     let Some((row, used)) = used.iter().find(|(row, _)| row.variant == *name) else {
         return Ok(());
     };

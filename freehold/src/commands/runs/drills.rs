@@ -98,6 +98,9 @@ mod tests {
             at_ms,
             variant: variant.map(|it| it.parse().unwrap()),
         };
-        assert_eq!(wanted(&[drill(30_000, None), drill(60_000, Some("next"))]), "kill@30s, kill@1m:next");
+        assert_eq!(
+            wanted(&[drill(30_000, None), drill(60_000, Some("next"))]),
+            "kill@30s, kill@1m:next"
+        );
     }
 }

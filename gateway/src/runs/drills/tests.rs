@@ -1,4 +1,4 @@
-use api::runs::{DrillKind, Load, RunDrill};
+use api::runs::{DrillKind, DrillState, Load, RunDrill};
 use uuid::Uuid;
 
 use super::*;
@@ -105,4 +105,47 @@ fn a_drill_is_known_up_to_the_next_one_and_to_a_gap() {
     assert_eq!(until(&first), Until::Gap { at_ns: 7 * S });
     drills.book.lock().gaps = vec![Gap { known_ns: 3 * S, on_ns: 5 * S }];
     assert_eq!(until(&first), Until::Drill { at_ns: 40 * S }, "that gap was before it");
+}
+
+#[test]
+fn what_is_refused_for_its_own_sake_is_neither_good_nor_bad() {
+    let record = |outcome, status| Record {
+        number: 0,
+        sequence: 1,
+        copy: 0,
+        variant: 3,
+        stratum: 0,
+        region: "".into(),
+        group: "".into(),
+        happened_ns: None,
+        offset_ns: 0,
+        intended_ns: 5,
+        sent_ns: Some(6),
+        first_ns: None,
+        done_ns: 9,
+        service_us: None,
+        took: events::replay::record::Took::default(),
+        status,
+        outcome,
+        bytes_out: 0,
+        bytes_in: 0,
+        answer_crc: None,
+        score: None,
+        class: None,
+        label: None,
+        right: None,
+    };
+    let fate = |outcome, status| request(&record(outcome, status)).map(|(_, it)| it.fate);
+    assert_eq!(fate(Outcome::Ok, Some(200)), Some(Fate::Good));
+    assert_eq!(fate(Outcome::ServerError, Some(503)), Some(Fate::Failed));
+    assert_eq!(fate(Outcome::ClientError, Some(429)), Some(Fate::Failed));
+    assert_eq!(fate(Outcome::ClientError, Some(400)), None);
+    for outcome in [Outcome::Timeout, Outcome::Refused, Outcome::Reset, Outcome::Invalid] {
+        assert_eq!(fate(outcome, None), Some(Fate::Unanswered), "{outcome:?}");
+    }
+    for outcome in [Outcome::Dropped, Outcome::Skipped] {
+        assert_eq!(fate(outcome, None), None, "{outcome:?}");
+    }
+    let told = request(&record(Outcome::Ok, Some(200))).unwrap();
+    assert_eq!((told.0, told.1.sent_ns, told.1.done_ns), (3, 6, 9));
 }

@@ -43,10 +43,8 @@ pub(in crate::operations) fn condition(wanted: &GateCondition) -> Result<Conditi
         at_least_of_incumbent_ppm.map(Limit::AtLeastOfIncumbent),
     ];
     let mut limits = limits.into_iter().flatten();
-    let is_of_all = matches!(
-        metric,
-        GateMetric::Verdict | GateMetric::AgreementPpm | GateMetric::RecoveryUs
-    );
+    let is_of_all =
+        matches!(metric, GateMetric::Verdict | GateMetric::AgreementPpm | GateMetric::RecoveryUs);
     if is_of_all && !scope.is_all() {
         let message = format!("{} is of all events: leave the region or group out", word(*metric));
         return Err(Error::invalid(message));
