@@ -7,6 +7,7 @@
 //! Always true: a receiver refuses an older generation and accepts the same one twice.
 
 pub mod functions;
+pub mod instances;
 
 use std::collections::BTreeMap;
 

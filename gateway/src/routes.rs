@@ -336,6 +336,12 @@ impl Table {
         face.is_some_and(|face| face.all().any(|endpoint| endpoint.variant.as_str() == variant))
     }
 
+    /// Whether a variant of an endpoint answers live events.
+    pub(crate) fn is_live(&self, account: &str, name: &Name, variant: &Name) -> bool {
+        let face = self.accounts.get(account).and_then(|names| names.get(name.as_str()));
+        face.is_some_and(|face| face.is_live(variant.as_str()))
+    }
+
     /// A variant of an endpoint, by the names of its account, itself and the variant.
     pub(crate) fn variant(
         &self,

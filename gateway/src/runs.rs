@@ -6,12 +6,14 @@
 //! Absent on purpose: which runs there are (control), when what is sent (`events::replay`).
 
 mod drift;
+mod drills;
 mod judged;
 mod kept;
 mod plan;
 mod records;
 mod series;
 mod told;
+mod used;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +21,8 @@ use std::sync::Arc;
 
 use api::accounts::Role;
 use api::internal::{Principal, RunReport, RunRoute};
-use api::runs::RunState;
+use api::runs::{DrillOutcome, RunState};
+use events::replay::report::Stage;
 use events::replay::{Cells, Run};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -31,7 +34,11 @@ use crate::hub::Hub;
 use crate::limits::Place;
 use crate::routes::Caller;
 use crate::service::Incoming;
+use drills::Drills;
+use judged::Accuracies;
 use plan::Planned;
+use told::Beside;
+use used::Meters;
 
 pub(crate) use drift::drift;
 pub(crate) use records::records;
@@ -222,6 +229,12 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     if hub.tasks.stopping().is_cancelled() {
         return Ok(());
     }
+    let (place, spec, clock) = (folder(hub, told.run)?, told.spec.clone(), hub.clock.clone());
+    let opened = crate::streams::blocking(move || {
+        let now_ns = clock.now_us().saturating_mul(1_000);
+        Ok((Meters::open(&place), Drills::open(&place, &spec, now_ns)?))
+    });
+    let (meters, drills) = opened.await?;
     let clock = hub.clock.clone();
     let run = crate::streams::blocking(move || {
         let traffic = events::replay::Posts { form: events::replay::Form::CloudEvents };
@@ -229,17 +242,15 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     });
     let run = Arc::new(run.await?);
     hub.runs.live.lock().insert(told.run, Some(Arc::clone(&run)));
-    let endpoints = || told::endpoints(hub, told);
-    let mut told_ms = 0;
-    while !matches!(run.progress().stage, events::replay::report::Stage::Over) {
-        hub.clock.sleep_ms(WATCH_MS).await;
-        let now_ms = hub.clock.now_ms();
-        if now_ms.saturating_sub(told_ms) >= TELL_MS {
-            told_ms = now_ms;
-            let progress = told::progress(&run, &judged, &endpoints());
-            tell(hub, told.run, report(RunState::Running, Some(progress), None, None)).await;
-        }
+    tokio::select! {
+        () = telling((hub, told), &run, (&judged, &meters, &drills)) => {}
+        () = meters.follow(hub, told) => {}
+        () = async {
+            drills.follow((hub, told), &run, &meters).await;
+            std::future::pending::<()>().await;
+        } => {}
     }
+    meters.read(hub, told).await;
     hub.runs.live.lock().insert(told.run, None);
     let stops = hub.tasks.stopping().is_cancelled();
     let run = Arc::into_inner(run).ok_or_else(|| broken("a replay is still held"))?;
@@ -249,7 +260,10 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
         return Ok(());
     }
     let state = if finished.facts.stopped { RunState::Stopped } else { RunState::Succeeded };
-    let outcome = told::outcome(&finished, &judged, &endpoints());
+    let variants = told.spec.variants.clone();
+    let drilled = crate::streams::blocking(move || drills.outcomes(&variants)).await?;
+    let beside = beside((hub, told), &meters, drilled);
+    let outcome = told::outcome(&finished, &judged, &beside);
     let report = report(state, None, Some(outcome), None);
     let (place, mut text) = (kept(hub, told.run)?, serde_json::to_vec(&report).unwrap_or_default());
     if let Some(key) = &place.key {
@@ -269,6 +283,35 @@ async fn ready(hub: &Hub, told: &RunRoute) {
     while !is_ready() && !is_over() && !hub.tasks.stopping().is_cancelled() {
         hub.clock.sleep_ms(WATCH_MS).await;
     }
+}
+
+/// Tells how far a run is, until it is over.
+async fn telling(
+    (hub, told): (&Hub, &RunRoute),
+    run: &Run,
+    (judged, meters, drills): (&Accuracies, &Meters, &Drills),
+) {
+    let mut told_ms = 0;
+    while run.stage() != Stage::Over {
+        hub.clock.sleep_ms(WATCH_MS).await;
+        let now_ms = hub.clock.now_ms();
+        if now_ms.saturating_sub(told_ms) >= TELL_MS {
+            told_ms = now_ms;
+            let so_far = told.spec.variants.iter().map(|name| drills.so_far(name)).collect();
+            let beside = beside((hub, told), meters, so_far);
+            let progress = told::progress(run, judged, &beside);
+            tell(hub, told.run, report(RunState::Running, Some(progress), None, None)).await;
+        }
+    }
+}
+
+fn beside(
+    (hub, told): (&Hub, &RunRoute),
+    meters: &Meters,
+    drills: Vec<Vec<DrillOutcome>>,
+) -> Beside {
+    let endpoints = told::endpoints(hub, told);
+    Beside { endpoints, usage: meters.all(&told.spec.variants), drills }
 }
 
 /// What a run came to, where it has.

@@ -1,5 +1,7 @@
 //! Runs: replays that are asked for, how far they are, and what they came to.
 
+mod drills;
+
 use access::{Action, Resource};
 use api::internal::{RunReport, RunRoute, RunTaken};
 use api::pages::{Page, PageQuery};
@@ -37,6 +39,11 @@ pub async fn create(control: &Control, caller: &Caller, mut spec: RunSpec) -> Re
     if spec.variants.is_empty() {
         let production = used.iter().find(|(_, used)| used.mode == Mode::Production);
         spec.variants.extend(production.map(|(row, _)| row.variant.clone()));
+    }
+    if !spec.drills.is_empty() {
+        // What ends instances changes what runs.
+        endpoints::own(control, caller, &spec.endpoint, Action::EndpointsDeploy).await?;
+        drills::check(&spec, &used)?;
     }
     let row = fresh(control, (caller.account, endpoint.id, stream.id), &spec)?;
     let inserted = control.shared.store.transact("make a run", |tx| {

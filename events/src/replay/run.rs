@@ -114,18 +114,36 @@ impl Run {
         let variants = variants.map(|(at, (name, cell))| Summary::of(name, under_way(at), cell));
         let variants: Vec<Summary> = variants.collect();
         drop(measured);
+        let issued = shared.issued.load(Ordering::Relaxed);
+        Progress { run: self.name.clone(), stage: self.stage(), issued, variants }
+    }
+
+    /// What it does now.
+    pub fn stage(&self) -> Stage {
         let is_over = self.threads.as_ref().is_none_or(|threads| threads.keeping.is_finished());
-        let stage = if is_over {
+        if is_over {
             Stage::Over
-        } else if shared.issued_all.load(Ordering::Relaxed) {
+        } else if self.shared.issued_all.load(Ordering::Relaxed) {
             Stage::Draining
-        } else if shared.stands.load(Ordering::Relaxed) {
+        } else if self.shared.stands.load(Ordering::Relaxed) {
             Stage::Paused
         } else {
             Stage::Sending
-        };
-        let issued = shared.issued.load(Ordering::Relaxed);
-        Progress { run: self.name.clone(), stage, issued, variants }
+        }
+    }
+
+    /// The moment of the run that it is now, in nanoseconds from its start, without gaps; none before
+    /// its first send of this leg.
+    pub fn elapsed_ns(&self) -> Option<u64> {
+        let origin_ns = (*self.shared.origin_ns.lock())?;
+        let since_ns = steady::now_ns().wrapping_sub(origin_ns);
+        // It is set a moment before it has come.
+        Some(if since_ns.cast_signed() < 0 { 0 } else { since_ns })
+    }
+
+    /// The time that it is now by the clock of its records, in nanoseconds since 1970.
+    pub fn now_ns(&self) -> u64 {
+        steady::now_ns().wrapping_add(self.shared.since_1970)
     }
 
     /// What was measured of each variant so far.
@@ -356,6 +374,7 @@ fn shared(variants: usize, since_1970: u64, mut measured: Measured) -> Result<Sh
         issued: AtomicU64::new(0),
         under_way: (0..variants).map(|_| AtomicUsize::new(0)).collect(),
         idle: (0..variants).map(|_| Mutex::new(Vec::new())).collect(),
+        origin_ns: Mutex::default(),
         mark: Mutex::default(),
         pauses: Mutex::new(Pauses::default()),
         measured: Mutex::new(measured),

@@ -70,6 +70,7 @@ pub(super) const REPLAY: &str = "\
 Try it:
   freehold replay risk --stream signins --speed 10x
   freehold replay risk@next --against main --stream signins --rate 500/s --for 1m
+  freehold replay risk@next --stream signins --rate 200/s --for 2m --drill kill@30s --drill kill@1m
   freehold replay risk@next --stream signins --poisson 200/s --prediction /score --threshold 0.7
   freehold replay risk@next --against main --stream signins --sweep 'response_p99<=50ms'";
 

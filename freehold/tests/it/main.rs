@@ -9,6 +9,7 @@ mod cli;
 mod clients;
 mod demo;
 mod deploys;
+mod drills;
 mod egress;
 mod elsewhere;
 mod encrypted;

@@ -35,6 +35,8 @@ const WINDOW_NS: u64 = 10_000_000;
 const RULE: &str = "rule";
 /// Requests under way at a variant, where nothing is said.
 const IN_FLIGHT: usize = 4_096;
+/// How long an answer may take, where nothing is said.
+const TIMEOUT_MS: u64 = 30_000;
 /// What is written down.
 const BEGUN: &str = "begun.json";
 
@@ -110,7 +112,7 @@ pub(super) async fn plan(
             CatchUp::Skip => pace::CatchUp::Skip,
         },
         under_way_max: in_flight_max(&spec),
-        timeout_ms: spec.timeout_ms.unwrap_or(30_000),
+        timeout_ms: timeout_ms(&spec),
         service_header: api::endpoints::SERVICE_HEADER.to_owned(),
         took_header: api::endpoints::TOOK_HEADER.to_owned(),
         needs: Needs::default(),
@@ -133,6 +135,11 @@ pub(super) async fn plan(
         Ok(Box::new(events) as Events)
     });
     Ok(Planned { plan, events: events.await?, judge, judged })
+}
+
+/// How long an answer may take.
+pub(super) fn timeout_ms(spec: &RunSpec) -> u64 {
+    spec.timeout_ms.unwrap_or(TIMEOUT_MS)
 }
 
 /// Most requests under way at one variant.

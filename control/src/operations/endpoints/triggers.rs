@@ -341,5 +341,7 @@ fn replay_of(
         timeout_ms: None,
         seed: None,
         judged: api::runs::Judged::default(),
+        drills: Vec::new(),
+        drill_production: false,
     })
 }
