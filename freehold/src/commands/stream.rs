@@ -310,8 +310,14 @@ fn rows(stream: &Stream) -> Vec<(String, String)> {
         ("kept", kept(&stream.spec)),
         ("known again for", format!("{} s", stream.spec.dedupe_window_ms / 1_000)),
         ("held by", stream.gateway.clone().unwrap_or_default()),
+        ("takes requests of", names(&stream.takes)),
+        ("feeds", names(&stream.feeds)),
         ("made", time(stream.created_at_ms)),
     ])
+}
+
+fn names<T: ToString>(all: &[T]) -> String {
+    all.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn took(imported: &ImportedEvents) -> Vec<(String, String)> {

@@ -159,8 +159,7 @@ async fn bursts_are_sent_as_they_were_recorded_and_a_rate_is_held_without_them()
 
     // At a rate there are none, and no stretch of the recording has more than its part.
     let rate = spec(Load::Rate { uhz: 50_000_000 }, None);
-    let (outcome, even) =
-        sent(&cloud, &owner, RunSpec { for_ms: Some(10_000), ..rate }).await;
+    let (outcome, even) = sent(&cloud, &owner, RunSpec { for_ms: Some(10_000), ..rate }).await;
     let sends = 500;
     assert_eq!((outcome.schedule.sends, outcome.schedule.duplicates), (sends, 0));
     for (place, (offset_ns, _)) in (0..).zip(&even) {
