@@ -18,6 +18,20 @@ const EVERY_MS = 3_000;
 /** What `result` begins with where something went wrong. */
 const PROBLEM = "PROBLEM: ";
 
+/** How a function is fed where nothing else is said, as the command does it. */
+const PLAIN: Source["spec"] = {
+  start: "oldest",
+  batch: 100,
+  window_ms: 0,
+  filters: [],
+  reports_failures: false,
+  bisect: false,
+  retries: null,
+  age_s: null,
+  on_failure: null,
+  enabled: true,
+};
+
 /** The sources, and adding one. */
 export function Sources({ name }: { name: string }) {
   // Grows with every change, so that they are asked for at once.
@@ -135,7 +149,7 @@ function Add({ add }: { add: (source: Schema<"CreateSource">) => Promise<unknown
       </label>
       <Action
         disabled={stream === "" || batch === ""}
-        act={() => add({ stream, qualifier, spec: { start, batch: Number(batch) } })}
+        act={() => add({ stream, qualifier, spec: { ...PLAIN, start, batch: Number(batch) } })}
       >
         Feed it
       </Action>
