@@ -33,7 +33,7 @@ pub(crate) async fn endpoint(house: &House, name: &str) -> Member {
     alice
 }
 
-async fn variant(house: &House, alice: &Member, name: &str) {
+pub(crate) async fn variant(house: &House, alice: &Member, name: &str) {
     let wanted = json!({ "variant": name, "source": "function:new" });
     let made = house.post(alice, "/v1/endpoints/risk/variants", wanted).await;
     assert_eq!(made.status, 202, "{made:?}");
@@ -89,7 +89,7 @@ pub(crate) async fn answer(
 }
 
 /// Has triggers watched once; tells how much was done.
-async fn watch(house: &House) -> u64 {
+pub(crate) async fn watch(house: &House) -> u64 {
     let mut all = reconcilers::registry(&house.control);
     all.retain(|reconciler| reconciler.name() == "triggers");
     let status = all[0].activate().await;
@@ -97,7 +97,7 @@ async fn watch(house: &House) -> u64 {
     status.steps_done
 }
 
-async fn firings(house: &House, alice: &Member) -> Vec<Value> {
+pub(crate) async fn firings(house: &House, alice: &Member) -> Vec<Value> {
     let told = house.get(alice, "/v1/endpoints/risk/firings").await;
     told.body["items"].as_array().unwrap().clone()
 }
@@ -298,7 +298,7 @@ fn place(region: &str, recorded: u64, failures: u64) -> PlaceOutcome {
 }
 
 /// A run of the candidate beside what is in production, told of by a gateway.
-async fn run(house: &House, alice: &Member, (valid, failures): (bool, u64)) -> RunId {
+pub(crate) async fn run(house: &House, alice: &Member, (valid, failures): (bool, u64)) -> RunId {
     let wanted = json!({ "endpoint": "risk", "stream": "sales", "variants": ["next", "main"] });
     let made = house.post(alice, "/v1/runs", wanted).await;
     let id: RunId = made.body["id"].as_str().unwrap().parse().unwrap();
@@ -307,7 +307,7 @@ async fn run(house: &House, alice: &Member, (valid, failures): (bool, u64)) -> R
 }
 
 /// A gateway tells that a run has come to its end.
-async fn end_run(house: &House, id: RunId, (valid, failures): (bool, u64)) {
+pub(crate) async fn end_run(house: &House, id: RunId, (valid, failures): (bool, u64)) {
     let variant = |name: &str, failures: u64| VariantOutcome {
         name: name.to_owned(),
         recorded: 1_000,
@@ -329,141 +329,6 @@ async fn end_run(house: &House, id: RunId, (valid, failures): (bool, u64)) {
         error: None,
     };
     assert!(runs::report(&house.control, id, "gateway", report).await.unwrap().taken);
-}
-
-/// The runs, the oldest first: their ids, what they follow, and how they are sent.
-async fn all_runs(house: &House, alice: &Member) -> Vec<(String, Option<String>, Value)> {
-    let told = house.get(alice, "/v1/runs").await.body;
-    let mut all = told["items"].as_array().unwrap().clone();
-    all.reverse();
-    let text = |it: &Value| it.as_str().map(str::to_owned);
-    let shown = |it: &Value| {
-        let spec = &it["spec"];
-        (text(&it["id"]).unwrap(), text(&it["follows"]["run"]), spec["load"].clone())
-    };
-    all.iter().map(shown).collect()
-}
-
-#[tokio::test]
-async fn a_replay_is_sent_anew_with_a_change_until_a_row_of_them_ends() {
-    let house = House::open().await;
-    let alice = endpoint(&house, "risk").await;
-    assert_eq!(house.post(&alice, "/v1/streams", json!({ "name": "sales" })).await.status, 201);
-    for (name, change) in [("quicker", json!(2_000)), ("slower", json!(500))] {
-        let then = json!([{ "kind": "change", "times_milli": change, "for_ms": 60_000 }]);
-        let when = json!({ "is": { "metric": "errors_ppm", "at_most": 50_000 } });
-        let wanted = json!({ "name": name, "on": "replay", "when": when, "then": then });
-        let made = house.post(&alice, "/v1/endpoints/risk/triggers", wanted).await;
-        assert_eq!(made.status, 201, "{made:?}");
-    }
-    house.time.advance_ms(1_000);
-    run(&house, &alice, (true, 10)).await;
-    for _ in 0..20 {
-        while watch(&house).await > 0 {}
-        let (newest, ..) = all_runs(&house, &alice).await.pop().unwrap();
-        let state = house.get(&alice, &format!("/v1/runs/{newest}")).await.body["state"].clone();
-        if state == "waiting" {
-            house.time.advance_ms(1_000);
-            end_run(&house, newest.parse().unwrap(), (true, 10)).await;
-        }
-    }
-    let all = all_runs(&house, &alice).await;
-    // Each follows the one before, once, though two triggers would have it sent anew.
-    assert_eq!(all.len(), 9, "{all:?}");
-    assert!(all.iter().zip(&all[1..]).all(|(one, next)| next.1.as_ref() == Some(&one.0)));
-    assert_eq!(all[0].2, json!({ "kind": "as_recorded" }));
-    let speeds: Vec<&Value> = all[1..].iter().map(|it| &it.2["milli"]).collect();
-    assert_eq!((speeds[0], speeds[7]), (&json!(2_000), &json!(256_000)));
-    let told = house.get(&alice, &format!("/v1/runs/{}", all[8].0)).await.body;
-    assert_eq!((&told["spec"]["for_ms"], &told["follows"]["changes"]), (&json!(60_000), &json!(8)));
-    let words = |firing: &Value| {
-        let did = &firing["did"][0];
-        format!("{} {}", did["outcome"].as_str().unwrap(), did["words"].as_str().unwrap())
-    };
-    let firings = firings(&house, &alice).await;
-    let mut told: Vec<String> = [&firings[17], &firings[16], &firings[1]].map(words).to_vec();
-    for (place, (id, ..)) in all.iter().enumerate() {
-        told.iter_mut().for_each(|it| *it = it.replace(id, &format!("run-{place}")));
-    }
-    insta::assert_snapshot!("anew", told.join("\n"));
-}
-
-#[tokio::test]
-async fn what_is_under_way_is_stopped_and_sent_anew_once_it_has_ended() {
-    let house = House::open().await;
-    let alice = endpoint(&house, "risk").await;
-    assert_eq!(house.post(&alice, "/v1/streams", json!({ "name": "sales" })).await.status, 201);
-    house.time.advance_ms(60_000);
-    let load = json!({ "kind": "rate", "uhz": 20_000_000 });
-    add(&house, &alice, "slower", "next", json!([{ "kind": "change", "load": load }])).await;
-    let begin = async |load: Value| {
-        let wanted = json!({ "endpoint": "risk", "stream": "sales", "load": load });
-        let made = house.post(&alice, "/v1/runs", wanted).await;
-        assert_eq!(made.status, 202, "{made:?}");
-        made.body["id"].as_str().unwrap().to_owned()
-    };
-    let random = begin(json!({ "kind": "poisson", "uhz": 100_000_000 })).await;
-    let waiting = begin(json!({ "kind": "as_recorded" })).await;
-    let slow = begin(load.clone()).await;
-    let report = |state: RunState| RunReport { state, progress: None, outcome: None, error: None };
-    let id: RunId = random.parse().unwrap();
-    runs::report(&house.control, id, "gateway", report(RunState::Running)).await.unwrap();
-    answer(&house, &alice, "next", (200, 20)).await;
-    assert_eq!((watch(&house).await, watch(&house).await), (1, 0));
-    let all = all_runs(&house, &alice).await;
-    let follows: Vec<Option<&String>> = all.iter().map(|it| it.1.as_ref()).collect();
-    assert_eq!(follows, [None, None, None, Some(&random), Some(&waiting)]);
-    assert!(all[3..].iter().all(|it| it.2 == load));
-    let state = async |id: &str| {
-        let told = house.get(&alice, &format!("/v1/runs/{id}")).await.body;
-        (told["state"].as_str().unwrap().to_owned(), told["stop_wanted"].as_bool().unwrap())
-    };
-    assert_eq!(state(&random).await, ("running".to_owned(), true));
-    assert_eq!(state(&waiting).await, ("stopped".to_owned(), true));
-    assert_eq!(state(&slow).await, ("waiting".to_owned(), false), "it was sent so already");
-    // What follows is told to gateways once the one before it has ended, with its seed.
-    let sent = async || {
-        let routes = routes::watch(&house.control, Watch { after: 0, wait_ms: 0 }).await.unwrap();
-        routes.runs.iter().map(|route| route.run.to_string()).collect::<Vec<_>>()
-    };
-    assert_eq!(sent().await, [&random, &slow, &all[4].0].map(Clone::clone));
-    runs::report(&house.control, id, "gateway", report(RunState::Stopped)).await.unwrap();
-    assert_eq!(sent().await, [&slow, &all[3].0, &all[4].0].map(Clone::clone));
-    let seed = async |id: &str| {
-        let told = house.get(&alice, &format!("/v1/runs/{id}")).await.body;
-        told["spec"]["seed"].as_u64().unwrap()
-    };
-    assert_eq!(seed(&random).await, seed(&all[3].0).await);
-}
-
-#[tokio::test]
-async fn a_window_is_replayed_to_all_that_are_ready() {
-    let house = House::open().await;
-    let alice = endpoint(&house, "risk").await;
-    assert_eq!(house.post(&alice, "/v1/streams", json!({ "name": "sales" })).await.status, 201);
-    for number in 0..9 {
-        variant(&house, &alice, &format!("v{number}")).await;
-    }
-    house.control.settle().await.unwrap();
-    variant(&house, &alice, "late").await;
-    house.time.advance_ms(60_000);
-    add(&house, &alice, "odd", "v3", json!([{ "kind": "replay", "stream": "sales" }])).await;
-    let nothing = json!([{ "kind": "change", "times_milli": 500 }]);
-    add(&house, &alice, "less", "v3", nothing).await;
-    answer(&house, &alice, "v3", (200, 20)).await;
-    while watch(&house).await > 0 {}
-    let told = house.get(&alice, "/v1/runs").await.body;
-    let mut sent: Vec<String> = told["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| it["spec"]["variants"].to_string())
-        .collect();
-    sent.sort();
-    assert_eq!(
-        sent,
-        [r#"["v3","next","v0","v1","v2","v4","v5","main"]"#, r#"["v6","v7","v8","main"]"#,]
-    );
 }
 
 #[tokio::test]
@@ -608,6 +473,26 @@ async fn what_replays_send_is_used_and_is_no_evidence_of_a_bake() {
     assert_eq!((counted.requests, counted.failures), (10, 0));
 }
 
+/// What changes no replay.
+fn no_changes() -> [Value; 8] {
+    let change = |more: Value| {
+        let mut change = json!({ "kind": "change" });
+        change.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        change
+    };
+    let pattern = json!({ "kind": "pattern", "pattern": "fast\n" });
+    [
+        json!([change(json!({}))]),
+        json!([change(json!({ "times_milli": 99 }))]),
+        json!([change(json!({ "for_ms": 0 }))]),
+        json!([change(json!({ "events": 5, "load": { "kind": "as_recorded" } }))]),
+        json!([change(json!({ "load": { "kind": "rate", "uhz": 0 } }))]),
+        json!([change(json!({ "load": pattern }))]),
+        json!([change(json!({ "times_milli": 500, "load": { "kind": "as_recorded" } }))]),
+        json!([change(json!({ "for_ms": 1 })), change(json!({ "times_milli": 500 }))]),
+    ]
+}
+
 #[tokio::test]
 async fn what_can_never_be_judged_or_done_is_refused() {
     let house = House::open().await;
@@ -652,23 +537,11 @@ async fn what_can_never_be_judged_or_done_is_refused() {
         act(json!({ "kind": "deploy", "variant": "gone", "mode": "production" })),
         act(replay.clone()),
         json!({ "name": "x", "on": "replay", "when": errors, "then": [replay] }),
-        act(json!({ "kind": "change" })),
-        act(json!({ "kind": "change", "times_milli": 99 })),
-        act(json!({ "kind": "change", "for_ms": 0 })),
-        act(json!({ "kind": "change", "events": 5, "load": { "kind": "as_recorded" } })),
-        act(json!({ "kind": "change", "load": { "kind": "rate", "uhz": 0 } })),
-        act(json!({ "kind": "change", "load": { "kind": "pattern", "pattern": "fast\n" } })),
-        act(json!({ "kind": "change", "times_milli": 500, "load": { "kind": "as_recorded" } })),
-        live(
-            &errors,
-            60_000,
-            &json!([
-                { "kind": "change", "for_ms": 1 }, { "kind": "change", "times_milli": 500 },
-            ]),
-        ),
     ];
+    let changes = no_changes();
+    let changes = changes.iter().map(|then| live(&errors, 60_000, then));
     let mut told = String::new();
-    for wanted in cases {
+    for wanted in cases.into_iter().chain(changes) {
         let refused = house.post(&alice, "/v1/endpoints/risk/triggers", wanted.clone()).await;
         assert!(matches!(refused.status, 400 | 404), "{wanted}: {refused:?}");
         told += &format!("{} {}\n", refused.status, refused.body["title"].as_str().unwrap());

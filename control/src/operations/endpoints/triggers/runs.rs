@@ -91,16 +91,13 @@ pub(super) async fn change(
     (spec, change): (&TriggerSpec, &Change),
     cause: &Cause<'_>,
 ) -> Result<Planned, Error> {
-    let id = endpoint.id;
-    let under_way = match cause.run {
-        Some(run) => vec![run.clone()],
-        None => {
-            let read = control
-                .shared
-                .store
-                .read("list runs under way", |tx| Box::pin(runs_under_way(tx, id, CHANGED_MAX)));
-            read.await?
-        }
+    let under_way = if let Some(run) = cause.run {
+        vec![run.clone()]
+    } else {
+        let (store, id) = (&control.shared.store, endpoint.id);
+        let read =
+            store.read("list runs under way", |tx| Box::pin(runs_under_way(tx, id, CHANGED_MAX)));
+        read.await?
     };
     if under_way.is_empty() {
         return Err(Error::invalid("no replay is under way that could be changed"));
