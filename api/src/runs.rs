@@ -176,6 +176,20 @@ pub struct Run {
     pub created_at_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at_ms: Option<u64>,
+    /// The replay that it follows, with a change by a trigger; absent where somebody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<RunFollows>,
+}
+
+/// Why a replay follows another one, once that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunFollows {
+    /// The other one.
+    pub run: RunId,
+    /// The trigger of the endpoint that had it sent anew.
+    pub trigger: Name,
+    /// How many changes led to it, one after the other.
+    pub changes: u32,
 }
 
 /// How far a run is.

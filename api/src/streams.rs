@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use types::{Name, StreamId};
+use types::{FunctionName, Name, StreamId};
 
 /// For how long events that come again are known, where nothing is said: a day.
 pub const DEDUPE_WINDOW_MS: u64 = 24 * 3_600_000;
@@ -29,6 +29,12 @@ pub struct Stream {
     /// Grows with every change.
     pub generation: u64,
     pub created_at_ms: u64,
+    /// Endpoints whose requests it takes, a hundred at most; told of one stream, not of a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub takes: Vec<Name>,
+    /// Functions that are fed from it, a hundred at most; told likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feeds: Vec<FunctionName>,
 }
 
 /// How a stream is kept.

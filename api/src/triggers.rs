@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use types::{Mode, Name, RunId};
 
 use crate::endpoints::GateCondition;
+use crate::runs::Load;
 
 /// Watches something of an endpoint's variants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -91,12 +92,33 @@ pub enum TriggerAction {
     /// Sends the window's events of a stream to variants, beside no customer.
     Replay {
         stream: Name,
-        /// The candidate the first; what is in production where none is named.
+        /// The candidate the first; all that are ready where none is named.
         #[serde(default)]
         variants: Vec<Name>,
         /// Evenly, in millionths of an event per second; as recorded where absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rate_uhz: Option<u64>,
+    },
+    /// Has a replay sent anew with another rate, pattern or time: the one that was judged, or, of live
+    /// events, those of the endpoint that are under way, which are stopped. At most eight follow each
+    /// other by such changes, with the same seed.
+    Change {
+        /// When events are sent instead.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "crate::document::optional"
+        )]
+        load: Option<Load>,
+        /// So many times as fast as before, in thousandths: 100 to 10,000.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        times_milli: Option<u64>,
+        /// For how long instead, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        for_ms: Option<u64>,
+        /// For as long as so many events take, of a replay that is sent at a rate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        events: Option<u64>,
     },
 }
 

@@ -1,5 +1,6 @@
 // What the tests of streams and runs need in the cloud: an endpoint of a function with two variants,
-// a stream of labelled events of three regions, and two runs of it.
+// a stream of labelled events of three regions, and two runs of it; a stream of three events that
+// functions are fed from, and one that takes live requests.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -47,6 +48,11 @@ export function makeReplays(folder: string, run: Run): void {
   );
   run("stream", "create", "payments", "--description", "Payments of a shop");
   run("stream", "import", "payments", events);
+  const ticks = join(folder, "ticks.jsonl");
+  writeFileSync(ticks, [0, 1, 2].map((at) => JSON.stringify(event(at))).join("\n"));
+  run("stream", "create", "ticks");
+  run("stream", "import", "ticks", ticks);
+  run("stream", "create", "asked");
   for (let time = 0; time < 2; time++) {
     run(
       "replay",

@@ -31,8 +31,8 @@ export const test = base.extend<World>({
   page: async ({ page, complaints }, use) => {
     const said: string[] = [];
     page.on("console", (message) => {
-      // An endpoint that has no gate is told so.
-      const told = /\/gate$/.test(message.location().url);
+      // An endpoint that has no gate, or is not captured, is told so.
+      const told = /\/(gate|capture)$/.test(message.location().url);
       if (!pictured.has(page) && !told) said.push(`${message.type()}: ${message.text()}`);
     });
     page.on("pageerror", (error) => said.push(`error: ${error.message}`));

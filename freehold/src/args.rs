@@ -64,7 +64,7 @@ pub use streams::{
     MakeArguments, SelectionArguments, StreamArguments, StreamCommand,
 };
 pub use trainings::{TrainArguments, TrainingCommand};
-pub use triggers::{TriggerArguments, TriggerCommand};
+pub use triggers::{Then, TriggerArguments, TriggerCommand};
 pub use urls::{UrlArguments, UrlCommand};
 
 /// Over the options that every command has.

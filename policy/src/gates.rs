@@ -192,6 +192,8 @@ pub struct Snapshot {
     pub values: BTreeMap<Key, Pair>,
     /// The verdict on the candidate; `None` where nothing was judged.
     pub verdict: Option<Answer>,
+    /// How many more events like those so far it takes to promote; `None` where they would not.
+    pub events_more: Option<u64>,
 }
 
 /// Whether a condition holds.
@@ -246,6 +248,8 @@ pub enum Subject {
     Verdict {
         /// What it is; `None` where nothing was judged.
         value: Option<Answer>,
+        /// How many more events like those so far it takes; `None` where they would not do.
+        events_more: Option<u64>,
     },
 }
 
@@ -306,7 +310,8 @@ pub fn subjects(condition: &Condition, snapshot: &Snapshot) -> Vec<(Subject, Jud
             Some(Answer::KeepSampling) | None => Judgement::NotKnown,
             Some(Answer::Revert | Answer::Inconclusive) => Judgement::Fails,
         };
-        return vec![(Subject::Verdict { value }, judgement)];
+        let events_more = snapshot.events_more;
+        return vec![(Subject::Verdict { value, events_more }, judgement)];
     };
     let one = |place: Place| metric_line(metric, place, *limit, snapshot);
     let groups = *scope == Scope::EachGroup;
@@ -364,9 +369,18 @@ impl fmt::Display for Line {
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Verdict { value } => {
-                let value = value.map_or("missing".to_owned(), |answer| answer.to_string());
-                write!(f, "the verdict is {value}; promote is wanted")
+            Self::Verdict { value, events_more } => {
+                let told = value.map_or("missing".to_owned(), |answer| answer.to_string());
+                write!(f, "the verdict is {told}; promote is wanted")?;
+                match (value, events_more) {
+                    (Some(Answer::KeepSampling), Some(events)) => {
+                        write!(f, ", which takes about {events} more events like these")
+                    }
+                    (Some(Answer::KeepSampling), None) => {
+                        f.write_str(", which more events like these would not reach")
+                    }
+                    _ => Ok(()),
+                }
             }
             Self::NoPlace { metric, groups } => {
                 let places = if *groups { "group" } else { "region" };

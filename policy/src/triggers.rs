@@ -7,7 +7,9 @@
 //! again until the condition was surely not so; the value is told with its threshold beside it.
 //! Absent on purpose: clocks, counting, and what is done.
 
+mod arms;
 mod burn;
+pub mod change;
 mod seen;
 
 use std::fmt;
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gates::{self, Judgement, Snapshot};
 
+pub use arms::arms;
 pub use burn::{Burn, Burning};
 pub use seen::{
     CONFIDENCE_PPM, ERRORS, EVENTS_MIN, LIVE, REQUESTS, RESPONSE_P50, RESPONSE_P99, Seen,

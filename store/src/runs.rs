@@ -2,9 +2,10 @@
 //!
 //! States: waiting, running, then succeeded, stopped or failed. Always true: a run is sent by one
 //! gateway, which alone reports of it; a run that has ended does not change; gateways hear of each
-//! that is made or is to stop. Absent on purpose: records of requests, which gateways hold.
+//! that is made or is to stop, but of one that follows another only once that has ended; one run
+//! follows another at most. Absent on purpose: records of requests, which gateways hold.
 
-use types::{AccountId, EndpointId, RunId, StreamId};
+use types::{AccountId, EndpointId, Name, RunId, StreamId};
 
 use crate::Tx;
 use crate::error::Error;
@@ -55,6 +56,19 @@ pub struct RunRow {
     pub error: Option<String>,
     pub created_at_ms: u64,
     pub ended_at_ms: Option<u64>,
+    /// The run that it follows; none where somebody asked for it.
+    pub follows: Option<FollowsRow>,
+}
+
+/// Why a run follows another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowsRow {
+    /// The other.
+    pub run_id: RunId,
+    /// The trigger that changed it.
+    pub trigger: Name,
+    /// How many changes led to it, one after the other.
+    pub changes: u32,
 }
 
 /// What a gateway tells of a run.
@@ -67,6 +81,12 @@ pub struct RunReport {
 }
 
 fn run(row: &Row) -> Result<RunRow, Error> {
+    let follows: (Option<RunId>, Option<Name>) = (row.get("before_id")?, row.get("trigger_name")?);
+    let changes = row.get("changes")?;
+    let follows = match follows {
+        (Some(run_id), Some(trigger)) => Some(FollowsRow { run_id, trigger, changes }),
+        _ => None,
+    };
     Ok(RunRow {
         id: row.get("id")?,
         account_id: row.get("account_id")?,
@@ -81,11 +101,13 @@ fn run(row: &Row) -> Result<RunRow, Error> {
         error: row.get("error")?,
         created_at_ms: row.get("created_at_ms")?,
         ended_at_ms: row.get("ended_at_ms")?,
+        follows,
     })
 }
 
-/// Adds a run, which waits for its gateway.
+/// Adds a run, which waits for its gateway. [`Error::Unique`] where another follows the same one.
 pub async fn run_insert(tx: &mut Tx<'_>, row: &RunRow) -> Result<(), Error> {
+    let follows = row.follows.as_ref();
     tx.sql("insert a run", include_str!("runs/insert.sql"))
         .bind(&row.id)
         .bind(&row.account_id)
@@ -94,10 +116,20 @@ pub async fn run_insert(tx: &mut Tx<'_>, row: &RunRow) -> Result<(), Error> {
         .bind(&row.spec)
         .bind(&row.state)
         .bind(&row.created_at_ms)
+        .bind(&follows.map(|it| it.run_id))
+        .bind(&follows.map(|it| it.trigger.clone()))
+        .bind(&follows.map_or(0, |it| it.changes))
         .run()
         .await?;
     feed_bump(tx, Topic::Routes);
     Ok(())
+}
+
+/// The run that follows another, where one does.
+pub async fn run_after(tx: &mut Tx<'_>, id: RunId) -> Result<Option<RunId>, Error> {
+    let text = "SELECT id FROM runs WHERE before_id = $1";
+    let row = tx.sql("find the run that follows", text).bind(&id).first().await?;
+    row.map(|row| row.get("id")).transpose()
 }
 
 /// Fetches a run.
@@ -121,9 +153,20 @@ pub async fn runs_list(
     rows.iter().map(run).collect()
 }
 
-/// The runs that have not ended, for routes.
+/// The runs that have not ended, for routes; none that follows one which has not.
 pub async fn runs_list_live(tx: &mut Tx<'_>) -> Result<Vec<RunRow>, Error> {
     let rows = tx.sql("list live runs", include_str!("runs/live.sql")).every().await?;
+    rows.iter().map(run).collect()
+}
+
+/// The runs of an endpoint that have not ended and are not to stop, the oldest first, at most `limit`.
+pub async fn runs_under_way(
+    tx: &mut Tx<'_>,
+    endpoint_id: EndpointId,
+    limit: u32,
+) -> Result<Vec<RunRow>, Error> {
+    let list = tx.sql("list runs under way", include_str!("runs/under_way.sql"));
+    let rows = list.bind(&endpoint_id).bind(&limit).every().await?;
     rows.iter().map(run).collect()
 }
 

@@ -11,6 +11,7 @@ import { State } from "../parts/state";
 import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { to } from "../router";
+import { Capture } from "./capture";
 import { Gate } from "./gate";
 import { Firings, Triggers } from "./triggers";
 import { History, Variants } from "./variants";
@@ -45,6 +46,7 @@ export function EndpointPage({ name }: { name: string }) {
             <Triggers of={it} />
             <Firings of={it} />
             <History of={it} again={endpoint.again} />
+            <Capture endpoint={name} />
             <Side>
               {it.stages.length > 0 && (
                 <Panel title="Stages">

@@ -1,4 +1,5 @@
-// One function: what it is, its versions, the aliases that lead to them, its schedules, URLs and log.
+// One function: what it is, its versions, the aliases that lead to them, its schedules, URLs, the
+// streams that feed it, and its log.
 
 import { api, need, type Schema } from "../api/client";
 import { useLoad } from "../load";
@@ -9,6 +10,7 @@ import { Paged, Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { millis, ppm } from "../parts/words";
 import { to } from "../router";
+import { Sources } from "./sources";
 
 /** How often what moves by itself is asked for again: an alias may. */
 const EVERY_MS = 5_000;
@@ -34,6 +36,7 @@ export function FunctionPage({ name }: { name: string }) {
               <Schedules name={name} />
               <Urls name={name} />
             </Side>
+            <Sources name={name} />
             <Panel title="Log">
               <Log
                 label="Log of the function"

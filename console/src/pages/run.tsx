@@ -132,6 +132,12 @@ function About({ of }: { of: Schema<"Run"> }) {
             spec.catch_up ?? "burst"
           ],
           Seed: seed(spec.seed),
+          Follows: of.follows && (
+            <>
+              <a href={to(["runs", of.follows.run])}>{short(of.follows.run)}</a>, by the trigger{" "}
+              {of.follows.trigger}; change {of.follows.changes} in a row
+            </>
+          ),
           Made: <Time at={of.created_at_ms} />,
           Ended: of.ended_at_ms ? <Time at={of.ended_at_ms} /> : undefined,
         }}

@@ -1,4 +1,4 @@
-// One stream: how it is kept, and what is in it, in all or in a part.
+// One stream: how it is kept, what it takes and feeds, and what is in it, in all or in a part.
 
 import { api, need, type Schema } from "../api/client";
 import { useCell } from "../cell";
@@ -57,11 +57,24 @@ function About({ of }: { of: Schema<"Stream"> }) {
             spec.dedupe_window_ms === undefined ? undefined : millis(spec.dedupe_window_ms),
           "Kept for": spec.retain_ms ? millis(spec.retain_ms) : "ever",
           "Kept at most": spec.retain_bytes ? bytes(spec.retain_bytes) : undefined,
+          "Takes requests of": links("endpoints", of.takes),
+          Feeds: links("functions", of.feeds),
           Made: <Time at={of.created_at_ms} />,
         }}
       />
     </Panel>
   );
+}
+
+/** Links to the pages of all these; nothing where there are none. */
+function links(kind: "endpoints" | "functions", names: readonly string[] | undefined) {
+  if (!names || names.length === 0) return undefined;
+  return names.map((name, at) => (
+    <span key={name}>
+      {at > 0 && ", "}
+      <a href={to([kind, name])}>{name}</a>
+    </span>
+  ));
 }
 
 function Selected({ name, query }: { name: string; query: URLSearchParams }) {

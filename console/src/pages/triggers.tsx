@@ -94,7 +94,8 @@ const ACTIONS = {
   deploy: "Put this variant into production:",
   webhook: "Tell this URL:",
   email: "Tell this address:",
-  replay: "Replay the window's events of this stream:",
+  replay: "Replay the window's events of this stream to all variants:",
+  change: "Send the replay anew, so many times as fast:",
 } as const;
 
 type ActionWord = keyof typeof ACTIONS;
@@ -110,6 +111,8 @@ function action(word: ActionWord, text: string): Act {
       return { kind: "deploy", variant: text, mode: "production", share_bp: 0 };
     case "replay":
       return { kind: "replay", stream: text, variants: [] };
+    case "change":
+      return { kind: "change", times_milli: Math.round(Number(text) * 1_000) };
     default:
       return { kind: word };
   }
@@ -223,7 +226,11 @@ function Add({ variants, add }: AddProps) {
       {needs && (
         <label>
           Which
-          <input value={text} onInput={(event) => setText(event.currentTarget.value)} />
+          <input
+            {...(word === "change" && { type: "number", min: "0.1", max: "10", step: "any" })}
+            value={text}
+            onInput={(event) => setText(event.currentTarget.value)}
+          />
         </label>
       )}
       <Action

@@ -1,8 +1,9 @@
 // Triggers in words: what is watched, and what is done then.
 
 import type { Schema } from "../api/client";
-import { millis, ppm } from "../parts/words";
+import { count, millis, ppm } from "../parts/words";
 import { told } from "./gate";
+import { load } from "./words";
 
 export type Trigger = Schema<"Trigger">;
 export type Spec = Schema<"TriggerSpec">;
@@ -37,7 +38,16 @@ export function act(of: Act): string {
       return `use ${of.variant} in mode ${of.mode}${share}${lasting}`;
     }
     case "replay":
-      return `replay ${of.stream} to ${(of.variants ?? []).join(", ") || "what is in production"}`;
+      return `replay ${of.stream} to ${(of.variants ?? []).join(", ") || "all variants"}`;
+    case "change": {
+      const how = [
+        of.load && load(of.load),
+        of.times_milli && `${of.times_milli / 1_000} times as fast`,
+        of.for_ms && `for ${millis(of.for_ms)}`,
+        of.events && `for ${count(of.events)} events`,
+      ];
+      return `send the replay anew: ${how.filter(Boolean).join(", ")}`;
+    }
   }
 }
 

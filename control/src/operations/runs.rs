@@ -5,7 +5,7 @@ mod drills;
 use access::{Action, Resource};
 use api::internal::{RunReport, RunRoute, RunTaken};
 use api::pages::{Page, PageQuery};
-use api::runs::{Load, Run, RunSpec, RunState};
+use api::runs::{Load, Run, RunFollows, RunSpec, RunState};
 use policy::replay::pattern::Pattern;
 use store::runs::{self as rows, RunRow, run_fetch, run_insert, run_report, run_stop, runs_list};
 use types::{AccountId, EndpointId, Mode, Name, RunId, StreamId};
@@ -19,7 +19,7 @@ use crate::operations::{page, slice};
 use crate::{Control, Error};
 
 /// Variants of one run: each of them is sent every event.
-const VARIANTS_MAX: usize = 8;
+pub(crate) const VARIANTS_MAX: usize = 8;
 const IN_FLIGHT_MAX: u32 = 60_000;
 const TIMEOUT_MS_MAX: u64 = 900_000;
 /// The highest rate that can be asked for, in millionths of an event per second.
@@ -54,18 +54,24 @@ pub async fn create(control: &Control, caller: &Caller, mut spec: RunSpec) -> Re
     shape(caller, row)
 }
 
-/// A run that nobody has begun.
+/// A run that nobody has begun, and that follows none.
 pub(crate) fn fresh(
     control: &Control,
     (account_id, endpoint_id, stream_id): (AccountId, EndpointId, StreamId),
     spec: &RunSpec,
 ) -> Result<RunRow, Error> {
+    let mut spec = spec.clone();
+    // What is at random has its seed from the beginning, so that one that follows can have it too.
+    if matches!(spec.load, Load::Poisson { .. }) {
+        // As many bits as browsers can tell.
+        spec.seed.get_or_insert_with(|| u64::from_le_bytes(control.clock().random::<8>()) >> 11);
+    }
     Ok(RunRow {
         id: RunId::new(control.clock().uuid()),
         account_id,
         endpoint_id,
         stream_id,
-        spec: serde_json::to_value(spec)
+        spec: serde_json::to_value(&spec)
             .map_err(|error| Error::internal("could not write a run", error))?,
         state: rows::RunState::Waiting,
         stop_wanted: false,
@@ -75,6 +81,7 @@ pub(crate) fn fresh(
         error: None,
         created_at_ms: control.now_ms(),
         ended_at_ms: None,
+        follows: None,
     })
 }
 
@@ -168,7 +175,19 @@ pub(crate) fn check(spec: &RunSpec) -> Result<(), Error> {
     if spec.variants.len() > VARIANTS_MAX {
         return Err(Error::invalid(format!("a run has at most {VARIANTS_MAX} variants")));
     }
-    match &spec.load {
+    check_load(&spec.load)?;
+    if spec.in_flight_max.is_some_and(|most| most == 0 || most > IN_FLIGHT_MAX) {
+        return Err(Error::invalid(format!("in_flight_max is from 1 to {IN_FLIGHT_MAX}")));
+    }
+    if spec.timeout_ms.is_some_and(|limit_ms| limit_ms == 0 || limit_ms > TIMEOUT_MS_MAX) {
+        return Err(Error::invalid(format!("timeout_ms is from 1 to {TIMEOUT_MS_MAX}")));
+    }
+    Ok(())
+}
+
+/// Refuses rates that nobody sends, and patterns that are none.
+pub(crate) fn check_load(load: &Load) -> Result<(), Error> {
+    match load {
         Load::Rate { uhz } | Load::Poisson { uhz } if *uhz == 0 || *uhz > RATE_UHZ_MAX => {
             return Err(Error::invalid("a rate is above nothing and at most a million a second"));
         }
@@ -179,12 +198,6 @@ pub(crate) fn check(spec: &RunSpec) -> Result<(), Error> {
             Pattern::parse(pattern).map_err(|refusal| Error::invalid(refusal.to_string()))?;
         }
         _ => {}
-    }
-    if spec.in_flight_max.is_some_and(|most| most == 0 || most > IN_FLIGHT_MAX) {
-        return Err(Error::invalid(format!("in_flight_max is from 1 to {IN_FLIGHT_MAX}")));
-    }
-    if spec.timeout_ms.is_some_and(|limit_ms| limit_ms == 0 || limit_ms > TIMEOUT_MS_MAX) {
-        return Err(Error::invalid(format!("timeout_ms is from 1 to {TIMEOUT_MS_MAX}")));
     }
     Ok(())
 }
@@ -201,6 +214,11 @@ fn shape(caller: &Caller, row: RunRow) -> Result<Run, Error> {
         error: row.error,
         created_at_ms: row.created_at_ms,
         ended_at_ms: row.ended_at_ms,
+        follows: row.follows.map(|it| RunFollows {
+            run: it.run_id,
+            trigger: it.trigger,
+            changes: it.changes,
+        }),
     })
 }
 

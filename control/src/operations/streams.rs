@@ -4,8 +4,8 @@ use access::{Action, Resource};
 use api::internal::{ClaimStream, StreamClaimed, StreamRoute};
 use api::pages::{Page, PageQuery};
 use api::streams::{CreateStream, Stream, StreamSpec, UpdateStream};
-use store::endpoints::captures::capture_of_stream;
-use store::functions::sources::source_of_stream;
+use store::endpoints::captures::captures_of_stream;
+use store::functions::sources::sources_of_stream;
 use store::streams::{
     StreamRow, stream_change, stream_claim, stream_delete, stream_encrypted, stream_fetch,
     stream_insert, streams_list,
@@ -19,6 +19,8 @@ use crate::operations::{changed, made, page, slice};
 use crate::{Control, Error};
 
 const DESCRIPTION_BYTES_MAX: usize = 1_024;
+/// Endpoints and functions that are told of a stream, each: a page of them.
+const USES_MAX: u32 = 100;
 /// Longest time for which events are known again: their digests are kept in memory.
 const DEDUPE_WINDOW_MS_MAX: u64 = 7 * 24 * 3_600_000;
 
@@ -67,7 +69,16 @@ pub async fn list(
 
 /// One stream.
 pub async fn fetch(control: &Control, caller: &Caller, name: &Name) -> Result<Stream, Error> {
-    shape(caller, own(control, caller, name, Action::StreamsRead).await?)
+    let row = own(control, caller, name, Action::StreamsRead).await?;
+    let id = row.id;
+    let read = control.shared.store.read("find what a stream is used for", |tx| {
+        Box::pin(async move {
+            let takes = captures_of_stream(tx, id, USES_MAX).await?;
+            Ok::<_, store::Error>((takes, sources_of_stream(tx, id, USES_MAX).await?))
+        })
+    });
+    let (takes, feeds) = read.await?;
+    Ok(Stream { takes, feeds, ..shape(caller, row)? })
 }
 
 /// Changes how a stream is kept.
@@ -95,7 +106,8 @@ pub async fn remove(control: &Control, caller: &Caller, name: &Name) -> Result<(
     let now_ms = control.now_ms();
     let removed = control.shared.store.transact("delete a stream", |tx| {
         Box::pin(async move {
-            let used = (capture_of_stream(tx, id).await?, source_of_stream(tx, id).await?);
+            let takes = captures_of_stream(tx, id, 1).await?.pop();
+            let used = (takes, sources_of_stream(tx, id, 1).await?.pop());
             if used == (None, None) {
                 stream_delete(tx, id, now_ms).await?;
             }
@@ -183,5 +195,17 @@ fn stored(spec: &StreamSpec) -> Result<serde_json::Value, Error> {
 fn shape(caller: &Caller, row: StreamRow) -> Result<Stream, Error> {
     let StreamRow { id, name, spec, gateway, encrypted, generation, created_at_ms, .. } = row;
     let (account, spec) = (caller.account_name.clone(), from_json(&spec)?);
-    Ok(Stream { id, account, name, spec, gateway, encrypted, generation, created_at_ms })
+    let (takes, feeds) = (Vec::new(), Vec::new());
+    Ok(Stream {
+        id,
+        account,
+        name,
+        spec,
+        gateway,
+        encrypted,
+        generation,
+        created_at_ms,
+        takes,
+        feeds,
+    })
 }

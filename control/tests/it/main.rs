@@ -6,6 +6,7 @@ mod agent;
 mod authorisation;
 mod blobs;
 mod captures;
+mod changes;
 mod credentials;
 mod egress;
 mod endpoints;

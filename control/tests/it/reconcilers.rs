@@ -538,6 +538,7 @@ async fn runs_of_gateways_that_are_gone_come_to_an_end() {
             error: None,
             created_at_ms: house.clock.now_ms(),
             ended_at_ms: None,
+            follows: None,
         };
         write!(house.store(), run_insert(&run)).unwrap();
         let told =

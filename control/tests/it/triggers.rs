@@ -33,7 +33,7 @@ pub(crate) async fn endpoint(house: &House, name: &str) -> Member {
     alice
 }
 
-async fn variant(house: &House, alice: &Member, name: &str) {
+pub(crate) async fn variant(house: &House, alice: &Member, name: &str) {
     let wanted = json!({ "variant": name, "source": "function:new" });
     let made = house.post(alice, "/v1/endpoints/risk/variants", wanted).await;
     assert_eq!(made.status, 202, "{made:?}");
@@ -89,7 +89,7 @@ pub(crate) async fn answer(
 }
 
 /// Has triggers watched once; tells how much was done.
-async fn watch(house: &House) -> u64 {
+pub(crate) async fn watch(house: &House) -> u64 {
     let mut all = reconcilers::registry(&house.control);
     all.retain(|reconciler| reconciler.name() == "triggers");
     let status = all[0].activate().await;
@@ -97,7 +97,7 @@ async fn watch(house: &House) -> u64 {
     status.steps_done
 }
 
-async fn firings(house: &House, alice: &Member) -> Vec<Value> {
+pub(crate) async fn firings(house: &House, alice: &Member) -> Vec<Value> {
     let told = house.get(alice, "/v1/endpoints/risk/firings").await;
     told.body["items"].as_array().unwrap().clone()
 }
@@ -298,10 +298,16 @@ fn place(region: &str, recorded: u64, failures: u64) -> PlaceOutcome {
 }
 
 /// A run of the candidate beside what is in production, told of by a gateway.
-async fn run(house: &House, alice: &Member, (valid, failures): (bool, u64)) -> RunId {
+pub(crate) async fn run(house: &House, alice: &Member, (valid, failures): (bool, u64)) -> RunId {
     let wanted = json!({ "endpoint": "risk", "stream": "sales", "variants": ["next", "main"] });
     let made = house.post(alice, "/v1/runs", wanted).await;
     let id: RunId = made.body["id"].as_str().unwrap().parse().unwrap();
+    end_run(house, id, (valid, failures)).await;
+    id
+}
+
+/// A gateway tells that a run has come to its end.
+pub(crate) async fn end_run(house: &House, id: RunId, (valid, failures): (bool, u64)) {
     let variant = |name: &str, failures: u64| VariantOutcome {
         name: name.to_owned(),
         recorded: 1_000,
@@ -322,8 +328,7 @@ async fn run(house: &House, alice: &Member, (valid, failures): (bool, u64)) -> R
         outcome: Some(serde_json::to_value(&outcome).unwrap()),
         error: None,
     };
-    runs::report(&house.control, id, "gateway", report).await.unwrap();
-    id
+    assert!(runs::report(&house.control, id, "gateway", report).await.unwrap().taken);
 }
 
 #[tokio::test]
@@ -468,6 +473,26 @@ async fn what_replays_send_is_used_and_is_no_evidence_of_a_bake() {
     assert_eq!((counted.requests, counted.failures), (10, 0));
 }
 
+/// What changes no replay.
+fn no_changes() -> [Value; 8] {
+    let change = |more: Value| {
+        let mut change = json!({ "kind": "change" });
+        change.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        change
+    };
+    let pattern = json!({ "kind": "pattern", "pattern": "fast\n" });
+    [
+        json!([change(json!({}))]),
+        json!([change(json!({ "times_milli": 99 }))]),
+        json!([change(json!({ "for_ms": 0 }))]),
+        json!([change(json!({ "events": 5, "load": { "kind": "as_recorded" } }))]),
+        json!([change(json!({ "load": { "kind": "rate", "uhz": 0 } }))]),
+        json!([change(json!({ "load": pattern }))]),
+        json!([change(json!({ "times_milli": 500, "load": { "kind": "as_recorded" } }))]),
+        json!([change(json!({ "for_ms": 1 })), change(json!({ "times_milli": 500 }))]),
+    ]
+}
+
 #[tokio::test]
 async fn what_can_never_be_judged_or_done_is_refused() {
     let house = House::open().await;
@@ -513,8 +538,10 @@ async fn what_can_never_be_judged_or_done_is_refused() {
         act(replay.clone()),
         json!({ "name": "x", "on": "replay", "when": errors, "then": [replay] }),
     ];
+    let changes = no_changes();
+    let changes = changes.iter().map(|then| live(&errors, 60_000, then));
     let mut told = String::new();
-    for wanted in cases {
+    for wanted in cases.into_iter().chain(changes) {
         let refused = house.post(&alice, "/v1/endpoints/risk/triggers", wanted.clone()).await;
         assert!(matches!(refused.status, 400 | 404), "{wanted}: {refused:?}");
         told += &format!("{} {}\n", refused.status, refused.body["title"].as_str().unwrap());

@@ -117,7 +117,9 @@ Try it:
   freehold endpoint trigger add risk slow 'response_p99>=1.5x' --of next --over 10m --then revert --then webhook=https://ops.example.org/hooks
   freehold endpoint trigger add risk silent 'requests<=10' --over 1h --then email=ops@example.org
   freehold endpoint trigger add risk burning burn --objective 99.9% --over 1h --then deploy=old:production
-  freehold endpoint trigger add risk odd 'errors>=5%' --over 15m --then replay=signins:main,next
+  freehold endpoint trigger add risk odd 'errors>=5%' --over 15m --then replay=signins
+  freehold endpoint trigger add risk more 'response_p99<=50ms' --on replay --then change=rate:2x
+  freehold endpoint trigger add risk less 'response_p99>=200ms' --over 1m --then change=rate:20/s
   freehold endpoint trigger add risk worse 'accuracy<=90%' --on replay --then email=ops@example.org
 It fires once, until the condition is surely not so or the use of variants is changed.";
 

@@ -2,9 +2,12 @@
 //!
 //! An action is a word with what it needs behind `=`, its parts parted by colons:
 //! `webhook=URL`, `email=ADDRESS`, `revert`, `out`, `deploy=VARIANT:MODE[:SHARE[:TIME]]`,
-//! `replay=STREAM[:VARIANT,VARIANT[:RATE]]`.
+//! `replay=STREAM[:VARIANT,VARIANT[:RATE]]`, `change=WHAT:VALUE[,WHAT:VALUE]`.
+
+use std::path::PathBuf;
 
 use api::endpoints::GateCondition;
+use api::runs::Load;
 use api::triggers::{TriggerAction, TriggerBurn, TriggerCondition, TriggerOn};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -12,7 +15,7 @@ use types::Name;
 
 use super::examples;
 use super::gates::parse_condition;
-use super::values::{parse_mode, parse_rate, parse_share, parse_share_bp, parse_time};
+use super::values::{parse_mode, parse_rate, parse_share, parse_share_bp, parse_speed, parse_time};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = examples::TRIGGER)]
@@ -67,9 +70,25 @@ pub struct TriggerArguments {
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "30d")]
     pub period: u64,
     /// What is done: webhook=URL, email=ADDRESS, revert, out,
-    /// deploy=VARIANT:MODE[:SHARE[:TIME]] or replay=STREAM[:VARIANTS[:RATE]]; may be repeated
+    /// deploy=VARIANT:MODE[:SHARE[:TIME]], replay=STREAM[:VARIANTS[:RATE]], or a replay sent anew
+    /// with change=rate:200/s, rate:1.5x (as fast as before), poisson:200/s, speed:10x, for:5m,
+    /// events:1000 (at a rate) or pattern:FILE, some of them with commas between; may be repeated
     #[arg(long = "then", value_name = "ACTION", required = true, value_parser = parse_action)]
-    pub then: Vec<TriggerAction>,
+    pub then: Vec<Then>,
+}
+
+/// What is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Then {
+    pub action: TriggerAction,
+    /// The file of the pattern that it has.
+    pub pattern: Option<PathBuf>,
+}
+
+impl From<TriggerAction> for Then {
+    fn from(action: TriggerAction) -> Self {
+        Self { action, pattern: None }
+    }
 }
 
 /// What has to be so.
@@ -117,15 +136,18 @@ fn parse_when(text: &str) -> Result<When, String> {
     parse_condition(text).map(When::Is).map_err(told)
 }
 
-fn parse_action(text: &str) -> Result<TriggerAction, String> {
+fn parse_action(text: &str) -> Result<Then, String> {
+    let (word, rest) = text.split_once('=').unwrap_or((text, ""));
+    if word == "change" {
+        return parse_change(rest);
+    }
     let refuse = || {
         format!(
             "{text:?} is no action: write webhook=URL, email=ADDRESS, revert, out, \
-             deploy=VARIANT:MODE[:SHARE[:TIME]] or replay=STREAM[:VARIANTS[:RATE]]"
+             deploy=VARIANT:MODE[:SHARE[:TIME]], replay=STREAM[:VARIANTS[:RATE]] or change=rate:RATE"
         )
     };
-    let (word, rest) = text.split_once('=').unwrap_or((text, ""));
-    match (word, rest) {
+    let action = match (word, rest) {
         ("webhook", url) if !url.is_empty() => Ok(TriggerAction::Webhook { url: url.to_owned() }),
         ("email", to) if !to.is_empty() => Ok(TriggerAction::Email { to: to.to_owned() }),
         ("revert", "") => Ok(TriggerAction::Revert {}),
@@ -159,7 +181,46 @@ fn parse_action(text: &str) -> Result<TriggerAction, String> {
             })
         }
         _ => Err(refuse()),
+    };
+    action.map(Then::from)
+}
+
+/// What is changed of a replay; the name of a file reaches to the end.
+fn parse_change(text: &str) -> Result<Then, String> {
+    let refuse = || {
+        format!(
+            "{text:?} changes nothing: write rate:200/s, rate:1.5x, poisson:200/s, speed:10x, for:5m, \
+             events:1000 or pattern:FILE, each at most once, with commas between, and a file as the last"
+        )
+    };
+    let (mut load, mut times_milli, mut pattern) = (None, None, None);
+    let (mut for_ms, mut events) = (None, None);
+    let mut rest = Some(text);
+    while let Some(part) = rest {
+        let (word, value) = part.split_once(':').ok_or_else(refuse)?;
+        let (value, next) = match value.split_once(',') {
+            Some((value, next)) if word != "pattern" => (value, Some(next)),
+            _ => (value, None),
+        };
+        let was_said = match word {
+            "rate" if value.ends_with('x') => times_milli.replace(parse_speed(value)?).is_some(),
+            "rate" => load.replace(Load::Rate { uhz: parse_rate(value)? }).is_some(),
+            "poisson" => load.replace(Load::Poisson { uhz: parse_rate(value)? }).is_some(),
+            "speed" => load.replace(Load::Speed { milli: parse_speed(value)? }).is_some(),
+            "for" => for_ms.replace(parse_time(value)?).is_some(),
+            "events" => events.replace(value.parse().map_err(|_| refuse())?).is_some(),
+            "pattern" if !value.is_empty() => {
+                pattern = Some(PathBuf::from(value));
+                load.replace(Load::Pattern { pattern: String::new() }).is_some()
+            }
+            _ => return Err(refuse()),
+        };
+        if was_said || load.is_some() && times_milli.is_some() {
+            return Err(refuse());
+        }
+        rest = next;
     }
+    Ok(Then { action: TriggerAction::Change { load, times_milli, for_ms, events }, pattern })
 }
 
 #[cfg(test)]
@@ -170,7 +231,11 @@ mod tests {
 
     #[test]
     fn actions_are_read_exactly() {
-        let read = |text: &str| parse_action(text).unwrap();
+        let read = |text: &str| {
+            let then = parse_action(text).unwrap();
+            assert_eq!(then.pattern, None, "{text}");
+            then.action
+        };
         let name = |text: &str| text.parse::<Name>().unwrap();
         let url = "https://example.org/a?b=c".to_owned();
         assert_eq!(read("webhook=https://example.org/a?b=c"), TriggerAction::Webhook { url });
@@ -203,9 +268,34 @@ mod tests {
             "replay=",
             "replay=sales:next:fast",
             "reboot",
+            "change",
+            "change=",
+            "change=rate:fast",
+            "change=rate:2x,rate:5/s",
+            "change=for:5m,for:6m",
+            "change=for:5m,",
+            "change=pattern:",
+            "change=size:5",
+            "change=events:many",
         ] {
             assert!(parse_action(wrong).is_err(), "{wrong}");
         }
+        let change = |load: Option<Load>, times_milli: Option<u64>, for_ms: Option<u64>| {
+            TriggerAction::Change { load, times_milli, for_ms, events: None }
+        };
+        let rate = Load::Rate { uhz: 200_000_000 };
+        assert_eq!(read("change=rate:200/s"), change(Some(rate.clone()), None, None));
+        assert_eq!(read("change=rate:1.5x"), change(None, Some(1_500), None));
+        assert_eq!(read("change=for:5m,rate:200/s"), change(Some(rate), None, Some(300_000)));
+        let speed = Load::Speed { milli: 10_000 };
+        assert_eq!(read("change=speed:10x"), change(Some(speed), None, None));
+        let fewer = read("change=events:500");
+        let (load, times_milli, for_ms, events) = (None, None, None, Some(500));
+        assert_eq!(fewer, TriggerAction::Change { load, times_milli, for_ms, events });
+        let read = parse_action("change=for:5m,pattern:a,b:c.txt").unwrap();
+        let pattern = Load::Pattern { pattern: String::new() };
+        assert_eq!(read.action, change(Some(pattern), None, Some(300_000)));
+        assert_eq!(read.pattern, Some(PathBuf::from("a,b:c.txt")));
         assert!(matches!(parse_when("burn"), Ok(When::Burns)));
         assert!(parse_when("verdict<=1").is_err());
     }

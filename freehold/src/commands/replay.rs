@@ -2,6 +2,7 @@
 
 mod sweep;
 
+use std::path::Path;
 use std::time::Duration;
 
 use api::client::Client;
@@ -118,13 +119,16 @@ fn load(arguments: LoadArguments) -> Result<Load, Failure> {
         (Some(uhz), ..) => Load::Rate { uhz },
         (_, Some(uhz), ..) => Load::Poisson { uhz },
         (_, _, Some(milli), _) => Load::Speed { milli },
-        (_, _, _, Some(path)) => {
-            let read = std::fs::read_to_string(&path);
-            let failed = |error| Failure::usage(format!("{}: {error}", path.display()));
-            Load::Pattern { pattern: read.map_err(failed)? }
-        }
+        (_, _, _, Some(path)) => pattern_of(&path)?,
         _ => Load::AsRecorded,
     })
+}
+
+/// The load of a pattern's file.
+pub(super) fn pattern_of(path: &Path) -> Result<Load, Failure> {
+    let read = std::fs::read_to_string(path);
+    let failed = |error| Failure::usage(format!("{}: {error}", path.display()));
+    Ok(Load::Pattern { pattern: read.map_err(failed)? })
 }
 
 /// The word for what a run is, for tables.

@@ -5,7 +5,7 @@ mod series;
 mod shown;
 
 use api::client::Client;
-use api::runs::{Run, RunDriftQuery, RunOutcome, RunProgress, VariantOutcome};
+use api::runs::{Run, RunDriftQuery, RunFollows, RunOutcome, RunProgress, VariantOutcome};
 use types::RunId;
 
 use super::every;
@@ -140,6 +140,7 @@ pub(super) fn rows(run: &Run) -> Vec<(String, String)> {
         ("stream", run.spec.stream.to_string()),
         ("load", load_words(&run.spec.load)),
         ("drills", drills::wanted(&run.spec.drills)),
+        ("follows", run.follows.as_ref().map(follows).unwrap_or_default()),
         ("state", word(&run.state)),
         ("error", run.error.clone().unwrap_or_default()),
         ("begun", time(run.created_at_ms)),
@@ -173,6 +174,11 @@ pub(super) fn rows(run: &Run) -> Vec<(String, String)> {
         Some((format!("{} and {}", first.name, other.name), pair(pairs)))
     }));
     rows
+}
+
+/// Why a run follows another, in words.
+fn follows(it: &RunFollows) -> String {
+    format!("{}, by the trigger {}; change {} in a row", it.run, it.trigger, it.changes)
 }
 
 /// A number of parts, as a decimal without zeros at its end.

@@ -312,8 +312,14 @@ fn rows(stream: &Stream) -> Vec<(String, String)> {
         ("known again for", format!("{} s", stream.spec.dedupe_window_ms / 1_000)),
         ("held by", stream.gateway.clone().unwrap_or_default()),
         ("encrypted", encrypted.unwrap_or_default().to_owned()),
+        ("takes requests of", names(&stream.takes)),
+        ("feeds", names(&stream.feeds)),
         ("made", time(stream.created_at_ms)),
     ])
+}
+
+fn names<T: ToString>(all: &[T]) -> String {
+    all.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn took(imported: &ImportedEvents) -> Vec<(String, String)> {

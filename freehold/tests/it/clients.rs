@@ -28,7 +28,7 @@ use testkit::{Cloud, processes};
 const RUN_MAX: Duration = Duration::from_mins(8);
 
 /// What the set-up says under this variable; nothing, said aloud, where it could not.
-fn given(variable: &str) -> Option<PathBuf> {
+pub(crate) fn given(variable: &str) -> Option<PathBuf> {
     let path = std::env::var_os(variable).map(PathBuf::from);
     if path.is_none() {
         eprintln!("passed over: {variable} is not set; `cargo xtask test` sets what it can");

@@ -4,6 +4,7 @@
 
 mod accidents;
 mod bad_input;
+mod bursts;
 mod captures;
 mod cli;
 mod clients;

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use api::endpoints::{AskGate, ChangeMode, GateCondition, GateMetric, GateScope, GateSpec};
 use api::pages::PageQuery;
+use api::runs::{Load, RunOutcome};
 use api::triggers::{
     Firing, TriggerAction, TriggerCondition, TriggerOn, TriggerOutcome, TriggerSpec, TriggerState,
 };
@@ -127,6 +128,7 @@ async fn what_fails_is_taken_out_and_those_concerned_are_told() {
     }
 
     judged(&owner, &url).await;
+    changed(&owner).await;
     cloud.close().await;
 }
 
@@ -209,4 +211,46 @@ async fn judged(owner: &Account, url: &str) {
         ]
     );
     assert!(!said.holds);
+}
+
+/// What went well is sent anew at another rate and for another time, and not once more when it has
+/// both.
+async fn changed(owner: &Account) {
+    let client = &owner.client;
+    let (rate, for_ms) = (Load::Rate { uhz: 20_000_000 }, Some(2_000));
+    let few = GateCondition { at_most: Some(100_000), ..GateCondition::of(GateMetric::ErrorsPpm) };
+    let load = Some(rate.clone());
+    let then = TriggerAction::Change { load, times_milli: None, for_ms, events: None };
+    let shorter = TriggerSpec {
+        name: name("shorter"),
+        variant: Some(name("main")),
+        on: TriggerOn::Replay,
+        when: TriggerCondition::Is(few),
+        window_ms: None,
+        then: vec![then],
+    };
+    client.trigger_create(&name("risk"), &shorter).await.unwrap();
+    let (run, _) = valid(owner, &run_of(&["main"], &name("sales"))).await;
+    let next = until(WAIT_S, "the run that follows to end", || async {
+        let all = client.runs_list(&PageQuery::default()).await.unwrap().items;
+        let follows = |it: &api::runs::Run| it.follows.as_ref().is_some_and(|it| it.run == run.id);
+        all.into_iter().find(|it| follows(it) && it.state.ended())
+    })
+    .await;
+    assert_eq!((&next.spec.load, next.spec.for_ms, next.spec.seed), (&rate, for_ms, Some(7)));
+    assert_eq!(next.follows.as_ref().map(|it| it.changes), Some(1));
+    let outcome: RunOutcome = serde_json::from_value(next.outcome.unwrap()).unwrap();
+    assert_eq!(outcome.schedule.sends, 40);
+    let firings = async |of| {
+        let page = client.firings_list(&name("risk"), &PageQuery::default()).await.unwrap();
+        page.items.into_iter().find(|it| it.run == Some(of))
+    };
+    let fired = firings(run.id).await.unwrap();
+    assert_eq!(fired.did[0].outcome, TriggerOutcome::Done, "{fired:?}");
+    assert!(fired.did[0].words.contains(&next.id.to_string()), "{fired:?}");
+    // One whose sender was late says nothing.
+    if outcome.valid {
+        let fired = until(WAIT_S, "it to be judged too", || async { firings(next.id).await }).await;
+        assert!(fired.did[0].words.contains("it was sent so already"), "{fired:?}");
+    }
 }

@@ -24,7 +24,7 @@ fn snapshot(values: &[(Key, Value, Value)]) -> Snapshot {
         (key.clone(), Pair { candidate: *candidate, incumbent: *incumbent })
     };
     let values = values.iter().map(pair).collect();
-    Snapshot { run: Run::Valid, values, verdict: Some(Answer::Promote) }
+    Snapshot { run: Run::Valid, values, verdict: Some(Answer::Promote), events_more: None }
 }
 
 fn conditions() -> Vec<Condition> {
@@ -66,6 +66,7 @@ fn a_gate_opens_when_all_holds() {
 fn each_condition_tells_value_and_threshold() {
     let seen = Snapshot {
         verdict: Some(Answer::KeepSampling),
+        events_more: Some(120),
         ..snapshot(&[
             (key("latency_p99_us", None), between(190_000, 230_000), Value::Missing),
             (key("accuracy_ppm", None), between(870_000, 880_000), between(890_000, 910_000)),

@@ -48,7 +48,7 @@ impl Seen {
             (key, Pair { candidate, incumbent })
         };
         let values: BTreeMap<_, _> = LIVE.into_iter().map(value).collect();
-        Snapshot { run: Run::Valid, values, verdict: None }
+        Snapshot { run: Run::Valid, values, verdict: None, events_more: None }
     }
 
     fn value(&self, metric: &str) -> Value {

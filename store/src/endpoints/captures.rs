@@ -95,9 +95,13 @@ pub async fn capture_add(
     add.run().await.map(drop)
 }
 
-/// An endpoint whose requests a stream takes, where there is one.
-pub async fn capture_of_stream(tx: &mut Tx<'_>, id: StreamId) -> Result<Option<Name>, Error> {
-    let fetch = tx.sql("find what a stream takes", include_str!("capture_of_stream.sql"));
-    let row = fetch.bind(&id).first().await?;
-    row.map(|row| row.get("name")).transpose()
+/// The endpoints whose requests a stream takes, by name, at most `limit`.
+pub async fn captures_of_stream(
+    tx: &mut Tx<'_>,
+    id: StreamId,
+    limit: u32,
+) -> Result<Vec<Name>, Error> {
+    let list = tx.sql("find what a stream takes", include_str!("captures_of_stream.sql"));
+    let rows = list.bind(&id).bind(&limit).every().await?;
+    rows.iter().map(|row| row.get("name")).collect()
 }

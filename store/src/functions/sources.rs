@@ -149,12 +149,13 @@ pub async fn source_delete(tx: &mut Tx<'_>, id: SourceId) -> Result<(), Error> {
     Ok(())
 }
 
-/// A function that a stream feeds, where there is one.
-pub async fn source_of_stream(
+/// The functions that a stream feeds, by name, at most `limit`.
+pub async fn sources_of_stream(
     tx: &mut Tx<'_>,
     id: StreamId,
-) -> Result<Option<FunctionName>, Error> {
-    let fetch = tx.sql("find what a stream feeds", include_str!("source_of_stream.sql"));
-    let row = fetch.bind(&id).first().await?;
-    row.map(|row| row.get("name")).transpose()
+    limit: u32,
+) -> Result<Vec<FunctionName>, Error> {
+    let list = tx.sql("find what a stream feeds", include_str!("sources_of_stream.sql"));
+    let rows = list.bind(&id).bind(&limit).every().await?;
+    rows.iter().map(|row| row.get("name")).collect()
 }

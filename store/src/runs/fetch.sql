@@ -1,4 +1,4 @@
 SELECT id, account_id, endpoint_id, stream_id, spec, state, stop_wanted, gateway, progress,
-    outcome, error, created_at_ms, ended_at_ms
+    outcome, error, created_at_ms, ended_at_ms, before_id, trigger_name, changes
 FROM runs
 WHERE id = $1

@@ -3,19 +3,19 @@
 use serde_json::json;
 
 use store::endpoints::captures::{
-    CaptureCounts, capture_add, capture_delete, capture_fetch, capture_of_stream, capture_put,
-    captures_list_all,
+    CaptureCounts, capture_add, capture_delete, capture_fetch, capture_put, captures_list_all,
+    captures_of_stream,
 };
 use store::endpoints::{
     EndpointRow, EndpointState, endpoint_delete, endpoint_insert, endpoint_remove,
 };
 use store::functions::sources::{
     SourceCounts, SourceRow, source_change, source_count, source_delete, source_fetch,
-    source_insert, source_of_stream, sources_list, sources_list_all,
+    source_insert, sources_list, sources_list_all, sources_of_stream,
 };
 use store::functions::{FunctionRow, RevisionRow, function_delete, function_insert};
 use store::{Error, Sharing, Topic};
-use types::{AccountId, EndpointId, FunctionId, RevisionId, SourceId, StreamId};
+use types::{AccountId, EndpointId, FunctionId, FunctionName, RevisionId, SourceId, StreamId};
 
 use crate::harness::{House, make_account, make_object, name, uuid};
 
@@ -65,10 +65,10 @@ async fn a_capture_counts_as_long_as_its_endpoint_is_there(house: House) {
     let counts = CaptureCounts { kept: 10, no_room: 4, elsewhere: 2, failed: 2 };
     assert_eq!((found.counts, found.stream_id, found.changed_at_ms), (counts, other, 8));
     assert_eq!(read!(house.store, captures_list_all()).unwrap(), [(id, found)].into());
-    assert_eq!(read!(house.store, capture_of_stream(one)).unwrap(), None);
-    assert_eq!(read!(house.store, capture_of_stream(other)).unwrap(), Some(name("risk")));
+    assert_eq!(read!(house.store, captures_of_stream(one, 9)).unwrap(), []);
+    assert_eq!(read!(house.store, captures_of_stream(other, 9)).unwrap(), [name("risk")]);
     write!(house.store, endpoint_delete(id)).unwrap();
-    assert_eq!(read!(house.store, capture_of_stream(other)).unwrap(), None);
+    assert_eq!(read!(house.store, captures_of_stream(other, 9)).unwrap(), []);
     write!(house.store, endpoint_remove(id)).unwrap();
     assert_eq!(read!(house.store, captures_list_all()).unwrap(), [].into());
     // What comes of it later is of nothing.
@@ -145,9 +145,9 @@ async fn a_source_is_guarded_and_goes_with_its_function(house: House) {
     let expected = SourceRow { generation: 2, counts, ..changed };
     assert_eq!(read!(house.store, source_fetch(row(1).id)).unwrap(), expected);
     let of = |number| StreamId::new(uuid(number));
-    let score = Some("score".parse().unwrap());
-    assert_eq!(read!(house.store, source_of_stream(of(1))).unwrap(), score);
-    assert_eq!(read!(house.store, source_of_stream(of(9))).unwrap(), None);
+    let score: Vec<FunctionName> = vec!["score".parse().unwrap()];
+    assert_eq!(read!(house.store, sources_of_stream(of(1), 9)).unwrap(), score);
+    assert_eq!(read!(house.store, sources_of_stream(of(9), 9)).unwrap(), []);
     write!(house.store, source_delete(row(2).id)).unwrap();
     let missing = read!(house.store, source_fetch(row(2).id)).unwrap_err();
     assert!(matches!(missing, Error::NotFound { .. }), "{missing:?}");

@@ -14,8 +14,9 @@ use store::endpoints::triggers::{
 };
 use store::endpoints::{endpoint_delete, endpoint_insert, endpoint_remove};
 use store::runs::{
-    RunReport, RunRow, RunState, run_fetch, run_gated, run_insert, run_judge_later, run_judged,
-    run_report, run_stop, runs_lose, runs_prune, runs_ungated, runs_unjudged,
+    FollowsRow, RunReport, RunRow, RunState, run_after, run_fetch, run_gated, run_insert,
+    run_judge_later, run_judged, run_report, run_stop, runs_list_live, runs_lose, runs_prune,
+    runs_under_way, runs_ungated, runs_unjudged,
 };
 use store::streams::{
     StreamRow, stream_delete, stream_insert, streams_list_removed, streams_removed_trim,
@@ -62,6 +63,7 @@ fn run(endpoint_id: EndpointId, number: u128) -> RunRow {
         error: None,
         created_at_ms: 5,
         ended_at_ms: None,
+        follows: None,
     }
 }
 
@@ -283,6 +285,36 @@ async fn a_removed_stream_is_told_of_for_a_while(house: House) {
     assert_eq!(read!(store, streams_list_removed()).unwrap(), []);
 }
 
+async fn a_run_that_follows_waits_for_the_end_of_the_one_before(house: House) {
+    let (store, id) = (&house.store, begin(&house).await);
+    let first = run(id, 1);
+    let after = |number: u128, before: u128| {
+        let run_id = RunId::new(uuid(before));
+        let follows = FollowsRow { run_id, trigger: name("slow"), changes: 2 };
+        RunRow { follows: Some(follows), ..run(id, number) }
+    };
+    write!(store, run_insert(&first)).unwrap();
+    write!(store, run_insert(&after(2, 1))).unwrap();
+    let branch = write!(store, run_insert(&after(3, 1))).unwrap_err();
+    assert!(matches!(branch, Error::Unique { .. }), "{branch:?}");
+    let next = after(2, 1).id;
+    assert_eq!(read!(store, run_fetch(next)).unwrap(), after(2, 1));
+    let after_of = async |id: RunId| read!(store, run_after(id)).unwrap();
+    assert_eq!((after_of(first.id).await, after_of(next).await), (Some(next), None));
+    let ids = |rows: Vec<RunRow>| rows.into_iter().map(|it| it.id).collect::<Vec<_>>();
+    let under_way = async |limit: u32| ids(read!(store, runs_under_way(id, limit)).unwrap());
+    let live = async || ids(read!(store, runs_list_live()).unwrap());
+    assert_eq!((under_way(9).await, under_way(1).await), (vec![first.id, next], vec![first.id]));
+    assert_eq!(live().await, [first.id]);
+    let began = RunReport { state: RunState::Running, progress: None, outcome: None, error: None };
+    write!(store, run_report(first.id, "g", &began, 49)).unwrap();
+    write!(store, run_stop(first.id, 50)).unwrap();
+    assert_eq!((under_way(9).await, live().await), (vec![next], vec![first.id]));
+    let stopped = RunReport { state: RunState::Stopped, ..began };
+    write!(store, run_report(first.id, "g", &stopped, 51)).unwrap();
+    assert_eq!(live().await, [next]);
+}
+
 async fn all_goes_with_its_endpoint(house: House) {
     let (store, id) = (&house.store, begin(&house).await);
     write!(store, trigger_insert(&trigger(id, "slow"))).unwrap();
@@ -303,5 +335,6 @@ both! {
     a_run_is_judged_where_a_trigger_was_there;
     a_run_is_lost_once_nothing_was_told_of_it_for_long;
     a_removed_stream_is_told_of_for_a_while;
+    a_run_that_follows_waits_for_the_end_of_the_one_before;
     all_goes_with_its_endpoint;
 }

@@ -5,6 +5,7 @@
 
 mod act;
 mod judge;
+mod runs;
 pub(crate) mod seen;
 pub(crate) mod tell;
 mod watch;
@@ -34,7 +35,7 @@ use super::{own, variants};
 use crate::caller::Caller;
 use crate::operations::functions::destinations::check_webhook;
 use crate::operations::items::from_json;
-use crate::operations::{made, page, runs, slice, streams};
+use crate::operations::{made, page, runs as all_runs, slice, streams};
 use crate::{Control, Error};
 
 pub(crate) use watch::watch;
@@ -74,8 +75,10 @@ pub async fn create(
         if let Some(refusal) = refused(&modes, action) {
             return Err(Error::invalid(refusal.to_string()));
         }
-        if let TriggerAction::Replay { stream, .. } = action {
+        if matches!(action, TriggerAction::Replay { .. } | TriggerAction::Change { .. }) {
             control.authorize(caller, Action::RunsWrite, Resource::account(caller.account))?;
+        }
+        if let TriggerAction::Replay { stream, .. } = action {
             streams::own(control, caller, stream, Action::StreamsRead).await?;
         }
     }
@@ -266,6 +269,9 @@ fn check(spec: &TriggerSpec) -> Result<(), Error> {
         let message = "only one action of a trigger may change how variants are used";
         return Err(Error::invalid(message));
     }
+    if spec.then.iter().filter_map(runs::changed).count() > 1 {
+        return Err(Error::invalid("one action says all that is changed of a replay"));
+    }
     spec.then.iter().try_for_each(|action| check_action(spec, action))
 }
 
@@ -313,7 +319,12 @@ fn check_action(spec: &TriggerSpec, action: &TriggerAction) -> Result<(), Error>
             Err(Error::invalid("a replay that starts a replay would never end: watch live events"))
         }
         TriggerAction::Replay { .. } => {
-            replay_of(spec, action, (0, 0)).map_or(Ok(()), |spec| runs::check(&spec))
+            replay_of(spec, action, (0, 0)).map_or(Ok(()), |spec| all_runs::check(&spec))
+        }
+        TriggerAction::Change { load, .. } => {
+            let checked = runs::changed(action).map_or(Ok(()), |change| change.check());
+            checked.map_err(|refusal| Error::invalid(refusal.to_string()))?;
+            load.as_ref().map_or(Ok(()), all_runs::check_load)
         }
     }
 }

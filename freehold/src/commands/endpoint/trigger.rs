@@ -1,6 +1,7 @@
 //! `freehold endpoint trigger`: what is watched of an endpoint, and what was done.
 
 use api::client::Client;
+use api::runs::Load;
 use api::triggers::{
     Firing, Trigger, TriggerAction, TriggerBurn, TriggerCondition, TriggerDid, TriggerOn,
     TriggerOutcome, TriggerSpec,
@@ -8,7 +9,9 @@ use api::triggers::{
 
 use super::gate::condition;
 use super::{every, word};
-use crate::args::{TriggerArguments, TriggerCommand};
+use crate::args::{Then, TriggerArguments, TriggerCommand};
+use crate::commands::replay::{load_words, pattern_of};
+use crate::commands::runs::word_of;
 use crate::exit::Failure;
 use crate::output::{Output, note, share, time};
 
@@ -22,6 +25,7 @@ pub(super) async fn run(
         TriggerCommand::Add(wanted) => {
             let (when, on) = (wanted.condition(), wanted.events());
             let TriggerArguments { name, trigger, variant, over, then, .. } = *wanted;
+            let then = then.into_iter().map(with_pattern).collect::<Result<_, _>>()?;
             let spec = TriggerSpec { name: trigger, variant, on, when, window_ms: over, then };
             out.one(&client.trigger_create(&name, &spec).await?, rows)
         }
@@ -66,6 +70,14 @@ pub(super) async fn run(
             note(&format!("{name} has no trigger {trigger} any more"))
         }
     }
+}
+
+/// What is done, with the pattern of its file.
+fn with_pattern(Then { mut action, pattern }: Then) -> Result<TriggerAction, Failure> {
+    if let (TriggerAction::Change { load, .. }, Some(path)) = (&mut action, &pattern) {
+        *load = Some(pattern_of(path)?);
+    }
+    Ok(action)
 }
 
 fn rows(it: &Trigger) -> Vec<(String, String)> {
@@ -136,8 +148,19 @@ fn action(it: &TriggerAction) -> String {
         }
         TriggerAction::Replay { stream, variants, .. } => {
             let names: Vec<String> = variants.iter().map(ToString::to_string).collect();
-            let to = if names.is_empty() { "production".to_owned() } else { names.join(", ") };
+            let to = if names.is_empty() { "all variants".to_owned() } else { names.join(", ") };
             format!("replay {stream} to {to}")
+        }
+        TriggerAction::Change { load, times_milli, for_ms, events } => {
+            let load = load.as_ref().map(|load| match load {
+                Load::Rate { .. } | Load::Poisson { .. } => format!("at {}", load_words(load)),
+                _ => load_words(load),
+            });
+            let times = times_milli.map(|it| format!("{}x as fast as before", word_of(it, 1_000)));
+            let time = for_ms.map(|ms| format!("for {}", span(ms)));
+            let size = events.map(|events| format!("for {events} events"));
+            let words: Vec<String> = [load, times, time, size].into_iter().flatten().collect();
+            format!("send the replay anew {}", words.join(" "))
         }
     }
 }

@@ -11,7 +11,7 @@ use api::runs::{
 };
 use policy::evidence::paired;
 use policy::evidence::verdict::{Answer, Deadline, Guardrail, Progress, Verdict};
-use policy::evidence::{Evidence, Margins, Watch};
+use policy::evidence::{Direction, Evidence, Margins, Watch};
 use policy::gates::{self, Bounds, Condition, Key, Limit, Pair, Place, Scope, Snapshot, Value};
 
 use crate::Error;
@@ -138,7 +138,8 @@ pub(in crate::operations) fn snapshot(
     if let Some(Pairs { same, differ, .. }) = pairs {
         add(GateMetric::AgreementPpm, Place::All, part(*same, same + differ), Value::Missing);
     }
-    Snapshot { run, values, verdict: pairs.map(verdict) }
+    let (verdict, events_more) = pairs.map(verdict).unzip();
+    Snapshot { run, values, verdict, events_more: events_more.flatten() }
 }
 
 fn place_of(told: &PlaceOutcome) -> Option<Place> {
@@ -261,8 +262,8 @@ fn whole(value: u64) -> Value {
     Value::Within(Bounds::exactly(i64::try_from(value).unwrap_or(i64::MAX)))
 }
 
-/// What the right and wrong answers to the same events say.
-fn verdict(pairs: &Pairs) -> Answer {
+/// What the right and wrong answers to the same events say, and how many more it takes to promote.
+fn verdict(pairs: &Pairs) -> (Answer, Option<u64>) {
     let seen = paired::Pairs {
         events: pairs.both_right + pairs.first_right + pairs.other_right + pairs.both_wrong,
         candidate_only: pairs.other_right,
@@ -276,7 +277,11 @@ fn verdict(pairs: &Pairs) -> Answer {
     };
     let guardrails = BTreeMap::from([("right answers".to_owned(), guardrail)]);
     let never = Deadline { events_max: u64::MAX, until_ms: u64::MAX };
-    Verdict::default().judge(&guardrails, never, Progress { events: seen.events, now_ms: 0 })
+    let mut verdict = Verdict::default();
+    let answer = verdict.judge(&guardrails, never, Progress { events: seen.events, now_ms: 0 });
+    let standings = verdict.standings(&guardrails);
+    let promotes = standings.iter().find(|it| it.direction == Direction::Promote);
+    (answer, promotes.and_then(|it| it.events_more))
 }
 
 #[cfg(test)]
@@ -376,5 +381,28 @@ mod tests {
         let scope = GateScope::Region(String::new());
         let of = GateCondition::of(GateMetric::ErrorsPpm);
         assert!(condition(&GateCondition { scope, at_most: Some(1), ..of }).is_err());
+    }
+
+    /// What is told to be missing is about what it takes.
+    #[test]
+    fn as_many_more_events_decide_as_were_said_to() {
+        for (first, other, least) in [(6_u64, 1_u64, 1_u64), (30, 25, 10), (3, 0, 1)] {
+            let times = |factor: u64| Pairs {
+                first_right: first * factor,
+                other_right: other * factor,
+                both_right: 20 * factor,
+                ..Pairs::default()
+            };
+            let events = first + other + 20;
+            let (answer, more) = verdict(&times(1));
+            assert_eq!(answer, Answer::KeepSampling, "{first} and {other}");
+            let more = more.expect("it is better: more of the same are enough");
+            assert!(more >= least, "{more}");
+            // Twice as many leave room for what is estimated, and half of them are too few.
+            assert_eq!(verdict(&times(1 + (2 * more).div_ceil(events))).0, Answer::Promote);
+            assert_ne!(verdict(&times(1 + more / 2 / events)).0, Answer::Promote);
+        }
+        let worse = Pairs { other_right: 4, first_right: 1, ..Pairs::default() };
+        assert_eq!(verdict(&worse), (Answer::KeepSampling, None));
     }
 }

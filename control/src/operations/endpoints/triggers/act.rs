@@ -4,9 +4,9 @@
 //! not at all, whoever else saw the same; what it saw, and what came of each action, is written
 //! beside it; what cannot be done yet is tried again, and the rest is not done twice.
 
-use api::runs::RunSpec;
 use api::triggers::{TriggerAction, TriggerDid, TriggerOutcome, TriggerSeen, TriggerSpec};
 use policy::modes::Change;
+use store::Tx;
 use store::endpoints::EndpointRow;
 use store::endpoints::modes::{ModesRow, modes_insert, modes_list};
 use store::endpoints::notices::{NoticeRow, notice_insert};
@@ -14,15 +14,14 @@ use store::endpoints::triggers::{
     self as rows, FiringRow, TriggerRow, firing_insert, firing_next, firing_tell, firings_list,
     trigger_change,
 };
-use store::runs::{RunRow, run_insert};
-use store::streams::stream_fetch;
+use store::runs::{RunRow, run_fetch, run_insert, run_stop};
 use types::{ErrorKind, Mode, Name, Used};
 
+use super::runs::Sent;
 use super::watch::settled;
-use super::{Told, change_of, changes_modes, replay_of, stored, tell};
+use super::{Told, change_of, changes_modes, runs, stored, tell};
 use crate::operations::endpoints::variants::{self, Decided};
 use crate::operations::items::from_json;
-use crate::operations::runs;
 use crate::{Control, Error};
 
 /// Firings of an endpoint that are kept, the newest: those of a bad night, and of months before.
@@ -43,25 +42,25 @@ pub(super) struct Cause<'a> {
 }
 
 /// What is written for one action.
-enum Write {
+pub(super) enum Write {
     Nothing,
     /// Variants are used so, by the next change.
     Modes(ModesRow, Vec<Used>),
-    /// A replay waits.
-    Run(RunRow),
+    /// Replays wait, some of them for the end of another, which is to stop.
+    Runs(Vec<Sent>),
     /// Somebody is to be told.
     Notice,
 }
 
 /// What one action comes to.
-struct Planned {
+pub(super) struct Planned {
     write: Write,
     outcome: TriggerOutcome,
     words: String,
 }
 
 impl Planned {
-    fn done(write: Write, words: impl Into<String>) -> Self {
+    pub(super) fn done(write: Write, words: impl Into<String>) -> Self {
         Self { write, outcome: TriggerOutcome::Done, words: words.into() }
     }
 
@@ -150,6 +149,9 @@ async fn write(
     let written = control.shared.store.transact("fire a trigger", |tx| {
         let (mut trigger, mut firing, ids) = (trigger.clone(), firing.clone(), &ids);
         Box::pin(async move {
+            if !can_stop(tx, writes).await? {
+                return Ok(false);
+            }
             let again = firing.number > 0;
             if !again {
                 firing.number = firing_next(tx, endpoint.id).await?;
@@ -167,7 +169,7 @@ async fn write(
                 match write {
                     Write::Nothing => {}
                     Write::Modes(row, _) => modes_insert(tx, row).await?,
-                    Write::Run(row) => run_insert(tx, row).await?,
+                    Write::Runs(all) => send(tx, all, firing.at_ms).await?,
                     Write::Notice => {
                         let notice: NoticeRow =
                             tell::notice((endpoint, &firing), (told, *place), *id);
@@ -179,10 +181,33 @@ async fn write(
         })
     });
     match written.await {
-        // The use of variants was changed meanwhile: it is judged again.
+        // The use of variants was changed meanwhile, or a run was sent anew: it is judged again.
         Err(store::Error::Unique { .. }) => Ok(false),
         other => Ok(other?),
     }
+}
+
+/// Whether all runs that are to stop are under way still; what has ended is judged as such.
+async fn can_stop(tx: &mut Tx<'_>, writes: &[(usize, Write)]) -> Result<bool, store::Error> {
+    for (_, write) in writes {
+        let Write::Runs(all) = write else { continue };
+        for id in all.iter().filter_map(|it| it.stops) {
+            if run_fetch(tx, id).await?.state.ended() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+async fn send(tx: &mut Tx<'_>, all: &[Sent], now_ms: u64) -> Result<(), store::Error> {
+    for Sent { stops, run } in all {
+        if let Some(id) = stops {
+            run_stop(tx, *id, now_ms).await?;
+        }
+        run_insert(tx, run).await?;
+    }
+    Ok(())
 }
 
 /// Writes into the endpoint's log what was done.
@@ -226,7 +251,13 @@ async fn plan(
             Some(to) => used(control, endpoint, (variant, to), (spec, cause)),
             None => Err(Error::invalid("it cannot be used so")),
         },
-        TriggerAction::Replay { .. } => replay(control, endpoint, (spec, action), cause).await,
+        TriggerAction::Replay { .. } => {
+            runs::replay(control, endpoint, (spec, action), cause).await
+        }
+        TriggerAction::Change { .. } => match runs::changed(action) {
+            Some(change) => runs::change(control, endpoint, (spec, &change), cause).await,
+            None => Err(Error::invalid("nothing can be changed so")),
+        },
     };
     match planned {
         Ok(planned) => Ok(planned),
@@ -291,41 +322,4 @@ fn by_change(
     let row = variants::row_of(control, endpoint.id, (&modes, cause.number), decided)?;
     let words = format!("{words}, by change {}", row.number);
     Ok(Planned::done(Write::Modes(row, modes), words))
-}
-
-/// A replay of the events of the window.
-async fn replay(
-    control: &Control,
-    endpoint: &EndpointRow,
-    (spec, action): (&TriggerSpec, &TriggerAction),
-    cause: &Cause<'_>,
-) -> Result<Planned, Error> {
-    let to_ms = control.now_ms();
-    let from_ms = to_ms.saturating_sub(spec.window_ms.unwrap_or(0));
-    let Some(wanted) = replay_of(spec, action, (from_ms, to_ms)) else {
-        return Err(Error::invalid("it is no replay"));
-    };
-    let mut wanted = RunSpec { endpoint: endpoint.name.clone(), ..wanted };
-    let there = |name: &Name| cause.used.iter().any(|(row, _)| row.variant == *name);
-    if let Some(gone) = wanted.variants.iter().find(|name| !there(name)) {
-        return Err(Error::NotFound { what: format!("the variant {}@{gone}", endpoint.name) });
-    }
-    if wanted.variants.is_empty() {
-        let production = cause.used.iter().find(|(_, used)| used.mode == Mode::Production);
-        wanted.variants.extend(production.map(|(row, _)| row.variant.clone()));
-    }
-    let (account, name) = (endpoint.account_id, wanted.stream.clone());
-    let read = control.shared.store.read("fetch a stream", |tx| {
-        let name = name.clone();
-        Box::pin(async move { stream_fetch(tx, account, &name).await })
-    });
-    let stream = match read.await {
-        Err(store::Error::NotFound { .. }) => {
-            return Err(Error::NotFound { what: format!("the stream {}", wanted.stream) });
-        }
-        other => other?,
-    };
-    let row = runs::fresh(control, (account, endpoint.id, stream.id), &wanted)?;
-    let words = format!("{} is to be sent", row.id);
-    Ok(Planned::done(Write::Run(row), words))
 }
