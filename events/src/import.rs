@@ -18,9 +18,9 @@ mod time;
 
 use std::io::{self, Read};
 
+use ::parquet::file::reader::ChunkReader;
 use bytes::Bytes;
 use jiff::tz::TimeZone;
-use ::parquet::file::reader::ChunkReader;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;

@@ -137,11 +137,15 @@ async fn encrypted_events_are_on_no_disk_in_plain_and_are_read_by_their_key_alon
     let mut folders = 1;
     if has_python() {
         endpoint(&owner).await;
-        let selection =
-            SelectionQuery { filter: Some(format!("region={SECRET}")), ..SelectionQuery::default() };
-        let (run, outcome) =
-            ended(&owner, &api::runs::RunSpec { selection, group_by: Vec::new(), ..run_of(&["better"], &stream) })
-                .await;
+        let selection = SelectionQuery {
+            filter: Some(format!("region={SECRET}")),
+            ..SelectionQuery::default()
+        };
+        let (run, outcome) = ended(
+            &owner,
+            &api::runs::RunSpec { selection, group_by: Vec::new(), ..run_of(&["better"], &stream) },
+        )
+        .await;
         assert!(outcome.facts.sent > 0, "{run:?}");
         folders += 1;
     }

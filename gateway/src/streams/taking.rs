@@ -150,8 +150,11 @@ impl Keeping {
 async fn keep(hub: &Hub, mut body: Body, is_encrypted: bool) -> Result<Kept, Error> {
     let unsafe_disk = |error: io::Error| Error::from(events::Error::Input(error));
     let file = tempfile::tempfile().map_err(unsafe_disk)?;
-    let mut keeping =
-        if is_encrypted { Keeping::Encrypted(Box::new(Writing::new(file))) } else { Keeping::Plain(file) };
+    let mut keeping = if is_encrypted {
+        Keeping::Encrypted(Box::new(Writing::new(file)))
+    } else {
+        Keeping::Plain(file)
+    };
     let pause_ms = hub.settings.body_pause_ms_max;
     let mut bytes = 0;
     loop {
