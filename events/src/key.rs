@@ -16,7 +16,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -116,13 +116,8 @@ impl Key {
         let salt = random::<SALT_BYTES>();
         let mut sealed = [MAGIC.as_slice(), &salt, plain].concat();
         let head = MAGIC.len() + SALT_BYTES;
-        // The salt makes a key that seals nothing else.
-        let tag = self.of_small(&salt, name).seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key([0; NONCE_BYTES]),
-            Aad::empty(),
-            &mut sealed[head..],
-        );
-        sealed.extend_from_slice(tag.expect("it is far below the cipher's limit").as_ref());
+        let tag = self.tag_of_small((&salt, name), &mut sealed[head..]);
+        sealed.extend_from_slice(tag.as_ref());
         sealed
     }
 
@@ -135,6 +130,14 @@ impl Key {
         let length = key.open_in_place(nonce, Aad::empty(), &mut plain).ok()?.len();
         plain.truncate(length);
         Some(plain)
+    }
+
+    /// Seals a small file's bytes in place; gives their tag.
+    fn tag_of_small(&self, (salt, name): (&[u8], &str), bytes: &mut [u8]) -> Tag {
+        // The salt makes a key that seals nothing else.
+        let nonce = Nonce::assume_unique_for_key([0; NONCE_BYTES]);
+        let tag = self.of_small(salt, name).seal_in_place_separate_tag(nonce, Aad::empty(), bytes);
+        tag.expect("small files are far below the cipher's limit")
     }
 
     fn of_small(&self, salt: &[u8], name: &str) -> LessSafeKey {

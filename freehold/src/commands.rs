@@ -99,6 +99,7 @@ pub async fn run(command: Command, client: &ClientArguments, out: &Output) -> Re
         | Command::Explain { .. }
         | Command::Completion { .. }
         | Command::MasterKey(_)
+        | Command::EventsKey(_)
         | Command::Backup(_)
         | Command::Restore(_)
         | Command::Control(_)

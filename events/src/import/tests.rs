@@ -135,7 +135,7 @@ fn files_that_cannot_be_taken_are_refused_with_a_cure() {
         assert!(refused.contains(word), "{refused}");
     }
     let mut file = tempfile::tempfile().unwrap();
-    std::io::Write::write_all(&mut file, b"PAR1 no, it is not PAR1").unwrap();
+    io::Write::write_all(&mut file, b"PAR1 no, it is not PAR1").unwrap();
     let refused = read_file(Format::Parquet, file, &Options::default(), &mut |_| Ok(()));
     assert!(refused.unwrap_err().to_string().contains("no Parquet file"));
 }
@@ -248,10 +248,10 @@ async fn what_says_no_time_happened_when_it_was_imported_and_is_stored_once() {
     let mut file = tempfile::tempfile().unwrap();
     let line =
         b"{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/a\",\"type\":\"b\"}\n{\"time\":7}\n";
-    std::io::Write::write_all(&mut file, line).unwrap();
+    io::Write::write_all(&mut file, line).unwrap();
     for round in 0..2 {
         let mut again = file.try_clone().unwrap();
-        std::io::Seek::rewind(&mut again).unwrap();
+        io::Seek::rewind(&mut again).unwrap();
         let to = stream.clone();
         let importing = move || to.import(Format::JsonLines, again, &Options::default());
         let summary = tokio::task::spawn_blocking(importing).await.unwrap().unwrap();

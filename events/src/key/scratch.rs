@@ -20,6 +20,7 @@ use super::{NONCE_BYTES, TAG_BYTES, cipher, random};
 const BLOCK_BYTES: usize = 64 << 10;
 
 /// A file that is being written. Dropped before it is finished, it is nothing.
+#[derive(Debug)]
 pub struct Writing {
     file: File,
     key: LessSafeKey,
@@ -28,7 +29,7 @@ pub struct Writing {
 }
 
 /// A file that was written. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Scratch {
     file: Arc<File>,
     key: Arc<LessSafeKey>,
@@ -36,6 +37,7 @@ pub struct Scratch {
 }
 
 /// A place in it, from which it is read on.
+#[derive(Debug)]
 pub struct Reading {
     scratch: Scratch,
     at: u64,

@@ -49,7 +49,7 @@ fn settings(rate: u64, factor: (u64, u64)) -> Settings {
 }
 
 fn plan(folder: &Path, variants: Vec<Variant>, rate: u64) -> Plan {
-    let mut plan = Plan::new("run-1", &folder.join("run"), variants, settings(rate, (1, 1)));
+    let mut plan = Plan::new("run-1", folder.join("run"), variants, settings(rate, (1, 1)));
     plan.timeout_ms = 300;
     plan.spin_ns = 0;
     plan

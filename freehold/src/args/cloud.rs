@@ -74,7 +74,7 @@ pub enum EventsKeyCommand {
         /// The file
         file: PathBuf,
     },
-    /// Show the key of the Parquet files of a stream or a run, for DuckDB, pyarrow or Spark
+    /// Show the key of the Parquet files of a stream or a run, for other programs
     Show {
         /// The stream's or run's folder, or a copy of it
         folder: PathBuf,

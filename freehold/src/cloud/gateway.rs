@@ -98,7 +98,7 @@ async fn make(
 }
 
 /// What seals the keys of streams.
-fn events_keys(file: &std::path::Path) -> Result<objects::Vault, Failure> {
+fn events_keys(file: &Path) -> Result<objects::Vault, Failure> {
     objects::Vault::of_file(file).map_err(|error| {
         let told = format!("--events-key {}: {}", file.display(), workflow::chain(&error));
         Failure::usage(told).hint("`freehold events-key new FILE` makes one")

@@ -74,7 +74,7 @@ fn encrypted_records_are_read_by_their_key_alone() {
         writer.close().unwrap();
         assert_eq!(told("records-000000.parquet"), !is_encrypted);
         assert_eq!(read_all(place()).len(), BATCH_RECORDS);
-        let other = Folder { key: Some(crate::Key::fresh()), ..place() };
+        let other = Folder { key: Some(Key::fresh()), ..place() };
         assert!(read(other).unwrap().next().unwrap().is_err());
     }
     let folder = TempDir::new().unwrap();
