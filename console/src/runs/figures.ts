@@ -64,12 +64,7 @@ export const FIGURES: readonly (readonly [string, readonly Figure[]])[] = [
   [
     "Drills",
     [
-      {
-        name: "Well again after, at most",
-        of: longestRecovery,
-        tell: micros,
-        better: "less",
-      },
+      { name: "Well again after, at most", of: longestRecovery, tell: micros, better: "less" },
       { name: "Requests that failed", of: failedByDrills, tell: count, better: "less" },
     ],
   ],
