@@ -153,16 +153,12 @@ impl Keeping {
 /// Keeps a body; encrypted by a key that is nowhere else, where its stream is encrypted.
 async fn keep(hub: &Hub, mut body: Body, is_encrypted: bool) -> Result<Kept, Error> {
     let unsafe_disk = |error: io::Error| Error::from(events::Error::Input(error));
-<<<<<<< HEAD
     let folder = hub.streams.unfinished_folder()?;
     let file = blocking(move || {
         let made = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
         made.map_err(|error| Error::from(events::Error::Input(error)))
     });
     let file = file.await?;
-=======
-    let file = tempfile::tempfile().map_err(unsafe_disk)?;
->>>>>>> crypt
     let mut keeping = if is_encrypted {
         Keeping::Encrypted(Box::new(Writing::new(file)))
     } else {
