@@ -47,15 +47,15 @@ mod tests {
         /// No place stays empty; who is next has no more than anybody who still waits.
         #[test]
         fn places_are_shared(
-            waiting in vec(0..4_u8, 0..12),
-            taken in vec(0..4_u8, 0..4),
+            waiting in vec(0..4_u16, 0..12),
+            taken in vec(0..4_u16, 0..4),
             free in 0..6_usize,
         ) {
             let chosen = next(&waiting, &taken, free);
             prop_assert_eq!(chosen.len(), free.min(waiting.len()));
             let mut held = taken;
             for (number, place) in chosen.iter().enumerate() {
-                let count = |owner: u8| held.iter().filter(|it| **it == owner).count();
+                let count = |owner: u16| held.iter().filter(|it| **it == owner).count();
                 for (other, owner) in waiting.iter().enumerate() {
                     if !chosen[..=number].contains(&other) {
                         prop_assert!(count(waiting[*place]) <= count(*owner));

@@ -67,7 +67,9 @@ proptest! {
         let terms = Arc::new(Terms::new(None, positive));
         let told = |records: &[Record]| {
             let mut accuracy = Accuracy::new(Arc::clone(&terms));
-            records.iter().for_each(|record| accuracy.add(record));
+            for record in records {
+                accuracy.add(record);
+            }
             accuracy
         };
         let cells = |accuracy: &Accuracy| {
