@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use api::internal::Assignment;
-use types::InstanceId;
+use executor::Running;
+use types::{InstanceId, RunId};
 
 /// An instance that is being started, runs, or is being stopped.
 #[derive(Clone, Debug)]
@@ -20,6 +21,10 @@ pub(crate) struct Holding {
     pub(crate) stop: CancellationToken,
     /// Its socket, once it serves.
     pub(crate) socket: Option<std::path::PathBuf>,
+    /// What runs, as long as it serves.
+    pub(crate) running: Option<Running>,
+    /// The run whose drill ended it.
+    pub(crate) drilled: Option<RunId>,
     /// Whether it has ended by itself and been reported; it is not started again.
     pub(crate) over: bool,
 }
@@ -71,7 +76,14 @@ impl Held {
     /// Holds an instance that is about to be started; its token is cancelled when it is to go.
     pub(crate) fn hold(&self, id: InstanceId, generation: u64) -> CancellationToken {
         let stop = CancellationToken::new();
-        let holding = Holding { generation, stop: stop.clone(), socket: None, over: false };
+        let holding = Holding {
+            generation,
+            stop: stop.clone(),
+            socket: None,
+            running: None,
+            drilled: None,
+            over: false,
+        };
         self.list.lock().insert(id, holding);
         stop
     }
@@ -82,10 +94,43 @@ impl Held {
         }
     }
 
-    pub(crate) fn serves(&self, id: InstanceId, socket: std::path::PathBuf) {
+    /// It answers on its socket.
+    pub(crate) fn serves(&self, id: InstanceId, running: &Running) {
         if let Some(holding) = self.list.lock().get_mut(&id) {
-            holding.socket = Some(socket);
+            holding.socket = running.socket().map(std::path::Path::to_path_buf);
+            holding.running = Some(running.clone());
         }
+    }
+
+    /// It does not answer any more.
+    pub(crate) fn serves_no_more(&self, id: InstanceId) {
+        if let Some(holding) = self.list.lock().get_mut(&id) {
+            (holding.socket, holding.running) = (None, None);
+        }
+    }
+
+    /// What runs of an instance that serves, if it is of this generation.
+    pub(crate) fn running(&self, id: InstanceId, generation: u64) -> Option<Running> {
+        let list = self.list.lock();
+        list.get(&id).filter(|holding| holding.generation == generation)?.running.clone()
+    }
+
+    /// Notes that a drill ends an instance of this generation, and gives what runs of it; none where
+    /// it does not serve, or is to stop anyway, or another drill has it.
+    pub(crate) fn drill(&self, id: InstanceId, generation: u64, run: RunId) -> Option<Running> {
+        let mut list = self.list.lock();
+        let holding = list.get_mut(&id).filter(|holding| holding.generation == generation)?;
+        if holding.stop.is_cancelled() || holding.drilled.is_some() {
+            return None;
+        }
+        let running = holding.running.clone()?;
+        holding.drilled = Some(run);
+        Some(running)
+    }
+
+    /// The run whose drill ended it.
+    pub(crate) fn drilled(&self, id: InstanceId) -> Option<RunId> {
+        self.list.lock().get(&id)?.drilled
     }
 
     /// The socket of an instance, if it is of this generation.
@@ -103,7 +148,7 @@ impl Held {
             list.remove(&id);
         } else {
             holding.over = true;
-            holding.socket = None;
+            (holding.socket, holding.running) = (None, None);
         }
     }
 
@@ -175,6 +220,16 @@ mod tests {
         assert_eq!(held.plan(&[assignment(1, 1)]), []);
         assert_eq!(held.plan(&[assignment(1, 2)]), [Step::Forget(id(1)), Step::Start(id(1))]);
         assert_eq!(held.plan(&[]), [Step::Forget(id(1))]);
+    }
+
+    #[test]
+    fn what_does_not_serve_is_not_drilled_nor_said_to_be() {
+        let held = Held::default();
+        let run = RunId::new(Uuid::from_u128(9));
+        assert!(held.drill(id(1), 1, run).is_none(), "it is not held");
+        held.hold(id(1), 1);
+        assert!(held.drill(id(1), 1, run).is_none(), "it starts");
+        assert_eq!((held.drilled(id(1)), held.running(id(1), 1).is_none()), (None, true));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 mod channel;
 mod control;
 mod data;
+mod drills;
 mod functions;
 mod held;
 mod instance;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Agent;
 use crate::channel::{Channel, ChannelError};
+use crate::drills;
 use crate::life::{Life, Trouble, deliver, report, why};
 
 /// Longest time to load a model: large ones on slow disks take a minute.
@@ -52,7 +53,7 @@ pub(crate) async fn live(
     };
     let start_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let socket = life.running.socket().map(Path::to_path_buf).unwrap_or_default();
-    agent.shared.held.serves(assignment.id, socket.clone());
+    agent.shared.held.serves(assignment.id, &life.running);
     let ready = InstanceReport {
         socket: Some(socket.display().to_string()),
         description: Some(description),
@@ -64,9 +65,12 @@ pub(crate) async fn live(
         exit = life.running.wait() => Some(Trouble(format!("the model worker {}", why(&exit)))),
         trouble = watch(agent, assignment, &ready, &socket) => Some(trouble),
     };
+    agent.shared.held.serves_no_more(assignment.id);
     life.end().await;
+    // Whoever asked for its end is the reason, and not how that was done.
+    let drilled = agent.shared.held.drilled(assignment.id).map(drills::why);
     match trouble {
-        Some(trouble) => Err(trouble),
+        Some(trouble) => Err(drilled.unwrap_or(trouble)),
         None => Ok(report(agent, assignment, InstanceState::Ended)),
     }
 }

@@ -237,6 +237,8 @@ pub enum GateMetric {
     AucPpm,
     /// The expected error of scores as chances.
     CalibrationPpm,
+    /// The longest time until a drill's variant was well again.
+    RecoveryUs,
     /// Events to which it says what production says.
     AgreementPpm,
     /// Whether the evidence of both on the same events is to promote: right answers.

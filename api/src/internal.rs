@@ -7,6 +7,7 @@
 //! Always true: a receiver refuses an older generation and accepts the same one twice.
 
 pub mod functions;
+pub mod instances;
 
 use std::collections::BTreeMap;
 
@@ -291,6 +292,9 @@ pub struct Routes {
     pub services: Vec<functions::ServiceRoute>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<StreamRoute>,
+    /// Those that were removed lately: what is not told of at all may be in a table newer than this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed_streams: Vec<StreamId>,
     /// Those that have not ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunRoute>,
@@ -320,6 +324,15 @@ pub struct RunRoute {
     /// The gateway that sends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
+}
+
+/// What a gateway says of a stream that it asks to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimStream {
+    /// Whether its events are encrypted there, once it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
 }
 
 /// Whether a gateway writes a stream: `POST /internal/v1/streams/{stream}/claim`. The first that asks
@@ -463,7 +476,7 @@ pub struct UsageReport {
     /// How far sources of functions are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<functions::sources::SourceCount>,
-    /// What variants that are watched answered, without replays.
+    /// What variants that are watched answered, without what was asked aside.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub live: Vec<LiveCount>,
 }
@@ -479,12 +492,13 @@ pub struct CaptureCount {
     pub failed: u64,
 }
 
-/// What one variant answered to whoever asked, other than replays.
+/// What one variant answered to customers: no replays, and no calls that name their variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LiveCount {
     pub endpoint: EndpointId,
     pub requests: u64,
+    /// Those that failed, and not by what the caller asked.
     pub failures: u64,
     /// How long they took, in microseconds: buckets of a sketch, each with how many it has.
     pub buckets: Vec<(u16, u64)>,
@@ -503,9 +517,10 @@ pub struct UsageCount {
     pub caller: Option<AccountId>,
     pub requests: u64,
     pub failures: u64,
-    /// Those of them that replays have sent: they are used, and no live events.
+    /// Those of them that no customer's way led to, replays and calls that name their variant: they
+    /// are used, and no live events.
     #[serde(default)]
-    pub replays: u64,
+    pub aside: u64,
     #[serde(default)]
-    pub replay_failures: u64,
+    pub aside_failures: u64,
 }

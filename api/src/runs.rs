@@ -5,6 +5,7 @@
 //! `GET /v1/runs/{run}/drift`.
 
 mod accuracy;
+mod drills;
 mod series;
 mod used;
 
@@ -18,6 +19,7 @@ pub use accuracy::{
     Accuracy, AccuracyEstimate, Auc, CalibrationBin, ClassAccuracy, ConfusionCell, Pairs,
     RunCalibration,
 };
+pub use drills::{DRILLS_MAX, DrillKind, DrillOutcome, DrillState, RunDrill, recovery_us};
 pub use series::{RunSeries, SeriesBy, SeriesLine, SeriesPoint, SeriesQuery, SeriesTimes};
 pub use used::VariantUsed;
 
@@ -64,6 +66,12 @@ pub struct RunSpec {
     /// What is read out of answers, and held against labels.
     #[serde(default, deserialize_with = "crate::document::only")]
     pub judged: Judged,
+    /// What is done to its variants meanwhile: at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drills: Vec<RunDrill>,
+    /// Whether that may be done to a variant that answers live events too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drill_production: bool,
 }
 
 /// By what events are kept apart.
@@ -284,6 +292,9 @@ pub struct VariantOutcome {
     #[serde(default)]
     pub used: VariantUsed,
     pub accuracy: Accuracy,
+    /// What drills of it came to, in the order of their times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drills: Vec<DrillOutcome>,
     /// By region and by group, those with the most requests; empty while it runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<PlaceOutcome>,

@@ -23,6 +23,9 @@ pub struct Stream {
     /// The gateway that holds its events; absent before the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
+    /// Whether that gateway keeps its events encrypted; absent before it has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
     /// Grows with every change.
     pub generation: u64,
     pub created_at_ms: u64,

@@ -8,6 +8,7 @@ pub mod garbage;
 pub mod hosts;
 pub mod keys;
 pub mod provisioning;
+pub mod runs;
 pub mod schedules;
 pub mod triggers;
 pub mod trimming;
@@ -25,6 +26,7 @@ pub fn registry(control: &Control) -> Vec<Arc<dyn Reconciler>> {
         Arc::new(endpoints::Endpoints::new(control.clone())),
         Arc::new(bakes::Bakes::new(control.clone())),
         Arc::new(triggers::Triggers::new(control.clone())),
+        Arc::new(runs::LostRuns::new(control.clone())),
         Arc::new(garbage::Garbage::new(control.clone())),
         Arc::new(keys::Keys::new(control.clone())),
         Arc::new(provisioning::Provisioning::new(control.clone())),

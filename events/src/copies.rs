@@ -40,7 +40,7 @@ impl Stream {
     pub fn kept(&self) -> Kept {
         let now = self.shared.segments.current();
         let file = |held: &Arc<Held>| (held.segment.clone(), held.path.clone());
-        let path = self.shared.folder.join(LABELS);
+        let path = self.shared.folder.path.join(LABELS);
         let labels = fs::metadata(&path).ok().map(|found| (path, found.len()));
         Kept {
             manifest: Manifest::of(&now).text(),

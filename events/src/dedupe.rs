@@ -28,6 +28,12 @@ impl Dedupe {
         Self { window_us, max: REMEMBERED_MAX, known, order, forgotten: 0 }
     }
 
+    /// Remembers for so long from now on, in microseconds: a longer window has what it had when it was
+    /// set, and what came since.
+    pub fn set_window(&mut self, window_us: u64) {
+        self.window_us = window_us;
+    }
+
     /// Whether it was accepted within the window that ends now.
     pub fn knows(&self, identity: u128, now_us: u64) -> bool {
         let accepted_us = self.known.get(&identity);

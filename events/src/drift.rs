@@ -9,11 +9,11 @@
 //! less. Absent on purpose: what is done about it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use policy::drift::{FIELDS_MAX, Settings, Told, Value, Watch};
 
 use crate::error::Error;
+use crate::key::Folder;
 use crate::replay::{self, Record, files};
 use crate::select::{Selected, Selection};
 use crate::stream::Stream;
@@ -118,8 +118,8 @@ impl Stream {
 ///
 /// As [`files::read`].
 pub fn of_runs(
-    (reference, incumbent): (&Path, u16),
-    (watched, candidate): (&Path, u16),
+    (reference, incumbent): (impl Into<Folder>, u16),
+    (watched, candidate): (impl Into<Folder>, u16),
     settings: Settings,
 ) -> Result<Drift, replay::Error> {
     // What cannot be read is told, and not passed over.

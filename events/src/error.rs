@@ -40,6 +40,12 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A stream's folder is open already.
+    #[error("{} is held by another program, or by this one: close it there first", folder.display())]
+    Held {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Events that were acknowledged cannot be read any more.
     #[error(
         "{} is damaged at byte {offset}, among events that were acknowledged: restore the file from a \
@@ -50,6 +56,17 @@ pub enum Error {
         path: PathBuf,
         /// Where in it the first unreadable event begins.
         offset: u64,
+    },
+    /// What is encrypted cannot be read, or what is to be encrypted is not.
+    #[error(
+        "{} cannot be read: {problem}; nothing was changed: give the key that it was written with, or \
+         restore the file from a backup", path.display()
+    )]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: &'static str,
     },
     /// An event that is not one.
     #[error("event {position} of {count}: {message}")]

@@ -127,7 +127,7 @@ fn parquet(
     to: impl Write + Send,
 ) -> Result<u64, Error> {
     let failed = |error| Error::Output(io::Error::other(error));
-    let mut writer = Writer::new(to, true).map_err(failed)?;
+    let mut writer = Writer::new(to, true, None).map_err(failed)?;
     let mut count = 0;
     for selected in events {
         let Selected { sequence, accepted_us, event, label } = selected?;

@@ -2,20 +2,55 @@
 //!
 //! A frame is the length of its body in four bytes, a CRC-32 of length and body in four, and the body:
 //! the time of its acceptance in eight, and the event in Protocol Buffers. Numbers are little-endian.
-//! Always true: what is read is what was written; bytes that are no frame are told from one.
+//! In a file that is encrypted, a frame is a sealed one ([`crate::key::file`]) with the same body.
+//! Always true: what is read is what was written; bytes that are no frame are told from one, and so is a
+//! sealed frame at another place than its own.
 
 use prost::Message as _;
 
 use crate::event::{EVENT_BYTES_MAX, Event};
+use crate::key::file::{FileKey, Opened, SEAL_BYTES};
 
 /// Length and checksum.
 const HEAD_BYTES: usize = 8;
 /// The time of acceptance.
 const STAMP_BYTES: usize = 8;
-/// Longest frame.
-pub(crate) const FRAME_BYTES_MAX: usize = HEAD_BYTES + STAMP_BYTES + EVENT_BYTES_MAX;
+/// Longest frame, sealed or not.
+pub(crate) const FRAME_BYTES_MAX: usize = SEAL_BYTES + STAMP_BYTES + EVENT_BYTES_MAX;
 
-/// How long an event's frame is.
+/// How the frames of a file are written.
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
+    Plain,
+    Sealed(FileKey),
+}
+
+impl Form {
+    /// Appends the frame of the event with this number.
+    pub(crate) fn write(&self, to: &mut Vec<u8>, event: &Event, (accepted_us, number): (u64, u64)) {
+        match self {
+            Self::Plain => write(to, event, accepted_us),
+            Self::Sealed(key) => key.write(to, number, |to| {
+                to.extend_from_slice(&accepted_us.to_le_bytes());
+                event.encode_raw(to);
+            }),
+        }
+    }
+
+    /// Reads the frame at the beginning, of the event with this number.
+    pub(crate) fn read(&self, from: &[u8], number: u64) -> Read {
+        match self {
+            Self::Plain => read(from),
+            Self::Sealed(key) => match key.open(from, number, STAMP_BYTES + EVENT_BYTES_MAX) {
+                Opened::Frame { body, bytes } => decoded(&body, bytes),
+                Opened::Part => Read::Part,
+                Opened::Bad => Read::Bad,
+            },
+        }
+    }
+}
+
+/// How long an event's frame is, where it is not sealed.
 pub(crate) fn length(event: &Event) -> usize {
     HEAD_BYTES + STAMP_BYTES + event.encoded_len()
 }
@@ -50,19 +85,21 @@ pub(crate) fn read(from: &[u8]) -> Read {
     let [a, b, c, d, sum @ ..] = *head;
     let body_bytes = u32::from_le_bytes([a, b, c, d]);
     let length = body_bytes as usize;
-    if !(STAMP_BYTES..=FRAME_BYTES_MAX - HEAD_BYTES).contains(&length) {
+    if !(STAMP_BYTES..=STAMP_BYTES + EVENT_BYTES_MAX).contains(&length) {
         return Read::Bad;
     }
     let Some(body) = rest.get(..length) else { return Read::Part };
     if checksum(body_bytes, body) != u32::from_le_bytes(sum) {
         return Read::Bad;
     }
+    decoded(body, HEAD_BYTES + length)
+}
+
+/// The event of a frame's body.
+fn decoded(body: &[u8], bytes: usize) -> Read {
     let Some((stamp, event)) = body.split_first_chunk::<STAMP_BYTES>() else { return Read::Bad };
     match Event::decode(event) {
-        Ok(event) => {
-            let accepted_us = u64::from_le_bytes(*stamp);
-            Read::Frame { event, accepted_us, bytes: HEAD_BYTES + length }
-        }
+        Ok(event) => Read::Frame { event, accepted_us: u64::from_le_bytes(*stamp), bytes },
         Err(_) => Read::Bad,
     }
 }

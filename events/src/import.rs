@@ -16,9 +16,9 @@ mod mapping;
 mod parquet;
 mod time;
 
-use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 
+use ::parquet::file::reader::ChunkReader;
 use bytes::Bytes;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -149,12 +149,13 @@ pub fn read(
 /// As [`read`].
 pub fn read_file(
     format: Format,
-    file: File,
+    file: impl ChunkReader + 'static,
     options: &Options,
     sink: &mut Sink<'_>,
 ) -> Result<Summary, Error> {
     if format != Format::Parquet {
-        return read(format, file, options, sink);
+        let from = file.get_read(0).map_err(|error| Error::Input(io::Error::other(error)))?;
+        return read(format, from, options, sink);
     }
     let mut taking = Taking::new(format, options, sink)?;
     parquet::read(file, &mut taking)?;
@@ -171,7 +172,12 @@ impl Stream {
     ///
     /// As [`read`] and [`Stream::append`]: what was stored by then stays, and to import the file again
     /// goes on within the window in which events are known again.
-    pub fn import(&self, format: Format, file: File, options: &Options) -> Result<Summary, Error> {
+    pub fn import(
+        &self,
+        format: Format,
+        file: impl ChunkReader + 'static,
+        options: &Options,
+    ) -> Result<Summary, Error> {
         let runtime = tokio::runtime::Handle::current();
         let mut options = options.clone();
         if options.accepted_us == 0 {

@@ -1,7 +1,8 @@
 //! Labels: what came of events, told later, by whoever found it out.
 //!
-//! They lie in a file of their own, as frames of a length, a checksum and the label, and are joined
-//! to events by source and id, or by id alone, when events are selected.
+//! They lie in a file of their own, as frames of a length, a checksum and the label (sealed, where the
+//! stream is encrypted), and are joined to events by source and id, or by id alone, when events are
+//! selected.
 //!
 //! Always true: what was told is on the disk before it is acknowledged; of two labels of an event
 //! the later one counts, and one of its source before one of its id alone.
@@ -9,7 +10,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::event::identity;
+use crate::key::file::{self, FileKey, Opened};
+use crate::key::{Folder, Key};
 use crate::log::GROUP_BYTES_MAX;
 use crate::stream::{Stream, blocking};
 
@@ -32,8 +35,12 @@ pub const TEXTS_MAX: usize = 1 << 16;
 pub const CALL_MAX: usize = 10_000;
 /// The file's name, in the stream's folder.
 pub(crate) const NAME: &str = "labels.log";
+/// What the file is, as its head proves it where it is encrypted.
+const WHAT: &str = "labels";
 /// Length and checksum of a frame.
 const HEAD_BYTES: usize = 8;
+/// The length alone, which all frames begin with.
+const LENGTH_BYTES: usize = 4;
 /// Longest body of a frame: texts as long as an event's.
 const BODY_BYTES_MAX: usize = 4_096;
 /// Longest id and source, in bytes; as of events.
@@ -62,6 +69,7 @@ pub struct Label {
 #[derive(Debug)]
 pub(crate) struct Labels {
     path: PathBuf,
+    key: Option<Key>,
     state: Mutex<State>,
 }
 
@@ -77,8 +85,11 @@ enum State {
 #[derive(Debug)]
 struct Open {
     file: File,
-    /// How much of the file is safe.
+    /// The file's own key, where it is encrypted.
+    own: Option<FileKey>,
+    /// How much of the file is safe, and how many labels that is.
     bytes: u64,
+    written: u64,
     known: Arc<Known>,
 }
 
@@ -134,8 +145,9 @@ impl Known {
 }
 
 impl Labels {
-    pub(crate) fn new(stream: &Path) -> Self {
-        Self { path: stream.join(NAME), state: Mutex::new(State::Unread) }
+    pub(crate) fn new(stream: impl Into<Folder>) -> Self {
+        let Folder { path, key } = stream.into().within(NAME);
+        Self { path, key, state: Mutex::new(State::Unread) }
     }
 
     /// What is known now.
@@ -149,7 +161,7 @@ impl Labels {
 
     fn opened<'a>(&self, state: &'a mut State) -> Result<&'a mut Open, Error> {
         if matches!(state, State::Unread) {
-            *state = State::Open(Open::new(&self.path)?);
+            *state = State::Open(Open::new(&self.path, self.key.as_ref())?);
         }
         match state {
             State::Open(open) => Ok(open),
@@ -173,8 +185,8 @@ impl Labels {
             return Err(Error::Label { message });
         }
         let mut frames = Vec::new();
-        for label in labels {
-            write(&mut frames, label);
+        for (number, label) in (open.written..).zip(labels) {
+            write(&mut frames, label, (open.own.as_ref(), number));
         }
         let written = open.file.seek(SeekFrom::Start(open.bytes));
         let written = written.and_then(|_| open.file.write_all(&frames));
@@ -184,6 +196,7 @@ impl Labels {
             return Err(Error::io("write", &self.path)(error));
         }
         open.bytes += frames.len() as u64;
+        open.written += labels.len() as u64;
         let known = Arc::make_mut(&mut open.known);
         for label in labels {
             known.tell(label);
@@ -199,42 +212,51 @@ impl Labels {
         }
         self.opened(&mut state)?;
         *state = State::Unread;
-        rewrite(&self.path, |label| !events.contains(&key(&label.source, &label.id)))
+        rewrite(&self.path, self.key.as_ref(), |label| {
+            !events.contains(&key(&label.source, &label.id))
+        })
     }
 }
 
 impl Open {
-    fn new(path: &Path) -> Result<Self, Error> {
+    fn new(path: &Path, key: Option<&Key>) -> Result<Self, Error> {
         let (mut known, mut written) = (Known::default(), 0_u64);
+        if let Some(key) = key.filter(|_| !path.exists()) {
+            FileKey::make(key, WHAT, path)?;
+        }
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = file.map_err(Error::io("open", path))?;
-        let bytes = scan(path, |label| {
+        let (own, bytes) = scan(path, key, |label| {
             written += 1;
             known.tell(&label);
         })?;
         file.set_len(bytes).and_then(|()| file.sync_all()).map_err(Error::io("cut", path))?;
         if written < WASTE_MIN || written / WASTE_MAX < known.by_event.len() as u64 {
-            return Ok(Self { file, bytes, known: Arc::new(known) });
+            return Ok(Self { file, own, bytes, written, known: Arc::new(known) });
         }
         // Only the last one of each event counts.
         let mut last: HashMap<[u64; 2], u64> = HashMap::new();
         let mut number = 0;
-        scan(path, |label| {
-            last.insert(key(&label.source, &label.id), number);
+        scan(path, key, |label| {
+            last.insert(self::key(&label.source, &label.id), number);
             number += 1;
         })?;
         number = 0;
-        rewrite(path, |label| {
+        rewrite(path, key, |label| {
             number += 1;
-            !label.label.is_empty() && last[&key(&label.source, &label.id)] == number - 1
+            !label.label.is_empty() && last[&self::key(&label.source, &label.id)] == number - 1
         })?;
-        Self::new(path)
+        Self::new(path, key)
     }
 }
 
-/// Writes a label's frame.
-fn write(to: &mut Vec<u8>, label: &Label) {
+/// Writes a label's frame, that of this number in its file.
+fn write(to: &mut Vec<u8>, label: &Label, (own, number): (Option<&FileKey>, u64)) {
+    if let Some(own) = own {
+        own.write(to, number, |to| label.encode_raw(to));
+        return;
+    }
     let body = label.encode_to_vec();
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
     to.extend_from_slice(&length.to_le_bytes());
@@ -242,47 +264,89 @@ fn write(to: &mut Vec<u8>, label: &Label) {
     to.extend_from_slice(&body);
 }
 
-/// Hands over every label of a file; gives the bytes that are good.
-fn scan(path: &Path, mut each: impl FnMut(Label)) -> Result<u64, Error> {
+/// Hands over every label of a file; gives its own key, and the bytes that are good.
+fn scan(
+    path: &Path,
+    key: Option<&Key>,
+    mut each: impl FnMut(Label),
+) -> Result<(Option<FileKey>, u64), Error> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let length = file.metadata().map_err(Error::io("look at", path))?.len();
-    let (mut file, mut good) = (BufReader::new(file), 0);
-    let (mut head, mut body) = ([0; HEAD_BYTES], Vec::new());
+    let own = key.map(|key| FileKey::read(key, WHAT, (&file, path))).transpose()?;
+    let mut good = if own.is_some() { file::HEAD_BYTES as u64 } else { 0 };
+    let (mut file, mut frame, mut number) = (BufReader::new(file), Vec::new(), 0);
     loop {
-        let read = file.read_exact(&mut head).and_then(|()| {
-            let [a, b, c, d, ..] = head;
-            let length = u32::from_le_bytes([a, b, c, d]) as usize;
-            body.resize(length.min(BODY_BYTES_MAX + 1), 0);
-            file.read_exact(&mut body)
-        });
-        match read {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
-            read => read.map_err(Error::io("read", path))?,
+        let taken = take(&mut file, &mut frame, own.is_some());
+        // It would be taken for torn, and be cut off.
+        if number == 0 && own.is_none() && file::is_encrypted(&frame) {
+            let problem = "it is encrypted, and its stream has no key";
+            return Err(Error::Key { path: path.to_path_buf(), problem });
         }
-        let [_, _, _, _, sum @ ..] = head;
-        let is_whole = crc32fast::hash(&body) == u32::from_le_bytes(sum);
-        let Some(label) = is_whole.then(|| Label::decode(body.as_slice()).ok()).flatten() else {
-            break;
-        };
-        good += (HEAD_BYTES + body.len()) as u64;
+        match taken {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            taken => taken.map_err(Error::io("read", path))?,
+        }
+        let Some(label) = read(&frame, (own.as_ref(), number)) else { break };
+        good += frame.len() as u64;
+        number += 1;
         each(label);
     }
-    // What a crash leaves is at most what was being written.
-    if length - good > GROUP_BYTES_MAX as u64 {
+    // What a crash leaves is at most what was being written: sealed it is not twice as long.
+    let torn_max = if own.is_some() { 2 * GROUP_BYTES_MAX } else { GROUP_BYTES_MAX };
+    if length - good > torn_max as u64 {
         return Err(Error::Damaged { path: path.to_path_buf(), offset: good });
     }
-    Ok(good)
+    Ok((own, good))
+}
+
+/// Takes the next frame of a file, or the beginning of what is none.
+fn take(file: &mut impl io::Read, frame: &mut Vec<u8>, is_sealed: bool) -> io::Result<()> {
+    let head = if is_sealed { LENGTH_BYTES } else { HEAD_BYTES };
+    frame.clear();
+    frame.resize(head, 0);
+    file.read_exact(frame)?;
+    let mut length = [0; LENGTH_BYTES];
+    length.copy_from_slice(&frame[..LENGTH_BYTES]);
+    let most = BODY_BYTES_MAX + if is_sealed { file::SEAL_BYTES } else { 0 };
+    frame.resize(head + (u32::from_le_bytes(length) as usize).min(most + 1), 0);
+    file.read_exact(&mut frame[head..])
+}
+
+/// The label of a frame; none where it is no frame of this number.
+fn read(frame: &[u8], (own, number): (Option<&FileKey>, u64)) -> Option<Label> {
+    if let Some(own) = own {
+        let Opened::Frame { body, .. } = own.open(frame, number, BODY_BYTES_MAX) else {
+            return None;
+        };
+        return Label::decode(body.as_slice()).ok();
+    }
+    let (head, body) = frame.split_first_chunk::<HEAD_BYTES>()?;
+    let [_, _, _, _, sum @ ..] = *head;
+    let is_whole = crc32fast::hash(body) == u32::from_le_bytes(sum);
+    is_whole.then(|| Label::decode(body).ok()).flatten()
 }
 
 /// Replaces a file by one that has only these labels.
-fn rewrite(path: &Path, mut keep: impl FnMut(&Label) -> bool) -> Result<(), Error> {
+fn rewrite(
+    path: &Path,
+    key: Option<&Key>,
+    mut keep: impl FnMut(&Label) -> bool,
+) -> Result<(), Error> {
     let unfinished = path.with_extension("unfinished");
-    let file = File::create(&unfinished).map_err(Error::io("make", &unfinished))?;
+    let (file, own) = match key {
+        Some(key) => {
+            let (file, own) = FileKey::begin(key, WHAT, &unfinished)?;
+            (file, Some(own))
+        }
+        None => (File::create(&unfinished).map_err(Error::io("make", &unfinished))?, None),
+    };
     let (mut file, mut frame, mut failed) = (BufWriter::new(file), Vec::new(), None);
-    scan(path, |label| {
+    let mut number = 0;
+    scan(path, key, |label| {
         if failed.is_none() && keep(&label) {
             frame.clear();
-            write(&mut frame, &label);
+            write(&mut frame, &label, (own.as_ref(), number));
+            number += 1;
             failed = file.write_all(&frame).err();
         }
     })?;

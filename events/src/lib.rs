@@ -17,6 +17,7 @@ mod event;
 pub mod export;
 mod frame;
 pub mod import;
+pub mod key;
 pub mod labels;
 pub mod log;
 mod packed;
@@ -28,6 +29,7 @@ pub mod synthetic;
 
 pub use error::Error;
 pub use event::{ANSWER, ANSWER_BYTES_MAX, EVENT_BYTES_MAX, Event};
+pub use key::{Folder, Key};
 pub use labels::Label;
 pub use log::{Log, Reader, Stored};
 pub use segment::{Forgotten, Segment};

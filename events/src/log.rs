@@ -9,11 +9,14 @@ mod reader;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::event::Event;
-use crate::frame::{self, FRAME_BYTES_MAX, Read};
+use crate::frame::{FRAME_BYTES_MAX, Form, Read};
+use crate::key::file::{self, FileKey};
+use crate::key::{Folder, Key};
 use crate::segment::Manifest;
 
 pub use reader::Reader;
@@ -26,6 +29,8 @@ pub const FILE_BYTES_MAX: u64 = 64 << 20;
 pub const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Most events of a file: what is not sealed yet is sorted in memory by whoever selects of it.
 pub const FILE_EVENTS_MAX: u64 = 256 * 1024;
+/// The same where frames are sealed: the shortest frame becomes less than twice as long.
+const SEALED_GROUP_BYTES_MAX: u64 = 2 * GROUP_BYTES_MAX as u64;
 /// What files end with.
 const SUFFIX: &str = "log";
 
@@ -48,6 +53,31 @@ pub(crate) struct Part {
     pub(crate) first: u64,
 }
 
+impl Part {
+    /// Opens the file to be read from its first frame on.
+    pub(crate) fn open(&self, key: Option<&Key>) -> Result<(File, Form), Error> {
+        let path = &self.path;
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        if let Some(key) = key {
+            let own = FileKey::read(key, &what(self.first), (&file, path))?;
+            return Ok((file, Form::Sealed(own)));
+        }
+        let mut head = [0; file::HEAD_BYTES];
+        let read = file.read_at(&mut head, 0).map_err(Error::io("read", path))?;
+        // It would be taken for torn, and be cut off.
+        if file::is_encrypted(&head[..read]) {
+            let problem = "it is encrypted, and its stream has no key";
+            return Err(Error::Key { path: path.clone(), problem });
+        }
+        Ok((file, Form::Plain))
+    }
+}
+
+/// What a file is, as its head proves it.
+fn what(first: u64) -> String {
+    format!("log {first}")
+}
+
 /// The files in a folder, the oldest first.
 pub(crate) fn parts(folder: &Path) -> Result<Vec<Part>, Error> {
     let entries = fs::read_dir(folder).map_err(Error::io("list", folder))?;
@@ -67,9 +97,10 @@ pub(crate) fn parts(folder: &Path) -> Result<Vec<Part>, Error> {
 /// Where events are appended.
 #[derive(Debug)]
 pub struct Log {
-    folder: PathBuf,
+    folder: Folder,
     part: Part,
     file: File,
+    form: Form,
     /// How much of the file is committed.
     bytes: u64,
     /// The number of the next event.
@@ -85,34 +116,41 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] where what was committed cannot be read, [`Error::Io`].
-    pub fn open(folder: &Path, since_us: u64, each: impl FnMut(&Stored)) -> Result<Self, Error> {
-        fs::create_dir_all(folder).map_err(Error::io("make", folder))?;
-        let sealed_until = Manifest::read(folder)?.sealed_until;
-        let log = Self::open_from(folder, since_us, each, sealed_until)?;
+    /// [`Error::Damaged`] where what was committed cannot be read, [`Error::Key`] where it is of
+    /// another key, [`Error::Io`]. Nothing was changed then.
+    pub fn open(
+        folder: impl Into<Folder>,
+        since_us: u64,
+        each: impl FnMut(&Stored),
+    ) -> Result<Self, Error> {
+        let folder = folder.into();
+        fs::create_dir_all(&folder.path).map_err(Error::io("make", &folder.path))?;
+        let sealed_until = Manifest::open(&folder)?.sealed_until;
+        let log = Self::open_from(&folder, since_us, each, sealed_until)?;
         // A log that was lost must not give numbers anew.
-        if log.next < sealed_until { Self::begin(folder, sealed_until) } else { Ok(log) }
+        if log.next < sealed_until { Self::begin(&folder, sealed_until) } else { Ok(log) }
     }
 
     fn open_from(
-        folder: &Path,
+        folder: &Folder,
         since_us: u64,
         mut each: impl FnMut(&Stored),
         sealed_until: u64,
     ) -> Result<Self, Error> {
-        let parts = parts(folder)?;
+        let parts = parts(&folder.path)?;
+        let key = folder.key.as_ref();
         let Some((last, earlier)) = parts.split_last() else {
             return Self::begin(folder, sealed_until);
         };
         // What is accepted later lies later: a file counts from where the next one begins too early.
         let firsts: Vec<Option<u64>> =
-            parts.iter().map(|part| first_us(&part.path)).collect::<Result<_, _>>()?;
+            parts.iter().map(|part| first_us(part, key)).collect::<Result<_, _>>()?;
         for (part, next_us) in earlier.iter().zip(&firsts[1..]) {
             if next_us.is_none_or(|next_us| next_us >= since_us) {
-                scan(part, false, |stored| each(stored))?;
+                scan((part, key), false, |stored| each(stored))?;
             }
         }
-        let (bytes, next) = scan(last, true, each)?;
+        let (form, bytes, next) = scan((last, key), true, each)?;
         let file = OpenOptions::new().write(true).open(&last.path);
         let file = file.map_err(Error::io("open", &last.path))?;
         let length = file.metadata().map_err(Error::io("look at", &last.path))?.len();
@@ -124,31 +162,42 @@ impl Log {
             file.set_len(bytes).map_err(Error::io("cut", &last.path))?;
             file.sync_all().map_err(Error::io("sync", &last.path))?;
         }
-        Ok(Self::over(folder, last.clone(), file, (bytes, next)))
+        Ok(Self::over(folder, last.clone(), (file, form), (bytes, next)))
     }
 
-    fn begin(folder: &Path, first: u64) -> Result<Self, Error> {
-        let path = folder.join(format!("{first:020}.{SUFFIX}"));
-        let begun = Self::made(folder, &path);
+    fn begin(folder: &Folder, first: u64) -> Result<Self, Error> {
+        let part = Part { path: folder.path.join(format!("{first:020}.{SUFFIX}")), first };
+        let begun = Self::made(folder, &part);
         if begun.is_err() {
             // Whoever lists the folder would take the file before it for one that is full.
-            let _ = fs::remove_file(&path);
+            let _ = fs::remove_file(&part.path);
         }
-        Ok(Self::over(folder, Part { path, first }, begun?, (0, first)))
+        let (file, form, bytes) = begun?;
+        Ok(Self::over(folder, part, (file, form), (bytes, first)))
     }
 
-    fn made(folder: &Path, path: &Path) -> Result<File, Error> {
+    fn made(folder: &Folder, part: &Part) -> Result<(File, Form, u64), Error> {
+        let path = &part.path;
+        if let Some(key) = &folder.key {
+            let (file, own) = FileKey::make(key, &what(part.first), path)?;
+            return Ok((file, Form::Sealed(own), file::HEAD_BYTES as u64));
+        }
         let file = File::create(path).map_err(Error::io("make", path))?;
         file.sync_all().map_err(Error::io("sync", path))?;
         // Its name must outlive the power too.
-        let names = File::open(folder).and_then(|folder| folder.sync_all());
-        names.map_err(Error::io("sync", folder))?;
-        Ok(file)
+        let names = File::open(&folder.path).and_then(|folder| folder.sync_all());
+        names.map_err(Error::io("sync", &folder.path))?;
+        Ok((file, Form::Plain, 0))
     }
 
-    fn over(folder: &Path, part: Part, file: File, (bytes, next): (u64, u64)) -> Self {
-        let folder = folder.to_path_buf();
-        Self { folder, part, file, bytes, next, file_bytes_max: FILE_BYTES_MAX, broken: false }
+    fn over(
+        folder: &Folder,
+        part: Part,
+        (file, form): (File, Form),
+        (bytes, next): (u64, u64),
+    ) -> Self {
+        let (folder, file_bytes_max, broken) = (folder.clone(), FILE_BYTES_MAX, false);
+        Self { folder, part, file, form, bytes, next, file_bytes_max, broken }
     }
 
     /// The number of the next event.
@@ -170,7 +219,7 @@ impl Log {
             return Ok(());
         }
         let begun = Self::begin(&self.folder, self.next);
-        let path = self.folder.join(format!("{:020}.{SUFFIX}", self.next));
+        let path = self.folder.path.join(format!("{:020}.{SUFFIX}", self.next));
         // What is left there cannot be told from a file that was begun: what came after would lie in
         // one that is taken for full, and would be removed with it.
         self.broken = begun.is_err() && path.symlink_metadata().is_ok();
@@ -194,16 +243,19 @@ impl Log {
         if self.broken {
             return Err(Error::Broken);
         }
-        let (mut frames, mut count) = (Vec::new(), 0);
-        for event in events {
-            frame::write(&mut frames, event, accepted_us);
-            count += 1;
+        let events: Vec<&Event> = events.into_iter().collect();
+        let mut frames = self.frames(&events, accepted_us);
+        let count = events.len() as u64;
+        let file_events = self.next - self.part.first;
+        let bytes = self.bytes + frames.len() as u64;
+        if bytes > self.file_bytes_max || file_events + count > FILE_EVENTS_MAX {
+            self.roll()?;
+            // The next file has another key.
+            if let Form::Sealed(_) = self.form {
+                frames = self.frames(&events, accepted_us);
+            }
         }
         let length = frames.len() as u64;
-        let file_events = self.next - self.part.first;
-        if self.bytes + length > self.file_bytes_max || file_events + count > FILE_EVENTS_MAX {
-            self.roll()?;
-        }
         let path = &self.part.path;
         let written = self.file.seek(SeekFrom::Start(self.bytes));
         if let Err(error) = written.and_then(|_| self.file.write_all(&frames)) {
@@ -222,28 +274,45 @@ impl Log {
         self.next += count;
         Ok(first)
     }
+
+    /// The frames of events that come next.
+    fn frames(&self, events: &[&Event], accepted_us: u64) -> Vec<u8> {
+        let mut frames = Vec::new();
+        for (number, event) in (self.next..).zip(events) {
+            self.form.write(&mut frames, event, (accepted_us, number));
+        }
+        frames
+    }
 }
 
 /// When the first event of a file was accepted; none where there is none.
-pub(crate) fn first_us(path: &Path) -> Result<Option<u64>, Error> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
+pub(crate) fn first_us(part: &Part, key: Option<&Key>) -> Result<Option<u64>, Error> {
+    let (file, form) = part.open(key)?;
     let mut head = Vec::new();
     let read = file.take(FRAME_BYTES_MAX as u64).read_to_end(&mut head);
-    read.map_err(Error::io("read", path))?;
-    match frame::read(&head) {
+    read.map_err(Error::io("read", &part.path))?;
+    match form.read(&head, part.first) {
         Read::Frame { accepted_us, .. } => Ok(Some(accepted_us)),
         Read::Part | Read::Bad => Ok(None),
     }
 }
 
 /// Hands over all events of a file; gives the bytes that are good, and the number of the next event.
-fn scan(part: &Part, is_last: bool, mut each: impl FnMut(&Stored)) -> Result<(u64, u64), Error> {
+fn scan(
+    (part, key): (&Part, Option<&Key>),
+    is_last: bool,
+    mut each: impl FnMut(&Stored),
+) -> Result<(Form, u64, u64), Error> {
     let path = &part.path;
-    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    let (mut file, form) = part.open(key)?;
     let length = file.metadata().map_err(Error::io("look at", path))?.len();
-    let (mut buffer, mut from, mut good, mut next) = (Vec::new(), 0, 0_u64, part.first);
+    let (head, torn_max) = match form {
+        Form::Plain => (0, GROUP_BYTES_MAX as u64),
+        Form::Sealed(_) => (file::HEAD_BYTES as u64, SEALED_GROUP_BYTES_MAX),
+    };
+    let (mut buffer, mut from, mut good, mut next) = (Vec::new(), 0, head, part.first);
     loop {
-        match frame::read(&buffer[from..]) {
+        match form.read(&buffer[from..], next) {
             Read::Frame { event, accepted_us, bytes } => {
                 each(&Stored { sequence: next, accepted_us, event });
                 from += bytes;
@@ -263,10 +332,10 @@ fn scan(part: &Part, is_last: bool, mut each: impl FnMut(&Stored)) -> Result<(u6
     }
     let left = length - good;
     // More than one commit's bytes, or in a file that has a successor: they had been acknowledged.
-    if left > 0 && (!is_last || left > GROUP_BYTES_MAX as u64) {
+    if left > 0 && (!is_last || left > torn_max) {
         return Err(Error::Damaged { path: path.clone(), offset: good });
     }
-    Ok((good, next))
+    Ok((form, good, next))
 }
 
 #[cfg(test)]

@@ -196,7 +196,7 @@ impl Stream {
         let labels = self.shared.labels.known()?;
         let mut selecting = Selecting::new(selection, &sealed, labels, columns)?;
         let (from, last) = selection.numbers();
-        let mut reader = Reader::new(&self.shared.folder, sealed.sealed_until.max(from));
+        let mut reader = Reader::new(self.shared.folder.clone(), sealed.sealed_until.max(from));
         let until = committed.min(last.saturating_add(1));
         loop {
             let stored = reader.read(until, READ_MAX)?;

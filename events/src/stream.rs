@@ -6,11 +6,12 @@
 //! not stored again; what waits is bounded, and whoever appends more waits for room.
 //! Absent on purpose: a time to wait for company. While one group is written the next one gathers.
 
+mod hold;
 mod sealing;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use policy::segments::Retention;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -20,9 +21,11 @@ use crate::dedupe::Dedupe;
 use crate::error::Error;
 use crate::event::Event;
 use crate::frame::{self, FRAME_BYTES_MAX};
+use crate::key::Folder;
 use crate::labels::Labels;
 use crate::log::{GROUP_BYTES_MAX, Log, Reader};
 use crate::segment::{Forgotten, Segment, Segments};
+use hold::Hold;
 
 /// Most bytes of events that wait for the disk, of one stream: some seconds of a slow one.
 pub const WAITING_BYTES_MAX: usize = 32 << 20;
@@ -55,7 +58,7 @@ pub struct Appended {
     pub known: u64,
 }
 
-/// A stream on this host. Cheap to clone; clones are the same stream.
+/// A stream on this host, which is open once. Cheap to clone; clones are the same stream.
 #[derive(Clone, Debug)]
 pub struct Stream {
     pub(crate) shared: Arc<Shared>,
@@ -67,10 +70,14 @@ pub struct Stream {
 /// What the clones of a stream share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: Folder,
     pub(crate) segments: Segments,
     pub(crate) labels: Labels,
     pub(crate) clock: Clock,
+    /// For how long events are known again, in microseconds.
+    window_us: Arc<AtomicU64>,
+    /// Until nobody changes anything in the folder.
+    _hold: Arc<Hold>,
 }
 
 /// What the writer is asked for.
@@ -90,35 +97,49 @@ struct Call {
 
 impl Stream {
     /// Opens the stream in this folder, or begins one, and finishes what was begun when it was last
-    /// left. While it is open, what the log has is sealed by and by.
+    /// left. While it is open, what the log has is sealed by and by. With a key all that it keeps is
+    /// encrypted, which it is from its beginning or never.
     ///
     /// # Errors
     ///
-    /// As [`Log::open`]; [`Error::Manifest`] and [`Error::Parquet`] where segments cannot be read.
+    /// As [`Log::open`]; [`Error::Manifest`] and [`Error::Parquet`] where segments cannot be read;
+    /// [`Error::Held`] where it is open already.
     pub async fn open(
-        folder: &Path,
+        folder: impl Into<Folder>,
         settings: Settings,
         clock: Clock,
         tasks: &Tasks,
     ) -> Result<Self, Error> {
         let window_us = settings.dedupe_window_ms.saturating_mul(1_000);
         let since_us = clock.now_us().saturating_sub(window_us);
-        let (place, timer) = (folder.to_path_buf(), clock.clone());
+        let (place, timer) = (folder.into(), clock.clone());
         let opening = move || {
+            let hold = Arc::new(Hold::take(&place.path)?);
             let segments = Segments::open(&place)?;
             let mut dedupe = Dedupe::new(window_us);
             segments.identities(since_us, |identity, at_us| dedupe.remember(identity, at_us))?;
             let sealed_until = segments.current().sealed_until;
-            let log = Log::open(&place, since_us, |stored| {
+            let log = Log::open(place.clone(), since_us, |stored| {
                 if stored.sequence >= sealed_until {
                     dedupe.remember(stored.event.identity(), stored.accepted_us);
                 }
             })?;
             let committed = watch::Sender::new(log.next());
             let begun = watch::Sender::new(log.begun());
-            let (labels, clock) = (Labels::new(&place), timer.clone());
-            let shared = Arc::new(Shared { folder: place, segments, labels, clock });
-            Ok((shared, Writer { log, dedupe, clock: timer, committed, begun }))
+            let (labels, clock) = (Labels::new(place.clone()), timer.clone());
+            let window_us = Arc::new(AtomicU64::new(window_us));
+            let shared = Arc::new(Shared {
+                window_us: Arc::clone(&window_us),
+                folder: place,
+                segments,
+                labels,
+                clock,
+                _hold: Arc::clone(&hold),
+            });
+            Ok((
+                shared,
+                Writer { log, dedupe, window_us, clock: timer, committed, begun, _hold: hold },
+            ))
         };
         let (shared, writer) = blocking(opening).await?;
         let (asks, waiting) = mpsc::channel(CALLS_MAX);
@@ -148,6 +169,12 @@ impl Stream {
         answer.await.map_err(|_| Error::Closed)?
     }
 
+    /// Keeps it so from now on.
+    pub fn keep(&self, settings: Settings) {
+        let window_us = settings.dedupe_window_ms.saturating_mul(1_000);
+        self.shared.window_us.store(window_us, Ordering::Relaxed);
+    }
+
     /// The number below which every event is safe; changes as events come.
     pub fn committed(&self) -> watch::Receiver<u64> {
         self.committed.clone()
@@ -160,7 +187,12 @@ impl Stream {
 
     /// Reads from the event with this number on.
     pub fn reader(&self, from: u64) -> Reader {
-        Reader::new(&self.shared.folder, from)
+        Reader::new(self.shared.folder.clone(), from)
+    }
+
+    /// Whether all that it keeps is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.shared.folder.key.is_some()
     }
 
     /// The segments that there are now.
@@ -296,15 +328,18 @@ enum Work {
 struct Writer {
     log: Log,
     dedupe: Dedupe,
+    window_us: Arc<AtomicU64>,
     clock: Clock,
     committed: watch::Sender<u64>,
     /// The number of the first event of the log's present file.
     begun: watch::Sender<u64>,
+    _hold: Arc<Hold>,
 }
 
 impl Writer {
     fn commit(&mut self, group: Vec<Call>) {
         let now_us = self.clock.now_us();
+        self.dedupe.set_window(self.window_us.load(Ordering::Relaxed));
         let (mut fresh, mut identities, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         let mut shares = Vec::with_capacity(group.len());
         for call in &group {

@@ -116,6 +116,11 @@ impl Running {
         self.shared.force(Ending::Killed);
     }
 
+    /// Writes a line into its log, as what the executor tells of it.
+    pub fn tell(&self, line: String, at_ms: u64) {
+        self.shared.logs.push(vec![line], crate::logs::Stream::Platform, at_ms);
+    }
+
     /// Reads its lines, from the oldest that is kept.
     pub fn logs(&self) -> LogReader {
         self.shared.logs.reader()

@@ -35,8 +35,8 @@ use crate::settings::{ProcessArguments, ServerArguments};
 pub use accounts::{AccountCommand, LoginArguments, TokenCommand};
 pub use captures::{CaptureArguments, CaptureCommand};
 pub use cloud::{
-    BackupArguments, DemoArguments, DemoWord, MasterKeyArguments, MasterKeyCommand,
-    RestoreArguments, StatusArguments,
+    BackupArguments, DemoArguments, DemoWord, EventsKeyCommand, MasterKeyArguments,
+    MasterKeyCommand, RestoreArguments, StatusArguments,
 };
 pub use endpoints::{
     DeployArguments, EndpointCommand, GateCommand, InvokeArguments, PromoteArguments,
@@ -197,6 +197,9 @@ pub enum Command {
     /// Change the master key of a cloud that is stopped
     #[command(subcommand)]
     MasterKey(MasterKeyCommand),
+    /// Make, rotate and use the key by which events are encrypted
+    #[command(subcommand)]
+    EventsKey(EventsKeyCommand),
     /// Copy a cloud's database and objects into a folder
     Backup(BackupArguments),
     /// Put a copy back into an empty data folder

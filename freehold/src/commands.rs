@@ -7,6 +7,7 @@ mod account;
 pub mod backup;
 mod deploy;
 mod endpoint;
+pub mod events_key;
 pub mod explain;
 mod function;
 mod grant;

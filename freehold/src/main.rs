@@ -72,6 +72,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Gateway(process) => cloud::gateway(process).await,
             Command::Agent(process) => cloud::agent(process).await,
             Command::MasterKey(command) => cloud::master_key(command).await,
+            Command::EventsKey(command) => commands::events_key::run(command, &out),
             Command::Backup(backup) => commands::backup::backup(backup).await,
             Command::Restore(restore) => commands::backup::restore(restore).await,
             Command::Demo(demo) => Box::pin(demo::run(demo, &out)).await,

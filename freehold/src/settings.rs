@@ -75,6 +75,8 @@ settings! {
     objects: String, "FREEHOLD_OBJECTS", value_name = "URL", hide_env_values = true;
     /// Where sealed events of streams are copied, for DuckDB, pandas or Spark, and for when a disk is lost: s3://... or file:///DIR [default: nowhere]
     segments: String, "FREEHOLD_SEGMENTS", value_name = "URL", hide_env_values = true;
+    /// File with the key by which events of streams are encrypted that begin from now on, made by `freehold events-key new`; not in the data folder [default: none]
+    events_key: PathBuf, "FREEHOLD_EVENTS_KEY", value_name = "FILE";
     /// File with the master key, 64 hex digits; made where absent [default: master.key in the data folder]
     master_key_file: PathBuf, "FREEHOLD_MASTER_KEY_FILE", value_name = "FILE";
     /// The master key itself, 64 hex digits, in place of a file
@@ -131,6 +133,8 @@ pub struct Settings {
     pub objects: String,
     /// Where sealed events are copied.
     pub segments: Option<String>,
+    /// File with what seals the keys of streams.
+    pub events_key: Option<PathBuf>,
     pub master_key_file: PathBuf,
     pub master_key: Option<String>,
     pub tls: Option<(PathBuf, PathBuf)>,
@@ -201,6 +205,7 @@ impl Settings {
                 .objects
                 .unwrap_or_else(|| format!("file://{}", data.join("objects").display())),
             segments: given.segments,
+            events_key: given.events_key.map(|file| outside(&data, file)).transpose()?,
             master_key_file: given.master_key_file.unwrap_or_else(|| data.join("master.key")),
             master_key: given.master_key,
             tls: given.tls_certificate.zip(given.tls_key),
@@ -229,6 +234,19 @@ impl Settings {
             .and_then(|url| url.host().map(|host| host.trim_matches(['[', ']']).to_owned()));
         egress::Door::new(self.egress_networks.clone(), host.into_iter().collect())
     }
+}
+
+/// A file of keys: whoever gets the data folder, or a copy of it, must not get it too.
+fn outside(data: &Path, file: PathBuf) -> Result<PathBuf, Failure> {
+    let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    let is_within =
+        real(&file).ok().zip(real(data).ok()).is_some_and(|(it, of)| it.starts_with(of));
+    if !is_within {
+        return Ok(file);
+    }
+    let told = format!("--events-key {}: it is in the data folder", file.display());
+    Err(Failure::usage(told)
+        .hint("keep it elsewhere: whoever gets the data must not get its key too"))
 }
 
 /// What each of so many hosts is there for: as given, or else every second one is hot.
@@ -352,6 +370,18 @@ mod tests {
         for wrong in [0, 9, 31_536_001, u64::MAX] {
             assert_eq!(resolve(wrong).unwrap_err().exit, 2);
         }
+    }
+
+    #[test]
+    fn the_key_of_events_is_not_kept_with_them() {
+        let resolve = |file: &str| {
+            let (data, events_key) = (Some("some/data".into()), Some(file.into()));
+            Settings::resolve(ServerArguments { data, events_key, ..ServerArguments::default() })
+        };
+        assert_eq!(resolve("some/data/../data/a.key").unwrap_err().exit, 2);
+        assert_eq!(resolve("some/data/a.key").unwrap_err().exit, 2);
+        let settings = resolve("some/a.key").unwrap();
+        assert_eq!(settings.events_key, Some(PathBuf::from("some/a.key")));
     }
 
     #[test]

@@ -193,6 +193,11 @@ impl Backend {
         (rests, self.in_flight.load(Ordering::Relaxed))
     }
 
+    /// Which instance it is, and where.
+    pub(crate) fn told(&self) -> &internal::Backend {
+        &self.told
+    }
+
     async fn infer(&self, infer: &Infer) -> Result<Answer, Missed> {
         let full = || Missed::NotSent(Error::Busy { what: "this model" });
         let _place = self.take_place().ok_or_else(full)?;

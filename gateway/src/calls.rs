@@ -35,6 +35,8 @@ pub(crate) struct Call<'h> {
     outcome: Option<&'static str>,
     /// Whether its caller was to blame, where it ended badly.
     is_refused: bool,
+    /// Whether it names its variant, so that no customer's way led there.
+    is_direct: bool,
     /// How long the stages took for it, in microseconds, and how long of that it waited for them.
     service_us: u64,
     queue_us: u64,
@@ -49,6 +51,9 @@ pub(crate) struct Call<'h> {
 
 /// The status of a call whose caller went away, as servers of the web write it down.
 const GONE: u16 = 499;
+
+/// A caller who goes away sooner has not waited for an answer, in nanoseconds.
+const PATIENCE_NS: u64 = 1_000_000_000;
 
 /// What is asked of an endpoint.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +73,7 @@ impl<'h> Call<'h> {
         place: Place,
     ) -> Self {
         let mut call = Self::copy(hub, (found.caller, found.endpoint), model);
+        call.is_direct = found.is_direct;
         call.shadows = found.shadows;
         call.noted = noted;
         call.place = Some(place);
@@ -90,6 +96,7 @@ impl<'h> Call<'h> {
             started,
             outcome: None,
             is_refused: false,
+            is_direct: false,
             service_us: 0,
             queue_us: 0,
             shadows,
@@ -248,14 +255,17 @@ impl Drop for Call<'_> {
         } else {
             meters.answered(self.ns(), self.service_us);
         }
-        let replayed = self.hub.runs.is_one(&self.caller);
+        let aside = self.is_direct || self.hub.runs.is_one(&self.caller);
         let of = (self.endpoint.id, self.caller.account());
-        self.hub.usage.count(of, (failed, replayed));
+        self.hub.usage.count(of, (failed, aside));
         if let Some(noted) = self.noted.take() {
             captures::cast(self.hub, &self.endpoint, noted, (self.status, self.ns() / 1_000));
         }
-        if self.endpoint.watched && !replayed {
-            self.hub.usage.watch(self.endpoint.id, failed, self.ns() / 1_000);
+        if self.endpoint.watched && !aside {
+            // Else whoever may ask could have a variant taken for a bad one.
+            let hurried = self.outcome.is_none() && self.ns() < PATIENCE_NS;
+            let is_its_own = failed && !self.is_refused && !hurried;
+            self.hub.usage.watch(self.endpoint.id, is_its_own, self.ns() / 1_000);
         }
     }
 }

@@ -12,7 +12,7 @@ use api::internal::functions::sources::GivenUp;
 use api::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
 };
-use api::internal::{Routes, RunReport, RunTaken, StreamClaimed, UsageReport};
+use api::internal::{ClaimStream, Routes, RunReport, RunTaken, StreamClaimed, UsageReport};
 use axum::body::Body;
 use http::{Request, Response};
 use types::{EventId, RunId, SourceId, StreamId};
@@ -71,7 +71,11 @@ pub trait Control: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<(), Unreachable>>;
 
     /// Asks to write a stream.
-    fn claim_stream(&self, id: StreamId) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>>;
+    fn claim_stream(
+        &self,
+        id: StreamId,
+        said: ClaimStream,
+    ) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>>;
 
     /// Gives events of a source up; the same ones twice are given up once.
     fn give_up(&self, id: SourceId, given_up: GivenUp) -> BoxFuture<'_, Result<(), Unreachable>>;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use api::internal::Routes;
 use api::internal::functions::near::Near;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use workflow::{Clock, Tasks};
 
 use crate::control::Control;
@@ -82,6 +83,12 @@ impl Gateway {
     /// Where it is to listen for its own replays, with [`Gateway::http_service`].
     pub fn replay_socket(&self) -> Option<PathBuf> {
         self.hub.settings.replay_socket.clone()
+    }
+
+    /// Until when it is to listen for its own replays: longer than for others, for as long as they
+    /// send.
+    pub fn replays_over(&self) -> CancellationToken {
+        self.hub.runs.over()
     }
 
     /// Starts the loops that watch the routes, report the usage, run events, feed functions and send replays; they end with the
@@ -158,6 +165,7 @@ impl Gateway {
                 }
             }
         }
+        self.hub.runs.over().cancelled().await;
         self.hub.limits.idle().await;
         self.hub.table.store(Arc::default());
         self.hub.backends.renew().finish();

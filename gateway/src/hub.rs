@@ -67,6 +67,8 @@ pub(crate) struct Found {
     pub(crate) shadows: Vec<Arc<Endpoint>>,
     /// Where live requests are kept.
     pub(crate) capture: Option<Arc<captures::Target>>,
+    /// Whether the caller named the variant.
+    pub(crate) is_direct: bool,
 }
 
 /// Why a gateway cannot start.
@@ -103,6 +105,7 @@ impl Hub {
             streams: Streams::new(
                 settings.folder.as_ref().map(|folder| folder.join("streams")),
                 settings.copies.clone(),
+                settings.events_keys.clone(),
             ),
             captures: Captures::default(),
             runs: Runs::default(),
@@ -182,11 +185,12 @@ impl Hub {
         let key = |face: &Face| by_key(face).then(|| &**key.get_or_init(|| self.key(headers)));
         let (face, endpoint) = table.endpoint((&self.rights, &caller, action), model, key)?;
         endpoint.check_version(model, version)?;
-        let direct = model.contains('@');
-        let shadows = key(face).filter(|_| !direct).map_or_else(Vec::new, |key| face.watching(key));
-        let capture = face.capture().filter(|_| !direct).map(Arc::clone);
+        let is_direct = model.contains('@');
+        let shadows =
+            key(face).filter(|_| !is_direct).map_or_else(Vec::new, |key| face.watching(key));
+        let capture = face.capture().filter(|_| !is_direct).map(Arc::clone);
         let endpoint = Arc::clone(endpoint);
-        Ok(Found { caller, endpoint, shadows, capture })
+        Ok(Found { caller, endpoint, shadows, capture, is_direct })
     }
 
     /// Like [`Hub::find`], to invoke it, and takes a place among the requests under way. The request's

@@ -23,6 +23,7 @@ mod functions;
 mod gateway;
 mod hub;
 mod invocations;
+pub mod keys;
 mod limits;
 pub mod mail;
 mod metrics;

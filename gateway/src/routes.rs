@@ -18,7 +18,7 @@ use api::internal::functions::sources::SourceRoute;
 use api::internal::{Principal, Routes, RunRoute, StreamRoute};
 use sha2::{Digest as _, Sha256};
 use types::functions::account_number;
-use types::{AccountId, FunctionId, FunctionName, Name};
+use types::{AccountId, FunctionId, FunctionName, Name, StreamId};
 
 use crate::backends::Backends;
 use crate::error::Error;
@@ -66,6 +66,8 @@ pub(crate) struct Table {
     services: HashMap<String, HashMap<String, Arc<Service>>>,
     /// By the account's name, then by the stream's.
     streams: HashMap<String, HashMap<String, Arc<StreamRoute>>>,
+    /// Streams that were removed lately.
+    removed_streams: Vec<StreamId>,
     /// Replays that have not ended.
     runs: Vec<Arc<RunRoute>>,
     /// Streams that functions are fed from.
@@ -145,6 +147,7 @@ impl Table {
             let names = table.streams.entry(told.account_name.to_string()).or_default();
             names.insert(told.name.to_string(), Arc::new(told));
         }
+        table.removed_streams = routes.removed_streams;
         table.runs = routes.runs.into_iter().map(Arc::new).collect();
         table.sources = routes.sources.into_iter().map(Arc::new).collect();
         table.hosts = Hosts::new(routes.hosts, &before.hosts);
@@ -218,6 +221,11 @@ impl Table {
     /// Every stream.
     pub(crate) fn streams(&self) -> impl Iterator<Item = &Arc<StreamRoute>> {
         self.streams.values().flat_map(HashMap::values)
+    }
+
+    /// The streams that were removed lately.
+    pub(crate) fn removed_streams(&self) -> &[StreamId] {
+        &self.removed_streams
     }
 
     /// The replays that have not ended.
@@ -326,6 +334,12 @@ impl Table {
     pub(crate) fn has_variant(&self, account: &str, name: &str, variant: &str) -> bool {
         let face = self.accounts.get(account).and_then(|names| names.get(name));
         face.is_some_and(|face| face.all().any(|endpoint| endpoint.variant.as_str() == variant))
+    }
+
+    /// Whether a variant of an endpoint answers live events.
+    pub(crate) fn is_live(&self, account: &str, name: &Name, variant: &Name) -> bool {
+        let face = self.accounts.get(account).and_then(|names| names.get(name.as_str()));
+        face.is_some_and(|face| face.is_live(variant.as_str()))
     }
 
     /// A variant of an endpoint, by the names of its account, itself and the variant.

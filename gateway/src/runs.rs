@@ -6,11 +6,14 @@
 //! Absent on purpose: which runs there are (control), when what is sent (`events::replay`).
 
 mod drift;
+mod drills;
 mod judged;
+mod kept;
 mod plan;
 mod records;
 mod series;
 mod told;
+mod used;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -18,11 +21,13 @@ use std::sync::Arc;
 
 use api::accounts::Role;
 use api::internal::{Principal, RunReport, RunRoute};
-use api::runs::RunState;
+use api::runs::{DrillOutcome, RunState};
+use events::replay::report::Stage;
 use events::replay::{Cells, Run};
 use parking_lot::Mutex;
 use policy::replay::turns;
 use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
 use types::{AccountId, RunId, TokenId};
 
 use crate::error::Error;
@@ -30,7 +35,11 @@ use crate::hub::Hub;
 use crate::limits::Place;
 use crate::routes::Caller;
 use crate::service::Incoming;
+use drills::Drills;
+use judged::Accuracies;
 use plan::Planned;
+use told::Beside;
+use used::Meters;
 
 pub(crate) use drift::drift;
 pub(crate) use records::records;
@@ -40,10 +49,15 @@ pub(crate) use series::series;
 const LIVE_MAX: usize = 4;
 /// What a run came to is written down under this name, before it is told.
 const ENDED: &str = "ended.json";
+/// Its records are in this folder of its own.
+const RECORDS: &str = "records";
 /// How often what a run has come to is told, in milliseconds.
 const TELL_MS: u64 = 1_000;
 /// How often it is looked whether a run is over, in milliseconds.
 const WATCH_MS: u64 = 100;
+/// How long a run that is gone on with waits for its variants to be ready, in milliseconds: a restart
+/// of the machine starts them too.
+const READY_MS_MAX: u64 = 60_000;
 /// Between two looks for runs that could not begin, in milliseconds.
 const LOOK_MS: u64 = 2_000;
 
@@ -55,9 +69,17 @@ pub(crate) struct Runs {
     live: Mutex<HashMap<RunId, Option<Arc<Run>>>>,
     /// Whose streams another gateway holds: they come last, so that they hold nobody up.
     elsewhere: Mutex<HashSet<RunId>>,
+    /// Once this gateway stops and nothing is sent any more.
+    over: CancellationToken,
 }
 
 impl Runs {
+    /// Cancelled once the gateway stops and its runs send nothing more: until then it has to answer
+    /// them, or they would take its stop for a fault of their variants.
+    pub(crate) fn over(&self) -> CancellationToken {
+        self.over.clone()
+    }
+
     /// Who calls with the secret of a run.
     pub(crate) fn caller(&self, secret: &str) -> Option<Caller> {
         let callers = self.callers.lock();
@@ -74,6 +96,15 @@ impl Runs {
         let callers = self.callers.lock();
         // Where nothing is replayed nobody pays for it.
         !callers.is_empty() && self.live.lock().contains_key(&RunId::new(principal.token.uuid()))
+    }
+
+    /// Has all runs stop; whether none is left.
+    fn stop_all(&self) -> bool {
+        let live = self.live.lock();
+        for run in live.values().flatten() {
+            run.stop();
+        }
+        live.is_empty()
     }
 
     /// What a run that is sent now has measured.
@@ -120,9 +151,12 @@ impl Drop for Admitted<'_> {
 /// Sends runs as they are wanted, until the gateway stops.
 pub(crate) async fn run(hub: Arc<Hub>) {
     let stopping = hub.tasks.stopping();
+    let _over = hub.runs.over().drop_guard();
     let mut generation = hub.generation.subscribe();
+    let mut tended_ms = None;
     while !stopping.is_cancelled() {
         let wanted = hub.table.load().runs().to_vec();
+        kept::tend(&hub, &wanted, &mut tended_ms).await;
         follow(&hub, &wanted);
         tokio::select! {
             _ = generation.changed() => {}
@@ -130,8 +164,9 @@ pub(crate) async fn run(hub: Arc<Hub>) {
             () = stopping.cancelled() => break,
         }
     }
-    for run in hub.runs.live.lock().values().flatten() {
-        run.stop();
+    // One that was just beginning is stopped with the next look.
+    while !hub.runs.stop_all() {
+        hub.clock.sleep_ms(WATCH_MS).await;
     }
 }
 
@@ -195,7 +230,7 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     let route = route.ok_or_else(|| Error::NoStream { stream: told.spec.stream.to_string() })?;
     let stream = hub.streams.open(hub, &route).await?;
     // It had come to its end when this gateway did, and control had not heard of it.
-    if let Some(report) = ended(&folder(hub, told.run)?) {
+    if let Some(report) = ended(&kept(hub, told.run)?) {
         tell(hub, told.run, report).await;
         return Ok(());
     }
@@ -208,6 +243,18 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     let admitted = hub.runs.admit(hub, told);
     let Planned { plan, events, judge, judged } =
         plan::plan(hub, (stream, told), &admitted.secret).await?;
+    if plan.resume {
+        ready(hub, told).await;
+    }
+    if hub.tasks.stopping().is_cancelled() {
+        return Ok(());
+    }
+    let (place, spec, clock) = (folder(hub, told.run)?, told.spec.clone(), hub.clock.clone());
+    let opened = crate::streams::blocking(move || {
+        let now_ns = clock.now_us().saturating_mul(1_000);
+        Ok((Meters::open(&place), Drills::open(&place, &spec, now_ns)?))
+    });
+    let (meters, drills) = opened.await?;
     let clock = hub.clock.clone();
     let run = crate::streams::blocking(move || {
         let traffic = events::replay::Posts { form: events::replay::Form::CloudEvents };
@@ -215,17 +262,15 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     });
     let run = Arc::new(run.await?);
     hub.runs.live.lock().insert(told.run, Some(Arc::clone(&run)));
-    let endpoints = || told::endpoints(hub, told);
-    let mut told_ms = 0;
-    while !matches!(run.progress().stage, events::replay::report::Stage::Over) {
-        hub.clock.sleep_ms(WATCH_MS).await;
-        let now_ms = hub.clock.now_ms();
-        if now_ms.saturating_sub(told_ms) >= TELL_MS {
-            told_ms = now_ms;
-            let progress = told::progress(&run, &judged, &endpoints());
-            tell(hub, told.run, report(RunState::Running, Some(progress), None, None)).await;
-        }
+    tokio::select! {
+        () = telling((hub, told), &run, (&judged, &meters, &drills)) => {}
+        () = meters.follow(hub, told) => {}
+        () = async {
+            drills.follow((hub, told), &run, &meters).await;
+            std::future::pending::<()>().await;
+        } => {}
     }
+    meters.read(hub, told).await;
     hub.runs.live.lock().insert(told.run, None);
     let stops = hub.tasks.stopping().is_cancelled();
     let run = Arc::into_inner(run).ok_or_else(|| broken("a replay is still held"))?;
@@ -235,17 +280,67 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
         return Ok(());
     }
     let state = if finished.facts.stopped { RunState::Stopped } else { RunState::Succeeded };
-    let outcome = told::outcome(&finished, &judged, &endpoints());
+    let variants = told.spec.variants.clone();
+    let drilled = crate::streams::blocking(move || drills.outcomes(&variants)).await?;
+    let beside = beside((hub, told), &meters, drilled);
+    let outcome = told::outcome(&finished, &judged, &beside);
     let report = report(state, None, Some(outcome), None);
-    let (place, text) = (folder(hub, told.run)?, serde_json::to_vec(&report).unwrap_or_default());
-    crate::streams::blocking(move || write(&place.join(ENDED), &text)).await?;
+    let (place, mut text) = (kept(hub, told.run)?, serde_json::to_vec(&report).unwrap_or_default());
+    if let Some(key) = &place.key {
+        text = key.seal(ENDED, &text);
+    }
+    crate::streams::blocking(move || write(&place.path.join(ENDED), &text)).await?;
     tell(hub, told.run, report).await;
     Ok(())
 }
 
+/// Waits until all variants of a run can answer, within limits: after a restart they have to start
+/// too, and what they could not answer meanwhile says nothing about them.
+async fn ready(hub: &Hub, told: &RunRoute) {
+    let begun_ms = hub.clock.now_ms();
+    let is_over = || hub.clock.now_ms().saturating_sub(begun_ms) >= READY_MS_MAX;
+    let is_ready = || told::endpoints(hub, told).iter().flatten().all(|endpoint| endpoint.ready());
+    while !is_ready() && !is_over() && !hub.tasks.stopping().is_cancelled() {
+        hub.clock.sleep_ms(WATCH_MS).await;
+    }
+}
+
+/// Tells how far a run is, until it is over.
+async fn telling(
+    (hub, told): (&Hub, &RunRoute),
+    run: &Run,
+    (judged, meters, drills): (&Accuracies, &Meters, &Drills),
+) {
+    let mut told_ms = 0;
+    while run.stage() != Stage::Over {
+        hub.clock.sleep_ms(WATCH_MS).await;
+        let now_ms = hub.clock.now_ms();
+        if now_ms.saturating_sub(told_ms) >= TELL_MS {
+            told_ms = now_ms;
+            let so_far = told.spec.variants.iter().map(|name| drills.so_far(name)).collect();
+            let beside = beside((hub, told), meters, so_far);
+            let progress = told::progress(run, judged, &beside);
+            tell(hub, told.run, report(RunState::Running, Some(progress), None, None)).await;
+        }
+    }
+}
+
+fn beside(
+    (hub, told): (&Hub, &RunRoute),
+    meters: &Meters,
+    drills: Vec<Vec<DrillOutcome>>,
+) -> Beside {
+    let endpoints = told::endpoints(hub, told);
+    Beside { endpoints, usage: meters.all(&told.spec.variants), drills }
+}
+
 /// What a run came to, where it has.
-fn ended(folder: &Path) -> Option<RunReport> {
-    serde_json::from_slice(&std::fs::read(folder.join(ENDED)).ok()?).ok()
+fn ended(folder: &events::Folder) -> Option<RunReport> {
+    let mut text = std::fs::read(folder.path.join(ENDED)).ok()?;
+    if let Some(key) = &folder.key {
+        text = key.open(ENDED, &text)?;
+    }
+    serde_json::from_slice(&text).ok()
 }
 
 /// Writes a file as a whole; returns once it is on the disk.
@@ -285,7 +380,7 @@ async fn tell(hub: &Hub, id: RunId, report: RunReport) -> bool {
 struct Mine {
     id: RunId,
     account: AccountId,
-    folder: PathBuf,
+    records: events::Folder,
     /// Its variants, by their places.
     names: Vec<String>,
     /// Held for as long as is answered.
@@ -301,17 +396,26 @@ fn mine(hub: &Hub, incoming: &Incoming, run: &str) -> Result<Mine, Error> {
     let (caller, known) = hub.member(&incoming.parts.headers, access::Action::RunsRead)?;
     let missing = || Error::NoRun { run: run.chars().take(160).collect() };
     let id: RunId = run.parse().map_err(|_| missing())?;
-    let (folder, names) = own(hub, known.account, id)?;
+    let (records, names) = own(hub, known.account, id)?;
     let place = hub.place(&caller, incoming.from())?;
-    Ok(Mine { id, account: known.account, folder, names, place })
+    Ok(Mine { id, account: known.account, records, names, place })
 }
 
-/// The folder of a run of an account, and its variants by their places.
-fn own(hub: &Hub, account: AccountId, id: RunId) -> Result<(PathBuf, Vec<String>), Error> {
-    let folder = folder(hub, id)?;
-    let begun = plan::begun(&folder).filter(|begun| begun.account == account);
+/// The records of a run of an account, and its variants by their places.
+fn own(hub: &Hub, account: AccountId, id: RunId) -> Result<(events::Folder, Vec<String>), Error> {
+    let begun = plan::begun(&folder(hub, id)?).filter(|begun| begun.account == account);
     let names = begun.ok_or_else(|| Error::NoRun { run: id.to_string() })?.variants;
-    Ok((folder, names))
+    Ok((kept(hub, id)?.within(RECORDS), names))
+}
+
+/// The folder of a run, with its key where it has one.
+fn kept(hub: &Hub, id: RunId) -> Result<events::Folder, Error> {
+    hub.streams.keys().known(&folder(hub, id)?, &whose(id))
+}
+
+/// Whose key that of a run is.
+fn whose(id: RunId) -> String {
+    format!("run {id}")
 }
 
 /// Where one run's records are.

@@ -20,6 +20,10 @@ pub struct Settings {
     /// Where sealed events of streams are copied, for other programs and for when its disk is lost.
     #[serde(skip)]
     pub copies: Option<objects::Files>,
+    /// What seals the keys of streams and runs that begin, so that they are encrypted; without it none
+    /// is that begins, and what is encrypted cannot be read.
+    #[serde(skip)]
+    pub events_keys: Option<objects::Vault>,
     /// The socket by which its own replays come in, served by whoever runs it; only its owner may
     /// open it. Without one it sends none.
     pub replay_socket: Option<PathBuf>,
@@ -79,6 +83,7 @@ impl Default for Settings {
             name: "gateway".to_owned(),
             folder: None,
             copies: None,
+            events_keys: None,
             replay_socket: None,
             base_domain: None,
             tls: false,

@@ -76,8 +76,8 @@ struct Live {
 struct Count {
     requests: u64,
     failures: u64,
-    replays: u64,
-    replay_failures: u64,
+    aside: u64,
+    aside_failures: u64,
 }
 
 #[derive(Debug)]
@@ -98,17 +98,13 @@ impl Usage {
     }
 
     /// Counts a request, which a replay may have sent.
-    pub(crate) fn count(
-        &self,
-        of: (EndpointId, Option<AccountId>),
-        (failed, replayed): (bool, bool),
-    ) {
+    pub(crate) fn count(&self, of: (EndpointId, Option<AccountId>), (failed, aside): (bool, bool)) {
         let mut counts = self.counts.lock();
         let count = counts.entry(of).or_default();
         count.requests += 1;
         count.failures += u64::from(failed);
-        count.replays += u64::from(replayed);
-        count.replay_failures += u64::from(replayed && failed);
+        count.aside += u64::from(aside);
+        count.aside_failures += u64::from(aside && failed);
     }
 
     /// Counts a request to a variant that is watched, which took so many microseconds.
@@ -228,8 +224,8 @@ impl Usage {
     fn take(&self) -> Vec<UsageCount> {
         let taken = first(&mut self.counts.lock(), COUNTS_MAX);
         let count = |((endpoint, caller), count): ((EndpointId, Option<AccountId>), Count)| {
-            let Count { requests, failures, replays, replay_failures } = count;
-            UsageCount { endpoint, caller, requests, failures, replays, replay_failures }
+            let Count { requests, failures, aside, aside_failures } = count;
+            UsageCount { endpoint, caller, requests, failures, aside, aside_failures }
         };
         taken.into_iter().map(count).collect()
     }
@@ -295,7 +291,7 @@ mod tests {
         usage.count((endpoint, None), (false, false));
         usage.count((endpoint, None), (true, true));
         let first = usage.next_report().unwrap();
-        assert_eq!((first.counts[0].replays, first.counts[0].replay_failures), (1, 1));
+        assert_eq!((first.counts[0].aside, first.counts[0].aside_failures), (1, 1));
         assert_eq!((first.number, first.counts[0].requests, first.counts[0].failures), (1, 2, 1));
         assert_eq!(usage.due(), 1);
         usage.count((endpoint, None), (false, false));

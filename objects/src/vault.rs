@@ -14,6 +14,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use types::AccountId;
 
 use crate::aead;
@@ -53,19 +55,25 @@ impl Vault {
         Self { current: Master::new(key), previous: Vec::new() }
     }
 
-    /// A vault of the keys in `text`: 64 hex digits a line, the one in use first.
+    /// A vault of the keys in `text`: 32 bytes a line, as 64 hex digits or in Base64, the one in use
+    /// first.
     ///
     /// # Errors
     ///
     /// [`Error::Settings`] when a line is something else. The text is not repeated.
     pub fn from_hex(text: &str) -> Result<Self, Error> {
         let wrong = || Error::Settings {
-            what: "a master key is 64 hex digits a line, the one in use first".into(),
+            what: "a key is 32 random bytes, as 64 hex digits or in Base64, on a line of its own, \
+                   the one in use first"
+                .into(),
         };
         let mut keys = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let mut key = [0; 32];
-            hex::decode_to_slice(line, &mut key).map_err(|_| wrong())?;
+            if hex::decode_to_slice(line, &mut key).is_err() {
+                let decoded = BASE64_STANDARD.decode(line).map_err(|_| wrong())?;
+                key = decoded.try_into().map_err(|_| wrong())?;
+            }
             keys.push(Master::new(key));
         }
         if keys.is_empty() {
@@ -90,6 +98,16 @@ impl Vault {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::read_file(path),
             Err(error) => Err(Error::io("create the key file", &path.display(), error)),
         }
+    }
+
+    /// A vault of the keys in a file, which has to be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Settings`] when others may read the file or it is not a key file, [`Error::Io`] when
+    /// it is not there.
+    pub fn of_file(path: &Path) -> Result<Self, Error> {
+        Self::read_file(path)
     }
 
     /// Puts a fresh key first in the file and returns the vault that holds it and the others.

@@ -72,10 +72,11 @@ pub enum Step {
 pub const fn step(state: State, judgement: Judgement) -> Step {
     match (state, judgement) {
         (State::Armed, Judgement::Holds) => Step::Fire,
-        (State::Blocked, Judgement::Holds | Judgement::NotKnown) => Step::Again,
+        (State::Blocked, Judgement::Holds) => Step::Again,
         (State::Fired | State::Blocked, Judgement::Fails) => Step::Arm,
         (State::Armed, Judgement::NotKnown | Judgement::Fails)
-        | (State::Fired, Judgement::Holds | Judgement::NotKnown) => Step::Stay,
+        | (State::Fired, Judgement::Holds | Judgement::NotKnown)
+        | (State::Blocked, Judgement::NotKnown) => Step::Stay,
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Migration {
 }
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: [Migration; 16] = [
+pub(crate) const MIGRATIONS: [Migration; 18] = [
     Migration { number: 1, text: include_str!("migrations/0001_accounts.sql") },
     Migration { number: 2, text: include_str!("migrations/0002_objects.sql") },
     Migration { number: 3, text: include_str!("migrations/0003_catalogue.sql") },
@@ -40,6 +40,8 @@ pub(crate) const MIGRATIONS: [Migration; 16] = [
     Migration { number: 14, text: include_str!("migrations/0014_streams.sql") },
     Migration { number: 15, text: include_str!("migrations/0015_captures.sql") },
     Migration { number: 16, text: include_str!("migrations/0016_triggers.sql") },
+    Migration { number: 17, text: include_str!("migrations/0017_let_go.sql") },
+    Migration { number: 18, text: include_str!("migrations/0018_encrypted_streams.sql") },
 ];
 
 const PREPARE: &str = include_str!("migrations/prepare.sql");

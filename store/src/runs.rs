@@ -155,6 +155,7 @@ pub async fn run_report(
         .bind(&report.outcome)
         .bind(&report.error)
         .bind(&ended_at_ms)
+        .bind(&now_ms)
         .run()
         .await?;
     if changed == 1 && ended_at_ms.is_some() {
@@ -163,15 +164,62 @@ pub async fn run_report(
     Ok(changed == 1)
 }
 
-/// Runs that have ended and that a trigger which was there then has not been asked about, the oldest
-/// first, at most `limit`.
-pub async fn runs_unjudged(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<RunRow>, Error> {
+/// Runs that have ended and that a trigger which was there then has not been asked about, those that
+/// are due first, at most `limit`.
+pub async fn runs_unjudged(tx: &mut Tx<'_>, now_ms: u64, limit: u32) -> Result<Vec<RunRow>, Error> {
     let list = tx.sql("list runs to be judged", include_str!("runs/unjudged.sql"));
-    list.bind(&limit).every().await?.iter().map(run).collect()
+    list.bind(&limit).bind(&now_ms).every().await?.iter().map(run).collect()
+}
+
+/// Has a run be judged again, not before a time.
+pub async fn run_judge_later(tx: &mut Tx<'_>, id: RunId, at_ms: u64) -> Result<(), Error> {
+    let text = "UPDATE runs SET judge_at_ms = $2 WHERE id = $1";
+    tx.sql("judge a run later", text).bind(&id).bind(&at_ms).run().await.map(drop)
+}
+
+/// Runs that have ended by a time and that no gate was asked about, those that are due first, at most
+/// `limit`.
+pub async fn runs_ungated(
+    tx: &mut Tx<'_>,
+    (ended_ms, now_ms): (u64, u64),
+    limit: u32,
+) -> Result<Vec<RunRow>, Error> {
+    let list = tx.sql("list runs for gates", include_str!("runs/ungated.sql"));
+    let rows = list.bind(&ended_ms).bind(&now_ms).bind(&limit).every().await?;
+    rows.iter().map(run).collect()
+}
+
+/// Notes that the gate was asked about a run.
+pub async fn run_gated(tx: &mut Tx<'_>, id: RunId) -> Result<(), Error> {
+    let text = "UPDATE runs SET gated = 1 WHERE id = $1";
+    tx.sql("note that a gate was asked", text).bind(&id).run().await.map(drop)
 }
 
 /// Notes that every trigger was asked about a run.
 pub async fn run_judged(tx: &mut Tx<'_>, id: RunId) -> Result<(), Error> {
     let text = "UPDATE runs SET judged = 1 WHERE id = $1";
     tx.sql("note that a run was judged", text).bind(&id).run().await.map(drop)
+}
+
+/// Ends the runs that a gateway has begun and told nothing of since `silent_since_ms`: for this reason,
+/// in words. Gives how many.
+pub async fn runs_lose(
+    tx: &mut Tx<'_>,
+    silent_since_ms: u64,
+    reason: &str,
+    now_ms: u64,
+) -> Result<u64, Error> {
+    let statement = tx.sql("lose runs", include_str!("runs/lose.sql"));
+    let silent = statement.bind(&silent_since_ms).bind(&reason.to_owned());
+    let lost = silent.bind(&now_ms).run().await?;
+    if lost > 0 {
+        feed_bump(tx, Topic::Routes);
+    }
+    Ok(lost)
+}
+
+/// Forgets runs that ended before a time. Gives how many.
+pub async fn runs_prune(tx: &mut Tx<'_>, before_ms: u64) -> Result<u64, Error> {
+    let text = "DELETE FROM runs WHERE ended_at_ms IS NOT NULL AND ended_at_ms < $1";
+    tx.sql("forget runs", text).bind(&before_ms).run().await
 }

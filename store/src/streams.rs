@@ -20,6 +20,8 @@ pub struct StreamRow {
     pub spec: serde_json::Value,
     /// The gateway that writes it; none before its first event.
     pub gateway: Option<String>,
+    /// Whether that keeps its events encrypted; none before it has said so.
+    pub encrypted: Option<bool>,
     /// Grows with every change.
     pub generation: u64,
     pub created_at_ms: u64,
@@ -32,6 +34,7 @@ fn stream(row: &Row) -> Result<StreamRow, Error> {
         name: row.get("name")?,
         spec: row.get("spec")?,
         gateway: row.get("gateway")?,
+        encrypted: row.get("encrypted")?,
         generation: row.get("generation")?,
         created_at_ms: row.get("created_at_ms")?,
     })
@@ -79,7 +82,7 @@ pub async fn streams_list(
 
 /// Every stream, for routes.
 pub async fn streams_list_all(tx: &mut Tx<'_>) -> Result<Vec<StreamRow>, Error> {
-    let text = "SELECT id, account_id, name, spec, gateway, generation, created_at_ms \
+    let text = "SELECT id, account_id, name, spec, gateway, encrypted, generation, created_at_ms \
                 FROM streams ORDER BY id";
     let rows = tx.sql("list all streams", text).every().await?;
     rows.iter().map(stream).collect()
@@ -123,9 +126,37 @@ pub async fn stream_claim(tx: &mut Tx<'_>, id: StreamId, gateway: &str) -> Resul
     row.ok_or_else(missing)?.get("gateway")
 }
 
-/// Removes a stream. Doing so again changes nothing.
-pub async fn stream_delete(tx: &mut Tx<'_>, id: StreamId) -> Result<(), Error> {
+/// Keeps whether a stream's writer keeps its events encrypted. Doing so again changes nothing.
+pub async fn stream_encrypted(
+    tx: &mut Tx<'_>,
+    id: StreamId,
+    gateway: &str,
+    encrypted: bool,
+) -> Result<(), Error> {
+    let text = "UPDATE streams SET encrypted = $3 WHERE id = $1 AND gateway = $2";
+    let keep = tx.sql("keep whether a stream is encrypted", text);
+    keep.bind(&id).bind(&gateway.to_owned()).bind(&encrypted).run().await?;
+    Ok(())
+}
+
+/// Removes a stream, and notes that gateways are to remove its events. Doing so again changes nothing.
+pub async fn stream_delete(tx: &mut Tx<'_>, id: StreamId, now_ms: u64) -> Result<(), Error> {
+    let note = tx.sql("note a removed stream", include_str!("streams/remove.sql"));
+    note.bind(&id).bind(&now_ms).run().await?;
     tx.sql("remove a stream", "DELETE FROM streams WHERE id = $1").bind(&id).run().await?;
     feed_bump(tx, Topic::Routes);
     Ok(())
+}
+
+/// The streams that were removed lately, for routes.
+pub async fn streams_list_removed(tx: &mut Tx<'_>) -> Result<Vec<StreamId>, Error> {
+    let text = "SELECT id FROM streams_removed ORDER BY id";
+    let rows = tx.sql("list removed streams", text).every().await?;
+    rows.iter().map(|row| row.get("id")).collect()
+}
+
+/// Forgets that streams were removed before a time. Gives how many.
+pub async fn streams_removed_trim(tx: &mut Tx<'_>, before_ms: u64) -> Result<u64, Error> {
+    let text = "DELETE FROM streams_removed WHERE removed_at_ms < $1";
+    tx.sql("forget removed streams", text).bind(&before_ms).run().await
 }

@@ -35,6 +35,11 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Whether it answers live events.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Canary | Self::Bake | Self::Production)
+    }
+
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,5 @@
-//! Calls from gateways, over HTTP on a socket of this host.
+//! What gateways ask, over HTTP on a socket of this host: calls of functions, and what is asked about
+//! instances of models.
 //!
 //! Always true: whoever reaches the socket is a gateway of this cloud: it belongs to the cloud's
 //! user, and the data port lets nobody else through; what was refused was not run.
@@ -8,15 +9,16 @@ use std::convert::Infallible;
 use api::Problem;
 use api::internal::functions::near::{Answered, NotRun};
 use api::internal::functions::{CALL_HEADER, CALLED_HEADER, Call, Called, EVENT_BYTES_MAX, pieces};
+use api::internal::instances::{Drill, InstanceUsed, InstancesAsked, InstancesUsed};
 use api::problem::{MEDIA_TYPE, status_of};
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use axum::{Json, Router};
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, header};
-use types::{ErrorKind, RevisionId};
+use types::{ErrorKind, InstanceId, RevisionId};
 
 use crate::Agent;
 
@@ -24,6 +26,8 @@ use crate::Agent;
 pub(crate) fn router(agent: Agent) -> Router {
     Router::new()
         .route("/revisions/{revision}/calls", post(call))
+        .route("/instances/{instance}/drill", post(drill))
+        .route("/instances/used", post(used))
         .layer(DefaultBodyLimit::max(EVENT_BYTES_MAX))
         .with_state(agent)
 }
@@ -49,20 +53,37 @@ async fn call(
             let frames = frames.map(|piece| Ok::<_, Infallible>(pieces::write(&piece)));
             told(Body::from_stream(frames), &called, pieces::MEDIA_TYPE)
         }
-        Err(NotRun { kind, reason, wait_ms }) => {
-            let code = match kind {
-                ErrorKind::Busy => "busy",
-                ErrorKind::NotFound => "not_found",
-                _ => "unavailable",
-            };
-            let mut response = problem(kind, code, reason);
-            if let Some(wait_ms) = wait_ms {
-                let seconds = HeaderValue::from(wait_ms.div_ceil(1_000));
-                response.headers_mut().insert(header::RETRY_AFTER, seconds);
-            }
-            response
-        }
+        Err(refused) => not_run(refused),
     }
+}
+
+async fn drill(
+    State(agent): State<Agent>,
+    Path(instance): Path<InstanceId>,
+    Json(drill): Json<Drill>,
+) -> Result<Json<InstanceUsed>, Response> {
+    agent.drill(instance, drill).await.map(Json).map_err(not_run)
+}
+
+async fn used(
+    State(agent): State<Agent>,
+    Json(asked): Json<InstancesAsked>,
+) -> Json<InstancesUsed> {
+    Json(agent.instances_used(&asked))
+}
+
+fn not_run(NotRun { kind, reason, wait_ms }: NotRun) -> Response {
+    let code = match kind {
+        ErrorKind::Busy => "busy",
+        ErrorKind::NotFound => "not_found",
+        _ => "unavailable",
+    };
+    let mut response = problem(kind, code, reason);
+    if let Some(wait_ms) = wait_ms {
+        let seconds = HeaderValue::from(wait_ms.div_ceil(1_000));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
 }
 
 fn told(body: Body, called: &Called, media_type: &str) -> Response {

@@ -2,9 +2,10 @@
 
 use api::internal::functions::Call;
 use api::internal::functions::near::{Answered, Near, NotRun};
+use api::internal::instances::{Drill, InstanceUsed, InstancesAsked, InstancesUsed};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use types::{ErrorKind, RevisionId};
+use types::{ErrorKind, InstanceId, RevisionId};
 
 use super::Refusal;
 use crate::Agent;
@@ -18,6 +19,20 @@ impl Near for Agent {
     ) -> BoxFuture<'static, Result<Answered, NotRun>> {
         let agent = self.clone();
         Box::pin(async move { Ok(agent.run_call(revision, call, payload).await?) })
+    }
+
+    fn drill(
+        &self,
+        instance: InstanceId,
+        drill: Drill,
+    ) -> BoxFuture<'static, Result<InstanceUsed, NotRun>> {
+        let agent = self.clone();
+        Box::pin(async move { agent.drill(instance, drill).await })
+    }
+
+    fn used(&self, asked: InstancesAsked) -> BoxFuture<'static, InstancesUsed> {
+        let used = self.instances_used(&asked);
+        Box::pin(async move { used })
     }
 }
 

@@ -15,8 +15,8 @@ use crate::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents, UsageTaken,
 };
 use crate::internal::{
-    Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
-    Routes, RunReport, RunTaken, StreamClaimed, UsageReport, Watch,
+    Assignments, ClaimStream, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output,
+    Renew, Renewed, Routes, RunReport, RunTaken, StreamClaimed, UsageReport, Watch,
 };
 
 impl Client {
@@ -168,8 +168,13 @@ impl Client {
 
     /// Asks to write a stream; asking again is told the same.
     /// `POST /internal/v1/streams/{stream}/claim`
-    pub async fn stream_claim(&self, id: StreamId) -> Result<StreamClaimed, Error> {
-        self.ask(Call::post(format!("/internal/v1/streams/{id}/claim")).repeatable()).await
+    pub async fn stream_claim(
+        &self,
+        id: StreamId,
+        said: ClaimStream,
+    ) -> Result<StreamClaimed, Error> {
+        let call = Call::post(format!("/internal/v1/streams/{id}/claim")).query(&said);
+        self.ask(call.repeatable()).await
     }
 
     /// Gives events of a source up; repeating it changes nothing.

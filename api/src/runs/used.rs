@@ -20,13 +20,18 @@ pub struct VariantUsed {
     /// How long such a start took, on average, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cold_start_us: Option<u64>,
-    /// Time of processors for a request, on average, in microseconds.
+    /// Time of processors of a model's instances while the run lasted, whoever asked them, in
+    /// microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processors_us: Option<u64>,
+    /// Time of processors for a request, on average, in microseconds. Of a model it is that of its
+    /// instances by the run's requests, where nobody else asked them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_us: Option<u64>,
     /// Requests of which that is known: a host asks for it now and then, since asking costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_measured: Option<u64>,
-    /// Processors in use on average, if all requests took as much, in thousandths.
+    /// Processors in use on average, in thousandths; of a function if all requests took as much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_milli: Option<u64>,
     /// The most memory that an instance had, in bytes.

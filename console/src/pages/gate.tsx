@@ -105,8 +105,8 @@ function Add({ add }: { add: (condition: Condition) => Promise<unknown> }) {
   const [word, setWord] = useState<ScopeWord>("all");
   const [place, setPlace] = useState("");
   const limited = METRICS[metric][1] !== "none";
-  // Production's answers are set beside all of the candidate's, and not by region.
-  const scoped = limited && metric !== "agreement_ppm";
+  // Production's answers are set beside all of the candidate's, and a drill is of a whole variant.
+  const scoped = limited && metric !== "agreement_ppm" && metric !== "recovery_us";
   const of = scoped ? scope(word, place) : "all";
   const unnamed = scoped && named(word) && place === "";
   return (

@@ -45,6 +45,7 @@ export const FIGURES: readonly (readonly [string, readonly Figure[]])[] = [
         tell: micros,
         better: "less",
       },
+      { name: "Processors, in all", of: (it) => known(it.used?.processors_us), tell: micros },
       {
         name: "Processors, for a request",
         of: (it) => known(it.used?.cpu_us),
@@ -58,6 +59,18 @@ export const FIGURES: readonly (readonly [string, readonly Figure[]])[] = [
         tell: bytes,
         better: "less",
       },
+    ],
+  ],
+  [
+    "Drills",
+    [
+      {
+        name: "Well again after, at most",
+        of: longestRecovery,
+        tell: micros,
+        better: "less",
+      },
+      { name: "Requests that failed", of: failedByDrills, tell: count, better: "less" },
     ],
   ],
   [
@@ -126,6 +139,21 @@ function times(of: (variant: VariantOutcome) => Times | undefined): Figure[] {
     figure("99.9 %", (it) => it.p999_ns),
     figure("Longest", (it) => it.max_ns),
   ];
+}
+
+/** The longest recovery of a variant's drills; not known where one is not. */
+function longestRecovery({ drills }: VariantOutcome): number | undefined {
+  const each = (drills ?? []).map((it) => known(it.recovery_us));
+  const all = each.filter((us) => us !== undefined);
+  return all.length > 0 && all.length === each.length ? Math.max(...all) : undefined;
+}
+
+/** Requests that a variant's drills had go badly; not known where one was not done. */
+function failedByDrills({ drills }: VariantOutcome): number | undefined {
+  const each = (drills ?? []).map((it) => known(it.failed));
+  const all = each.filter((one) => one !== undefined);
+  const failed = all.reduce((sum, one) => sum + one, 0);
+  return all.length > 0 && all.length === each.length ? failed : undefined;
 }
 
 /** What the API leaves out or says is nothing is not known. */

@@ -20,6 +20,7 @@ export const METRICS: Readonly<Record<Metric, readonly [string, Unit]>> = {
   recall_ppm: ["Recall", "ppm"],
   auc_ppm: ["Area under the curve", "ppm"],
   calibration_ppm: ["Error of scores as chances", "ppm"],
+  recovery_us: ["Well again after a drill", "us"],
   agreement_ppm: ["Says what production says", "ppm"],
   requests: ["Requests", "count"],
   verdict: ["Evidence on the same events", "none"],

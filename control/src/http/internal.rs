@@ -19,8 +19,8 @@ use api::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, Revision, TakeEvents, TakenEvents, UsageTaken,
 };
 use api::internal::{
-    Assignments, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output, Renew, Renewed,
-    Routes, RunReport, RunTaken, StreamClaimed, UsageReport, Watch,
+    Assignments, ClaimStream, Enrol, Enrolled, HostReport, InstanceLogs, InstanceReport, Output,
+    Renew, Renewed, Routes, RunReport, RunTaken, StreamClaimed, UsageReport, Watch,
 };
 use api::listen::Peer;
 use types::{AccountId, EventId, HostId, InstanceId, RevisionId, RunId, SourceId, StreamId};
@@ -259,9 +259,10 @@ async fn claim_stream(
     State(control): State<Control>,
     Extension(peer): Extension<Peer>,
     Path(stream): Path<StreamId>,
+    Query(said): Query<ClaimStream>,
 ) -> Result<Json<StreamClaimed>, ApiError> {
     only_gateway(&control, &peer).await?;
-    Ok(Json(streams::claim(&control, stream, gateway_name(&peer)).await?))
+    Ok(Json(streams::claim(&control, stream, (gateway_name(&peer), said)).await?))
 }
 
 async fn give_up(

@@ -22,11 +22,11 @@ use store::functions::{FunctionRow, RevisionRow, functions_list_callable};
 use store::hosts::{HostRow, hosts_list};
 use store::instances::{InstanceRow, InstanceState, Owner, instances_list_live};
 use store::runs::{RunRow, runs_list_live};
-use store::streams::{StreamRow, streams_list_all};
+use store::streams::{StreamRow, streams_list_all, streams_list_removed};
 use store::tokens::{AccessKeyRow, LiveToken, tokens_list_live};
 use store::{Topic, Tx};
 use types::{
-    AccountId, AliasName, EndpointId, FunctionId, HostId, Name, RevisionId, TaskReference,
+    AccountId, AliasName, EndpointId, FunctionId, HostId, Name, RevisionId, StreamId, TaskReference,
 };
 
 use crate::caller::role_of;
@@ -69,6 +69,7 @@ struct Stored {
     settings: BTreeMap<FunctionId, Vec<SettingRow>>,
     across: Across,
     streams: Vec<StreamRow>,
+    removed_streams: Vec<StreamId>,
     runs: Vec<RunRow>,
     sources: Vec<SourceRow>,
     names: BTreeMap<AccountId, Name>,
@@ -92,6 +93,7 @@ impl Stored {
             settings: settings_list_all(tx).await?,
             across: Across::read(tx, now_ms).await?,
             streams: streams_list_all(tx).await?,
+            removed_streams: streams_list_removed(tx).await?,
             runs: runs_list_live(tx).await?,
             sources: sources_list_all(tx).await?,
             names: BTreeMap::new(),
@@ -130,6 +132,7 @@ impl Stored {
             hosts: hosts.into_iter().filter_map(function_host).collect(),
             services: self.across.services(&self.names)?,
             streams: streams.collect::<Result<_, _>>()?,
+            removed_streams: self.removed_streams,
             runs: runs.collect::<Result<_, _>>()?,
             sources: sources.collect::<Result<_, _>>()?,
         })

@@ -1,5 +1,7 @@
 //! Runs: replays that are asked for, how far they are, and what they came to.
 
+mod drills;
+
 use access::{Action, Resource};
 use api::internal::{RunReport, RunRoute, RunTaken};
 use api::pages::{Page, PageQuery};
@@ -37,6 +39,11 @@ pub async fn create(control: &Control, caller: &Caller, mut spec: RunSpec) -> Re
     if spec.variants.is_empty() {
         let production = used.iter().find(|(_, used)| used.mode == Mode::Production);
         spec.variants.extend(production.map(|(row, _)| row.variant.clone()));
+    }
+    if !spec.drills.is_empty() {
+        // What ends instances changes what runs.
+        endpoints::own(control, caller, &spec.endpoint, Action::EndpointsDeploy).await?;
+        drills::check(&spec, &used)?;
     }
     let row = fresh(control, (caller.account, endpoint.id, stream.id), &spec)?;
     let inserted = control.shared.store.transact("make a run", |tx| {
@@ -123,10 +130,10 @@ pub async fn report(
     if taken && state.ended() {
         let read = control.shared.store.read("fetch a run", |tx| Box::pin(run_fetch(tx, id)));
         let run = read.await?;
-        // The run has come to its end, whatever its gate says.
+        // The run has come to its end, whatever its gate says; it is asked again by and by.
         if let Err(error) = gates::after(control, &run).await {
             let cause = workflow::chain(&error);
-            tracing::warn!(run = %id, cause, "a gate was not judged");
+            tracing::info!(run = %id, cause, "a gate was not judged yet");
         }
     }
     Ok(RunTaken { taken })

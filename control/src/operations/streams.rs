@@ -1,14 +1,14 @@
 //! Streams: which there are, how each is kept, and which gateway writes it.
 
 use access::{Action, Resource};
-use api::internal::{StreamClaimed, StreamRoute};
+use api::internal::{ClaimStream, StreamClaimed, StreamRoute};
 use api::pages::{Page, PageQuery};
 use api::streams::{CreateStream, Stream, StreamSpec, UpdateStream};
 use store::endpoints::captures::capture_of_stream;
 use store::functions::sources::source_of_stream;
 use store::streams::{
-    StreamRow, stream_change, stream_claim, stream_delete, stream_fetch, stream_insert,
-    streams_list,
+    StreamRow, stream_change, stream_claim, stream_delete, stream_encrypted, stream_fetch,
+    stream_insert, streams_list,
 };
 use types::{Name, StreamId};
 
@@ -36,6 +36,7 @@ pub async fn create(
         name: request.name,
         spec: stored(&request.spec)?,
         gateway: None,
+        encrypted: None,
         generation: 1,
         created_at_ms: control.now_ms(),
     };
@@ -91,11 +92,12 @@ pub async fn update(
 /// or is fed from, stays.
 pub async fn remove(control: &Control, caller: &Caller, name: &Name) -> Result<(), Error> {
     let id = own(control, caller, name, Action::StreamsWrite).await?.id;
+    let now_ms = control.now_ms();
     let removed = control.shared.store.transact("delete a stream", |tx| {
         Box::pin(async move {
             let used = (capture_of_stream(tx, id).await?, source_of_stream(tx, id).await?);
             if used == (None, None) {
-                stream_delete(tx, id).await?;
+                stream_delete(tx, id, now_ms).await?;
             }
             Ok::<_, store::Error>(used)
         })
@@ -114,12 +116,22 @@ pub async fn remove(control: &Control, caller: &Caller, name: &Name) -> Result<(
     Err(Error::Conflict { code: "conflict", message })
 }
 
-/// Makes a gateway a stream's writer, unless it has one.
-pub async fn claim(control: &Control, id: StreamId, gateway: &str) -> Result<StreamClaimed, Error> {
+/// Makes a gateway a stream's writer, unless it has one; keeps what its writer says of it.
+pub async fn claim(
+    control: &Control,
+    id: StreamId,
+    (gateway, said): (&str, ClaimStream),
+) -> Result<StreamClaimed, Error> {
     let asks = gateway.to_owned();
     let claimed = control.shared.store.transact("claim a stream", |tx| {
         let asks = asks.clone();
-        Box::pin(async move { stream_claim(tx, id, &asks).await })
+        Box::pin(async move {
+            let writer = stream_claim(tx, id, &asks).await?;
+            if let Some(encrypted) = said.encrypted {
+                stream_encrypted(tx, id, &asks, encrypted).await?;
+            }
+            Ok::<_, store::Error>(writer)
+        })
     });
     let writer = found(claimed.await, || format!("the stream {id}"))?;
     Ok(StreamClaimed { yours: writer == gateway, gateway: writer })
@@ -169,7 +181,7 @@ fn stored(spec: &StreamSpec) -> Result<serde_json::Value, Error> {
 }
 
 fn shape(caller: &Caller, row: StreamRow) -> Result<Stream, Error> {
-    let StreamRow { id, name, spec, gateway, generation, created_at_ms, .. } = row;
+    let StreamRow { id, name, spec, gateway, encrypted, generation, created_at_ms, .. } = row;
     let (account, spec) = (caller.account_name.clone(), from_json(&spec)?);
-    Ok(Stream { id, account, name, spec, gateway, generation, created_at_ms })
+    Ok(Stream { id, account, name, spec, gateway, encrypted, generation, created_at_ms })
 }

@@ -74,15 +74,15 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<UsageTaken
     taken(control, &report.functions).await
 }
 
-/// What each variant answered, whoever asked but replays.
+/// What each variant answered to customers.
 fn answered(report: &UsageReport) -> BTreeMap<EndpointId, CountsRow> {
     let mut all: BTreeMap<EndpointId, CountsRow> = BTreeMap::new();
-    let live = |all: u64, replays: u64| all.saturating_sub(replays);
+    let live = |all: u64, aside: u64| all.saturating_sub(aside);
     for count in &report.counts {
         let counts = all.entry(count.endpoint).or_default();
-        counts.requests = counts.requests.saturating_add(live(count.requests, count.replays));
+        counts.requests = counts.requests.saturating_add(live(count.requests, count.aside));
         counts.failures =
-            counts.failures.saturating_add(live(count.failures, count.replay_failures));
+            counts.failures.saturating_add(live(count.failures, count.aside_failures));
     }
     all
 }

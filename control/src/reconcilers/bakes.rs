@@ -33,12 +33,6 @@ impl Reconciler for Bakes {
     }
 
     fn activate(&self) -> BoxFuture<'_, Status> {
-        async {
-            match watch(&self.control).await {
-                Ok(steps_done) => Status { steps_done, ..Status::default() },
-                Err(error) => Status::failed(workflow::chain(&error)),
-            }
-        }
-        .boxed()
+        watch(&self.control).boxed()
     }
 }

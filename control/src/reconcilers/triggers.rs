@@ -1,5 +1,5 @@
 //! Watches triggers: judges what variants answered lately and what replays came to, and does what is
-//! to be done.
+//! to be done; and asks gates about replays, where that could not be done at their end.
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use workflow::reconciler::{Reconciler, Status};
 
 use crate::Control;
-use crate::operations::endpoints::triggers::watch;
+use crate::operations::endpoints::{gates, triggers};
 
 /// Watches triggers.
 #[derive(Debug)]
@@ -33,6 +33,13 @@ impl Reconciler for Triggers {
     }
 
     fn activate(&self) -> BoxFuture<'_, Status> {
-        watch(&self.control).boxed()
+        async {
+            let mut status = gates::overdue(&self.control).await;
+            let watched = triggers::watch(&self.control).await;
+            status.steps_done += watched.steps_done;
+            status.failures.extend(watched.failures);
+            status
+        }
+        .boxed()
     }
 }

@@ -10,7 +10,9 @@ use store::functions::events::events_trim;
 use store::functions::revisions_trim;
 use store::idempotency::idempotency_trim;
 use store::instances::instances_prune;
+use store::runs::runs_prune;
 use store::sagas::sagas_prune;
+use store::streams::streams_removed_trim;
 use store::usage::usage_trim;
 use workflow::reconciler::{Reconciler, Status};
 
@@ -28,6 +30,11 @@ const REPLACED_MS: u64 = DAY_MS;
 /// How long an event that was given up can be looked at and run again. Source: what queues of AWS
 /// keep at most.
 const DEAD_MS: u64 = 14 * DAY_MS;
+/// How long it can be looked up what a replay came to: a year, by which models are compared. Its
+/// records go before, at the gateway that has them.
+const RUNS_MS: u64 = 366 * DAY_MS;
+/// How long gateways are told of a removed stream: longer than one is away and comes back.
+const REMOVED_MS: u64 = 30 * DAY_MS;
 /// Changes of items that a follower may be behind; beyond it takes a snapshot.
 const CHANGES_KEPT: u32 = 10_000;
 
@@ -57,6 +64,8 @@ impl Trimming {
                     rows += sagas_prune(tx, ended_ms).await?;
                     rows += revisions_trim(tx, now_ms.saturating_sub(REPLACED_MS)).await?;
                     rows += events_trim(tx, now_ms.saturating_sub(DEAD_MS)).await?;
+                    rows += runs_prune(tx, now_ms.saturating_sub(RUNS_MS)).await?;
+                    rows += streams_removed_trim(tx, now_ms.saturating_sub(REMOVED_MS)).await?;
                     rows += seen::trim(tx, now_ms).await?;
                     rows += usage_trim(tx, ended_ms).await?;
                     rows += enrolments_trim(tx, ended_ms).await?;

@@ -18,9 +18,10 @@ use store::endpoints::endpoints_list_all;
 use store::functions::provisions::{provision_put, provisions_list};
 use store::instances::{Owner, instances_list_live, instances_list_of};
 use store::objects::{object_fetch, object_hold};
+use store::runs::{RunReport, RunRow, RunState, run_fetch, run_insert, run_report};
 use store::sagas::sagas_list_about;
 use testkit::Package;
-use types::{ObjectId, Reference};
+use types::{EndpointId, ObjectId, Reference, RunId, StreamId};
 use workflow::reconciler::laws::{Trial, assert_upheld};
 use workflow::reconciler::{Reconciler, Status};
 
@@ -31,11 +32,12 @@ use crate::sql_faults::Trap;
 use crate::triggers;
 
 /// The reconcilers that are tried below.
-const TRIED: [&str; 9] = [
+const TRIED: [&str; 10] = [
     "hosts",
     "endpoints",
     "bakes",
     "triggers",
+    "runs",
     "garbage",
     "keys",
     "provisioning",
@@ -510,6 +512,47 @@ async fn a_trigger_fires_once() {
                 expect(all.len() == 1, "another number of firings than one")?;
                 expect(all[0]["did"][0]["outcome"] == "done", "it was not reverted")?;
                 expect(all[0]["did"][1]["outcome"] == "waiting", "nobody is to be told")
+            }
+            .boxed()
+        })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_of_gateways_that_are_gone_come_to_an_end() {
+    assert_upheld(|| async {
+        let house = Arc::new(House::open().await);
+        let alice = house.account("alice").await;
+        let run = RunRow {
+            id: RunId::new(house.clock.uuid()),
+            account_id: alice.account,
+            endpoint_id: EndpointId::new(house.clock.uuid()),
+            stream_id: StreamId::new(house.clock.uuid()),
+            spec: json!({}),
+            state: RunState::Waiting,
+            stop_wanted: false,
+            gateway: None,
+            progress: None,
+            outcome: None,
+            error: None,
+            created_at_ms: house.clock.now_ms(),
+            ended_at_ms: None,
+        };
+        write!(house.store(), run_insert(&run)).unwrap();
+        let told =
+            RunReport { state: RunState::Running, progress: None, outcome: None, error: None };
+        let now_ms = house.clock.now_ms();
+        write!(house.store(), run_report(run.id, "gone", &told, now_ms)).unwrap();
+        house.time.advance_ms(16 * 60_000);
+        let after = Arc::clone(&house);
+        let acts = &[Act::Sql("UPDATE ON runs")];
+        trial(&house, ("runs", acts), || async { 0 }.boxed()).at_rest(move || {
+            let (house, id) = (Arc::clone(&after), run.id);
+            async move {
+                let run = read!(house.store(), run_fetch(id)).unwrap();
+                expect(run.state == RunState::Failed, "a run without a gateway goes on")?;
+                expect(run.error.is_some(), "nobody says why")
             }
             .boxed()
         })

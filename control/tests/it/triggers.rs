@@ -451,8 +451,8 @@ async fn what_replays_send_is_used_and_is_no_evidence_of_a_bake() {
         caller: Some(alice.account),
         requests: 100,
         failures: 60,
-        replays: 90,
-        replay_failures: 60,
+        aside: 90,
+        aside_failures: 60,
     };
     let report = UsageReport {
         reporter: "gateway".to_owned(),

@@ -1,9 +1,9 @@
 //! A program for tests: appends events to the stream in a folder until it is killed, and says which
 //! of them were acknowledged, by their numbers, a line for each call.
 //!
-//! Usage: `events-test-writer FOLDER FIRST CALLERS SEALS`: from this number on, with so many calls at a
-//! time; where `SEALS` is 1, all is sealed again and again meanwhile, and events that are about `gone` are
-//! removed.
+//! Usage: `events-test-writer FOLDER FIRST CALLERS SEALS ENCRYPTED`: from this number on, with so many
+//! calls at a time; where `SEALS` is 1, all is sealed again and again meanwhile, and events that are about
+//! `gone` are removed; where `ENCRYPTED` is 1, by a key of 32 times the byte 7.
 //!
 //! Usage: `events-test-writer FOLDER`: fills the disk below it, asks for more, makes room and goes on;
 //! panics where something is lost or kept twice, and says how many events were kept.
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use events::{Error, Event, Selection, Settings, Stream};
+use events::{Error, Event, Folder, Key, Selection, Settings, Stream};
 use workflow::{Clock, Tasks};
 
 /// Events of a call: some alone, some together.
@@ -25,9 +25,13 @@ async fn main() {
     if let [folder] = words.as_slice() {
         return fill(Path::new(folder)).await;
     }
-    let [folder, first, callers, seals] = words.as_slice() else { std::process::exit(64) };
+    let [folder, first, callers, seals, encrypted] = words.as_slice() else {
+        std::process::exit(64)
+    };
     let (clock, tasks) = (Clock::system(), Tasks::new());
-    let stream = Stream::open(Path::new(folder), Settings::default(), clock, &tasks).await;
+    let key = (encrypted == "1").then(|| Key::new([7; 32]));
+    let folder = Folder { path: folder.into(), key };
+    let stream = Stream::open(folder, Settings::default(), clock, &tasks).await;
     let stream = stream.expect("the stream opens");
     let next = Arc::new(AtomicU64::new(first.parse().expect("a number")));
     let mut all = tokio::task::JoinSet::new();

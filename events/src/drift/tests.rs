@@ -144,7 +144,7 @@ fn an_event_with_endless_fields_is_bounded() {
 #[test]
 fn answers_of_another_run_are_watched() {
     let (before, after) = (tempfile::TempDir::new().unwrap(), tempfile::TempDir::new().unwrap());
-    let answers = |folder: &Path, shift: f64| {
+    let answers = |folder: &std::path::Path, shift: f64| {
         let records = (0..600_u64).map(|number| {
             let mut one = replay::record::tests::record(number, replay::Outcome::Ok);
             let chance = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) % 100;

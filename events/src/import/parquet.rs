@@ -5,7 +5,6 @@
 //! Absent on purpose: lists and structures within cells.
 
 use std::borrow::Cow;
-use std::fs::File;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
@@ -19,6 +18,7 @@ use jiff::civil::Date;
 use jiff::{Span, Timestamp};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::file::reader::ChunkReader;
 use serde_json::Value;
 
 use super::Taking;
@@ -34,7 +34,10 @@ const ROWS: usize = 1_024;
 const GROUP_BYTES_MAX: i64 = 1 << 30;
 
 /// Takes every row.
-pub(super) fn read(file: File, taking: &mut Taking<'_, '_>) -> Result<(), Error> {
+pub(super) fn read(
+    file: impl ChunkReader + 'static,
+    taking: &mut Taking<'_, '_>,
+) -> Result<(), Error> {
     let fault = |error: parquet::errors::ParquetError| Error::Import {
         message: format!("it is no Parquet file that can be read: {error}"),
     };

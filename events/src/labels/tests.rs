@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::log::tests::event;
+use crate::log::tests::{event, keyed};
 use crate::segment::tests::World;
 use crate::select::Selection;
 
@@ -26,9 +26,11 @@ proptest! {
     fn the_last_label_counts(
         calls in prop::collection::vec(prop::collection::vec(any_label(), 1..5), 0..12),
         noise in prop::collection::vec(any::<u8>(), 0..30), gone in "[a-d]",
+        is_encrypted: bool,
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let mut labels = Labels::new(folder.path());
+        let open = || Labels::new(keyed(folder.path(), is_encrypted));
+        let mut labels = open();
         let mut model = BTreeMap::new();
         for (call, number) in calls.iter().zip(0..) {
             labels.append(call).unwrap();
@@ -38,7 +40,7 @@ proptest! {
             if number % 3 == 2 {
                 let mut file = OpenOptions::new().append(true).open(folder.path().join(NAME)).unwrap();
                 file.write_all(&noise).unwrap();
-                labels = Labels::new(folder.path());
+                labels = open();
             }
         }
         let told = |model: &BTreeMap<(String, String), String>, source: &str, id: &str| {

@@ -6,11 +6,11 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
 
 use super::{Part, Stored, parts};
 use crate::error::Error;
-use crate::frame::{self, FRAME_BYTES_MAX, Read};
+use crate::frame::{self, FRAME_BYTES_MAX, Form, Read};
+use crate::key::{Folder, Key};
 use crate::packed::Packed;
 use crate::segment::{self, Manifest};
 
@@ -23,7 +23,7 @@ const TRIES_MAX: u32 = 8;
 /// have readers of their own, and none moves another.
 #[derive(Debug)]
 pub struct Reader {
-    folder: PathBuf,
+    folder: Folder,
     /// The number of the next event to be given.
     next: u64,
     open: Option<Open>,
@@ -45,6 +45,7 @@ struct Sealed {
 struct Open {
     part: Part,
     file: File,
+    form: Form,
     /// What was read and not given.
     buffer: Vec<u8>,
     from: usize,
@@ -57,7 +58,7 @@ struct Open {
 impl Reader {
     /// Reads the log in this folder from the event with this number; from the oldest that is kept
     /// where that is later.
-    pub fn new(folder: impl Into<PathBuf>, from: u64) -> Self {
+    pub fn new(folder: impl Into<Folder>, from: u64) -> Self {
         Self { folder: folder.into(), next: from.max(1), open: None, sealed: None }
     }
 
@@ -96,7 +97,7 @@ impl Reader {
                 open.forget()?;
                 open.committed = until;
             }
-            match frame::read(&open.buffer[open.from..]) {
+            match open.form.read(&open.buffer[open.from..], open.at) {
                 Read::Frame { event, accepted_us, bytes } => {
                     let sequence = open.at;
                     open.from += bytes;
@@ -128,14 +129,14 @@ impl Reader {
     /// The file with the next event; none where that was sealed, or where there is nothing.
     fn opened(&mut self) -> Result<Option<&mut Open>, Error> {
         while self.open.is_none() {
-            let parts = parts(&self.folder)?;
+            let parts = parts(&self.folder.path)?;
             let (Some(oldest), place) =
                 (parts.first(), parts.iter().rposition(|part| part.first <= self.next))
             else {
                 return Ok(None);
             };
             if let Some(place) = place {
-                self.open = Open::new(parts[place].clone())?;
+                self.open = Open::new(parts[place].clone(), self.folder.key.as_ref())?;
                 continue;
             }
             self.next = self.find_sealed()?.unwrap_or(oldest.first);
@@ -149,9 +150,10 @@ impl Reader {
     /// Goes on with the next file.
     fn follow(&mut self) -> Result<(), Error> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        let following = parts(&self.folder)?.into_iter().find(|part| part.first > open.part.first);
+        let following =
+            parts(&self.folder.path)?.into_iter().find(|part| part.first > open.part.first);
         if let Some(part) = following.as_ref().filter(|part| part.first == open.at) {
-            self.open = Open::new(part.clone())?;
+            self.open = Open::new(part.clone(), self.folder.key.as_ref())?;
         }
         if self.open.is_some() {
             return Ok(());
@@ -166,7 +168,7 @@ impl Reader {
             return Err(Error::Damaged { path, offset: open.offset()? });
         };
         self.next = self.next.max(part.first);
-        self.open = Open::new(part)?;
+        self.open = Open::new(part, self.folder.key.as_ref())?;
         Ok(())
     }
 
@@ -175,7 +177,7 @@ impl Reader {
     fn find_sealed(&mut self) -> Result<Option<u64>, Error> {
         let mut tries = 0;
         loop {
-            let manifest = Manifest::read(&self.folder)?;
+            let manifest = Manifest::read(&self.folder.path)?;
             if self.next >= manifest.sealed_until {
                 return Ok(None);
             }
@@ -230,14 +232,16 @@ impl Reader {
 
 impl Open {
     /// None where the file is not there any more.
-    fn new(part: Part) -> Result<Option<Self>, Error> {
-        let file = match File::open(&part.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("open", &part.path)(error)),
+    fn new(part: Part, key: Option<&Key>) -> Result<Option<Self>, Error> {
+        let (file, form) = match part.open(key) {
+            Ok(opened) => opened,
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         };
         let (at, buffer) = (part.first, Vec::new());
-        Ok(Some(Self { at, part, file, buffer, from: 0, committed: 0 }))
+        Ok(Some(Self { at, part, file, form, buffer, from: 0, committed: 0 }))
     }
 
     /// Reads on; false at the end.

@@ -3,6 +3,7 @@ use std::os::unix::fs::FileExt as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::frame;
 
 prop_compose! {
     pub(crate) fn any_event()(
@@ -23,14 +24,20 @@ pub(crate) fn event(id: u64) -> Event {
     Event { time_ns: id, id: id.to_string(), source, kind, ..Event::default() }
 }
 
-fn open(folder: &Path, since_us: u64) -> (Log, Vec<Stored>) {
+/// The folder, encrypted or not.
+pub(crate) fn keyed(path: &Path, is_encrypted: bool) -> Folder {
+    let key = is_encrypted.then(|| Key::new([7; 32]));
+    Folder { path: path.to_path_buf(), key }
+}
+
+fn open(folder: impl Into<Folder>, since_us: u64) -> (Log, Vec<Stored>) {
     let mut all = Vec::new();
     let log = Log::open(folder, since_us, |stored| all.push(stored.clone())).unwrap();
     (log, all)
 }
 
 /// Everything that a reader finds below this number.
-fn read(folder: &Path, from: u64, until: u64, most: usize) -> Vec<Stored> {
+fn read(folder: impl Into<Folder>, from: u64, until: u64, most: usize) -> Vec<Stored> {
     let (mut reader, mut all) = (Reader::new(folder, from), Vec::new());
     loop {
         let events = reader.read(until, most).unwrap();
@@ -43,7 +50,7 @@ fn read(folder: &Path, from: u64, until: u64, most: usize) -> Vec<Stored> {
 }
 
 /// A log of small files with these commits, each of so many events.
-fn written(folder: &Path, commits: &[Vec<Event>]) -> Log {
+fn written(folder: impl Into<Folder>, commits: &[Vec<Event>]) -> Log {
     let (mut log, _) = open(folder, 0);
     log.file_bytes_max = 600;
     for (at_us, events) in (1..).zip(commits) {
@@ -58,21 +65,22 @@ proptest! {
     #[test]
     fn what_was_committed_is_read_in_its_order_by_every_reader(
         commits in prop::collection::vec(prop::collection::vec(any_event(), 1..6), 1..12),
-        from in 1_u64..40, most in 1_usize..9, since_us in 0_u64..14,
+        from in 1_u64..40, most in 1_usize..9, since_us in 0_u64..14, is_encrypted: bool,
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let next = written(folder.path(), &commits).next();
+        let place = || keyed(folder.path(), is_encrypted);
+        let next = written(place(), &commits).next();
         let all: Vec<(u64, &Event)> =
             (1..).zip(&commits).flat_map(|(at, events)| events.iter().map(move |it| (at, it))).collect();
         prop_assert_eq!(next, all.len() as u64 + 1);
-        let told = read(folder.path(), from, next, most);
+        let told = read(place(), from, next, most);
         let expected = all.iter().zip(1..).skip(usize::try_from(from).unwrap() - 1);
         let expected: Vec<Stored> = expected
             .map(|(&(accepted_us, event), sequence)| Stored { sequence, accepted_us, event: event.clone() })
             .collect();
         prop_assert_eq!(&told, &expected);
         // Opened again it goes on, and has handed over what was accepted since.
-        let (mut log, found) = open(folder.path(), since_us);
+        let (mut log, found) = open(place(), since_us);
         let wanted = all.iter().filter(|(at_us, _)| *at_us >= since_us).count();
         prop_assert!(found.len() >= wanted);
         prop_assert_eq!(log.commit(&[event(1)], 99).unwrap(), next);
@@ -82,19 +90,20 @@ proptest! {
     #[test]
     fn a_torn_tail_costs_nothing_that_was_committed(
         events in prop::collection::vec(any_event(), 1..6), torn in any_event(), cut: prop::sample::Index,
-        noise in prop::collection::vec(any::<u8>(), 0..40),
+        noise in prop::collection::vec(any::<u8>(), 0..40), is_encrypted: bool,
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let (mut log, _) = open(folder.path(), 0);
+        let place = || keyed(folder.path(), is_encrypted);
+        let (mut log, _) = open(place(), 0);
         log.commit(&events, 1).unwrap();
         let (path, bytes) = (log.part.path.clone(), log.bytes);
-        drop(log);
         let mut tail = Vec::new();
-        frame::write(&mut tail, &torn, 2);
+        log.form.write(&mut tail, &torn, (2, log.next));
+        drop(log);
         tail.truncate(cut.index(tail.len()));
         tail.extend(noise);
         OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&tail, bytes).unwrap();
-        let (log, found) = open(folder.path(), 0);
+        let (log, found) = open(place(), 0);
         prop_assert!(found.iter().map(|it| &it.event).take(events.len()).eq(&events));
         prop_assert!(found.len() <= events.len() + 1);
         prop_assert_eq!(fs::metadata(&path).unwrap().len(), log.bytes);

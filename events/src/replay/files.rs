@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use arrow_schema::Schema;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterProperties;
@@ -21,6 +20,7 @@ use parquet::file::statistics::Statistics;
 
 use super::error::Error;
 use super::record::{Outcome, Record};
+use crate::key::{Folder, Key, tables};
 
 /// Most records of a part.
 pub const PART_RECORDS_MAX: usize = 1 << 16;
@@ -92,7 +92,7 @@ pub struct Found {
 /// Writes the records of a run.
 #[derive(Debug)]
 pub(super) struct Writer {
-    folder: PathBuf,
+    folder: Folder,
     schema: Arc<Schema>,
     names: Vec<Arc<str>>,
     next_part: u64,
@@ -103,14 +103,14 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Writes parts after those that are in the folder; variants have these names.
-    pub(super) fn open(folder: &Path, names: Vec<Arc<str>>) -> Result<Self, Error> {
-        fs::create_dir_all(folder).map_err(Error::io("make", folder))?;
-        let unfinished = folder.join("records.tmp");
+    pub(super) fn open(folder: impl Into<Folder>, names: Vec<Arc<str>>) -> Result<Self, Error> {
+        let folder = folder.into();
+        fs::create_dir_all(&folder.path).map_err(Error::io("make", &folder.path))?;
+        let unfinished = folder.path.join("records.tmp");
         if unfinished.exists() {
             fs::remove_file(&unfinished).map_err(Error::io("remove", &unfinished))?;
         }
-        let next_part = parts(folder)?.last().map_or(0, |(number, _)| number + 1);
-        let folder = folder.to_path_buf();
+        let next_part = parts(&folder.path)?.last().map_or(0, |(number, _)| number + 1);
         let (schema, waiting) = (Arc::new(columns::schema()), Vec::new());
         Ok(Self { folder, schema, names, next_part, part: None, in_part: 0, waiting })
     }
@@ -129,16 +129,35 @@ impl Writer {
     pub(super) fn close(&mut self) -> Result<(), Error> {
         self.write()?;
         let Some(part) = self.part.take() else { return Ok(()) };
-        let path = self.folder.join("records.tmp");
+        let path = self.folder.path.join("records.tmp");
         let file = part.into_inner().map_err(Error::parquet("write", &path))?;
         file.sync_all().map_err(Error::io("write", &path))?;
-        let name = self.folder.join(format!("{PREFIX}{:06}.parquet", self.next_part));
+        let name = self.folder.path.join(self.name());
         fs::rename(&path, &name).map_err(Error::io("name", &name))?;
         self.next_part += 1;
         self.in_part = 0;
-        File::open(&self.folder)
+        File::open(&self.folder.path)
             .and_then(|folder| folder.sync_all())
-            .map_err(Error::io("keep", &self.folder))
+            .map_err(Error::io("keep", &self.folder.path))
+    }
+
+    /// The name of the part that is being written, once it is whole.
+    fn name(&self) -> String {
+        format!("{PREFIX}{:06}.parquet", self.next_part)
+    }
+
+    /// Begins a part, encrypted where the folder is.
+    fn begin(&self, path: &Path) -> Result<ArrowWriter<File>, Error> {
+        let file = File::create(path).map_err(Error::io("make", path))?;
+        let level = Compression::ZSTD(ZstdLevel::default());
+        let properties = WriterProperties::builder().set_compression(level);
+        let properties = match &self.folder.key {
+            Some(key) => tables::encrypted(properties, key, &self.name()),
+            None => Ok(properties),
+        };
+        properties
+            .and_then(|it| ArrowWriter::try_new(file, Arc::clone(&self.schema), Some(it.build())))
+            .map_err(Error::parquet("write", path))
     }
 
     /// Makes columns of what waits.
@@ -146,20 +165,15 @@ impl Writer {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let path = self.folder.join("records.tmp");
-        let part = match &mut self.part {
+        let path = self.folder.path.join("records.tmp");
+        let mut part = match self.part.take() {
             Some(part) => part,
-            empty => {
-                let file = File::create(&path).map_err(Error::io("make", &path))?;
-                let level = Compression::ZSTD(ZstdLevel::default());
-                let properties = WriterProperties::builder().set_compression(level).build();
-                let writer = ArrowWriter::try_new(file, Arc::clone(&self.schema), Some(properties));
-                empty.insert(writer.map_err(Error::parquet("write", &path))?)
-            }
+            None => self.begin(&path)?,
         };
         let batch = columns::batch(&self.schema, &self.waiting, &self.names);
         let batch = batch.map_err(|source| Error::parquet("write", &path)(source.into()))?;
         part.write(&batch).map_err(Error::parquet("write", &path))?;
+        self.part = Some(part);
         self.waiting.clear();
         Ok(())
     }
@@ -170,10 +184,15 @@ impl Writer {
 /// # Errors
 ///
 /// Where the folder or a part cannot be read; after that nothing more is read.
-pub fn read(folder: &Path) -> Result<impl Iterator<Item = Result<Record, Error>> + use<>, Error> {
-    let parts = parts(folder)?;
+pub fn read<F: Into<Folder>>(
+    folder: F,
+) -> Result<impl Iterator<Item = Result<Record, Error>> + use<F>, Error> {
+    let Folder { path, key } = folder.into();
+    let parts = parts(&path)?;
     let mut failed = false;
-    let records = parts.into_iter().flat_map(|(_, path)| Part::open(&path, &(0..u64::MAX)));
+    let all = 0..u64::MAX;
+    let records =
+        parts.into_iter().flat_map(move |(_, path)| Part::open(&path, key.as_ref(), &all));
     Ok(records.take_while(move |record| !std::mem::replace(&mut failed, record.is_err())))
 }
 
@@ -185,10 +204,11 @@ pub fn read(folder: &Path) -> Result<impl Iterator<Item = Result<Record, Error>>
 /// # Errors
 ///
 /// As [`read`].
-pub fn find(folder: &Path, wanted: &Wanted, most: usize) -> Result<Found, Error> {
+pub fn find(folder: impl Into<Folder>, wanted: &Wanted, most: usize) -> Result<Found, Error> {
     let mut found = Found::default();
-    for (_, path) in parts(folder)? {
-        let part = Part::open(&path, &wanted.offset_ns);
+    let folder = folder.into();
+    for (_, path) in parts(&folder.path)? {
+        let part = Part::open(&path, folder.key.as_ref(), &wanted.offset_ns);
         if matches!(part, Part::Elsewhere) {
             found.parts_left_out += 1;
             continue;
@@ -236,10 +256,9 @@ enum Part {
 }
 
 impl Part {
-    fn open(path: &Path, offset_ns: &Range<u64>) -> Self {
+    fn open(path: &Path, key: Option<&Key>, offset_ns: &Range<u64>) -> Self {
         let opened = File::open(path).map_err(Error::io("read", path)).and_then(|file| {
-            let builder = ParquetRecordBatchReaderBuilder::try_new(file);
-            let builder = builder.map_err(Error::parquet("read", path))?;
+            let builder = tables::open(file, key, path).map_err(Error::parquet("read", path))?;
             if !may_have(builder.metadata(), offset_ns) {
                 return Ok(None);
             }

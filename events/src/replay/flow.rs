@@ -181,6 +181,8 @@ pub(super) struct Shared {
     pub(super) issued: AtomicU64,
     pub(super) under_way: Vec<AtomicUsize>,
     pub(super) idle: Vec<Mutex<Vec<Idle>>>,
+    /// When the run began, by the steady clock, without gaps; none before its first send.
+    pub(super) origin_ns: Mutex<Option<u64>>,
     pub(super) mark: Mutex<Mark>,
     pub(super) pauses: Mutex<Pauses>,
     pub(super) measured: Mutex<Measured>,

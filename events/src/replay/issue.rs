@@ -164,6 +164,7 @@ impl<K> Issuer<K> {
     fn begin(&mut self, first_offset_ns: u64) {
         let before_ns = if self.issuing.cursor == 0 { 0 } else { first_offset_ns };
         self.origin_ns = (steady::now_ns() + LEAD_NS).wrapping_sub(before_ns);
+        *self.issuing.shared.origin_ns.lock() = Some(self.origin_ns);
     }
 
     fn end(mut self, began_ns: u64, is_begun: bool, fault: Option<Error>) -> Issuance {
@@ -277,6 +278,7 @@ impl<K> Issuer<K> {
         shared.stands.store(false, Ordering::Relaxed);
         let gap_ns = steady::now_ns() - from_ns;
         self.origin_ns = self.origin_ns.wrapping_add(gap_ns);
+        *shared.origin_ns.lock() = Some(self.origin_ns);
         let mut pauses = shared.pauses.lock();
         pauses.resumed += 1;
         pauses.gap_ns += gap_ns;

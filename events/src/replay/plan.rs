@@ -3,8 +3,6 @@
 //! Always true: whatever is beyond its limit is refused with the limit, before anything begins.
 //! Absent on purpose: what comes of it.
 
-use std::path::{Path, PathBuf};
-
 use policy::replay::pace::CatchUp;
 use policy::replay::schedule::{self, Schedule};
 use policy::replay::validity::Needs;
@@ -12,6 +10,7 @@ use policy::replay::validity::Needs;
 use super::cells::VARIANTS_MAX;
 use super::error::Error;
 use super::target::Variant;
+use crate::key::Folder;
 
 /// Most requests under way to a variant that may be asked for: as many as there are ports.
 pub const UNDER_WAY_MAX: usize = 60_000;
@@ -30,8 +29,8 @@ const SPIN_NS_MAX: u64 = 10_000_000;
 pub struct Plan {
     /// Its name, which is told to targets.
     pub run: String,
-    /// Where its records are kept; nothing else is there.
-    pub folder: PathBuf,
+    /// Where its records are kept, encrypted where it has a key; nothing else is there.
+    pub folder: Folder,
     /// To whom each event is sent.
     pub variants: Vec<Variant>,
     /// When.
@@ -63,14 +62,14 @@ impl Plan {
     /// A run with the usual limits.
     pub fn new(
         run: &str,
-        folder: &Path,
+        folder: impl Into<Folder>,
         variants: Vec<Variant>,
         schedule: schedule::Settings,
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             run: run.to_owned(),
-            folder: folder.to_path_buf(),
+            folder: folder.into(),
             variants,
             schedule,
             catch_up: CatchUp::Burst,

@@ -5,7 +5,6 @@
 //! nobody holds any more is stopped.
 //! Absent on purpose: which runs there are.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -33,6 +32,7 @@ use super::state::State;
 use super::steady;
 use super::target::Variant;
 use super::traffic::Traffic;
+use crate::key::Folder;
 
 /// A run that goes on.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub struct Run {
     shared: Arc<Shared>,
     schedule: schedule::Settings,
     needs: Needs,
-    folder: PathBuf,
+    folder: Folder,
     busy_milli: u32,
     lost: u64,
     threads: Option<Threads>,
@@ -87,10 +87,10 @@ impl Run {
         let now_ns = steady::now_ns().wrapping_add(since_1970);
         let names: Vec<Arc<str>> =
             plan.variants.iter().map(|variant| variant.name.as_str().into()).collect();
-        let writer = Writer::open(&plan.folder, names.clone())?;
-        cells::kept::forget(&plan.folder)?;
+        let writer = Writer::open(plan.folder.clone(), names.clone())?;
+        cells::kept::forget(&plan.folder.path)?;
         let mut earlier = earlier(&plan, now_ns)?;
-        earlier.state.write(&plan.folder)?;
+        earlier.state.write(&plan.folder.path)?;
         let measured = std::mem::take(&mut earlier.measured);
         let shared = Arc::new(shared(plan.variants.len(), since_1970, measured)?);
         shared.issued.store(earlier.cursor, Ordering::Relaxed);
@@ -118,18 +118,36 @@ impl Run {
         let variants = variants.map(|(at, (name, cell))| Summary::of(name, under_way(at), cell));
         let variants: Vec<Summary> = variants.collect();
         drop(measured);
+        let issued = shared.issued.load(Ordering::Relaxed);
+        Progress { run: self.name.clone(), stage: self.stage(), issued, variants }
+    }
+
+    /// What it does now.
+    pub fn stage(&self) -> Stage {
         let is_over = self.threads.as_ref().is_none_or(|threads| threads.keeping.is_finished());
-        let stage = if is_over {
+        if is_over {
             Stage::Over
-        } else if shared.issued_all.load(Ordering::Relaxed) {
+        } else if self.shared.issued_all.load(Ordering::Relaxed) {
             Stage::Draining
-        } else if shared.stands.load(Ordering::Relaxed) {
+        } else if self.shared.stands.load(Ordering::Relaxed) {
             Stage::Paused
         } else {
             Stage::Sending
-        };
-        let issued = shared.issued.load(Ordering::Relaxed);
-        Progress { run: self.name.clone(), stage, issued, variants }
+        }
+    }
+
+    /// The moment of the run that it is now, in nanoseconds from its start, without gaps; none before
+    /// its first send of this leg.
+    pub fn elapsed_ns(&self) -> Option<u64> {
+        let origin_ns = (*self.shared.origin_ns.lock())?;
+        let since_ns = steady::now_ns().wrapping_sub(origin_ns);
+        // It is set a moment before it has come.
+        Some(if since_ns.cast_signed() < 0 { 0 } else { since_ns })
+    }
+
+    /// The time that it is now by the clock of its records, in nanoseconds since 1970.
+    pub fn now_ns(&self) -> u64 {
+        steady::now_ns().wrapping_add(self.shared.since_1970)
     }
 
     /// What was measured of each variant so far.
@@ -175,9 +193,6 @@ impl Run {
             return Err(Error::Broken { part: "threads" });
         };
         let issuance = threads.issuing.join().map_err(|_| Error::Broken { part: "issuing" });
-        if issuance.is_err() {
-            self.shared.issued_all.store(true, Ordering::Release);
-        }
         let received = threads.receiving.join().map_err(|_| Error::Broken { part: "receiving" });
         let kept = threads.keeping.join().map_err(|_| Error::Broken { part: "keeping" })?;
         self.shared.stop();
@@ -193,7 +208,7 @@ impl Run {
         let mut state = kept.state;
         state.busy_milli = busy_milli;
         state.is_over = !issuance.is_stopped && issuance.fault.is_none() && kept.failed.is_none();
-        let written = state.write(&self.folder);
+        let written = state.write(&self.folder.path);
         if let Some(error) = kept.failed.or(issuance.fault.take()) {
             return Err(error);
         }
@@ -272,6 +287,15 @@ impl Drop for Run {
     }
 }
 
+/// Tells when nothing more is issued: also where the thread that issues has panicked, or is none.
+struct Issued(Arc<Shared>);
+
+impl Drop for Issued {
+    fn drop(&mut self) {
+        self.0.issued_all.store(true, Ordering::Release);
+    }
+}
+
 /// Begins the threads, the last ones first: where one cannot be begun, those before it end as what
 /// they listen to is dropped.
 fn threads<T: Traffic>(
@@ -294,7 +318,7 @@ fn threads<T: Traffic>(
     let keeping = Keeping {
         shared: Arc::clone(&shared),
         kept: is_kept,
-        folder: plan.folder.clone(),
+        folder: plan.folder.path.clone(),
         writer,
         state: earlier.state,
     };
@@ -309,6 +333,7 @@ fn threads<T: Traffic>(
         },
         timeout_ns: plan.timeout_ms * 1_000_000,
     };
+    let over = Issued(Arc::clone(&shared));
     let issuing = Issuing {
         shared: Arc::clone(&shared),
         variants: Arc::clone(&variants),
@@ -325,7 +350,7 @@ fn threads<T: Traffic>(
     };
     let making = Making {
         run: plan.run.into(),
-        folder: plan.folder,
+        folder: plan.folder.path,
         variants,
         settings: plan.schedule,
         traffic,
@@ -337,7 +362,10 @@ fn threads<T: Traffic>(
     Ok(Threads {
         keeping: spawn("replay-keep", move || keep::run(keeping, judge))?,
         receiving: spawn("replay-receive", move || Answers::new(receiving).run())?,
-        issuing: spawn("replay-issue", move || Issuer::new(issuing).run())?,
+        issuing: spawn("replay-issue", move || {
+            let _over = over;
+            Issuer::new(issuing).run()
+        })?,
         making: spawn("replay-ahead", move || ahead::run(making, events))?,
     })
 }
@@ -356,6 +384,7 @@ fn shared(variants: usize, since_1970: u64, mut measured: Measured) -> Result<Sh
         issued: AtomicU64::new(0),
         under_way: (0..variants).map(|_| AtomicUsize::new(0)).collect(),
         idle: (0..variants).map(|_| Mutex::new(Vec::new())).collect(),
+        origin_ns: Mutex::default(),
         mark: Mutex::default(),
         pauses: Mutex::new(Pauses::default()),
         measured: Mutex::new(measured),
@@ -366,9 +395,9 @@ fn shared(variants: usize, since_1970: u64, mut measured: Measured) -> Result<Sh
 
 /// What is in the folder of a run that is resumed; nothing of one that begins.
 fn earlier(plan: &Plan, now_ns: u64) -> Result<Earlier, Error> {
-    let folder = || plan.folder.clone();
+    let folder = || plan.folder.path.clone();
     let names: Vec<String> = plan.variants.iter().map(|variant| variant.name.clone()).collect();
-    let state = State::read(&plan.folder)?;
+    let state = State::read(&plan.folder.path)?;
     if !plan.resume {
         if state.is_some() {
             return Err(Error::Taken { folder: folder() });
@@ -389,7 +418,7 @@ fn earlier(plan: &Plan, now_ns: u64) -> Result<Earlier, Error> {
     measured.totals.resize_with(names.len(), Default::default);
     let (mut cursor, mut recorded, mut last_ns) = (state.issued, 0, state.at_ns);
     let (mut last_offset_ns, mut until_ns) = (state.took_ns, 0);
-    for record in files::read(&plan.folder)? {
+    for record in files::read(plan.folder.clone())? {
         let record = record?;
         cursor = cursor.max(record.number + 1);
         last_ns = last_ns.max(record.done_ns);

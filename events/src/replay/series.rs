@@ -5,13 +5,13 @@
 //! is beyond is one line more. Absent on purpose: words for times and zones.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::cells::{self, Cell, Cells, OTHERS, Of};
 use super::error::Error;
 use super::files;
 use super::record::Record;
+use crate::key::Folder;
 
 /// Most windows of a line: as many as a wide screen has room for.
 pub const WINDOWS_MAX: u64 = 1_000;
@@ -102,8 +102,9 @@ impl Asked {
 /// # Errors
 ///
 /// As [`files::read`].
-pub fn cells(folder: &Path) -> Result<Cells, Error> {
-    if let Some(kept) = cells::kept::read(folder) {
+pub fn cells(folder: impl Into<Folder>) -> Result<Cells, Error> {
+    let folder = folder.into();
+    if let Some(kept) = cells::kept::read(&folder) {
         return Ok(kept);
     }
     let mut cells = Cells::default();
@@ -138,7 +139,7 @@ pub fn by_time(cells: &Cells, asked: &Asked) -> Series {
 ///
 /// As [`files::read`].
 pub fn by_hour(
-    folder: &Path,
+    folder: impl Into<Folder>,
     asked: &Asked,
     hour_of: impl Fn(u64) -> u64,
 ) -> Result<Series, Error> {

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,6 +28,7 @@ use super::seal::{self, Batch};
 use crate::dedupe::REMEMBERED_MAX;
 use crate::error::Error;
 use crate::event::{Event, identity};
+use crate::key::{Folder, Key};
 use crate::labels::{self, Labels};
 use crate::log;
 
@@ -39,8 +40,16 @@ const IDENTITY: [&str; 5] = ["sequence", "time", "accepted", "id", "source"];
 pub(crate) struct Held {
     pub(crate) segment: Segment,
     pub(crate) path: PathBuf,
+    key: Option<Key>,
     /// Whether the manifest lists it no more.
     is_gone: AtomicBool,
+}
+
+impl Held {
+    /// Opens the file, of which nothing but the end is read.
+    pub(crate) fn open(&self) -> Result<Opened, Error> {
+        Opened::open(&self.path, self.key.as_ref())
+    }
 }
 
 impl Drop for Held {
@@ -59,6 +68,8 @@ impl Drop for Held {
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) held: Vec<Arc<Held>>,
+    /// What its key says of itself, where it is encrypted.
+    pub(crate) key_check: Option<u64>,
     /// Every event with a lower number is in one of them, or was removed.
     pub(crate) sealed_until: u64,
     pub(crate) disordered: u64,
@@ -85,7 +96,7 @@ pub struct Forgotten {
 
 /// The segments of a stream.
 pub(crate) struct Segments {
-    stream: PathBuf,
+    stream: Folder,
     /// Held by whoever changes the manifest.
     change: Mutex<Manifest>,
     /// What there is, for readers, who never wait for a change.
@@ -95,17 +106,17 @@ pub(crate) struct Segments {
 
 impl fmt::Debug for Segments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Segments").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("Segments").field("stream", &self.stream.path).finish_non_exhaustive()
     }
 }
 
 impl Segments {
     /// Opens the segments of the stream in this folder, and finishes what was begun when they were
     /// last left.
-    pub(crate) fn open(stream: &Path) -> Result<Self, Error> {
-        let folder = manifest::folder(stream);
+    pub(crate) fn open(stream: &Folder) -> Result<Self, Error> {
+        let folder = manifest::folder(&stream.path);
         fs::create_dir_all(&folder).map_err(Error::io("make", &folder))?;
-        let manifest = Manifest::read(stream)?;
+        let manifest = Manifest::open(stream)?;
         let listed: HashSet<&str> = manifest.segments.iter().map(|it| it.file.as_str()).collect();
         for entry in fs::read_dir(&folder).map_err(Error::io("list", &folder))? {
             let path = entry.map_err(Error::io("list", &folder))?.path();
@@ -115,9 +126,10 @@ impl Segments {
                 fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }
         }
+        let folder = Folder { path: folder, key: stream.key.clone() };
         let held = manifest.segments.iter().map(|segment| held(&folder, segment)).collect();
         let current = RwLock::new(Arc::new(snapshot(&manifest, held)));
-        let (sealed, stream) = (watch::Sender::new(manifest.sealed_until), stream.to_path_buf());
+        let (sealed, stream) = (watch::Sender::new(manifest.sealed_until), stream.clone());
         let segments = Self { stream, change: Mutex::new(manifest), current, sealed };
         segments.clear(&segments.change.lock())?;
         Ok(segments)
@@ -135,7 +147,7 @@ impl Segments {
         let mut found = Vec::new();
         let late = |held: &&Arc<Held>| held.segment.accepted_us >= since_us;
         for held in current.held.iter().filter(late).filter(|held| held.segment.last >= first) {
-            let opened = Opened::open(&held.path)?;
+            let opened = held.open()?;
             let groups = (0..opened.groups().len()).collect();
             for rows in opened.read(groups, Some(&IDENTITY))? {
                 let rows = rows?;
@@ -159,6 +171,11 @@ impl Segments {
         self.sealed.subscribe()
     }
 
+    /// Where the files are.
+    fn folder(&self) -> Folder {
+        Folder { path: manifest::folder(&self.stream.path), key: self.stream.key.clone() }
+    }
+
     /// What there is now.
     pub(crate) fn current(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read())
@@ -169,9 +186,9 @@ impl Segments {
     pub(crate) fn seal(&self) -> Result<Sealed, Error> {
         let mut manifest = self.change.lock();
         let mut sealed = Sealed::default();
-        let folder = manifest::folder(&self.stream);
+        let folder = self.folder();
         loop {
-            let parts = log::parts(&self.stream)?;
+            let parts = log::parts(&self.stream.path)?;
             let until = parts.last().map_or(0, |part| part.first);
             if manifest.sealed_until >= until {
                 return Ok(sealed);
@@ -216,7 +233,7 @@ impl Segments {
         let (parts, others): (Vec<&Segment>, Vec<&Segment>) =
             manifest.segments.iter().partition(|segment| segment.batch >= first);
         let mut segments: Vec<Segment> = others.into_iter().cloned().collect();
-        let folder = manifest::folder(&self.stream);
+        let folder = self.folder();
         segments.extend(Batch::merged(&self.stream, &parts)?.write(&folder)?);
         let wanted = Manifest { segments, ..*manifest };
         self.replace(manifest, wanted)?;
@@ -284,7 +301,8 @@ impl Segments {
     }
 
     fn has(&self, segment: &Segment, subject: &str) -> Result<bool, Error> {
-        let opened = Opened::open(&manifest::folder(&self.stream).join(&segment.file))?;
+        let folder = self.folder();
+        let opened = Opened::open(&folder.path.join(&segment.file), folder.key.as_ref())?;
         let Some(column) = opened.column("subject") else { return Ok(false) };
         let mut groups = Vec::new();
         for group in 0..opened.groups().len() {
@@ -310,8 +328,8 @@ impl Segments {
         subject: &str,
         mut each: impl FnMut(&log::Stored),
     ) -> Result<(Option<Segment>, u64), Error> {
-        let folder = manifest::folder(&self.stream);
-        let opened = Opened::open(&folder.join(&segment.file))?;
+        let folder = self.folder();
+        let opened = Opened::open(&folder.path.join(&segment.file), folder.key.as_ref())?;
         let groups = (0..opened.groups().len()).collect();
         let mut gone = 0;
         let rows = opened.read(groups, None)?.flat_map(|rows| match rows {
@@ -333,9 +351,9 @@ impl Segments {
 
     /// Replaces the manifest; the files of segments that it lists no more go once nobody reads them.
     fn replace(&self, manifest: &mut Manifest, wanted: Manifest) -> Result<(), Error> {
-        let folder = manifest::folder(&self.stream);
-        manifest::sync(&folder)?;
-        wanted.write(&self.stream)?;
+        let folder = self.folder();
+        manifest::sync(&folder.path)?;
+        wanted.write(&self.stream.path)?;
         let before = self.current();
         let names = before.held.iter().map(|held| (held.segment.file.as_str(), held));
         let known: HashMap<&str, &Arc<Held>> = names.collect();
@@ -358,7 +376,7 @@ impl Segments {
 
     /// Removes the files of the log whose events are all sealed, the oldest first.
     fn clear(&self, manifest: &Manifest) -> Result<(), Error> {
-        let parts = log::parts(&self.stream)?;
+        let parts = log::parts(&self.stream.path)?;
         for pair in parts.windows(2) {
             if pair[1].first <= manifest.sealed_until {
                 pass(&pair[0].path)?;
@@ -369,14 +387,14 @@ impl Segments {
     }
 }
 
-fn held(folder: &Path, segment: &Segment) -> Arc<Held> {
-    let path = folder.join(&segment.file);
-    Arc::new(Held { segment: segment.clone(), path, is_gone: AtomicBool::new(false) })
+fn held(folder: &Folder, segment: &Segment) -> Arc<Held> {
+    let Folder { path, key } = folder.within(&segment.file);
+    Arc::new(Held { segment: segment.clone(), path, key, is_gone: AtomicBool::new(false) })
 }
 
 fn snapshot(manifest: &Manifest, held: Vec<Arc<Held>>) -> Snapshot {
-    let Manifest { sealed_until, disordered, last_time_ns, .. } = *manifest;
-    Snapshot { held, sealed_until, disordered, last_time_ns }
+    let Manifest { key_check, sealed_until, disordered, last_time_ns, .. } = *manifest;
+    Snapshot { held, key_check, sealed_until, disordered, last_time_ns }
 }
 
 /// The name of a segment that is written anew.

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::faults::pass;
 use super::{Segment, Snapshot};
 use crate::error::Error;
+use crate::key::{Folder, Key};
+use crate::log;
 
 /// The folder of a stream's segments, within the stream's.
 pub(super) const FOLDER: &str = "segments";
@@ -22,12 +24,17 @@ pub(crate) const NAME: &str = "_manifest.json";
 pub(super) const UNFINISHED: &str = "unfinished";
 /// How manifests are written now.
 const VERSION: u32 = 1;
+/// The same of streams that are encrypted, which programs that know no keys must not touch.
+const ENCRYPTED_VERSION: u32 = 2;
 
 /// What is sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
     pub(super) version: u32,
+    /// What its key says of itself ([`Key::check`]), where all that the stream has is encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key_check: Option<u64>,
     /// Every event with a lower number is in a segment, or was removed.
     pub(crate) sealed_until: u64,
     /// How many sealed events happened before the one that was accepted before them.
@@ -39,9 +46,14 @@ pub(crate) struct Manifest {
 
 impl Default for Manifest {
     fn default() -> Self {
-        let segments = Vec::new();
-        Self { version: VERSION, sealed_until: 1, disordered: 0, last_time_ns: 0, segments }
+        let (version, key_check, segments) = (VERSION, None, Vec::new());
+        let (sealed_until, disordered, last_time_ns) = (1, 0, 0);
+        Self { version, key_check, sealed_until, disordered, last_time_ns, segments }
     }
+}
+
+const fn version(key_check: Option<u64>) -> u32 {
+    if key_check.is_some() { ENCRYPTED_VERSION } else { VERSION }
 }
 
 /// What a file is named while it is written.
@@ -66,13 +78,38 @@ impl Manifest {
         Self::parse(&text, &path)
     }
 
+    /// As [`Self::read`], and sees that the stream is encrypted where it has a key and not where it has
+    /// none. A stream that begins with a key says so from then on, before anything else is there.
+    pub(crate) fn open(stream: &Folder) -> Result<Self, Error> {
+        let path = folder(&stream.path).join(NAME);
+        let manifest = Self::read(&stream.path)?;
+        let check = stream.key.as_ref().map(Key::check);
+        let problem = match (check, manifest.key_check) {
+            (given, wanted) if given == wanted => return Ok(manifest),
+            (Some(_), Some(_)) => "its stream is encrypted by another key",
+            (None, _) => "its stream is encrypted, and there is no key for it",
+            (Some(_), None) if path.exists() || !log::parts(&stream.path)?.is_empty() => {
+                "its stream is not encrypted, and has a key"
+            }
+            (Some(_), None) => {
+                let begun = Self { version: ENCRYPTED_VERSION, key_check: check, ..manifest };
+                let folder = folder(&stream.path);
+                fs::create_dir_all(&folder).map_err(Error::io("make", &folder))?;
+                begun.write(&stream.path)?;
+                sync(&stream.path)?;
+                return Ok(begun);
+            }
+        };
+        Err(Error::Key { path, problem })
+    }
+
     /// Reads what a manifest at that path says.
     pub(crate) fn parse(text: &[u8], path: &Path) -> Result<Self, Error> {
         let path = path.to_owned();
         let read = serde_json::from_slice(text).map_err(|error| error.to_string());
         let manifest: Self =
             read.map_err(|problem| Error::Manifest { path: path.clone(), problem })?;
-        if manifest.version != VERSION {
+        if manifest.version != version(manifest.key_check) {
             let problem = format!("it has version {}, of a later program", manifest.version);
             return Err(Error::Manifest { path, problem });
         }
@@ -81,9 +118,10 @@ impl Manifest {
 
     /// What a snapshot has.
     pub(crate) fn of(snapshot: &Snapshot) -> Self {
-        let Snapshot { ref held, sealed_until, disordered, last_time_ns } = *snapshot;
+        let Snapshot { ref held, key_check, sealed_until, disordered, last_time_ns } = *snapshot;
         let segments = held.iter().map(|held| held.segment.clone()).collect();
-        Self { version: VERSION, sealed_until, disordered, last_time_ns, segments }
+        let version = version(key_check);
+        Self { version, key_check, sealed_until, disordered, last_time_ns, segments }
     }
 
     /// As it is written.

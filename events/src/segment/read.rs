@@ -22,6 +22,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use super::{Segment, manifest};
 use crate::error::Error;
 use crate::event::{Event, LABEL};
+use crate::key::{Folder, Key, tables};
 use crate::log::Stored;
 use crate::packed::Packed;
 
@@ -31,11 +32,11 @@ pub(crate) const TAKEN_BYTES: usize = 2 << 20;
 const TAKEN_ROWS_MAX: usize = 2_048;
 
 /// Every event with this number or a higher one, of some segments of the stream in this folder.
-pub(crate) fn from(stream: &Path, segments: &[&Segment], first: u64) -> Result<Packed, Error> {
-    let folder = manifest::folder(stream);
+pub(crate) fn from(stream: &Folder, segments: &[&Segment], first: u64) -> Result<Packed, Error> {
+    let folder = manifest::folder(&stream.path);
     let mut events = Packed::default();
     for segment in segments.iter().filter(|segment| segment.last >= first) {
-        let opened = Opened::open(&folder.join(&segment.file))?;
+        let opened = Opened::open(&folder.join(&segment.file), stream.key.as_ref())?;
         let groups = (0..opened.groups().len()).collect();
         for rows in opened.read(groups, None)? {
             let rows = rows?;
@@ -54,10 +55,9 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, key: Option<&Key>) -> Result<Self, Error> {
         let file = File::open(path).map_err(Error::io("open", path))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file);
-        let builder = builder.map_err(Error::parquet("read", path))?;
+        let builder = tables::open(file, key, path).map_err(Error::parquet("read", path))?;
         Ok(Self { path: path.to_path_buf(), builder })
     }
 

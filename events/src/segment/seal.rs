@@ -5,7 +5,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
 
 use jiff::Timestamp;
 use policy::segments::{SEALED_BYTES_MAX, SEALED_EVENTS_MAX, cuts};
@@ -15,6 +14,7 @@ use super::table::Writer;
 use super::{Segment, manifest, read};
 use crate::error::Error;
 use crate::frame;
+use crate::key::Folder;
 use crate::log::{Reader, Stored};
 use crate::packed::Packed;
 
@@ -36,12 +36,12 @@ const READ_MAX: usize = 4_096;
 impl Batch {
     /// Reads from this number on, below `until`.
     pub(super) fn read(
-        stream: &Path,
+        stream: &Folder,
         first: u64,
         until: u64,
         mut last_time_ns: u64,
     ) -> Result<Self, Error> {
-        let mut reader = Reader::new(stream, first);
+        let mut reader = Reader::new(stream.clone(), first);
         let (mut events, mut disordered) = (Packed::default(), 0);
         let events_max = usize::try_from(SEALED_EVENTS_MAX).unwrap_or(usize::MAX);
         while events.len() < events_max && events.bytes() < SEALED_BYTES_MAX {
@@ -59,7 +59,7 @@ impl Batch {
     }
 
     /// What was sealed as several, as one.
-    pub(super) fn merged(stream: &Path, segments: &[&Segment]) -> Result<Self, Error> {
+    pub(super) fn merged(stream: &Folder, segments: &[&Segment]) -> Result<Self, Error> {
         let events = read::from(stream, segments, 0)?;
         let first = segments.iter().map(|it| it.batch).min().unwrap_or(0);
         let until = segments.iter().map(|it| it.batch_last + 1).max().unwrap_or(0);
@@ -67,7 +67,7 @@ impl Batch {
     }
 
     /// Sorts the events and writes them; gives the segments.
-    pub(super) fn write(mut self, folder: &Path) -> Result<Vec<Segment>, Error> {
+    pub(super) fn write(mut self, folder: &Folder) -> Result<Vec<Segment>, Error> {
         self.events.by_time();
         let times_ns = self.events.times_ns();
         let mut segments = Vec::new();
@@ -90,16 +90,18 @@ fn hour(time_ns: u64) -> String {
 
 /// Writes a segment of events in their order; none where there are no events.
 pub(super) fn write(
-    folder: &Path,
+    folder: &Folder,
     file: String,
     (batch, batch_last): (u64, u64),
     events: impl Iterator<Item = Result<Stored, Error>>,
 ) -> Result<Option<Segment>, Error> {
-    let path = folder.join(&file);
-    let unfinished = folder.join(manifest::unfinished(&file));
+    let path = folder.path.join(&file);
+    let unfinished = folder.path.join(manifest::unfinished(&file));
     pass(&unfinished)?;
     let told = File::create(&unfinished).map_err(Error::io("make", &unfinished))?;
-    let mut writer = Writer::new(Told::new(told), false).map_err(Error::parquet("write", &path))?;
+    let sealed = folder.key.as_ref().map(|key| (key, file.as_str()));
+    let writer = Writer::new(Told::new(told), false, sealed);
+    let mut writer = writer.map_err(Error::parquet("write", &path))?;
     let (first, last) = (u64::MAX, 0);
     let (first_ns, last_ns, accepted_first_us, accepted_us) = (u64::MAX, 0, u64::MAX, 0);
     let (rows, unpacked_bytes, bytes, blake3) = (0, 0, 0, String::new());

@@ -1,7 +1,7 @@
 //! Tables: events as the columns of a Parquet file.
 //!
 //! Always true: a row group is bounded in rows and bytes, and has the lowest and highest values of
-//! its columns; subjects and ids can be ruled out by a filter.
+//! its columns; subjects and ids can be ruled out by a filter, but where it is encrypted.
 //! Absent on purpose: files, names, order: rows are written as they come.
 
 use std::io::Write;
@@ -20,6 +20,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::event::LABEL;
+use crate::key::Key;
+use crate::key::tables::encrypted;
 use crate::log::Stored;
 
 /// Most rows of a row group: what is read to find an event in it.
@@ -60,7 +62,8 @@ pub(crate) fn schema(is_labelled: bool) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn properties() -> WriterProperties {
+/// How a table is written; encrypted, where a key and the file's name are given.
+fn properties(sealed: Option<(&Key, &str)>) -> Result<WriterProperties, ParquetError> {
     let column = ColumnPath::from;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
@@ -82,10 +85,14 @@ fn properties() -> WriterProperties {
         properties =
             properties.set_column_statistics_enabled(column(name), EnabledStatistics::None);
     }
+    if let Some((key, name)) = sealed {
+        // Filters are left in plain by the writer, and would tell whether somebody is in it.
+        return Ok(encrypted(properties, key, name)?.build());
+    }
     for name in ["id", "subject"] {
         properties = properties.set_column_bloom_filter_enabled(column(name), true);
     }
-    properties.build()
+    Ok(properties.build())
 }
 
 /// Writes events as a Parquet file.
@@ -97,9 +104,13 @@ pub(crate) struct Writer<W: Write + Send> {
 }
 
 impl<W: Write + Send> Writer<W> {
-    pub(crate) fn new(to: W, is_labelled: bool) -> Result<Self, ParquetError> {
+    pub(crate) fn new(
+        to: W,
+        is_labelled: bool,
+        sealed: Option<(&Key, &str)>,
+    ) -> Result<Self, ParquetError> {
         let schema = schema(is_labelled);
-        let file = ArrowWriter::try_new(to, Arc::clone(&schema), Some(properties()))?;
+        let file = ArrowWriter::try_new(to, Arc::clone(&schema), Some(properties(sealed)?))?;
         Ok(Self { file, columns: Columns::new(), schema, is_labelled })
     }
 

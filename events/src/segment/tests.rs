@@ -1,14 +1,14 @@
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 use workflow::{Clock, Tasks};
 
 use super::*;
+use crate::key::Folder;
 use crate::labels::Labels;
-use crate::log::tests::{any_event, event};
+use crate::log::tests::{any_event, event, keyed};
 use crate::log::{Log, Reader, Stored};
 use crate::select::Selection;
 use crate::{Error, Event, Label, Settings, Stream};
@@ -18,19 +18,28 @@ const DAY_MS: u64 = 24 * 3_600_000;
 
 pub(crate) struct World {
     pub(crate) folder: TempDir,
+    is_encrypted: bool,
     clock: Clock,
     hand: workflow::ManualHandle,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::of(false)
+    }
+
+    /// With a stream that is encrypted, or is not.
+    pub(crate) fn of(is_encrypted: bool) -> Self {
         let (clock, hand) = Clock::manual(1_000_000);
-        Self { folder: tempfile::tempdir().unwrap(), clock, hand }
+        Self { folder: tempfile::tempdir().unwrap(), is_encrypted, clock, hand }
     }
 
     pub(crate) async fn open(&self) -> Stream {
-        let clock = self.clock.clone();
-        Stream::open(self.folder.path(), Settings::default(), clock, &Tasks::new()).await.unwrap()
+        self.open_by(keyed(self.folder.path(), self.is_encrypted)).await.unwrap()
+    }
+
+    pub(crate) async fn open_by(&self, folder: Folder) -> Result<Stream, Error> {
+        Stream::open(folder, Settings::default(), self.clock.clone(), &Tasks::new()).await
     }
 
     fn files(&self, ending: &str) -> Vec<String> {
@@ -84,11 +93,11 @@ proptest! {
     fn sealing_changes_nothing_of_what_is_read(
         steps in prop::collection::vec(
             (prop::collection::vec(any_event(), 0..6), 0_u8..4), 1..10),
-        most in 1_usize..9, from in 1_u64..20,
+        most in 1_usize..9, from in 1_u64..20, is_encrypted: bool,
     ) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
-            let world = World::new();
+            let world = World::of(is_encrypted);
             let mut stream = world.open().await;
             let mut model: Vec<Stored> = Vec::new();
             let mut known = BTreeSet::new();
@@ -273,23 +282,24 @@ async fn a_subject_is_forgotten_with_its_labels_and_nobody_else_is() {
 }
 
 /// A stream that is sealed, merged and rid of a subject, step by step, without tasks.
-struct Steps<'a> {
-    folder: &'a Path,
+struct Steps {
+    folder: Folder,
     log: Log,
     segments: Segments,
     labels: Labels,
 }
 
-impl<'a> Steps<'a> {
-    fn open(folder: &'a Path) -> Self {
+impl Steps {
+    fn open(folder: &Folder) -> Self {
         let segments = Segments::open(folder).unwrap();
-        let log = Log::open(folder, 0, |_| {}).unwrap();
-        Self { folder, log, segments, labels: Labels::new(folder) }
+        let log = Log::open(folder.clone(), 0, |_| {}).unwrap();
+        let labels = Labels::new(folder.clone());
+        Self { folder: folder.clone(), log, segments, labels }
     }
 
     /// Each event by its number, sealed or not, as consumers read it.
     fn found(&self) -> Vec<u64> {
-        let events = in_turn(&mut Reader::new(self.folder, 1), self.log.next(), 5);
+        let events = in_turn(&mut Reader::new(self.folder.clone(), 1), self.log.next(), 5);
         events.iter().map(|stored| stored.sequence).collect()
     }
 
@@ -297,9 +307,13 @@ impl<'a> Steps<'a> {
     fn listed(&self) -> Vec<u64> {
         let current = self.segments.current();
         let held: Vec<&Segment> = current.held.iter().map(|held| &held.segment).collect();
-        let sealed = read::from(self.folder, &held, 0).unwrap();
+        let sealed = read::from(&self.folder, &held, 0).unwrap();
         let sealed = (0..sealed.len()).map(|at| sealed.get(at).unwrap().sequence);
-        let rest = in_turn(&mut Reader::new(self.folder, current.sealed_until), self.log.next(), 5);
+        let rest = in_turn(
+            &mut Reader::new(self.folder.clone(), current.sealed_until),
+            self.log.next(),
+            5,
+        );
         let mut all: Vec<u64> = sealed.chain(rest.iter().map(|stored| stored.sequence)).collect();
         all.sort_unstable();
         all
@@ -320,10 +334,16 @@ impl<'a> Steps<'a> {
 /// or not at all, and the next opening finishes it.
 #[test]
 fn wherever_it_ends_nothing_is_lost_and_nothing_is_there_twice() {
+    for is_encrypted in [false, true] {
+        walked(is_encrypted);
+    }
+}
+
+fn walked(is_encrypted: bool) {
     let subject = |id: u64| if id.is_multiple_of(5) { "gone" } else { "kept" };
     for places in 0.. {
         let folder = tempfile::tempdir().unwrap();
-        let mut steps = Steps::open(folder.path());
+        let mut steps = Steps::open(&keyed(folder.path(), is_encrypted));
         for commit in 0..4_u64 {
             let ids = commit * 10..commit * 10 + 10;
             let events: Vec<Event> = ids.map(|id| at(id % 3 * HOUR_NS, id, subject(id))).collect();
@@ -340,7 +360,7 @@ fn wherever_it_ends_nothing_is_lost_and_nothing_is_there_twice() {
         let worked = steps.work();
         drop(steps);
         faults::tests::end_after(None);
-        let mut steps = Steps::open(folder.path());
+        let mut steps = Steps::open(&keyed(folder.path(), is_encrypted));
         let all: Vec<u64> = (1..=41).collect();
         let is_kept = |sequence: &u64| subject(*sequence - 1) == "kept" || *sequence == 41;
         let kept: Vec<u64> = all.iter().copied().filter(is_kept).collect();

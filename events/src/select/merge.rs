@@ -18,7 +18,7 @@ use crate::event::LABEL;
 use crate::labels::Known;
 use crate::log::Stored;
 use crate::packed::Packed;
-use crate::segment::read::{Opened, Reading, Rows, TAKEN_BYTES};
+use crate::segment::read::{Reading, Rows, TAKEN_BYTES};
 use crate::segment::{Held, Snapshot};
 
 /// Most segments that may be open at once: of more, some files could not be opened.
@@ -185,7 +185,7 @@ impl Selecting {
     }
 
     fn open(&mut self, held: &Held) -> Result<(), Error> {
-        let opened = Opened::open(&held.path)?;
+        let opened = held.open()?;
         let groups = prune::groups(&self.selection, &opened)?;
         self.found.groups_read += groups.len() as u64;
         self.found.groups_pruned += (opened.groups().len() - groups.len()) as u64;

@@ -133,7 +133,7 @@ impl Stream {
         let sealed = self.shared.segments.current();
         stats.stream_segments = sealed.held.len() as u64;
         stats.stream_bytes = sealed.held.iter().map(|held| held.segment.bytes).sum();
-        for part in log::parts(&self.shared.folder)? {
+        for part in log::parts(&self.shared.folder.path)? {
             // It may be sealed and gone by now.
             stats.stream_bytes += std::fs::metadata(&part.path).map_or(0, |it| it.len());
         }

@@ -58,8 +58,9 @@ impl Keeper {
         let now_us = clock.now_us();
         let look = Arc::clone(&shared);
         let is_old = blocking(move || {
-            let last = log::parts(&look.folder)?.pop();
-            let first_us = last.map_or(Ok(None), |part| log::first_us(&part.path))?;
+            let last = log::parts(&look.folder.path)?.pop();
+            let key = look.folder.key.as_ref();
+            let first_us = last.map_or(Ok(None), |part| log::first_us(&part, key))?;
             Ok(first_us.is_some_and(|at_us| now_us.saturating_sub(at_us) > LOG_AGE_US_MAX))
         });
         if is_old.await? {

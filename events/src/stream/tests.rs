@@ -129,3 +129,36 @@ async fn what_lies_in_the_log_is_sealed_by_and_by() {
     drop((stream, sealed));
     assert_eq!(world.tasks.stop(1_000).await, []);
 }
+
+#[tokio::test]
+async fn a_stream_is_open_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let tasks = Tasks::new();
+    let held = Hold::take(folder.path()).unwrap();
+    let place = folder.path().to_path_buf();
+    let second = tokio::task::spawn_blocking(move || Hold::take(&place));
+    let second = second.await.unwrap();
+    assert!(matches!(second, Err(Error::Held { .. })), "{second:?}");
+    drop(held);
+    let open = |tasks| {
+        let folder = folder.path().to_path_buf();
+        async move { Stream::open(&folder, Settings::default(), Clock::system(), tasks).await }
+    };
+    // Who comes next waits until the first is closed.
+    let first = open(&tasks).await.unwrap();
+    drop(first);
+    let second = open(&tasks).await.unwrap();
+    drop(second);
+    assert!(tasks.stop(10_000).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_window_can_be_changed_while_it_is_open() {
+    let world = World::new();
+    let stream = world.open().await;
+    assert_eq!(stream.append(vec![event(1)]).await.unwrap().stored, 1);
+    world.hand.advance_ms(500);
+    assert_eq!(stream.append(vec![event(1)]).await.unwrap().known, 1);
+    stream.keep(Settings { dedupe_window_ms: 400 });
+    assert_eq!(stream.append(vec![event(1)]).await.unwrap().stored, 1);
+}

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use events::{Log, Reader, Selected, Selection, Settings, Stream};
+use events::{Folder, Key, Log, Reader, Selected, Selection, Settings, Stream};
 use workflow::{Clock, Tasks};
 
 const WRITER: &str = env!("CARGO_BIN_EXE_events-test-writer");
@@ -13,9 +13,9 @@ const WRITER: &str = env!("CARGO_BIN_EXE_events-test-writer");
 const KILLS: u64 = 100;
 
 /// Everything in the log, by its id: how often it is there.
-fn found(folder: &std::path::Path) -> BTreeMap<u64, u64> {
-    let until = Log::open(folder, u64::MAX, |_| {}).unwrap().next();
-    let (mut reader, mut found) = (Reader::new(folder, 1), BTreeMap::new());
+fn found(folder: &Folder) -> BTreeMap<u64, u64> {
+    let until = Log::open(folder.clone(), u64::MAX, |_| {}).unwrap().next();
+    let (mut reader, mut found) = (Reader::new(folder.clone(), 1), BTreeMap::new());
     while reader.next() < until {
         for stored in reader.read(until, 10_000).unwrap() {
             *found.entry(stored.event.id.parse().unwrap()).or_default() += 1;
@@ -27,8 +27,21 @@ fn found(folder: &std::path::Path) -> BTreeMap<u64, u64> {
 #[test]
 fn what_was_acknowledged_is_there_once_whenever_the_writer_is_killed() {
     let folder = tempfile::tempdir().unwrap();
-    let acknowledged = acknowledged(folder.path(), "0");
-    check(&acknowledged, &found(folder.path()), |_| true);
+    let place = folder.path().into();
+    let acknowledged = acknowledged(&place, "0");
+    check(&acknowledged, &found(&place), |_| true);
+}
+
+/// Whatever a frame was torn at, it is told from one that another key wrote.
+#[test]
+fn what_was_acknowledged_is_there_once_also_encrypted() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Some(Key::new([7; 32]));
+    let place = Folder { path: folder.path().to_path_buf(), key };
+    let acknowledged = acknowledged(&place, "0");
+    check(&acknowledged, &found(&place), |_| true);
+    let other = Folder { key: Some(Key::fresh()), ..place };
+    assert!(Log::open(other, 0, |_| {}).is_err());
 }
 
 /// Sealed, written anew without those of a subject, and killed at any point of it: the others are there
@@ -36,9 +49,10 @@ fn what_was_acknowledged_is_there_once_whenever_the_writer_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sealed_is_there_once_whenever_the_sealer_is_killed() {
     let folder = tempfile::tempdir().unwrap();
-    let acknowledged = acknowledged(folder.path(), "1");
+    let place = folder.path().into();
+    let acknowledged = acknowledged(&place, "1");
     let is_kept = |id: &u64| !id.is_multiple_of(10);
-    check(&acknowledged, &found(folder.path()), is_kept);
+    check(&acknowledged, &found(&place), is_kept);
     let (clock, tasks) = (Clock::system(), Tasks::new());
     let stream = Stream::open(folder.path(), Settings::default(), clock, &tasks).await.unwrap();
     stream.seal().await.unwrap();
@@ -52,7 +66,7 @@ async fn what_is_sealed_is_there_once_whenever_the_sealer_is_killed() {
     assert!(times.is_sorted());
     check(&acknowledged, &selected, is_kept);
     assert!(selected.keys().all(is_kept));
-    assert_eq!(found(folder.path()), selected);
+    assert_eq!(found(&place), selected);
     // No file is left that belongs to nothing.
     let listed = stream.segments().len() + 1;
     assert_eq!(std::fs::read_dir(folder.path().join("segments")).unwrap().count(), listed);
@@ -68,15 +82,16 @@ fn check(acknowledged: &[u64], found: &BTreeMap<u64, u64>, is_kept: impl Fn(&u64
 }
 
 /// Kills a writer again and again; gives the numbers of the events that it had acknowledged.
-fn acknowledged(folder: &std::path::Path, seals: &str) -> Vec<u64> {
+fn acknowledged(folder: &Folder, seals: &str) -> Vec<u64> {
     let kills = std::env::var("FREEHOLD_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let (mut acknowledged, mut first) = (Vec::new(), 1_u64);
     for round in 0..kills {
         let mut command = Command::new(WRITER);
-        command.arg(folder).args([
+        command.arg(&folder.path).args([
             first.to_string(),
             (1 + round % 8).to_string(),
             seals.to_owned(),
+            u8::from(folder.key.is_some()).to_string(),
         ]);
         let mut writer = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(writer.stdout.take().unwrap());

@@ -61,6 +61,29 @@ pub struct MasterKeyArguments {
     pub server: ServerArguments,
 }
 
+#[derive(Debug, Subcommand)]
+#[command(after_help = examples::EVENTS_KEY)]
+pub enum EventsKeyCommand {
+    /// Make a file with a fresh key, readable by you alone
+    New {
+        /// The file, which must not exist
+        file: PathBuf,
+    },
+    /// Put a fresh key first into the file; what older ones seal is sealed anew at the next start
+    Rotate {
+        /// The file
+        file: PathBuf,
+    },
+    /// Show the key of the Parquet files of a stream or a run, for DuckDB, pyarrow or Spark
+    Show {
+        /// The stream's or run's folder, or a copy of it
+        folder: PathBuf,
+        /// The file with the key that it was made with
+        #[arg(long, env = "FREEHOLD_EVENTS_KEY", value_name = "FILE")]
+        events_key: PathBuf,
+    },
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = examples::BACKUP)]
 pub struct BackupArguments {

@@ -70,6 +70,7 @@ pub(super) const REPLAY: &str = "\
 Try it:
   freehold replay risk --stream signins --speed 10x
   freehold replay risk@next --against main --stream signins --rate 500/s --for 1m
+  freehold replay risk@next --stream signins --rate 200/s --for 2m --drill kill@30s --drill kill@1m
   freehold replay risk@next --stream signins --poisson 200/s --prediction /score --threshold 0.7
   freehold replay risk@next --against main --stream signins --sweep 'response_p99<=50ms'";
 
@@ -143,6 +144,13 @@ pub(super) const BACKUP: &str = "\
 Try it:
   freehold backup --data freehold-data copies/monday
 The cloud may run meanwhile. `freehold restore copies/monday --data new` puts it back.";
+
+pub(super) const EVENTS_KEY: &str = "\
+Try it:
+  freehold events-key new keys/events.key
+  freehold up --events-key keys/events.key     streams that begin from now on are encrypted
+  freehold events-key rotate keys/events.key
+Keep the file apart from the data and from its backups: without it nobody reads them.";
 
 pub(super) const FUNCTION: &str = "\
 Try it:

@@ -14,7 +14,7 @@ enum Unit {
     Part,
 }
 
-const METRICS: [(&str, GateMetric, Unit); 11] = [
+const METRICS: [(&str, GateMetric, Unit); 12] = [
     ("requests", GateMetric::Requests, Unit::Count),
     ("response_p50", GateMetric::ResponseP50Us, Unit::Time),
     ("response_p99", GateMetric::ResponseP99Us, Unit::Time),
@@ -25,6 +25,7 @@ const METRICS: [(&str, GateMetric, Unit); 11] = [
     ("recall", GateMetric::RecallPpm, Unit::Part),
     ("auc", GateMetric::AucPpm, Unit::Part),
     ("calibration", GateMetric::CalibrationPpm, Unit::Part),
+    ("recovery", GateMetric::RecoveryUs, Unit::Time),
     ("agreement", GateMetric::AgreementPpm, Unit::Part),
 ];
 
@@ -126,6 +127,7 @@ mod tests {
         assert_eq!(read("accuracy>=0.9").at_least, Some(900_000));
         assert_eq!(read("response_p50 <= 1.1x").at_most_of_incumbent_ppm, Some(1_100_000));
         assert_eq!(read("recall>=0.95x").at_least_of_incumbent_ppm, Some(950_000));
+        assert_eq!(read("recovery<=5s").at_most, Some(5_000_000));
         assert_eq!(read("verdict").metric, GateMetric::Verdict);
         let region = read("response_p99<=50ms[region=no]");
         assert_eq!(region.scope, GateScope::Region("no".to_owned()));

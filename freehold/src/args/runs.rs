@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use api::endpoints::GateCondition;
+use api::runs::{DrillKind, RunDrill};
 use types::{Name, RunId};
 
 use super::examples;
@@ -57,6 +58,12 @@ pub struct ReplayArguments {
     /// The label that is positive [default: true]
     #[arg(long, value_name = "LABEL")]
     pub positive: Option<String>,
+    /// End an instance of each variant, or of one, at a time of the run: kill@30s, kill@30s:next
+    #[arg(long, value_name = "DRILL", value_parser = parse_drill, conflicts_with = "sweep")]
+    pub drill: Vec<RunDrill>,
+    /// Also of variants that answer live events, which then fail
+    #[arg(long, requires = "drill")]
+    pub drill_production: bool,
     /// Return at once instead of following it
     #[arg(long, conflicts_with = "sweep")]
     pub detach: bool,
@@ -102,6 +109,18 @@ pub struct SweepArguments {
     /// How near to the largest rate the answer is to be [default: 10%]
     #[arg(long, value_name = "SHARE", value_parser = parse_share, requires = "sweep")]
     pub within: Option<u64>,
+}
+
+/// A drill such as `kill@30s`, or `kill@30s:VARIANT`.
+fn parse_drill(text: &str) -> Result<RunDrill, String> {
+    let wrong = || format!("{text:?} is no drill: write kill@30s, or kill@30s:VARIANT");
+    let when = text.strip_prefix("kill@").ok_or_else(wrong)?;
+    let (time, variant) = match when.split_once(':') {
+        Some((time, variant)) => (time, Some(variant.parse().map_err(|_| wrong())?)),
+        None => (when, None),
+    };
+    let at_ms = parse_time(time).map_err(|_| wrong())?;
+    Ok(RunDrill { what: DrillKind::Kill, at_ms, variant })
 }
 
 /// By what events are kept apart.
@@ -202,4 +221,19 @@ pub enum SeriesWord {
     Variant,
     Region,
     Group,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drills_are_read_or_refused_with_what_to_write() {
+        let read = |text: &str| parse_drill(text).map(|it| (it.at_ms, it.variant));
+        assert_eq!(read("kill@30s"), Ok((30_000, None)));
+        assert_eq!(read("kill@500ms:next"), Ok((500, Some("next".parse().unwrap()))));
+        for bad in ["kill", "kill@", "kill@30", "kill@30s:", "stop@30s", "kill@next:30s", "30s"] {
+            assert!(read(bad).unwrap_err().contains("write kill@30s"), "{bad}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use api::client::{self, Client};
 use api::identity::Shown;
-use api::listen::{Address, Clients, Limits, Listener, Tls};
+use api::listen::{self, Address, Clients, Limits, Listener, Tls};
 use gateway::control::{Remote, Upstream};
 use gateway::{Gateway, Proof};
 use policy::polling;
@@ -74,8 +74,10 @@ async fn make(
         }
         None => None,
     };
+    let events_keys = settings.events_key.as_deref().map(events_keys).transpose()?;
     let wanted = gateway::Settings {
         copies,
+        events_keys,
         folder: Some(settings.data.join("gateway")),
         replay_socket: Some(socket(&settings.data, "replay.sock")?),
         base_domain: Some(settings.domain.clone()),
@@ -93,6 +95,14 @@ async fn make(
         .map_err(|error| Failure::internal("could not make the gateway", &error))?;
     gateway.run();
     Ok(gateway)
+}
+
+/// What seals the keys of streams.
+fn events_keys(file: &std::path::Path) -> Result<objects::Vault, Failure> {
+    objects::Vault::of_file(file).map_err(|error| {
+        let told = format!("--events-key {}: {}", file.display(), workflow::chain(&error));
+        Failure::usage(told).hint("`freehold events-key new FILE` makes one")
+    })
 }
 
 /// Binds and serves the public listeners.
@@ -118,7 +128,8 @@ pub(super) async fn serve(
         let listener = Listener::bind(&Address::Unix(socket)).await;
         let listener = listener.map_err(|error| Failure::usage(workflow::chain(&error)))?;
         let listener = listener.with_limits(Limits { connections_max: 8_192, ..limits });
-        spawn(tasks, "replay listener", listener, (gateway.http_service(), None));
+        let serving = listen::serve(listener, gateway.http_service(), None, gateway.replays_over());
+        tasks.spawn("replay listener", serving);
     }
     let (listener, tls, grpc) = bind(settings.listen_grpc).await?;
     spawn(tasks, "grpc listener", listener, (gateway.grpc_router(), tls));

@@ -107,6 +107,8 @@ fn spec(arguments: ReplayArguments) -> Result<RunSpec, Failure> {
             threshold_ppm: arguments.threshold.and_then(|ppm| i64::try_from(ppm).ok()),
             positive: arguments.positive,
         },
+        drills: arguments.drill,
+        drill_production: arguments.drill_production,
     })
 }
 

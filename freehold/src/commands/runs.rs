@@ -1,5 +1,6 @@
 //! `freehold runs`: replays, how far they are, and what they came to.
 
+mod drills;
 mod series;
 mod shown;
 
@@ -138,6 +139,7 @@ pub(super) fn rows(run: &Run) -> Vec<(String, String)> {
         ("endpoint", run.spec.endpoint.to_string()),
         ("stream", run.spec.stream.to_string()),
         ("load", load_words(&run.spec.load)),
+        ("drills", drills::wanted(&run.spec.drills)),
         ("state", word(&run.state)),
         ("error", run.error.clone().unwrap_or_default()),
         ("begun", time(run.created_at_ms)),

@@ -304,12 +304,14 @@ fn filled(rows: impl IntoIterator<Item = (&'static str, String)>) -> Vec<(String
 }
 
 fn rows(stream: &Stream) -> Vec<(String, String)> {
+    let encrypted = stream.encrypted.map(|it| if it { "yes" } else { "no" });
     filled([
         ("stream", stream.name.to_string()),
         ("description", stream.spec.description.clone()),
         ("kept", kept(&stream.spec)),
         ("known again for", format!("{} s", stream.spec.dedupe_window_ms / 1_000)),
         ("held by", stream.gateway.clone().unwrap_or_default()),
+        ("encrypted", encrypted.unwrap_or_default().to_owned()),
         ("made", time(stream.created_at_ms)),
     ])
 }

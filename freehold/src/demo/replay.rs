@@ -198,6 +198,8 @@ async fn try_out(client: &Client, candidate: &str) -> Result<Vec<String>, Failur
         timeout_ms: None,
         seed: Some(7),
         judged: Judged { prediction: Some("/risk".to_owned()), ..Judged::default() },
+        drills: Vec::new(),
+        drill_production: false,
     };
     let (run, outcome) = valid(client, &spec).await?;
     for variant in &outcome.variants {

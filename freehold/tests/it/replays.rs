@@ -140,6 +140,8 @@ pub(crate) fn run_of(variants: &[&str], stream: &Name) -> RunSpec {
         timeout_ms: None,
         seed: Some(7),
         judged: Judged { prediction: Some("/score".to_owned()), ..Judged::default() },
+        drills: Vec::new(),
+        drill_production: false,
     }
 }
 

@@ -14,7 +14,7 @@ use api::internal::functions::sources::GivenUp;
 use api::internal::functions::{
     EventOutcome, KeepEvents, NewEvent, TakeEvents, TakenEvents, UsageTaken,
 };
-use api::internal::{Routes, RunReport, RunTaken, StreamClaimed, UsageReport, Watch};
+use api::internal::{ClaimStream, Routes, RunReport, RunTaken, StreamClaimed, UsageReport, Watch};
 use api::listen::Address;
 use axum::body::Body;
 use http::uri::{Authority, Scheme};
@@ -134,8 +134,12 @@ impl Control for Remote {
         )
     }
 
-    fn claim_stream(&self, id: StreamId) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>> {
-        Box::pin(async move { self.client.stream_claim(id).await.map_err(Unreachable::new) })
+    fn claim_stream(
+        &self,
+        id: StreamId,
+        said: ClaimStream,
+    ) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>> {
+        Box::pin(async move { self.client.stream_claim(id, said).await.map_err(Unreachable::new) })
     }
 
     fn give_up(&self, id: SourceId, given_up: GivenUp) -> BoxFuture<'_, Result<(), Unreachable>> {

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use parking_lot::Mutex;
-use types::{ErrorKind, RevisionId};
+use types::{ErrorKind, HostId, RevisionId};
 use workflow::CancellationToken;
 
 use super::Function;
@@ -78,6 +78,11 @@ impl Hosts {
             }
         }
         Self(Arc::new(hosts))
+    }
+
+    /// The ways to a host's agent; none where it is not known, or lost.
+    pub(crate) fn find(&self, id: HostId) -> Option<FunctionHost> {
+        self.0.iter().find(|host| host.told.host == id).map(|host| host.told.clone())
     }
 
     /// Gives a call to a host that takes it, and waits for what became of it, or for how it begins to

@@ -105,6 +105,14 @@ impl Face {
         }
     }
 
+    /// Whether a variant answers live events.
+    pub(super) fn is_live(&self, variant: &str) -> bool {
+        if self.used.is_empty() {
+            return variant == api::endpoints::MAIN;
+        }
+        self.used.iter().any(|used| used.variant.as_str() == variant && used.mode.is_live())
+    }
+
     /// All of its variants.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
         self.variants.iter()

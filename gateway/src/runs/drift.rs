@@ -24,7 +24,7 @@ pub(crate) async fn drift(
     incoming: Incoming,
     run: &str,
 ) -> Result<Response<Body>, Error> {
-    let Mine { account, folder, names, place, .. } = mine(hub, &incoming, run)?;
+    let Mine { account, records, names, place, .. } = mine(hub, &incoming, run)?;
     let query = query(&incoming.parts.uri)?;
     let settings = told::settings(query.alarm_every, query.seed)?;
     let (reference, reference_names) = own(hub, account, query.against)?;
@@ -35,8 +35,7 @@ pub(crate) async fn drift(
     let incumbent = place_of(&reference_names, other)?;
     let found = blocking(move || {
         let _place = place;
-        let (before, after) = (reference.join("records"), folder.join("records"));
-        let found = events::drift::of_runs((&before, incumbent), (&after, candidate), settings);
+        let found = events::drift::of_runs((reference, incumbent), (records, candidate), settings);
         found.map_err(Error::from)
     });
     Ok(json(&told::told(found.await?, settings)))

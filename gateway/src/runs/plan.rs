@@ -20,7 +20,7 @@ use policy::replay::{Event, Ratio};
 use serde::{Deserialize, Serialize};
 
 use super::judged::{Accuracies, Judging};
-use super::{broken, folder, told, write};
+use super::{RECORDS, broken, folder, told, whose, write};
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::streams::{blocking, selection};
@@ -35,6 +35,8 @@ const WINDOW_NS: u64 = 10_000_000;
 const RULE: &str = "rule";
 /// Requests under way at a variant, where nothing is said.
 const IN_FLIGHT: usize = 4_096;
+/// How long an answer may take, where nothing is said.
+const TIMEOUT_MS: u64 = 30_000;
 /// What is written down.
 const BEGUN: &str = "begun.json";
 
@@ -89,11 +91,20 @@ pub(super) async fn plan(
         until_sequence: *stream.committed().borrow(),
         events: 0,
     };
-    let begun = blocking(move || begin(&place, &from, (wanted, counts), fresh)).await?;
+    let (keys, of) = (hub.streams.keys().clone(), whose(told.run));
+    let begun = blocking(move || {
+        // Its key is there before anything else is: what has begun without one has none.
+        let kept = match begun(&place) {
+            Some(_) => keys.known(&place, &of)?,
+            None => keys.begun(&place, &of)?,
+        };
+        Ok((kept, begin(&place, &from, (wanted, counts), fresh)?))
+    });
+    let (kept, begun) = begun.await?;
     chosen.until_sequence = Some(begun.until_sequence);
     let schedule = schedule(&spec, &begun)?;
-    let records = folder.join("records");
-    let resume = records.join("run.json").exists();
+    let records = kept.within(RECORDS);
+    let resume = records.path.join("run.json").exists();
     let plan = Plan {
         catch_up: match spec.catch_up {
             CatchUp::Burst => pace::CatchUp::Burst,
@@ -101,19 +112,19 @@ pub(super) async fn plan(
             CatchUp::Skip => pace::CatchUp::Skip,
         },
         under_way_max: in_flight_max(&spec),
-        timeout_ms: spec.timeout_ms.unwrap_or(30_000),
+        timeout_ms: timeout_ms(&spec),
         service_header: api::endpoints::SERVICE_HEADER.to_owned(),
         took_header: api::endpoints::TOOK_HEADER.to_owned(),
         needs: Needs::default(),
         resume,
-        ..Plan::new(&told.run.to_string(), &records, variants, schedule)
+        ..Plan::new(&told.run.to_string(), records.clone(), variants, schedule)
     };
     let judged = Arc::new(Accuracies::new(plan.variants.len(), &spec.judged));
     let meters = told::endpoints(hub, told)
         .into_iter()
         .map(|endpoint| endpoint.map(|endpoint| hub.metrics.endpoints.replays(&endpoint)));
     let judge = Judging::new(&spec.judged, Arc::clone(&judged), meters.collect());
-    let judge = if resume { blocking(move || counted(judge, &records)).await? } else { judge };
+    let judge = if resume { blocking(move || counted(judge, records)).await? } else { judge };
     let events = blocking(move || {
         let selected = stream.select(&chosen).map_err(Error::from)?;
         let mut strata = Strata { by: spec.group_by, known: HashMap::new() };
@@ -124,6 +135,11 @@ pub(super) async fn plan(
         Ok(Box::new(events) as Events)
     });
     Ok(Planned { plan, events: events.await?, judge, judged })
+}
+
+/// How long an answer may take.
+pub(super) fn timeout_ms(spec: &RunSpec) -> u64 {
+    spec.timeout_ms.unwrap_or(TIMEOUT_MS)
 }
 
 /// Most requests under way at one variant.
@@ -139,7 +155,7 @@ pub(super) fn under_way_max(spec: &RunSpec) -> usize {
 }
 
 /// Counts what was recorded before a restart.
-fn counted(judge: Judging, records: &Path) -> Result<Judging, Error> {
+fn counted(judge: Judging, records: events::Folder) -> Result<Judging, Error> {
     for record in events::replay::files::read(records).map_err(Error::from)? {
         judge.again(&record.map_err(Error::from)?);
     }

@@ -28,13 +28,13 @@ pub(crate) async fn records(
     incoming: Incoming,
     run: &str,
 ) -> Result<Response<Body>, Error> {
-    let Mine { folder, names, place, .. } = mine(hub, &incoming, run)?;
+    let Mine { records, names, place, .. } = mine(hub, &incoming, run)?;
     let query = query(&incoming.parts.uri)?;
     let wanted = wanted(&query, &names)?;
     let most = usize::try_from(query.limit.unwrap_or(LIMIT).min(LIMIT_MAX)).unwrap_or(usize::MAX);
     let found = blocking(move || {
         let _place = place;
-        let found = files::find(&folder.join("records"), &wanted, most).map_err(Error::from)?;
+        let found = files::find(records, &wanted, most).map_err(Error::from)?;
         let name = |record: &Record| names.get(usize::from(record.variant)).cloned();
         let records = found.records.iter().map(|it| shown(it, name(it).unwrap_or_default()));
         Ok(RunRecords { records: records.collect(), matching: found.matching })

@@ -39,7 +39,7 @@ pub(crate) async fn series(
     incoming: Incoming,
     run: &str,
 ) -> Result<Response<Body>, Error> {
-    let Mine { id, folder, names, place, .. } = mine(hub, &incoming, run)?;
+    let Mine { id, records, names, place, .. } = mine(hub, &incoming, run)?;
     let query = query(&incoming.parts.uri)?;
     let (mut asked, by) = (asked(&query, &names)?, query.by.unwrap_or_default());
     let step_ms = query.step.as_deref().map(step_ms).transpose()?;
@@ -51,12 +51,11 @@ pub(crate) async fn series(
     let live = hub.runs.cells(id);
     let found = blocking(move || {
         let _place = place;
-        let records = folder.join("records");
         if hours {
             let hour = |ns: u64| hour_of(ns, &tz);
-            return series::by_hour(&records, &asked, hour).map_err(Error::from);
+            return series::by_hour(records, &asked, hour).map_err(Error::from);
         }
-        let cells = live.map_or_else(|| series::cells(&records).map_err(Error::from), Ok)?;
+        let cells = live.map_or_else(|| series::cells(records).map_err(Error::from), Ok)?;
         asked.step_ms = step_ms.unwrap_or_else(|| usual_ms(&cells, &asked));
         Ok(series::by_time(&cells, &asked))
     });

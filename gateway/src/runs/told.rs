@@ -7,13 +7,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::internal::RunRoute;
-use api::runs::{PlaceOutcome, RunFacts, RunOutcome, RunProgress, RunSchedule, VariantOutcome};
+use api::runs::{
+    DrillOutcome, DrillState, PlaceOutcome, RunFacts, RunOutcome, RunProgress, RunSchedule,
+    VariantOutcome,
+};
 use events::replay::cells::OTHERS;
 use events::replay::report::Times;
 use events::replay::{Cell, Cells, Finished, Outcome, Run, Summary};
 use serde_json::Value;
 
 use super::judged::Accuracies;
+use super::used::Usage;
 use crate::hub::Hub;
 use crate::routes::Endpoint;
 
@@ -32,15 +36,18 @@ pub(super) fn endpoints(hub: &Hub, told: &RunRoute) -> Vec<Option<Arc<Endpoint>>
 /// Records and cells have the others.
 const PLACES_MAX: usize = 32;
 
+/// What is known of a run beside its records; each by the places of variants.
+pub(super) struct Beside {
+    pub(super) endpoints: Vec<Option<Arc<Endpoint>>>,
+    pub(super) usage: Vec<Usage>,
+    pub(super) drills: Vec<Vec<DrillOutcome>>,
+}
+
 /// How far it is.
-pub(super) fn progress(
-    run: &Run,
-    judged: &Accuracies,
-    endpoints: &[Option<Arc<Endpoint>>],
-) -> Value {
+pub(super) fn progress(run: &Run, judged: &Accuracies, beside: &Beside) -> Value {
     let progress = run.progress();
     let (totals, cells) = (run.totals(), run.cells());
-    let measured = Measured { totals: &totals, cells: &cells, took_ns: run.took_ns(), endpoints };
+    let measured = Measured { totals: &totals, cells: &cells, took_ns: run.took_ns(), beside };
     let mut variants = variants(&progress.variants, judged, &measured);
     for variant in &mut variants {
         // It is stored every second: a large table can wait for the end.
@@ -60,17 +67,14 @@ pub(super) fn progress(
 }
 
 /// What it came to.
-pub(super) fn outcome(
-    finished: &Finished,
-    judged: &Accuracies,
-    endpoints: &[Option<Arc<Endpoint>>],
-) -> Value {
+pub(super) fn outcome(finished: &Finished, judged: &Accuracies, beside: &Beside) -> Value {
     let Finished { proof, facts, validity, lost, totals, cells, .. } = finished;
-    let measured = Measured { totals, cells, took_ns: facts.took_ns, endpoints };
+    let measured = Measured { totals, cells, took_ns: facts.took_ns, beside };
+    let disclosed = validity.disclosed.iter().map(ToString::to_string);
     let told = RunOutcome {
         valid: validity.is_valid(),
         reasons: validity.reasons.iter().map(ToString::to_string).collect(),
-        disclosed: validity.disclosed.iter().map(ToString::to_string).collect(),
+        disclosed: disclosed.chain(missed(finished, &beside.drills)).collect(),
         schedule: RunSchedule {
             seed: proof.seed,
             digest: hex::encode(proof.digest),
@@ -108,7 +112,22 @@ struct Measured<'m> {
     totals: &'m [Cell],
     cells: &'m Cells,
     took_ns: u64,
-    endpoints: &'m [Option<Arc<Endpoint>>],
+    beside: &'m Beside,
+}
+
+/// Drills that were not done, and what is not known of those that were.
+fn missed(finished: &Finished, drills: &[Vec<DrillOutcome>]) -> Vec<String> {
+    let named = finished.names.iter().zip(drills);
+    let each = named.flat_map(|(name, drills)| drills.iter().map(move |drill| (name, drill)));
+    let words = each.filter_map(|(name, drill)| {
+        let what = match drill.state {
+            DrillState::Done => "when it was well again is not known",
+            _ => "it was not done",
+        };
+        let why = drill.why.as_ref()?;
+        Some(format!("the drill of {name} at {} ms: {what}: {why}", drill.at_ms))
+    });
+    words.collect()
 }
 
 fn variants(
@@ -119,7 +138,9 @@ fn variants(
     let counted = judged.counted().0.into_iter();
     let told = summaries.iter().zip(counted).zip(measured.totals).zip(0..);
     told.map(|(((summary, accuracy), sum), place)| {
-        let endpoint = measured.endpoints.get(usize::from(place)).and_then(Option::as_deref);
+        let (beside, at) = (measured.beside, usize::from(place));
+        let endpoint = beside.endpoints.get(at).and_then(Option::as_deref);
+        let told = (endpoint, beside.usage.get(at));
         VariantOutcome {
             name: summary.name.clone(),
             under_way: summary.under_way,
@@ -141,8 +162,9 @@ fn variants(
             bytes_out: summary.bytes_out,
             bytes_in: summary.bytes_in,
             availability_ppm: availability_ppm(sum),
-            used: used::of(sum, (measured.cells, place), measured.took_ns, endpoint),
+            used: used::of(sum, (measured.cells, place), measured.took_ns, told),
             accuracy,
+            drills: beside.drills.get(at).cloned().unwrap_or_default(),
             places: Vec::new(),
         }
     })

@@ -2,7 +2,8 @@
 //! when this host's disk is lost.
 //!
 //! In `streams/STREAM/`: segments in folders by day, `date=2026-11-23/NAME.parquet`, as `DuckDB`,
-//! pandas and Spark read them; the labels; and `_manifest.json`, written last.
+//! pandas and Spark read them; the labels; the stream's sealed key, where it is encrypted as all of
+//! these are then; and `_manifest.json`, written last.
 //!
 //! Always true: whoever reads the manifest finds all that it lists; what was removed here is removed
 //! there too. Absent on purpose: events that are not sealed yet, which are in this host's log.
@@ -16,6 +17,7 @@ use types::{ErrorKind, StreamId};
 
 use super::blocking;
 use crate::error::Error;
+use crate::keys::NAME as KEY;
 
 /// Where copies are, and what is there.
 pub(crate) struct Copies {
@@ -28,6 +30,7 @@ pub(crate) struct Copies {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Last {
     manifest: Vec<u8>,
+    key: Option<Vec<u8>>,
     labels_bytes: u64,
 }
 
@@ -42,11 +45,17 @@ impl Copies {
     /// # Errors
     ///
     /// [`Error::Stream`] as the place fails; to ask again goes on.
-    pub(crate) async fn copy(&self, id: StreamId, kept: &Kept) -> Result<(), Error> {
+    pub(crate) async fn copy(&self, id: StreamId, kept: &Kept, stream: &Path) -> Result<(), Error> {
         let Some(files) = &self.files else { return Ok(()) };
         let mut last = self.last.lock().await;
         let labels_bytes = kept.labels.as_ref().map_or(0, |(_, bytes)| *bytes);
-        let now = Last { manifest: kept.manifest.clone(), labels_bytes };
+        let path = stream.join(KEY);
+        let key = blocking(move || match std::fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(|error| broken(format!("a stream's key: {error}"))),
+        });
+        let key = key.await?;
+        let now = Last { manifest: kept.manifest.clone(), key: key.clone(), labels_bytes };
         if last.get(&id) == Some(&now) {
             return Ok(());
         }
@@ -63,6 +72,11 @@ impl Copies {
         if let Some((path, _)) = &kept.labels {
             let name = format!("{}/{LABELS}", folder(id));
             files.put(&name, path).await.map_err(failed)?;
+            wanted.insert(name);
+        }
+        if let Some(key) = key {
+            let name = format!("{}/{KEY}", folder(id));
+            files.put_bytes(&name, key).await.map_err(failed)?;
             wanted.insert(name);
         }
         let name = format!("{}/{MANIFEST}", folder(id));
@@ -99,6 +113,7 @@ impl Copies {
         }
         let labels = format!("{}/{LABELS}", folder(id));
         files.fetch(&labels, &restoring.labels()).await.map_err(failed)?;
+        files.fetch(&format!("{}/{KEY}", folder(id)), &to.join(KEY)).await.map_err(failed)?;
         blocking(move || restoring.end().map_err(Error::from)).await?;
         tracing::info!(stream = %id, segments, "a stream was brought back from its copy");
         Ok(())
@@ -113,6 +128,8 @@ impl Copies {
         let Some(files) = &self.files else { return Ok(()) };
         let mut last = self.last.lock().await;
         last.remove(&id);
+        // First what all else is read by.
+        files.delete(&format!("{}/{KEY}", folder(id))).await.map_err(failed)?;
         for (name, _) in files.list(&folder(id)).await.map_err(failed)? {
             files.delete(&name).await.map_err(failed)?;
         }

@@ -9,6 +9,8 @@ use policy::drift::Settings;
 
 use super::{blocking, json, number, parameters, read, selection};
 use crate::error::Error;
+use crate::hub::Hub;
+use crate::limits::Place;
 
 /// At most one false alarm in so many events, where nothing is said, and what may be asked for: beyond
 /// that no change of a size that matters would be found.
@@ -16,7 +18,12 @@ const ALARM_EVERY: u64 = 100_000;
 const ALARM_EVERY_MAX: u64 = 1_000_000_000_000;
 
 /// Says whether what is asked for is as its reference was.
-pub(super) async fn stream(stream: events::Stream, parts: &Parts) -> Result<Response<Body>, Error> {
+pub(super) async fn stream(
+    hub: &Hub,
+    stream: events::Stream,
+    parts: &Parts,
+    place: Place,
+) -> Result<Response<Body>, Error> {
     let mut asked = parameters(&parts.uri)?;
     let settings = settings(number(&mut asked, "alarm_every")?, number(&mut asked, "seed")?)?;
     let mut time = |name: &str| asked.remove(name).and_then(|it| it.as_str().map(str::to_owned));
@@ -32,7 +39,11 @@ pub(super) async fn stream(stream: events::Stream, parts: &Parts) -> Result<Resp
     let until = until.or_else(|| query.since.clone());
     let reference = selection(&SelectionQuery { since, until, ..query })?;
     apart(&reference, &watched)?;
-    let found = blocking(move || stream.drift(&reference, &watched, settings).map_err(Error::from));
+    let long = hub.streams.long(place).await?;
+    let found = blocking(move || {
+        let _long = long;
+        stream.drift(&reference, &watched, settings).map_err(Error::from)
+    });
     Ok(json(&told(found.await?, settings)))
 }
 

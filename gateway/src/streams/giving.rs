@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, Response, header};
 use tokio::sync::mpsc;
 use types::ErrorKind;
+use workflow::Clock;
 
 use super::{json, number, parameters, read, selection};
 use crate::error::Error;
@@ -47,12 +48,20 @@ pub(super) async fn events(
     // What cannot be selected is told before the answer begins.
     let checked = stream.clone();
     let first = chosen.clone();
+    let long = hub.streams.long(place).await?;
     blocking(move || checked.select(&first).map(drop).map_err(Error::from)).await?;
-    let (pieces, body) = mpsc::channel(PIECES_MAX);
+    let (reader, body) = mpsc::channel(PIECES_MAX);
     let limit = query.limit.unwrap_or(u64::MAX);
+    let (clock, pause_ms) = (hub.clock.clone(), hub.settings.body_pause_ms_max);
+    let runtime = tokio::runtime::Handle::current();
+    let buffer = Vec::with_capacity(PIECE_BYTES);
+    let mut out = Pieces { buffer, reader, runtime, clock, pause_ms };
     hub.tasks.spawn("stream given", async move {
-        let _place = place;
-        let ended = blocking(move || write(&stream, (&chosen, limit, format), pieces)).await;
+        let ended = blocking(move || {
+            let _long = long;
+            write(&stream, (&chosen, limit, format), &mut out)
+        });
+        let ended = ended.await;
         if let Err(error) = ended {
             tracing::debug!(%error, "a stream was not given to its end");
         }
@@ -68,27 +77,42 @@ pub(super) async fn events(
 fn write(
     stream: &events::Stream,
     (chosen, limit, format): (&Selection, u64, events::export::Format),
-    pieces: mpsc::Sender<io::Result<Bytes>>,
+    out: &mut Pieces,
 ) -> Result<(), Error> {
-    let mut out = Pieces { buffer: Vec::with_capacity(PIECE_BYTES), pieces };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let written = stream
         .select(chosen)
-        .and_then(|chosen| events::export::write(format, chosen.take(limit), &mut out));
+        .and_then(|chosen| events::export::write(format, chosen.take(limit), &mut *out));
     let flushed = written
         .map_err(Error::from)
         .and_then(|_| out.flush().map_err(|error| Error::bad_request(error.to_string())));
     if let Err(error) = &flushed {
         // Whoever reads is told by an answer that breaks off.
-        let _ = out.pieces.blocking_send(Err(io::Error::other(error.to_string())));
+        let _ = out.send(Err(io::Error::other(error.to_string())));
     }
     flushed
 }
 
-/// Writes into an answer's body, piece by piece; waits for a reader that is slow.
+/// Writes into an answer's body, piece by piece; waits for a reader that is slow, and not for one that
+/// reads nothing.
 struct Pieces {
     buffer: Vec<u8>,
-    pieces: mpsc::Sender<io::Result<Bytes>>,
+    reader: mpsc::Sender<io::Result<Bytes>>,
+    runtime: tokio::runtime::Handle,
+    clock: Clock,
+    pause_ms: u64,
+}
+
+impl Pieces {
+    fn send(&self, piece: io::Result<Bytes>) -> io::Result<()> {
+        let gone = |why: &str| io::Error::new(io::ErrorKind::BrokenPipe, why.to_owned());
+        let sent = self.clock.within_ms(self.pause_ms, self.reader.send(piece));
+        match self.runtime.block_on(sent) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(gone("the reader has gone")),
+            Err(_) => Err(gone("the reader reads nothing")),
+        }
+    }
 }
 
 impl Write for Pieces {
@@ -105,15 +129,24 @@ impl Write for Pieces {
             return Ok(());
         }
         let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES));
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the reader has gone");
-        self.pieces.blocking_send(Ok(piece.into())).map_err(gone)
+        self.send(Ok(piece.into()))
     }
 }
 
 /// Sums up what is asked for.
-pub(super) async fn stats(stream: events::Stream, parts: &Parts) -> Result<Response<Body>, Error> {
+pub(super) async fn stats(
+    hub: &Hub,
+    stream: events::Stream,
+    parts: &Parts,
+    place: Place,
+) -> Result<Response<Body>, Error> {
     let chosen = selection(&read(parameters(&parts.uri)?)?)?;
-    let (stats, found) = blocking(move || stream.stats(&chosen).map_err(Error::from)).await?;
+    let long = hub.streams.long(place).await?;
+    let summed = blocking(move || {
+        let _long = long;
+        stream.stats(&chosen).map_err(Error::from)
+    });
+    let (stats, found) = summed.await?;
     let top = |counted: Counted| counted.top.into_iter().collect();
     Ok(json(&StreamStats {
         events: stats.events,

@@ -13,6 +13,7 @@ use super::selection::{time_ns, zone};
 use super::{document, json, opened, selection};
 use crate::error::Error;
 use crate::hub::Hub;
+use crate::limits::Place;
 use crate::service::Incoming;
 
 /// Events that are appended at a time.
@@ -23,6 +24,7 @@ pub(super) async fn make(
     hub: &Hub,
     (name, stream): (&str, events::Stream),
     incoming: Incoming,
+    place: Place,
 ) -> Result<Response<Body>, Error> {
     let (_, known) = hub.member(&incoming.parts.headers, Action::StreamsRead)?;
     let how: MakeEvents = document(hub, incoming, "events that are to be made").await?;
@@ -41,7 +43,9 @@ pub(super) async fn make(
         apart: how.apart,
     };
     let runtime = tokio::runtime::Handle::current();
+    let long = hub.streams.long(place).await?;
     let made = super::blocking(move || {
+        let _long = long;
         let prior = Prior::learn(from.select(&chosen)?, seed)?;
         let mut made = MadeEvents { seed, stored: 0, known: 0 };
         let mut drawn = prior.draw(&settings, how.events)?.peekable();

@@ -1,10 +1,10 @@
 //! Events taken: one by one, in batches, out of files; what became of them; and events removed.
 //!
 //! Always true: an answer comes once the events are safe; a batch is taken whole or not at all; a file
-//! is kept beside until it is read, so that memory does not grow with it.
+//! is kept beside until it is read, on the disk of the streams, so that memory does not grow with it.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 
 use api::streams::{
     AppendedEvents, ForgetSubject, ForgottenEvents, ImportFault, ImportQuery, ImportedEvents,
@@ -12,14 +12,16 @@ use api::streams::{
 };
 use axum::body::Body;
 use events::import::{Format, Options};
+use events::key::scratch::{Scratch, Writing};
 use http::Response;
 use http_body_util::BodyExt as _;
 
 use super::giving::blocking;
-use super::{document, json, number, parameters, read, selection};
+use super::{Long, broken, document, json, number, parameters, read, selection};
 use crate::body;
 use crate::error::Error;
 use crate::hub::Hub;
+use crate::limits::Place;
 use crate::service::Incoming;
 
 /// Largest file that is imported at once: a day of a busy site's log.
@@ -60,15 +62,24 @@ pub(super) async fn import(
     hub: &Hub,
     stream: events::Stream,
     incoming: Incoming,
+    place: Place,
 ) -> Result<Response<Body>, Error> {
     let Incoming { parts, body, .. } = incoming;
     let mut asked = parameters(&parts.uri)?;
     let year = number(&mut asked, "year")?;
     let query = ImportQuery { year, ..read(asked)? };
     let (format, options) = options(query, hub.clock.now_us())?;
-    let file = keep(hub, body).await?;
-    let summary =
-        blocking(move || stream.import(format, file, &options).map_err(Error::from)).await?;
+    let file = keep(hub, body, stream.is_encrypted()).await?;
+    let long = hub.streams.long(place).await?;
+    let imported = blocking(move || {
+        let _long = long;
+        let imported = match file {
+            Kept::Plain(file) => stream.import(format, file, &options),
+            Kept::Encrypted(scratch) => stream.import(format, scratch, &options),
+        };
+        imported.map_err(Error::from)
+    });
+    let summary = imported.await?;
     let faults = summary.refusals.into_iter();
     Ok(json(&ImportedEvents {
         records: summary.read,
@@ -108,10 +119,51 @@ fn options(query: ImportQuery, accepted_us: u64) -> Result<(Format, Options), Er
     Ok((format, options))
 }
 
-/// Keeps a body in a file that has no name any more.
-async fn keep(hub: &Hub, mut body: Body) -> Result<File, Error> {
-    let unsafe_disk = |error: std::io::Error| Error::from(events::Error::Input(error));
-    let mut file = tempfile::tempfile().map_err(unsafe_disk)?;
+/// A body, while it is written into a file that has no name any more.
+enum Keeping {
+    Plain(File),
+    Encrypted(Box<Writing>),
+}
+
+/// A body that is kept.
+enum Kept {
+    Plain(File),
+    Encrypted(Scratch),
+}
+
+impl Keeping {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.write_all(bytes),
+            Self::Encrypted(writing) => writing.write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> io::Result<Kept> {
+        match self {
+            Self::Plain(mut file) => {
+                file.seek(SeekFrom::Start(0))?;
+                Ok(Kept::Plain(file))
+            }
+            Self::Encrypted(writing) => Ok(Kept::Encrypted(writing.finish()?)),
+        }
+    }
+}
+
+/// Keeps a body; encrypted by a key that is nowhere else, where its stream is encrypted.
+async fn keep(hub: &Hub, mut body: Body, is_encrypted: bool) -> Result<Kept, Error> {
+    let unsafe_disk = |error: io::Error| Error::from(events::Error::Input(error));
+    let folder = hub.streams.unfinished_folder()?;
+    let file = blocking(move || {
+        let made = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
+        made.map_err(|error| Error::from(events::Error::Input(error)))
+    });
+    let file = file.await?;
+    let mut keeping = if is_encrypted {
+        Keeping::Encrypted(Box::new(Writing::new(file)))
+    } else {
+        Keeping::Plain(file)
+    };
     let pause_ms = hub.settings.body_pause_ms_max;
     let mut bytes = 0;
     loop {
@@ -123,14 +175,13 @@ async fn keep(hub: &Hub, mut body: Body) -> Result<File, Error> {
             let bytes_max = usize::try_from(FILE_BYTES_MAX).unwrap_or(usize::MAX);
             return Err(Error::BodyTooLarge { bytes_max });
         }
-        file = blocking(move || {
-            file.write_all(&data).map_err(|error| Error::from(events::Error::Input(error)))?;
-            Ok(file)
+        keeping = blocking(move || {
+            keeping.write(&data).map_err(|error| Error::from(events::Error::Input(error)))?;
+            Ok(keeping)
         })
         .await?;
     }
-    file.seek(SeekFrom::Start(0)).map_err(unsafe_disk)?;
-    Ok(file)
+    blocking(move || keeping.finish().map_err(unsafe_disk)).await
 }
 
 /// Takes what became of events.
@@ -138,10 +189,11 @@ pub(super) async fn label(
     hub: &Hub,
     stream: &events::Stream,
     incoming: Incoming,
+    place: Place,
 ) -> Result<Response<Body>, Error> {
     let told: LabelEvents = document(hub, incoming, "labels").await?;
     let ruled = match told.rule {
-        Some(rule) => by_rule(stream.clone(), rule).await?,
+        Some(rule) => by_rule(stream.clone(), rule, hub.streams.long(place).await?).await?,
         None => 0,
     };
     let labels: Vec<_> = told
@@ -155,12 +207,13 @@ pub(super) async fn label(
 }
 
 /// Tells the label of every event that a rule selects; gives how many.
-async fn by_rule(stream: events::Stream, rule: LabelRule) -> Result<u64, Error> {
+async fn by_rule(stream: events::Stream, rule: LabelRule, long: Long) -> Result<u64, Error> {
     let mut chosen = selection(&rule.selection)?;
     // What comes meanwhile was not meant.
     chosen.until_sequence.get_or_insert(*stream.committed().borrow());
     let runtime = tokio::runtime::Handle::current();
     blocking(move || {
+        let _long = long;
         let mut selected = stream.select(&chosen)?.peekable();
         let mut count = 0;
         while selected.peek().is_some() {
@@ -182,13 +235,20 @@ async fn by_rule(stream: events::Stream, rule: LabelRule) -> Result<u64, Error> 
 /// Removes the events of a subject.
 pub(super) async fn forget(
     hub: &Hub,
-    stream: &events::Stream,
+    stream: events::Stream,
     incoming: Incoming,
+    place: Place,
 ) -> Result<Response<Body>, Error> {
     let whose: ForgetSubject = document(hub, incoming, "subject").await?;
     if whose.subject.is_empty() {
         return Err(Error::bad_request("an empty subject is nobody: say whose events are to go"));
     }
-    let forgotten = stream.forget(&whose.subject).await.map_err(Error::from)?;
+    let long = hub.streams.long(place).await?;
+    // It is done to its end, also where whoever asked has gone.
+    let forgetting = hub.tasks.spawn("stream forgets", async move {
+        let _long = long;
+        stream.forget(&whose.subject).await.map_err(Error::from)
+    });
+    let forgotten = forgetting.await.map_err(|fault| broken(&fault.to_string()))??;
     Ok(json(&ForgottenEvents { events: forgotten.events }))
 }

@@ -12,8 +12,8 @@ use api::internal::functions::{
     VersionRoute,
 };
 use api::internal::{
-    Backend, Description, Principal, Route, Routes, RunReport, RunTaken, Stage, StreamClaimed,
-    UsageReport,
+    Backend, ClaimStream, Description, Principal, Route, Routes, RunReport, RunTaken, Stage,
+    StreamClaimed, UsageReport,
 };
 use api::listen::{self, Address, Listener};
 use axum::body::Body;
@@ -120,7 +120,11 @@ impl Control for FakeControl {
         Box::pin(async { Ok(()) })
     }
 
-    fn claim_stream(&self, _: StreamId) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>> {
+    fn claim_stream(
+        &self,
+        _: StreamId,
+        _: ClaimStream,
+    ) -> BoxFuture<'_, Result<StreamClaimed, Unreachable>> {
         let claimed = self.claimed.lock().clone();
         Box::pin(async move { claimed.ok_or_else(|| Unreachable::new("away")) })
     }

@@ -110,7 +110,24 @@ fn a_key_file_is_made_once_kept_private_and_rotated() {
 fn text_that_is_no_key_is_refused_without_being_repeated() {
     for text in ["", "\n", "abc", &"g".repeat(64), &"a".repeat(63)] {
         let refused = Vault::from_hex(text).unwrap_err().to_string();
-        assert_eq!(refused, "a master key is 64 hex digits a line, the one in use first");
+        let word = "a key is 32 random bytes, as 64 hex digits or in Base64, on a line of its own, the \
+                    one in use first";
+        assert_eq!(refused, word);
     }
     assert!(Vault::from_hex(&"aB".repeat(32)).is_ok());
+}
+
+/// The same bytes are the same key however they are written, and a file that has to be there is not made.
+#[test]
+fn a_key_may_be_in_base64_and_its_file_is_not_made() {
+    let hex = Vault::from_hex(&"ab".repeat(32)).unwrap();
+    // 32 bytes of 0xab.
+    let base64 = Vault::from_hex(&format!("{}s=", "q6ur".repeat(10) + "q6")).unwrap();
+    assert_eq!(hex.key_id(), base64.key_id());
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("events.key");
+    assert!(matches!(Vault::of_file(&path), Err(Error::Io { .. })));
+    assert!(!path.exists());
+    let made = Vault::from_file(&path).unwrap();
+    assert_eq!(Vault::of_file(&path).unwrap().key_id(), made.key_id());
 }

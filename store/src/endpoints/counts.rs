@@ -42,16 +42,16 @@ pub async fn counts_fetch(
     Ok(all)
 }
 
-/// Notes what had been counted when the bake of a change began, unless that was noted; gives what
-/// was.
+/// Notes what had been counted when the bake of a change began, of what its variants are since then,
+/// unless that was noted; gives what was.
 pub async fn bake_begin(
     tx: &mut Tx<'_>,
     id: EndpointId,
-    number: u64,
+    (number, since_ms): (u64, u64),
     began: &serde_json::Value,
 ) -> Result<serde_json::Value, Error> {
     let note = tx.sql("begin a bake", include_str!("bake_begin.sql"));
-    note.bind(&id).bind(&number).bind(began).run().await?;
+    note.bind(&id).bind(&number).bind(began).bind(&since_ms).run().await?;
     let text = "SELECT began FROM endpoint_bakes WHERE endpoint_id = $1";
     tx.sql("fetch a bake", text).bind(&id).only().await?.get("began")
 }

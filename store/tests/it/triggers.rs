@@ -13,7 +13,13 @@ use store::endpoints::triggers::{
     firings_list, trigger_change, trigger_delete, trigger_insert, triggers_list, triggers_watched,
 };
 use store::endpoints::{endpoint_delete, endpoint_insert, endpoint_remove};
-use store::runs::{RunReport, RunRow, RunState, run_insert, run_judged, run_report, runs_unjudged};
+use store::runs::{
+    RunReport, RunRow, RunState, run_fetch, run_gated, run_insert, run_judge_later, run_judged,
+    run_report, run_stop, runs_lose, runs_prune, runs_ungated, runs_unjudged,
+};
+use store::streams::{
+    StreamRow, stream_delete, stream_insert, streams_list_removed, streams_removed_trim,
+};
 use types::{AccountId, EndpointId, EventId, RunId, StreamId};
 
 use crate::harness::{House, make_account, name, uuid};
@@ -187,7 +193,7 @@ async fn a_run_is_judged_where_a_trigger_was_there(house: House) {
     let (store, id) = (&house.store, begin(&house).await);
     let made = run(id, 1);
     write!(store, run_insert(&made)).unwrap();
-    let none = async || read!(store, runs_unjudged(9)).unwrap().is_empty();
+    let none = async || read!(store, runs_unjudged(60, 9)).unwrap().is_empty();
     let replay = TriggerRow { live: false, created_at_ms: 50, ..trigger(id, "worse") };
     write!(store, trigger_insert(&replay)).unwrap();
     write!(store, trigger_insert(&trigger(id, "slow"))).unwrap();
@@ -203,9 +209,78 @@ async fn a_run_is_judged_where_a_trigger_was_there(house: House) {
     write!(store, run_report(early.id, "g", &ended, 49)).unwrap();
     assert!(none().await, "it had ended before the trigger was there");
     write!(store, run_report(made.id, "g", &ended, 50)).unwrap();
-    assert_eq!(read!(store, runs_unjudged(9)).unwrap()[0].id, made.id);
+    assert_eq!(read!(store, runs_unjudged(60, 9)).unwrap()[0].id, made.id);
+    write!(store, run_judge_later(made.id, 61)).unwrap();
+    assert!(none().await, "it is not its turn");
+    write!(store, run_judge_later(made.id, 60)).unwrap();
+    assert!(!none().await);
     write!(store, run_judged(made.id)).unwrap();
     assert!(none().await);
+}
+
+async fn a_run_is_lost_once_nothing_was_told_of_it_for_long(house: House) {
+    let (store, id) = (&house.store, begin(&house).await);
+    let runs = [1, 2, 3, 4].map(|number| run(id, number));
+    for run in &runs {
+        write!(store, run_insert(run)).unwrap();
+    }
+    let goes_on =
+        RunReport { state: RunState::Running, progress: None, outcome: None, error: None };
+    // The first is waiting still, the second is told of, the third is not, nor one that is to stop.
+    for (run, at_ms) in runs[1..].iter().zip([101, 100, 100]) {
+        assert!(write!(store, run_report(run.id, "g", &goes_on, at_ms)).unwrap());
+    }
+    write!(store, run_stop(runs[3].id, 100)).unwrap();
+    assert_eq!(write!(store, runs_lose(100, "silence", 200)).unwrap(), 0);
+    assert_eq!(write!(store, runs_lose(101, "silence", 200)).unwrap(), 2);
+    assert_eq!(write!(store, runs_lose(101, "silence", 300)).unwrap(), 0);
+    let mut states = Vec::new();
+    for run in &runs {
+        let run = read!(store, run_fetch(run.id)).unwrap();
+        states.push((run.state, run.error.is_some(), run.ended_at_ms));
+    }
+    let lost = |state| (state, true, Some(200));
+    let goes_on_still = (RunState::Running, false, None);
+    assert_eq!(states[0], (RunState::Waiting, false, None));
+    assert_eq!(states[1..], [goes_on_still, lost(RunState::Failed), lost(RunState::Stopped)]);
+    assert!(!write!(store, run_report(runs[2].id, "g", &goes_on, 300)).unwrap(), "it is over");
+    // A gate is asked about each that has ended, once.
+    let ungated = async |ended_ms, now_ms| {
+        let rows = read!(store, runs_ungated((ended_ms, now_ms), 9)).unwrap();
+        rows.iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ungated(199, 300).await, []);
+    assert_eq!(ungated(200, 300).await, [runs[2].id, runs[3].id]);
+    write!(store, run_gated(runs[2].id)).unwrap();
+    write!(store, run_judge_later(runs[3].id, 301)).unwrap();
+    assert_eq!(ungated(200, 300).await, []);
+    assert_eq!(ungated(200, 301).await, [runs[3].id]);
+    assert_eq!(write!(store, runs_prune(200)).unwrap(), 0);
+    assert_eq!(write!(store, runs_prune(201)).unwrap(), 2);
+}
+
+async fn a_removed_stream_is_told_of_for_a_while(house: House) {
+    let (store, account_id) = (&house.store, make_account(&house.store, 1).await);
+    let stream = |number: u128| StreamRow {
+        id: StreamId::new(uuid(number)),
+        account_id,
+        name: name(&format!("stream-{number}")),
+        spec: json!({}),
+        gateway: None,
+        encrypted: None,
+        generation: 1,
+        created_at_ms: 1,
+    };
+    for number in [1, 2] {
+        write!(store, stream_insert(&stream(number))).unwrap();
+    }
+    for at_ms in [10, 20] {
+        write!(store, stream_delete(stream(1).id, at_ms)).unwrap();
+    }
+    assert_eq!(read!(store, streams_list_removed()).unwrap(), [stream(1).id]);
+    assert_eq!(write!(store, streams_removed_trim(10)).unwrap(), 0);
+    assert_eq!(write!(store, streams_removed_trim(11)).unwrap(), 1);
+    assert_eq!(read!(store, streams_list_removed()).unwrap(), []);
 }
 
 async fn all_goes_with_its_endpoint(house: House) {
@@ -226,5 +301,7 @@ both! {
     a_notice_is_told_by_one_until_it_is_settled;
     slices_lie_beside_each_other;
     a_run_is_judged_where_a_trigger_was_there;
+    a_run_is_lost_once_nothing_was_told_of_it_for_long;
+    a_removed_stream_is_told_of_for_a_while;
     all_goes_with_its_endpoint;
 }

@@ -4,10 +4,11 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
-use types::{ErrorKind, RevisionId};
+use types::{ErrorKind, InstanceId, RevisionId};
 
 use super::pieces::Piece;
 use super::{Call, Called};
+use crate::internal::instances::{Drill, InstanceUsed, InstancesAsked, InstancesUsed};
 
 /// An agent that is asked directly.
 pub trait Near: Send + Sync {
@@ -23,6 +24,20 @@ pub trait Near: Send + Sync {
         call: Call,
         payload: Bytes,
     ) -> BoxFuture<'static, Result<Answered, NotRun>>;
+
+    /// Ends an instance at once, as by a crash; returns what it had used once nothing of it is left.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRun`], of the kind not found, where no such instance serves here.
+    fn drill(
+        &self,
+        instance: InstanceId,
+        drill: Drill,
+    ) -> BoxFuture<'static, Result<InstanceUsed, NotRun>>;
+
+    /// What instances use.
+    fn used(&self, asked: InstancesAsked) -> BoxFuture<'static, InstancesUsed>;
 }
 
 /// How a call went, and what it answered.

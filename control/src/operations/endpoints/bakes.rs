@@ -9,11 +9,12 @@ use policy::bake::{Bake, Decision, judge};
 use policy::evidence::counts::{Arm, Counts};
 use policy::modes::{self, Change};
 use store::endpoints::counts::{CountsRow, bake_begin, counts_fetch};
-use store::endpoints::modes::{modes_list, modes_list_all};
+use store::endpoints::modes::{ModesRow, modes_list, modes_list_all};
 use store::endpoints::{EndpointRow, endpoint_fetch};
 use types::{EndpointId, Mode, Name, Used};
+use workflow::reconciler::Status;
 
-use super::variants::{self, Decided};
+use super::variants::{self, Decided, since_ms};
 use crate::operations::items::from_json;
 use crate::{Control, Error};
 
@@ -22,17 +23,30 @@ const CHANGES_MAX: u32 = 200;
 /// Who decides.
 const BY: &str = "the bake";
 
-/// Judges every bake, and carries out what is decided; gives how many were decided.
-pub(crate) async fn watch(control: &Control) -> Result<u64, Error> {
+/// Judges every bake, and carries out what is decided.
+pub(crate) async fn watch(control: &Control) -> Status {
     let read = control.shared.store.read("list all modes", |tx| Box::pin(modes_list_all(tx)));
-    let mut decided = 0;
-    for (id, row) in read.await? {
-        let modes: Vec<Used> = from_json(&row.modes)?;
-        if modes.iter().any(|used| used.mode == Mode::Bake) {
-            decided += judge_one(control, id, row.number).await?;
+    let mut status = Status::default();
+    let all = match read.await {
+        Ok(all) => all,
+        Err(error) => return Status::failed(error),
+    };
+    // What cannot be judged of one endpoint keeps no other one from being judged.
+    for (id, row) in all {
+        match judge_if_baking(control, id, &row).await {
+            Ok(decided) => status.steps_done += decided,
+            Err(error) => status.failures.push(workflow::chain(&error)),
         }
     }
-    Ok(decided)
+    status
+}
+
+async fn judge_if_baking(control: &Control, id: EndpointId, row: &ModesRow) -> Result<u64, Error> {
+    let modes: Vec<Used> = from_json(&row.modes)?;
+    if modes.iter().any(|used| used.mode == Mode::Bake) {
+        return judge_one(control, id, row.number).await;
+    }
+    Ok(0)
 }
 
 async fn judge_one(control: &Control, id: EndpointId, number: u64) -> Result<u64, Error> {
@@ -51,9 +65,9 @@ async fn judge_one(control: &Control, id: EndpointId, number: u64) -> Result<u64
     }
     let modes: Vec<Used> = used.iter().map(|(_, used)| used.clone()).collect();
     for (candidate, baking) in used.iter().filter(|(_, used)| used.mode == Mode::Bake) {
-        let began = began(control, (id, number), baking, &incumbent.variant).await?;
-        let seen = seen(control, began, (candidate, incumbent)).await?;
         let share_bp = modes::beside_production_bp(&modes, baking);
+        let began = began(control, (id, number), (baking, share_bp), &incumbent.variant).await?;
+        let seen = seen(control, began, (candidate, incumbent)).await?;
         let bake = Bake { share_bp, until_ms: baking.until_ms.unwrap_or(0) };
         let (mode, reason) = match judge(bake, seen, control.now_ms()) {
             Decision::GoOn => continue,
@@ -75,11 +89,11 @@ async fn judge_one(control: &Control, id: EndpointId, number: u64) -> Result<u64
 }
 
 /// The number of the change by which this bake began: what is changed of others meanwhile does not
-/// begin it anew.
+/// begin it anew, unless that changes its part of what it and production answer.
 async fn began(
     control: &Control,
     (id, number): (EndpointId, u64),
-    baking: &Used,
+    (baking, share_bp): (&Used, u32),
     incumbent: &Name,
 ) -> Result<u64, Error> {
     let read = control
@@ -91,7 +105,10 @@ async fn began(
         let modes: Vec<Used> = from_json(&row.modes)?;
         let in_production =
             |used: &Used| used.mode == Mode::Production && used.variant == *incumbent;
-        if !modes.contains(baking) || !modes.iter().any(in_production) {
+        if !modes.contains(baking)
+            || !modes.iter().any(in_production)
+            || modes::beside_production_bp(&modes, baking) != share_bp
+        {
             break;
         }
         began = row.number;
@@ -106,12 +123,15 @@ async fn seen(
     (candidate, incumbent): (&EndpointRow, &EndpointRow),
 ) -> Result<Counts, Error> {
     let ids = [candidate.id, incumbent.id];
+    // Another model under the same name is judged by what it answers itself.
+    let since_ms = since_ms(control, candidate).await?.max(since_ms(control, incumbent).await?);
     let store = &control.shared.store;
     let counted = store.transact("count a bake", |tx| {
         Box::pin(async move {
             let now = counts_fetch(tx, &ids).await?;
             let told = ids.map(|id| now.get(&id).map_or([0, 0], |it| [it.requests, it.failures]));
-            let began = bake_begin(tx, ids[0], number, &serde_json::json!(told)).await?;
+            let began =
+                bake_begin(tx, ids[0], (number, since_ms), &serde_json::json!(told)).await?;
             Ok::<_, store::Error>((now, began))
         })
     });

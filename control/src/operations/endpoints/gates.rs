@@ -12,8 +12,9 @@ use policy::gates::{self, Gate, Judged, Judgement, Outcome};
 use policy::modes::Change;
 use store::endpoints::EndpointRow;
 use store::endpoints::counts::{gate_delete, gate_fetch, gate_put};
-use store::runs::{RunRow, RunState, run_fetch};
-use types::{Mode, Name, RunId, Used};
+use store::runs::{RunRow, RunState, run_fetch, run_gated, run_judge_later, runs_ungated};
+use types::{Mode, Name, RunId};
+use workflow::reconciler::Status;
 
 use super::own;
 use super::variants::{self, Decided};
@@ -21,6 +22,13 @@ use crate::caller::Caller;
 use crate::operations::instances::found;
 use crate::operations::items::from_json;
 use crate::{Control, Error};
+
+/// How long after a run's end its gate is asked again, and between two times, in milliseconds.
+const OVERDUE_MS: u64 = 10_000;
+/// How long it is, where a promotion is not possible yet.
+const AGAIN_MS_MAX: u64 = 3_600_000;
+/// Runs that gates are asked about in one activation.
+const RUNS_MAX: u32 = 8;
 
 /// The gate of an endpoint.
 pub async fn fetch(control: &Control, caller: &Caller, name: &Name) -> Result<GateSpec, Error> {
@@ -111,8 +119,57 @@ async fn run_of(
     Ok(run)
 }
 
+/// Asks gates about runs that have ended, where that could not be done at once.
+pub(crate) async fn overdue(control: &Control) -> Status {
+    let mut status = Status::default();
+    let now_ms = control.now_ms();
+    let ended_ms = now_ms.saturating_sub(OVERDUE_MS);
+    let read = control
+        .shared
+        .store
+        .read("list runs for gates", |tx| Box::pin(runs_ungated(tx, (ended_ms, now_ms), RUNS_MAX)));
+    let runs = match read.await {
+        Ok(runs) => runs,
+        Err(error) => return Status::failed(error),
+    };
+    for run in runs {
+        match overdue_one(control, &run).await {
+            Ok(()) => status.steps_done += 1,
+            Err(error) => status.failures.push(workflow::chain(&error)),
+        }
+    }
+    status
+}
+
+async fn overdue_one(control: &Control, run: &RunRow) -> Result<(), Error> {
+    let Err(error) = after(control, run).await else { return Ok(()) };
+    let (id, now_ms) = (run.id, control.now_ms());
+    if now_ms < run.ended_at_ms.unwrap_or(0).saturating_add(AGAIN_MS_MAX) {
+        let later = control.shared.store.transact("judge a run later", |tx| {
+            Box::pin(run_judge_later(tx, id, now_ms.saturating_add(OVERDUE_MS)))
+        });
+        return Ok(later.await?);
+    }
+    let text = format!("nothing is promoted by the run {id}: {error}");
+    control.say(&run.endpoint_id.to_string(), "gate", &text).await?;
+    gated(control, id).await
+}
+
+async fn gated(control: &Control, id: RunId) -> Result<(), Error> {
+    let note = control
+        .shared
+        .store
+        .transact("note that a gate was asked", |tx| Box::pin(run_gated(tx, id)));
+    Ok(note.await?)
+}
+
 /// After a run has ended: promotes its candidate where the gate says so and is to do so by itself.
 pub(crate) async fn after(control: &Control, run: &RunRow) -> Result<(), Error> {
+    promote_after(control, run).await?;
+    gated(control, run.id).await
+}
+
+async fn promote_after(control: &Control, run: &RunRow) -> Result<(), Error> {
     if run.state != RunState::Succeeded {
         return Ok(());
     }
@@ -188,21 +245,30 @@ async fn judge(
         return Err(Error::Conflict { code: "conflict", message });
     }
     let (number, used) = variants::used(control, endpoint).await?;
-    // What has the name now may be something else than what was measured.
-    let measured = |(row, _): &&(EndpointRow, Used)| {
-        let since_ms = row.served.as_ref().map_or(row.created_at_ms, |served| served.since_ms);
-        since_ms.max(row.created_at_ms) <= run.created_at_ms
-    };
     let known = used.iter().find(|(row, _)| row.variant == *variant);
-    if known.is_some_and(|known| !measured(&known)) {
+    if let Some((row, _)) = known
+        && !is_measured(control, row, run).await?
+    {
         let message = format!("{variant} is another one since the run {}: replay again", run.id);
         return Err(Error::Conflict { code: "conflict", message });
     }
     let incumbent = used.iter().find(|(_, used)| used.mode == Mode::Production);
-    let incumbent = incumbent.filter(measured).map(|(row, _)| &row.variant);
+    let incumbent = match incumbent {
+        Some((row, _)) if is_measured(control, row, run).await? => Some(&row.variant),
+        _ => None,
+    };
     let beside = spec.variants.iter().skip(1).position(|it| Some(it) == incumbent);
     let seen = measured::snapshot(&outcome, 0, beside.map(|place| place + 1));
     Ok((gates::judge(&gate_of(&gate)?, &seen), number))
+}
+
+/// Whether what has a variant's name now is what a run measured.
+pub(super) async fn is_measured(
+    control: &Control,
+    row: &EndpointRow,
+    run: &RunRow,
+) -> Result<bool, Error> {
+    Ok(variants::since_ms(control, row).await? <= run.created_at_ms)
 }
 
 async fn read_gate(control: &Control, endpoint: &EndpointRow) -> Result<Option<GateSpec>, Error> {

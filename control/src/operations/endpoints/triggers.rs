@@ -120,7 +120,7 @@ pub async fn list(control: &Control, caller: &Caller, name: &Name) -> Result<Tri
     let mut triggers = Vec::new();
     for row in all {
         let now = if row.live { Some(live.judge(&row)?.1) } else { None };
-        triggers.push(shape(row, now, live.number)?);
+        triggers.push(shape(row, now, live.settled)?);
     }
     let webhook_secret = may_change.then(|| secret(control, &endpoint).reveal());
     Ok(Triggers { triggers, webhook_secret })
@@ -184,9 +184,9 @@ fn secret(control: &Control, endpoint: &EndpointRow) -> WebhookSecret {
     WebhookSecret::of(&control.shared.webhooks, &endpoint.id.to_string())
 }
 
-/// A trigger for those who ask. One that fired before the use of variants was changed is armed.
-fn shape(row: TriggerRow, now: Option<TriggerSeen>, number: u64) -> Result<Trigger, Error> {
-    let state = match watch::standing(&row, number) {
+/// A trigger for those who ask. One that fired before somebody changed the use of variants is armed.
+fn shape(row: TriggerRow, now: Option<TriggerSeen>, settled: u64) -> Result<Trigger, Error> {
+    let state = match watch::standing(&row, settled) {
         policy::triggers::State::Armed => TriggerState::Armed,
         policy::triggers::State::Fired => TriggerState::Fired,
         policy::triggers::State::Blocked => TriggerState::Blocked,
@@ -341,5 +341,7 @@ fn replay_of(
         timeout_ms: None,
         seed: None,
         judged: api::runs::Judged::default(),
+        drills: Vec::new(),
+        drill_production: false,
     })
 }

@@ -6,13 +6,16 @@
 
 use access::Action;
 use api::endpoints::{ChangeMode, CreateVariant, Endpoint, Modes, Variant};
+use api::functions::LATEST;
 use api::pages::{Page, PageQuery};
 use policy::modes::{self, Change, Refusal};
 use store::endpoints::modes::{ModesRow, modes_insert, modes_list};
 use store::endpoints::{
     EndpointRow, EndpointState, endpoint_delete, endpoint_insert, variants_list,
 };
-use types::{EndpointId, Mode, Name, TaskReference, Used};
+use store::functions::aliases::alias_fetch;
+use store::functions::function_fetch_by_name;
+use types::{AliasName, EndpointId, Mode, Name, TaskReference, Used};
 
 use super::{main, own, resolve, row, shape as shape_endpoint, shown_state};
 use crate::caller::Caller;
@@ -350,4 +353,33 @@ pub(super) fn shape(row: &EndpointRow, used: &Used) -> Variant {
 
 fn conflict(refusal: &Refusal) -> Error {
     Error::Conflict { code: "conflict", message: refusal.to_string() }
+}
+
+/// Since when a variant is what it is now: since it serves this, or since what stands behind a name of
+/// a function was changed, in Unix milliseconds. What was measured before was something else.
+pub(super) async fn since_ms(control: &Control, row: &EndpointRow) -> Result<u64, Error> {
+    let served_ms = row.served.as_ref().map_or(0, |served| served.since_ms);
+    let own_ms = row.created_at_ms.max(served_ms);
+    let TaskReference::Function { name, qualifier } = &row.source else { return Ok(own_ms) };
+    let (account, name, qualifier) = (row.account_id, name.clone(), qualifier.clone());
+    let read = control.shared.store.read("see since when a function is so", move |tx| {
+        let (name, qualifier) = (name.clone(), qualifier.clone());
+        Box::pin(async move {
+            let function = function_fetch_by_name(tx, account, &name).await?;
+            if matches!(qualifier.as_str(), "" | LATEST) {
+                return Ok(function.changed_at_ms);
+            }
+            // A version by its number is never another one.
+            let Ok(alias) = qualifier.parse::<AliasName>() else { return Ok(0) };
+            let alias = alias_fetch(tx, function.id, &alias).await?;
+            let latest_ms = if alias.version.is_none() { function.changed_at_ms } else { 0 };
+            Ok::<_, store::Error>(alias.changed_at_ms.max(latest_ms))
+        })
+    });
+    match read.await {
+        Ok(function_ms) => Ok(own_ms.max(function_ms)),
+        // What is gone answers nothing.
+        Err(store::Error::NotFound { .. }) => Ok(own_ms),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -2,16 +2,15 @@
 //! fast another server takes the same bytes.
 //!
 //! Usage: `bench-events all FOLDER EVENTS`: an empty folder, and how many events. `bench-events single
-//! FOLDER EVENTS CALLERS`: one event a call, of so many callers at a time. `bench-events nats ADDRESS
-//! EVENTS AHEAD`: to a stream of a NATS server with `JetStream`, so many of them unacknowledged at a time.
+//! FOLDER EVENTS CALLERS`: one event a call, of so many callers at a time. Either with `encrypted` behind
+//! it, by a fresh key. `bench-events nats ADDRESS EVENTS AHEAD`: to a stream of a NATS server with `JetStream`, so many of them unacknowledged at a time.
 
 mod nats;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use events::{Event, Selection, Settings, Stream};
+use events::{Event, Folder, Key, Selection, Settings, Stream};
 use workflow::{Clock, Tasks};
 
 /// Events of a call.
@@ -27,10 +26,15 @@ async fn main() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse::<u64>().expect("a number");
     let clock = Clock::system();
-    match words.as_slice() {
-        ["all", folder, count] => all(Path::new(folder), number(count), &clock).await,
+    let (words, key) = match words.split_last() {
+        Some((&"encrypted", words)) => (words, Some(Key::fresh())),
+        _ => (words.as_slice(), None),
+    };
+    let place = |folder: &str| Folder { path: folder.into(), key: key.clone() };
+    match words {
+        ["all", folder, count] => all(place(folder), number(count), &clock).await,
         ["single", folder, count, callers] => {
-            single(Path::new(folder), (number(count), number(callers)), &clock).await;
+            single(place(folder), (number(count), number(callers)), &clock).await;
         }
         ["nats", address, count, ahead] => {
             let (count, ahead) = (number(count), number(ahead));
@@ -54,13 +58,13 @@ fn tell(what: &str, (count, us): (u64, u64), late: Option<Vec<u64>>) {
     let _ = std::io::Write::write_all(&mut std::io::stdout(), (line + "}\n").as_bytes());
 }
 
-async fn opened(folder: &Path, clock: &Clock, tasks: &Tasks) -> Stream {
+async fn opened(folder: Folder, clock: &Clock, tasks: &Tasks) -> Stream {
     let opened = Stream::open(folder, Settings::default(), clock.clone(), tasks).await;
     opened.expect("the stream opens")
 }
 
 /// In large calls, and back.
-async fn all(folder: &Path, count: u64, clock: &Clock) {
+async fn all(folder: Folder, count: u64, clock: &Clock) {
     let tasks = Tasks::new();
     let stream = opened(folder, clock, &tasks).await;
     let gap_ns = DAYS * 24 * HOUR_NS / count.max(1);
@@ -117,7 +121,7 @@ async fn all(folder: &Path, count: u64, clock: &Clock) {
 }
 
 /// One event a call.
-async fn single(folder: &Path, (count, callers): (u64, u64), clock: &Clock) {
+async fn single(folder: Folder, (count, callers): (u64, u64), clock: &Clock) {
     let tasks = Tasks::new();
     let stream = opened(folder, clock, &tasks).await;
     let next = Arc::new(AtomicU64::new(0));

@@ -4,13 +4,14 @@
 //! Absent on purpose: those of a run that goes on, which are in memory.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{CELLS_MAX, Cell, Cells, PLACES_MAX};
+use crate::key::Folder;
 use crate::replay::error::Error;
 
 const NAME: &str = "cells.json.zst";
@@ -31,13 +32,13 @@ struct Kept {
 }
 
 /// Writes them. What cannot be written is left out: they can be had again.
-pub(in crate::replay) fn write(folder: &Path, cells: &Cells) {
+pub(in crate::replay) fn write(folder: &Folder, cells: &Cells) {
     if let Err(error) = try_write(folder, cells) {
-        tracing::debug!(%error, folder = %folder.display(), "the cells of a run were not kept");
+        tracing::debug!(%error, folder = %folder.path.display(), "the cells of a run were not kept");
     }
 }
 
-fn try_write(folder: &Path, cells: &Cells) -> io::Result<()> {
+fn try_write(folder: &Folder, cells: &Cells) -> io::Result<()> {
     let kept = Kept {
         form: FORM,
         width_ms: cells.width_ms,
@@ -45,20 +46,27 @@ fn try_write(folder: &Path, cells: &Cells) -> io::Result<()> {
         places: cells.places.clone(),
         cells: cells.by_place.iter().map(|(at, cell)| (*at, Cell::clone(cell))).collect(),
     };
-    let unfinished = folder.join("cells.tmp");
-    let mut packed = zstd::Encoder::new(BufWriter::new(File::create(&unfinished)?), LEVEL)?;
+    let unfinished = folder.path.join("cells.tmp");
+    let mut packed = zstd::Encoder::new(Vec::new(), LEVEL)?;
     serde_json::to_writer(&mut packed, &kept)?;
-    let mut file = packed.finish()?;
-    file.flush()?;
-    file.get_ref().sync_all()?;
-    fs::rename(&unfinished, path(folder))
+    let packed = packed.finish()?;
+    let mut file = File::create(&unfinished)?;
+    match &folder.key {
+        Some(key) => file.write_all(&key.seal(NAME, &packed))?,
+        None => file.write_all(&packed)?,
+    }
+    file.sync_all()?;
+    fs::rename(&unfinished, path(&folder.path))
 }
 
 /// Reads them; none where there is no file, or one that is not what was written.
-pub(in crate::replay) fn read(folder: &Path) -> Option<Cells> {
-    let file = File::open(path(folder)).ok()?;
-    let packed = zstd::Decoder::new(file).ok()?;
-    let kept: Kept = serde_json::from_reader(BufReader::new(packed)).ok()?;
+pub(in crate::replay) fn read(folder: &Folder) -> Option<Cells> {
+    let mut packed = fs::read(path(&folder.path)).ok()?;
+    if let Some(key) = &folder.key {
+        packed = key.open(NAME, &packed)?;
+    }
+    let packed = zstd::Decoder::with_buffer(packed.as_slice()).ok()?;
+    let kept: Kept = serde_json::from_reader(io::BufReader::new(packed)).ok()?;
     let Kept { form, width_ms, began_ns, places, cells } = kept;
     let exist = |place: u16| usize::from(place) < places.len();
     let is_good = form == FORM

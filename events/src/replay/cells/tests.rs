@@ -59,14 +59,16 @@ proptest! {
 
     /// What is read from the file is what was written into it.
     #[test]
-    fn kept_cells_come_back(records in records()) {
+    fn kept_cells_come_back(records in records(), is_encrypted: bool) {
         let folder = tempfile::TempDir::new().unwrap();
         let mut cells = Cells::default();
         for record in &records {
             cells.add(record);
         }
-        kept::write(folder.path(), &cells);
-        let read = kept::read(folder.path()).unwrap();
+        let place = crate::log::tests::keyed(folder.path(), is_encrypted);
+        kept::write(&place, &cells);
+        let read = kept::read(&place).unwrap();
+        prop_assert_eq!(kept::read(&folder.path().into()).is_none(), is_encrypted);
         let all = |cells: &Cells| -> Vec<(Of, Cell)> {
             cells.iter().map(|(of, cell)| (of, cell.clone())).collect()
         };
@@ -138,17 +140,17 @@ fn places_beyond_the_limit_are_counted_together() {
 #[test]
 fn a_file_that_is_no_cells_is_as_good_as_none() {
     let folder = tempfile::TempDir::new().unwrap();
-    assert!(kept::read(folder.path()).is_none());
+    assert!(kept::read(&folder.path().into()).is_none());
     kept::forget(folder.path()).unwrap();
     let mut cells = Cells::default();
     cells.add(&record(1, Outcome::Ok));
-    kept::write(folder.path(), &cells);
+    kept::write(&folder.path().into(), &cells);
     let path = folder.path().join("cells.json.zst");
     let mut bytes = std::fs::read(&path).unwrap();
-    assert!(kept::read(folder.path()).is_some());
+    assert!(kept::read(&folder.path().into()).is_some());
     bytes.truncate(bytes.len() / 2);
     std::fs::write(&path, bytes).unwrap();
-    assert!(kept::read(folder.path()).is_none());
+    assert!(kept::read(&folder.path().into()).is_none());
     kept::forget(folder.path()).unwrap();
     assert!(!path.exists());
 }

@@ -6,8 +6,9 @@ use tempfile::TempDir;
 use super::super::record::Outcome;
 use super::super::record::tests::record;
 use super::*;
+use crate::log::tests::keyed;
 
-pub(crate) fn written(folder: &Path, records: &[Record]) {
+pub(crate) fn written(folder: impl Into<Folder>, records: &[Record]) {
     let mut writer = Writer::open(folder, vec!["a".into(), "b".into()]).unwrap();
     for record in records {
         writer.add(record.clone()).unwrap();
@@ -15,7 +16,7 @@ pub(crate) fn written(folder: &Path, records: &[Record]) {
     writer.close().unwrap();
 }
 
-fn read_all(folder: &Path) -> Vec<Record> {
+fn read_all(folder: impl Into<Folder>) -> Vec<Record> {
     read(folder).unwrap().map(Result::unwrap).collect()
 }
 
@@ -27,6 +28,7 @@ proptest! {
     #[test]
     fn records_come_back(
         rows in vec((any::<u32>(), 0..9_usize, any::<[bool; 4]>(), any::<f64>(), ".{0,8}"), 0..40),
+        is_encrypted: bool,
     ) {
         let of = |(number, outcome, has, score, text): (u32, usize, [bool; 4], f64, String)| {
             let mut one = record(u64::from(number), Outcome::ALL[outcome]);
@@ -46,9 +48,38 @@ proptest! {
         };
         let records: Vec<Record> = rows.into_iter().map(of).collect();
         let folder = TempDir::new().unwrap();
-        written(folder.path(), &records);
-        prop_assert_eq!(read_all(folder.path()), records);
+        written(keyed(folder.path(), is_encrypted), &records);
+        prop_assert_eq!(read_all(keyed(folder.path(), is_encrypted)), records);
     }
+}
+
+/// Also what is being written has nothing of a record in plain; by another key none is read.
+#[test]
+fn encrypted_records_are_read_by_their_key_alone() {
+    let secret = "a-secret-that-is-nowhere";
+    for is_encrypted in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let place = || keyed(folder.path(), is_encrypted);
+        let mut writer = Writer::open(place(), vec!["a".into()]).unwrap();
+        let mut record = record(1, Outcome::Ok);
+        (record.class, record.region) = (Some(secret.into()), secret.into());
+        for _ in 0..BATCH_RECORDS {
+            writer.add(record.clone()).unwrap();
+        }
+        let told = |name: &str| {
+            let bytes = fs::read(folder.path().join(name)).unwrap();
+            bytes.windows(secret.len()).any(|it| it == secret.as_bytes())
+        };
+        assert!(folder.path().join("records.tmp").exists() && !told("records.tmp"));
+        writer.close().unwrap();
+        assert_eq!(told("records-000000.parquet"), !is_encrypted);
+        assert_eq!(read_all(place()).len(), BATCH_RECORDS);
+        let other = Folder { key: Some(crate::Key::fresh()), ..place() };
+        assert!(read(other).unwrap().next().unwrap().is_err());
+    }
+    let folder = TempDir::new().unwrap();
+    written(keyed(folder.path(), true), &[record(1, Outcome::Ok)]);
+    assert!(read(folder.path()).unwrap().next().unwrap().is_err(), "without a key");
 }
 
 #[test]

@@ -46,6 +46,7 @@ pub(super) fn variant(it: &VariantOutcome) -> String {
         ),
         used(it),
     ];
+    lines.extend(it.drills.iter().map(super::drills::outcome));
     lines.extend(right(&it.accuracy));
     lines.join("\n")
 }
@@ -82,12 +83,18 @@ fn used(it: &VariantOutcome) -> String {
     ];
     let each = used.cold_start_us.map(|us| format!(", {} each", micros(us))).unwrap_or_default();
     parts.push(format!("cold starts {}{each}", known(used.cold_starts.map(|it| it.to_string()))));
-    let cpu = used.cpu_us.zip(used.cpu_milli);
-    parts.push(format!(
-        "processors {}",
-        known(cpu.map(|(us, busy)| format!("{} a request, {} in use", micros(us), milli(busy))))
-    ));
+    let processors: Vec<String> = [
+        used.processors_us.map(|us| format!("{} in all", micros(us))),
+        used.cpu_us.map(|us| format!("{} a request", micros(us))),
+        used.cpu_milli.map(|busy| format!("{} in use", milli(busy))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let processors = (!processors.is_empty()).then(|| processors.join(", "));
+    parts.push(format!("processors {}", known(processors)));
     parts.push(format!("memory {}", known(used.memory_bytes.map(bytes))));
+    parts.push(format!("{} sent, {} received", bytes(it.bytes_out), bytes(it.bytes_in)));
     parts.join("; ")
 }
 

@@ -6,7 +6,7 @@ use super::answers::{self, id};
 use super::{Fake, Person, dataset, word};
 
 /// Every command that has a page of help.
-const COMMANDS: [&[&str]; 94] = [
+const COMMANDS: [&[&str]; 96] = [
     &[],
     &["up"],
     &["demo"],
@@ -94,6 +94,8 @@ const COMMANDS: [&[&str]; 94] = [
     &["simulate"],
     &["explain"],
     &["completion"],
+    &["events-key"],
+    &["events-key", "show"],
     &["backup"],
     &["restore"],
     &["control"],

@@ -1,16 +1,39 @@
-//! What variants took, as it is told: out of what their answers said, and the routes.
+//! What variants took, as it is told: out of what their answers said, their hosts, and the routes.
 //!
-//! Always true: what no answer said is absent, and is not 0.
+//! Always true: what neither an answer nor a host said is absent, and is not 0.
 
 use api::runs::VariantUsed;
 use events::replay::{Cell, Cells};
 
 use crate::routes::Endpoint;
+use crate::runs::used::Usage;
 
 const MS_NS: u128 = 1_000_000;
 
-/// What a variant took: by its sum, the stretches of the run, and the time that the run took.
+/// What a variant took: by its sum, the stretches of the run, the time that the run took, and what
+/// its instances used, where hosts tell.
 pub(in crate::runs) fn of(
+    sum: &Cell,
+    (cells, variant): (&Cells, u16),
+    took_ns: u64,
+    (endpoint, usage): (Option<&Endpoint>, Option<&Usage>),
+) -> VariantUsed {
+    let told = of_answers(sum, (cells, variant), took_ns, endpoint);
+    let Some(usage) = usage else { return told };
+    let answered = sum.counts.answered();
+    let of_requests = usage.cpu_us.filter(|_| usage.is_own);
+    let milli = |us: u64| milli(u128::from(us), u128::from(usage.window_us));
+    VariantUsed {
+        processors_us: usage.cpu_us,
+        cpu_us: told.cpu_us.or(of_requests.and_then(|us| us.checked_div(answered))),
+        cpu_measured: told.cpu_measured.or(of_requests.map(|_| answered)),
+        cpu_milli: told.cpu_milli.or(usage.cpu_us.filter(|_| usage.window_us > 0).map(milli)),
+        memory_bytes: told.memory_bytes.or(usage.memory_bytes),
+        ..told
+    }
+}
+
+fn of_answers(
     sum: &Cell,
     (cells, variant): (&Cells, u16),
     took_ns: u64,
@@ -25,6 +48,7 @@ pub(in crate::runs) fn of(
         busy_milli: is_told.then(|| milli(sum.service.sum(), u128::from(took_ns))),
         busy_most_milli: is_told.then(|| busiest(cells, variant)),
         workers: endpoint.and_then(workers),
+        processors_us: None,
         cold_starts: (used.told > 0).then_some(used.starts),
         cold_start_us: used.start_us.checked_div(used.starts),
         cpu_us,
@@ -73,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_nobody_told_is_absent() {
-        let used = of(&Cell::default(), (&Cells::default(), 0), 1_000_000_000, None);
+        let used = of(&Cell::default(), (&Cells::default(), 0), 1_000_000_000, (None, None));
         assert_eq!(used, VariantUsed::default());
     }
 
@@ -84,11 +108,30 @@ mod tests {
         sum.service.add(500_000_000);
         sum.used.cpu_told = 2;
         sum.used.cpu_us = 3_000;
-        let used = of(&sum, (&Cells::default(), 0), 1_000_000_000, None);
+        let used = of(&sum, (&Cells::default(), 0), 1_000_000_000, (None, None));
         assert_eq!(
             (used.busy_milli, used.cpu_us, used.cold_starts),
             (Some(1_000), Some(1_500), None)
         );
         assert_eq!(busy_milli(&sum, 500), Some(2_000));
+    }
+
+    #[test]
+    fn what_others_asked_too_is_no_requests_own() {
+        let sum = Cell::default();
+        let usage = |is_own| Usage {
+            cpu_us: Some(3_000_000),
+            memory_bytes: Some(1 << 20),
+            window_us: 2_000_000,
+            is_own,
+        };
+        let told = |usage| of(&sum, (&Cells::default(), 0), 0, (None, Some(&usage)));
+        let shared = told(usage(false));
+        assert_eq!((shared.processors_us, shared.cpu_milli), (Some(3_000_000), Some(1_500)));
+        assert_eq!((shared.cpu_us, shared.cpu_measured), (None, None));
+        assert_eq!(shared.memory_bytes, Some(1 << 20));
+        // Nothing was answered, so nothing is known of one answer.
+        assert_eq!((told(usage(true)).cpu_us, told(usage(true)).cpu_measured), (None, Some(0)));
+        assert_eq!(told(Usage::default()), VariantUsed::default());
     }
 }

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use api::endpoints::{GateCondition, GateMetric, GateScope};
-use api::runs::{Accuracy, Auc, Pairs, PlaceOutcome, RunOutcome, Times, VariantOutcome};
+use api::runs::{
+    Accuracy, Auc, Pairs, PlaceOutcome, RunOutcome, Times, VariantOutcome, recovery_us,
+};
 use policy::evidence::paired;
 use policy::evidence::verdict::{Answer, Deadline, Guardrail, Progress, Verdict};
 use policy::evidence::{Evidence, Margins, Watch};
@@ -41,7 +43,9 @@ pub(in crate::operations) fn condition(wanted: &GateCondition) -> Result<Conditi
         at_least_of_incumbent_ppm.map(Limit::AtLeastOfIncumbent),
     ];
     let mut limits = limits.into_iter().flatten();
-    if matches!(metric, GateMetric::Verdict | GateMetric::AgreementPpm) && !scope.is_all() {
+    let is_of_all =
+        matches!(metric, GateMetric::Verdict | GateMetric::AgreementPpm | GateMetric::RecoveryUs);
+    if is_of_all && !scope.is_all() {
         let message = format!("{} is of all events: leave the region or group out", word(*metric));
         return Err(Error::invalid(message));
     }
@@ -85,6 +89,7 @@ pub(in crate::operations) const fn word(metric: GateMetric) -> &'static str {
         GateMetric::RecallPpm => "recall_ppm",
         GateMetric::AucPpm => "auc_ppm",
         GateMetric::CalibrationPpm => "calibration_ppm",
+        GateMetric::RecoveryUs => "recovery_us",
         GateMetric::AgreementPpm => "agreement_ppm",
         GateMetric::Verdict => "verdict",
     }
@@ -114,6 +119,13 @@ pub(in crate::operations) fn snapshot(
         for (metric, value) in measures() {
             let of = |it: &VariantOutcome| enough(metric, &Part::of(it), value);
             add(metric, Place::All, of(candidate), as_limit(other.map_or(Value::Missing, of)));
+            let of = |it: &VariantOutcome| exact_of(recovery_us(&it.drills));
+            add(
+                GateMetric::RecoveryUs,
+                Place::All,
+                of(candidate),
+                other.map_or(Value::Missing, of),
+            );
             for told in &candidate.places {
                 let Some(place) = place_of(told) else { continue };
                 let beside = other
@@ -402,8 +414,28 @@ mod tests {
     }
 
     #[test]
+    fn a_recovery_that_is_not_known_opens_no_gate() {
+        let judged = |drills: &[Option<u64>]| {
+            let drill = |us: &Option<u64>| api::runs::DrillOutcome {
+                recovery_us: *us,
+                ..Default::default()
+            };
+            let drills = drills.iter().map(drill).collect();
+            let variant = VariantOutcome { recorded: 500, drills, ..VariantOutcome::default() };
+            let outcome =
+                RunOutcome { valid: true, variants: vec![variant], ..RunOutcome::default() };
+            let limit = (GateMetric::RecoveryUs, GateScope::All, 5_000_000);
+            judged(&[limit], &outcome)[0].judgement
+        };
+        assert_eq!(judged(&[Some(2_000_000), Some(5_000_000)]), Judgement::Holds);
+        assert_eq!(judged(&[Some(2_000_000), Some(5_000_001)]), Judgement::Fails);
+        assert_eq!(judged(&[Some(2_000_000), None]), Judgement::NotKnown);
+        assert_eq!(judged(&[]), Judgement::NotKnown, "nothing was drilled");
+    }
+
+    #[test]
     fn what_is_of_all_events_has_no_region() {
-        for metric in [GateMetric::Verdict, GateMetric::AgreementPpm] {
+        for metric in [GateMetric::Verdict, GateMetric::AgreementPpm, GateMetric::RecoveryUs] {
             let scope = GateScope::EachRegion;
             let wrong = GateCondition { scope, at_least: Some(1), ..GateCondition::of(metric) };
             assert!(condition(&wrong).is_err(), "{metric:?}");

@@ -8,7 +8,7 @@ use api::runs::RunSpec;
 use api::triggers::{TriggerAction, TriggerDid, TriggerOutcome, TriggerSeen, TriggerSpec};
 use policy::modes::Change;
 use store::endpoints::EndpointRow;
-use store::endpoints::modes::{ModesRow, modes_insert};
+use store::endpoints::modes::{ModesRow, modes_insert, modes_list};
 use store::endpoints::notices::{NoticeRow, notice_insert};
 use store::endpoints::triggers::{
     self as rows, FiringRow, TriggerRow, firing_insert, firing_next, firing_tell, firings_list,
@@ -18,6 +18,7 @@ use store::runs::{RunRow, run_insert};
 use store::streams::stream_fetch;
 use types::{ErrorKind, Mode, Name, Used};
 
+use super::watch::settled;
 use super::{Told, change_of, changes_modes, replay_of, stored, tell};
 use crate::operations::endpoints::variants::{self, Decided};
 use crate::operations::items::from_json;
@@ -26,6 +27,11 @@ use crate::{Control, Error};
 
 /// Firings of an endpoint that are kept, the newest: those of a bad night, and of months before.
 const FIRINGS_KEPT: u64 = 1_000;
+
+/// Who decides, with the trigger's name behind it: no account has such a name.
+pub(super) const BY: &str = "the trigger ";
+/// How many of the last changes are looked through for the newest one that no trigger made.
+pub(super) const CHANGES_MAX: u32 = 64;
 
 /// Why a trigger fires, and what it finds.
 pub(super) struct Cause<'a> {
@@ -75,7 +81,9 @@ pub(super) async fn act(
     cause: Cause<'_>,
 ) -> Result<bool, Error> {
     let spec: TriggerSpec = from_json(&row.spec)?;
-    let before = if again { Some(told(control, row).await?) } else { None };
+    // One whose firing is kept no longer fires anew.
+    let before = if again { told(control, row).await? } else { None };
+    let again = before.is_some();
     let (mut did, mut writes) = (Vec::new(), Vec::new());
     for (place, action) in spec.then.iter().enumerate() {
         let known = before.as_ref().and_then(|told| told.did.get(place));
@@ -120,17 +128,15 @@ pub(super) async fn act(
     Ok(written)
 }
 
-/// What was told of a trigger's newest firing.
-async fn told(control: &Control, row: &TriggerRow) -> Result<Told, Error> {
+/// What was told of a trigger's newest firing, where that is kept.
+async fn told(control: &Control, row: &TriggerRow) -> Result<Option<Told>, Error> {
     let (id, before) = (row.endpoint_id, row.firing.saturating_add(1));
     let read = control
         .shared
         .store
         .read("fetch a firing", |tx| Box::pin(firings_list(tx, id, Some(before), 1)));
-    let newest = read.await?.into_iter().next();
-    let newest =
-        newest.ok_or_else(|| Error::NotFound { what: format!("firing {}", row.firing) })?;
-    from_json(&newest.told)
+    let newest = read.await?.into_iter().next().filter(|it| it.number == row.firing);
+    newest.map(|newest| from_json(&newest.told)).transpose()
 }
 
 /// Writes a firing with all that it does; false where somebody was quicker.
@@ -232,18 +238,28 @@ async fn plan(
     }
 }
 
-/// Variants as they were used before the newest change.
+/// Variants as they were used before the newest change that no trigger made: what another trigger has
+/// reverted is not brought back.
 async fn revert(
     control: &Control,
     endpoint: &EndpointRow,
     (spec, cause): (&TriggerSpec, &Cause<'_>),
 ) -> Result<Planned, Error> {
-    let Some(before) = cause.number.checked_sub(1) else {
+    let id = endpoint.id;
+    let read = control
+        .shared
+        .store
+        .read("list modes", |tx| Box::pin(modes_list(tx, id, None, CHANGES_MAX)));
+    let settled = settled(&read.await?);
+    let Some(before) = settled.checked_sub(1) else {
         return Err(Error::invalid("nothing was changed yet that could be reverted"));
     };
     let earlier = variants::as_of(control, endpoint, before).await?;
     let modes = variants::again(control, cause.used, &earlier)?;
-    let words = format!("variants are used as before change {}", cause.number);
+    let words = format!("variants are used as before change {settled}");
+    if cause.used.iter().map(|(_, used)| used).eq(&modes) {
+        return Ok(Planned::done(Write::Nothing, words + " already"));
+    }
     by_change(control, endpoint, (modes, words), (spec, cause))
 }
 
@@ -270,7 +286,7 @@ fn by_change(
     (modes, words): (Vec<Used>, String),
     (spec, cause): (&TriggerSpec, &Cause<'_>),
 ) -> Result<Planned, Error> {
-    let by = format!("the trigger {}", spec.name);
+    let by = format!("{BY}{}", spec.name);
     let decided = Decided { by, reason: cause.saw.words.clone() };
     let row = variants::row_of(control, endpoint.id, (&modes, cause.number), decided)?;
     let words = format!("{words}, by change {}", row.number);

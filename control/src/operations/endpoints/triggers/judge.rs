@@ -20,8 +20,12 @@ use crate::operations::items::from_json;
 pub(super) struct Live {
     /// The change of modes that holds.
     pub(super) number: u64,
-    /// When it was made.
-    pub(super) since_ms: u64,
+    /// The newest change that no trigger made.
+    pub(super) settled: u64,
+    /// Since when each variant is used so, and is what it is.
+    pub(super) since_ms: BTreeMap<EndpointId, u64>,
+    /// Since when control can have heard of all that was answered.
+    pub(super) heard_ms: u64,
     pub(super) now_ms: u64,
     pub(super) used: Vec<(EndpointRow, Used)>,
     pub(super) lately: BTreeMap<EndpointId, Lately>,
@@ -41,9 +45,11 @@ impl Live {
             return Ok((Judgement::NotKnown, nobody("the variant was removed")));
         };
         let window_ms = spec.window_ms.unwrap_or(0);
-        let watched = (self.since_ms, row.created_at_ms);
+        let watched_ms = row.created_at_ms.max(self.heard_ms);
         let seen = |of: Option<&EndpointRow>, window_ms: u64| {
+            let since_ms = of.and_then(|of| self.since_ms.get(&of.id)).copied().unwrap_or(0);
             let lately = of.and_then(|of| self.lately.get(&of.id));
+            let watched = (since_ms, watched_ms);
             lately.map_or_else(Seen::default, |it| it.seen(window_ms, self.now_ms, watched))
         };
         let own = seen(Some(candidate), window_ms);

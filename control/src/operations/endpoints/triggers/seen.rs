@@ -2,7 +2,7 @@
 //!
 //! Always true: a slice is of the time at which control was told, within seconds of the answers; a
 //! window up to an hour is made of slices of ten seconds, and a longer one of slices of five
-//! minutes; replays are not among it.
+//! minutes; what was asked aside, such as replays, is not among it.
 
 use api::internal::LiveCount;
 use policy::sketch::{Parts, Sketch};
@@ -70,11 +70,19 @@ pub(crate) async fn trim(tx: &mut Tx<'_>, now_ms: u64) -> Result<u64, store::Err
 pub(super) struct Reach {
     fine_ms: u64,
     coarse_ms: u64,
+    /// Whether it is asked how long answers took.
+    timed: bool,
 }
 
 impl Reach {
-    /// As far as this window too.
-    pub(super) fn and(self, window_ms: u64) -> Self {
+    /// As far as this window too, of which counts are asked, or times as well.
+    pub(super) fn and(self, window_ms: u64, timed: bool) -> Self {
+        let timed = self.timed || timed;
+        let reach = Self { timed, ..self };
+        reach.to(window_ms)
+    }
+
+    fn to(self, window_ms: u64) -> Self {
         match window_ms {
             0..=FINE_WINDOW_MS_MAX => Self { fine_ms: self.fine_ms.max(window_ms), ..self },
             _ => Self { coarse_ms: self.coarse_ms.max(window_ms), ..self },
@@ -82,11 +90,20 @@ impl Reach {
     }
 }
 
+/// What one variant answered within a slice.
+#[derive(Debug)]
+struct Slice {
+    from_ms: u64,
+    requests: u64,
+    failures: u64,
+    times: Sketch,
+}
+
 /// What one variant answered lately.
 #[derive(Debug, Default)]
 pub(super) struct Lately {
-    fine: Vec<SliceRow>,
-    coarse: Vec<SliceRow>,
+    fine: Vec<Slice>,
+    coarse: Vec<Slice>,
 }
 
 impl Lately {
@@ -97,19 +114,28 @@ impl Lately {
         (reach, now_ms): (Reach, u64),
     ) -> Result<Self, store::Error> {
         let mut lately = Self::default();
+        let slice = |row: SliceRow| Slice {
+            from_ms: row.from_ms,
+            requests: row.requests,
+            failures: row.failures,
+            times: if reach.timed { times(&row) } else { Sketch::default() },
+        };
         if reach.fine_ms > 0 {
             let from_ms = begin(now_ms, reach.fine_ms, FINE_MS);
-            lately.fine = slices_list(tx, (id, FINE_MS), from_ms).await?;
+            let rows = slices_list(tx, (id, FINE_MS), from_ms).await?;
+            lately.fine = rows.into_iter().map(slice).collect();
         }
         if reach.coarse_ms > 0 {
             let from_ms = begin(now_ms, reach.coarse_ms, COARSE_MS);
-            lately.coarse = slices_list(tx, (id, COARSE_MS), from_ms).await?;
+            let rows = slices_list(tx, (id, COARSE_MS), from_ms).await?;
+            lately.coarse = rows.into_iter().map(slice).collect();
         }
         Ok(lately)
     }
 
-    /// What was seen within a window up to now. What was answered before `since_ms`, when variants
-    /// were used otherwise, is not among it; the window is whole where it was watched since it began.
+    /// What was seen within a window up to now. What was answered before `since_ms`, when it was used
+    /// otherwise or was another one, is not among it; the window is whole where it was watched, and
+    /// control could hear of it, since its first slice began.
     pub(super) fn seen(
         &self,
         window_ms: u64,
@@ -120,13 +146,13 @@ impl Lately {
             0..=FINE_WINDOW_MS_MAX => (&self.fine, FINE_MS),
             _ => (&self.coarse, COARSE_MS),
         };
-        let from_ms = begin(now_ms, window_ms, width_ms).max(since_ms);
-        let whole = now_ms.saturating_sub(window_ms) >= since_ms.max(watched_ms);
+        let from_ms = begin(now_ms, window_ms, width_ms);
+        let whole = from_ms >= since_ms.max(watched_ms);
         let mut seen = Seen { whole, ..Seen::default() };
-        for row in slices.iter().filter(|row| row.from_ms >= from_ms) {
-            seen.events = seen.events.saturating_add(row.requests);
-            seen.bad = seen.bad.saturating_add(row.failures);
-            seen.times.merge(&times(row));
+        for slice in slices.iter().filter(|slice| slice.from_ms >= from_ms.max(since_ms)) {
+            seen.events = seen.events.saturating_add(slice.requests);
+            seen.bad = seen.bad.saturating_add(slice.failures);
+            seen.times.merge(&slice.times);
         }
         seen
     }

@@ -4,25 +4,26 @@
 //! use of variants was changed, what was answered before counts no more, and what had fired is armed.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use api::runs::{RunOutcome, RunSpec};
-use api::triggers::{TriggerCondition, TriggerSpec};
+use api::triggers::{TriggerCondition, TriggerSeen, TriggerSpec};
 use policy::gates::Judgement;
 use policy::triggers::{State, Step, step};
-use store::endpoints::modes::modes_list;
+use store::endpoints::modes::{ModesRow, modes_list};
 use store::endpoints::triggers::{
     self as rows, TriggerRow, firing_of_run, trigger_change, triggers_list, triggers_watched,
 };
 use store::endpoints::{EndpointRow, endpoint_fetch};
-use store::runs::{RunRow, RunState, run_judged, runs_unjudged};
-use types::{EndpointId, Mode};
+use store::runs::{RunRow, RunState, run_judge_later, run_judged, runs_unjudged};
+use types::{EndpointId, Mode, Used};
 use workflow::reconciler::Status;
 
-use super::act::{Cause, act};
+use super::act::{BY, CHANGES_MAX, Cause, act};
 use super::burn_of;
 use super::judge::{self, Live};
 use super::seen::{Lately, Reach};
-use crate::operations::endpoints::variants;
+use crate::operations::endpoints::{gates, variants};
 use crate::operations::items::from_json;
 use crate::{Control, Error};
 
@@ -30,6 +31,8 @@ use crate::{Control, Error};
 const RUNS_MAX: u32 = 8;
 /// How long what a replay asks for is tried, where it cannot be done yet.
 const BLOCKED_MS_MAX: u64 = 3_600_000;
+/// Between two tries, in milliseconds: others' replays come first meanwhile.
+const AGAIN_MS: u64 = 10_000;
 
 /// Judges every trigger, and does what is to be done.
 pub(crate) async fn watch(control: &Control) -> Status {
@@ -37,7 +40,9 @@ pub(crate) async fn watch(control: &Control) -> Status {
     let store = &control.shared.store;
     let watched =
         store.read("list endpoints that are watched", |tx| Box::pin(triggers_watched(tx)));
-    let runs = store.read("list runs to be judged", |tx| Box::pin(runs_unjudged(tx, RUNS_MAX)));
+    let now_ms = control.now_ms();
+    let runs =
+        store.read("list runs to be judged", |tx| Box::pin(runs_unjudged(tx, now_ms, RUNS_MAX)));
     let (watched, runs) = match (watched.await, runs.await) {
         (Ok(watched), Ok(runs)) => (watched, runs),
         (Err(error), _) | (_, Err(error)) => return Status::failed(error),
@@ -46,9 +51,32 @@ pub(crate) async fn watch(control: &Control) -> Status {
         add(&mut status, watch_one(control, id).await);
     }
     for run in runs {
-        add(&mut status, judge_run(control, &run).await);
+        let judged = judge_run(control, &run).await;
+        let again = match &judged {
+            Ok((_, again)) => *again,
+            Err(_) => true,
+        };
+        add(&mut status, judged.map(|(steps, _)| steps));
+        add(&mut status, settle_run(control, &run, again).await);
     }
     status
+}
+
+/// Notes that a run was judged, or that it is to be again, for a while.
+async fn settle_run(control: &Control, run: &RunRow, again: bool) -> Result<u64, Error> {
+    let (id, now_ms) = (run.id, control.now_ms());
+    let until_ms = run.ended_at_ms.unwrap_or(0).saturating_add(BLOCKED_MS_MAX);
+    let later = again && now_ms < until_ms;
+    let settle = control.shared.store.transact("note that a run was judged", |tx| {
+        Box::pin(async move {
+            if later {
+                return run_judge_later(tx, id, now_ms.saturating_add(AGAIN_MS)).await;
+            }
+            run_judged(tx, id).await
+        })
+    });
+    settle.await?;
+    Ok(u64::from(!later))
 }
 
 fn add(status: &mut Status, done: Result<u64, Error>) {
@@ -58,10 +86,11 @@ fn add(status: &mut Status, done: Result<u64, Error>) {
     }
 }
 
-/// Where a trigger stands, while the use of variants is that of change `number`.
-pub(super) fn standing(row: &TriggerRow, number: u64) -> State {
+/// Where a trigger stands, while `settled` is the newest change of how variants are used that no
+/// trigger made: what triggers do arms none of them.
+pub(super) fn standing(row: &TriggerRow, settled: u64) -> State {
     match row.state {
-        _ if row.live && row.modes_number < number => State::Armed,
+        _ if row.live && row.modes_number < settled => State::Armed,
         rows::TriggerState::Armed => State::Armed,
         rows::TriggerState::Fired => State::Fired,
         rows::TriggerState::Blocked => State::Blocked,
@@ -79,26 +108,48 @@ pub(super) async fn live(
     for row in triggers.iter().filter(|row| row.live) {
         let spec: TriggerSpec = from_json(&row.spec)?;
         let window_ms = spec.window_ms.unwrap_or(0);
-        reach = reach.and(window_ms);
-        if let TriggerCondition::Burns(burn) = &spec.when {
-            reach = reach.and(burn_of(burn, window_ms).short_ms());
+        match &spec.when {
+            TriggerCondition::Is(wanted) => {
+                use api::endpoints::GateMetric::{ErrorsPpm, Requests};
+                reach = reach.and(window_ms, !matches!(wanted.metric, ErrorsPpm | Requests));
+            }
+            TriggerCondition::Burns(burn) => {
+                let short_ms = burn_of(burn, window_ms).short_ms();
+                reach = reach.and(window_ms, false).and(short_ms, false);
+            }
         }
     }
     let (id, now_ms) = (endpoint.id, control.now_ms());
     let ids: Vec<EndpointId> = used.iter().map(|(row, _)| row.id).collect();
+    let mut since_ms = BTreeMap::new();
+    for (row, _) in &used {
+        since_ms.insert(row.id, variants::since_ms(control, row).await?);
+    }
     let read = control.shared.store.read("read what is watched", |tx| {
         let ids = ids.clone();
         Box::pin(async move {
-            let newest = modes_list(tx, id, None, 1).await?;
+            let changes = modes_list(tx, id, None, CHANGES_MAX).await?;
             let mut lately = BTreeMap::new();
             for id in ids {
                 lately.insert(id, Lately::read(tx, id, (reach, now_ms)).await?);
             }
-            Ok::<_, store::Error>((newest.first().map_or(0, |row| row.at_ms), lately))
+            Ok::<_, store::Error>((changes, lately))
         })
     });
-    let (since_ms, lately) = read.await?;
-    Ok(Live { number, since_ms, now_ms, used, lately })
+    let (changes, lately) = read.await?;
+    let changed_ms = changes.first().map_or(0, |row| row.at_ms);
+    for since_ms in since_ms.values_mut() {
+        *since_ms = changed_ms.max(*since_ms);
+    }
+    let settled = settled(&changes);
+    let heard_ms = control.shared.hears_since_ms.load(Ordering::Relaxed);
+    Ok(Live { number, settled, since_ms, heard_ms, now_ms, used, lately })
+}
+
+/// Of the newest changes, the number of the first that no trigger made; 0 where there is none.
+pub(super) fn settled(changes: &[ModesRow]) -> u64 {
+    let by_trigger = |row: &&ModesRow| row.decided_by.starts_with(BY);
+    changes.iter().find(|row| !by_trigger(row)).map_or(0, |row| row.number)
 }
 
 async fn watch_one(control: &Control, id: EndpointId) -> Result<u64, Error> {
@@ -116,7 +167,7 @@ async fn watch_one(control: &Control, id: EndpointId) -> Result<u64, Error> {
     let mut done = 0;
     for row in triggers.iter().filter(|row| row.live) {
         let (judgement, saw) = live.judge(row)?;
-        let state = standing(row, live.number);
+        let state = standing(row, live.settled);
         let cause = Cause { number: live.number, used: &live.used, saw, run: None };
         let acted = match step(state, judgement) {
             Step::Stay => continue,
@@ -142,8 +193,9 @@ async fn arm(control: &Control, row: &TriggerRow, modes_number: u64) -> Result<b
     Ok(armed.await?)
 }
 
-/// Asks every trigger that was there what it says of a replay that has ended.
-async fn judge_run(control: &Control, run: &RunRow) -> Result<u64, Error> {
+/// Asks every trigger that was there what it says of a replay that has ended; gives what was done, and
+/// whether it is to be asked again.
+async fn judge_run(control: &Control, run: &RunRow) -> Result<(u64, bool), Error> {
     let id = run.endpoint_id;
     let read = control.shared.store.read("list triggers", |tx| {
         Box::pin(async move {
@@ -161,9 +213,7 @@ async fn judge_run(control: &Control, run: &RunRow) -> Result<u64, Error> {
         for row in asked {
             // Each changes what the next one finds.
             let (number, used) = variants::used(control, &endpoint).await?;
-            let incumbent = used.iter().find(|(_, used)| used.mode == Mode::Production);
-            let incumbent = incumbent.map(|(row, _)| &row.variant);
-            let judged = judge::of_run(row, (&spec, &outcome), incumbent)?;
+            let judged = judge_measured(control, (row, run), (&spec, &outcome), &used).await?;
             let Some((Judgement::Holds, saw)) = judged else { continue };
             let fired = fired(control, row, run).await?;
             is_blocked |= row.state == rows::TriggerState::Blocked && fired;
@@ -174,16 +224,30 @@ async fn judge_run(control: &Control, run: &RunRow) -> Result<u64, Error> {
             done += u64::from(act(control, &endpoint, (row, fired), cause).await?);
         }
     }
-    // What could not be done is tried again, for a while.
-    if (is_blocked || done > 0) && control.now_ms() < ended_ms.saturating_add(BLOCKED_MS_MAX) {
-        return Ok(done);
+    // What could not be done is tried again, and whoever was blocked by it is asked again.
+    Ok((done, is_blocked || done > 0))
+}
+
+/// What a trigger says of a replay; none where what it measured is something else by now.
+async fn judge_measured(
+    control: &Control,
+    (row, run): (&TriggerRow, &RunRow),
+    came_to: (&RunSpec, &RunOutcome),
+    used: &[(EndpointRow, Used)],
+) -> Result<Option<(Judgement, TriggerSeen)>, Error> {
+    let incumbent = used.iter().find(|(_, used)| used.mode == Mode::Production);
+    let incumbent = match incumbent {
+        Some((row, _)) if gates::is_measured(control, row, run).await? => Some(&row.variant),
+        _ => None,
+    };
+    let Some((judgement, saw)) = judge::of_run(row, came_to, incumbent)? else { return Ok(None) };
+    let candidate = used.iter().find(|(row, _)| Some(&row.variant) == saw.variant.as_ref());
+    match candidate {
+        Some((row, _)) if gates::is_measured(control, row, run).await? => {
+            Ok(Some((judgement, saw)))
+        }
+        _ => Ok(None),
     }
-    let judged = control
-        .shared
-        .store
-        .transact("note that a run was judged", |tx| Box::pin(run_judged(tx, run.id)));
-    judged.await?;
-    Ok(done + 1)
 }
 
 async fn fired(control: &Control, row: &TriggerRow, run: &RunRow) -> Result<bool, Error> {
