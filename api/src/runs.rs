@@ -338,16 +338,27 @@ impl VariantOutcome {
     }
 }
 
-/// How times are distributed, in nanoseconds, to half a percent; 0 where there are none.
+/// How times are distributed, in nanoseconds, to half a percent.
+///
+/// Responses are those of good answers, among all requests that were recorded: one without a good answer
+/// is slower than any, so that a percentile is absent where it is one of those.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Times {
     pub count: u64,
     pub mean_ns: u64,
-    pub p50_ns: u64,
-    pub p90_ns: u64,
-    pub p99_ns: u64,
-    pub p999_ns: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p90_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p999_ns: Option<u64>,
     pub max_ns: u64,
+    /// At or above what 99 of 100 lie, with the same confidence; absent where there are too few, or where
+    /// that is a request without a good answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_lower_ns: Option<u64>,
     /// At or below what 99 of 100 lie, of as many as one likes, with a confidence of 99 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p99_upper_ns: Option<u64>,
@@ -453,7 +464,8 @@ pub struct RunRecord {
     pub class: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Whether the prediction was right, where there are both.
+    /// Whether the prediction was right, of an event with a label; what has no good answer, or no prediction
+    /// in it, was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub right: Option<bool>,
     /// When the event happened, in Unix nanoseconds.

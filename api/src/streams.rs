@@ -238,7 +238,8 @@ pub struct DriftQuery {
 /// Whether events still are as those of a reference were.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Drift {
-    /// Events of the reference, and those of them that were learnt from: 10,000 at most, at random.
+    /// Events of the reference, and those of them that were learnt from: 10,000 at most, at random, and
+    /// fewer where they take more than 64 MiB.
     pub reference_events: u64,
     pub learnt_events: u64,
     /// Events that were watched.
@@ -275,7 +276,8 @@ pub struct FieldDrift {
     /// What that is by chance, at most, 99 times of 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_chance_ppm: Option<u64>,
-    /// Events that have it: of those learnt from, and of those watched.
+    /// Events that have it: of the half of those learnt from that is counted, the other of which said
+    /// what is told apart, and of those watched.
     pub reference_events: u64,
     pub events: u64,
 }

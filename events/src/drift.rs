@@ -5,8 +5,8 @@
 //! of answers what they predict, what became of them, and whether they were right.
 //!
 //! Always true: what is told is [`policy::drift`]'s of these events in the order of their times;
-//! memory is that of [`REFERENCE_MAX`] events of the reference, whatever either selection has.
-//! Absent on purpose: what is done about it.
+//! memory is that of [`REFERENCE_MAX`] events of the reference or [`REFERENCE_BYTES_MAX`], whichever is
+//! less. Absent on purpose: what is done about it.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,10 @@ use crate::stream::Stream;
 /// Most events of the reference that are learnt from, drawn at random of all of them: the more, the
 /// smaller the changes that are found.
 pub const REFERENCE_MAX: usize = 10_000;
+/// Most memory of them, in bytes, by what is counted for each field; of larger ones fewer are held.
+pub const REFERENCE_BYTES_MAX: usize = 64 << 20;
+/// What a field takes beside its name and its value, in bytes.
+const FIELD_BYTES: usize = 96;
 /// Most names of fields that are told which the reference did not have.
 const NEW_MAX: usize = 20;
 /// How deep fields are looked for in data.
@@ -29,6 +33,11 @@ const DEPTH_MAX: usize = 4;
 const FIELDS_EVENT_MAX: usize = 256;
 /// How much of a word counts, in bytes.
 const WORD_BYTES_MAX: usize = 64;
+/// Longest name of a field, with its path, in bytes: what has a longer one is not watched, since names
+/// that are cut would be one.
+const NAME_BYTES_MAX: usize = 256;
+/// Fields that may be found out later: events that come without are no change.
+const FOUND_OUT: [&str; 2] = ["label", "right"];
 
 /// What is said of a selection beside its reference.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,8 +76,9 @@ enum Held {
 type Fields = BTreeMap<String, Held>;
 
 impl Held {
-    fn value(held: Option<&Self>) -> Value<'_> {
-        match held {
+    fn value<'a>(name: &str, fields: &'a Fields) -> Value<'a> {
+        match fields.get(name) {
+            None if FOUND_OUT.contains(&name) => Value::Unknown,
             None => Value::Missing,
             Some(Self::Number(number)) => Value::Number(*number),
             Some(Self::Word(word)) => Value::Word(word),
@@ -133,20 +143,15 @@ fn watch<E>(
     watched: impl Iterator<Item = Result<(Fields, u64, u64), E>>,
     settings: Settings,
 ) -> Result<Drift, E> {
-    let (mut sample, mut seen) = (Vec::new(), 0);
+    let mut sample = Sample::new(settings.seed);
     for fields in reference {
-        let fields = fields?;
-        seen += 1;
-        match place(seen, settings.seed) {
-            at if at < sample.len() => sample[at] = fields,
-            _ if sample.len() < REFERENCE_MAX => sample.push(fields),
-            _ => {}
-        }
+        sample.learn(fields?);
     }
+    let Sample { held: sample, seen, .. } = sample;
     let names = names(&sample);
     let columns: Vec<Vec<Value<'_>>> = names
         .iter()
-        .map(|name| sample.iter().map(|fields| Held::value(fields.get(name))).collect())
+        .map(|name| sample.iter().map(|fields| Held::value(name, fields)).collect())
         .collect();
     let mut watch = Watch::new(columns.iter().map(Vec::as_slice), settings);
     drop(columns);
@@ -154,8 +159,7 @@ fn watch<E>(
     let mut new = Vec::new();
     for event in watched {
         let (fields, sequence, time_ns) = event?;
-        let values: Vec<Value<'_>> =
-            names.iter().map(|name| Held::value(fields.get(name))).collect();
+        let values: Vec<Value<'_>> = names.iter().map(|name| Held::value(name, &fields)).collect();
         for field in watch.learn(&values) {
             alarms[field] = Some((sequence, time_ns));
         }
@@ -183,17 +187,57 @@ fn answered(record: &Record) -> Fields {
     all.into_iter().filter_map(|(name, held)| Some((name.to_owned(), held?))).collect()
 }
 
-/// Where the `number`th event of a reference goes: itself, or over an earlier one, so that all have the
-/// same chance to stay (Vitter's algorithm R).
-fn place(number: u64, seed: u64) -> usize {
-    let most = REFERENCE_MAX as u64;
-    if number <= most {
-        return usize::MAX;
+/// Events of a reference, each with the same chance to be held (Vitter's algorithm R), in an order that
+/// only the seed knows: so that half of them are as good as all, where they are too large.
+struct Sample {
+    seed: u64,
+    held: Vec<Fields>,
+    /// How many may be held.
+    most: usize,
+    bytes: usize,
+    seen: u64,
+}
+
+impl Sample {
+    fn new(seed: u64) -> Self {
+        Self { seed, held: Vec::new(), most: REFERENCE_MAX, bytes: 0, seen: 0 }
     }
+
+    fn learn(&mut self, fields: Fields) {
+        self.seen += 1;
+        let at = drawn(self.seen, self.seed);
+        if self.held.len() < self.most {
+            self.bytes += bytes(&fields);
+            self.held.push(fields);
+            let last = self.held.len() - 1;
+            self.held.swap(at.min(last), last);
+        } else if let Some(place) = self.held.get_mut(at) {
+            self.bytes = self.bytes + bytes(&fields) - bytes(place);
+            *place = fields;
+        }
+        while self.bytes > REFERENCE_BYTES_MAX && self.held.len() > 1 {
+            self.most = self.held.len() / 2;
+            self.held.truncate(self.most);
+            self.bytes = self.held.iter().map(bytes).sum();
+        }
+    }
+}
+
+/// A place among so many, by chance.
+fn drawn(number: u64, seed: u64) -> usize {
     let digest = blake3::hash(&[number.to_le_bytes(), seed.to_le_bytes()].concat());
     let mut word = [0; 8];
     word.copy_from_slice(&digest.as_bytes()[..8]);
     usize::try_from(u64::from_le_bytes(word) % number).unwrap_or(usize::MAX)
+}
+
+/// What an event's fields take in memory, about.
+fn bytes(fields: &Fields) -> usize {
+    let of = |(name, held): (&String, &Held)| {
+        let word = if let Held::Word(word) = held { word.len() } else { 0 };
+        FIELD_BYTES + name.len() + word
+    };
+    fields.iter().map(of).sum()
 }
 
 /// The names of fields, in their order: those that most events of the sample have, where there are
@@ -236,7 +280,8 @@ fn collect(path: &str, value: &serde_json::Value, depth: usize, fields: &mut Fie
         Json::Number(number) => Held::Number(number.as_f64().unwrap_or(f64::NAN)),
         Json::String(text) => Held::word(text),
         Json::Object(members) => {
-            for (name, member) in members.iter().filter(|_| depth > 0) {
+            let fits = |name: &str| depth > 0 && path.len() + 1 + name.len() <= NAME_BYTES_MAX;
+            for (name, member) in members.iter().filter(|(name, _)| fits(name)) {
                 collect(&format!("{path}.{name}"), member, depth - 1, fields);
             }
             return;

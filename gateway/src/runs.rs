@@ -15,7 +15,7 @@ mod series;
 mod told;
 mod used;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ use api::runs::{DrillOutcome, RunState};
 use events::replay::report::Stage;
 use events::replay::{Cells, Run};
 use parking_lot::Mutex;
+use policy::replay::turns;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use types::{AccountId, RunId, TokenId};
@@ -66,6 +67,8 @@ pub(crate) struct Runs {
     /// By the digests of their secrets.
     callers: Mutex<HashMap<[u8; 32], Caller>>,
     live: Mutex<HashMap<RunId, Option<Arc<Run>>>>,
+    /// Whose streams another gateway holds: they come last, so that they hold nobody up.
+    elsewhere: Mutex<HashSet<RunId>>,
     /// Once this gateway stops and nothing is sent any more.
     over: CancellationToken,
 }
@@ -154,9 +157,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
     while !stopping.is_cancelled() {
         let wanted = hub.table.load().runs().to_vec();
         kept::tend(&hub, &wanted, &mut tended_ms).await;
-        for told in wanted {
-            follow(&hub, told);
-        }
+        follow(&hub, &wanted);
         tokio::select! {
             _ = generation.changed() => {}
             () = hub.clock.sleep_ms(LOOK_MS) => {}
@@ -169,28 +170,47 @@ pub(crate) async fn run(hub: Arc<Hub>) {
     }
 }
 
-/// Begins a run, or has one stop.
-fn follow(hub: &Arc<Hub>, told: Arc<RunRoute>) {
-    let mut live = hub.runs.live.lock();
-    if let Some(run) = live.get(&told.run) {
-        if let Some(run) = run.as_ref().filter(|_| told.stop_wanted) {
+/// Has runs stop, and begins as many as there are places for: who has fewest of them is next.
+fn follow(hub: &Arc<Hub>, wanted: &[Arc<RunRoute>]) {
+    let mut elsewhere = hub.runs.elsewhere.lock();
+    elsewhere.retain(|run| wanted.iter().any(|told| told.run == *run));
+    let live = hub.runs.live.lock();
+    let (taken, waiting): (Vec<_>, Vec<_>) =
+        wanted.iter().partition(|told| live.contains_key(&told.run));
+    for told in taken.iter().filter(|told| told.stop_wanted) {
+        if let Some(Some(run)) = live.get(&told.run) {
             run.stop();
         }
-        return;
     }
-    if live.len() >= LIVE_MAX && !told.stop_wanted {
-        return;
-    }
-    live.insert(told.run, None);
+    let free = LIVE_MAX.saturating_sub(live.len());
     drop(live);
-    let hub = Arc::clone(hub);
+    // What is to stop needs no place: it only says so.
+    let (stopping, waiting): (Vec<_>, Vec<_>) =
+        waiting.into_iter().partition(|told| told.stop_wanted);
+    let (others, waiting): (Vec<_>, Vec<_>) =
+        waiting.into_iter().partition(|told| elsewhere.contains(&told.run));
+    drop(elsewhere);
+    let owners = |told: &[&Arc<RunRoute>]| told.iter().map(|it| it.account).collect::<Vec<_>>();
+    let next = turns::next(&owners(&waiting), &owners(&taken), free);
+    let left = free - next.len();
+    let next = next.into_iter().map(|at| waiting[at]);
+    for told in stopping.into_iter().chain(next).chain(others.into_iter().take(left)) {
+        begin(hub, told);
+    }
+}
+
+/// Begins a run.
+fn begin(hub: &Arc<Hub>, told: &Arc<RunRoute>) {
+    hub.runs.live.lock().insert(told.run, None);
+    let (hub, told) = (Arc::clone(hub), Arc::clone(told));
     let tasks = hub.tasks.clone();
     tasks.spawn("replay", async move {
         let ended = send(&hub, &told).await;
         if let Err(error) = ended {
             match error {
                 // Another gateway's, or control is away: it is looked at again.
-                Error::StreamElsewhere { .. } | Error::NoControl => {}
+                Error::StreamElsewhere { .. } => _ = hub.runs.elsewhere.lock().insert(told.run),
+                Error::NoControl => {}
                 error => {
                     tracing::warn!(run = %told.run, %error, "a replay failed");
                     let report = report(RunState::Failed, None, None, Some(error.to_string()));

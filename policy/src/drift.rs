@@ -6,8 +6,8 @@
 //! sum of what they come to is, without a change, expected to be the number of events.
 //!
 //! Always true: without a change a false alarm of any field comes once in [`Settings::alarm_every`]
-//! events, or more seldom; the same events and seed give the same answer; memory is that of the
-//! reference's bins. Absent on purpose: what a change means, and events that depend on each other.
+//! events, or more seldom; the same events and seed give the same answer; memory is that of the bins.
+//! Absent on purpose: what a change means, and events that depend on each other.
 
 mod bins;
 
@@ -55,7 +55,7 @@ pub struct Watch {
 #[derive(Clone, Debug)]
 struct Field {
     bins: Bins,
-    /// Of the reference, by bin.
+    /// Of the counted half of the reference, by bin.
     before: Vec<u64>,
     /// Of events since, by bin.
     since: Vec<u64>,
@@ -85,7 +85,7 @@ pub struct Told {
     pub distance: Option<f64>,
     /// What that is of two samples as large of the same, at most, 99 times of 100.
     pub by_chance: Option<f64>,
-    /// Events of the reference that have a value, and events since.
+    /// Events that have a value: of the half of the reference that is counted, and since.
     pub before: u64,
     /// See above.
     pub since: u64,
@@ -97,17 +97,22 @@ impl Watch {
         reference: impl IntoIterator<Item = &'a [Value<'a>]>,
         settings: Settings,
     ) -> Self {
-        let fields = reference.into_iter().take(FIELDS_MAX).map(Field::new).collect();
+        let field = |values: &'a [Value<'a>]| Field::new(values, settings.seed);
+        let fields = reference.into_iter().take(FIELDS_MAX).map(field).collect();
         Self { settings, fields, events: 0 }
     }
 
     /// Shows it an event: its values, in the order of the fields. Gives the fields, by their places,
-    /// of which it is clear by this event that they have changed.
+    /// of which it is clear by this event that they have changed. Fields that are not known are passed
+    /// over.
     pub fn learn(&mut self, values: &[Value<'_>]) -> Vec<usize> {
         self.events += 1;
         let mut alarms = Vec::new();
         let threshold = float(self.settings.alarm_every) * float(self.fields.len() as u64);
         for (number, (field, value)) in self.fields.iter_mut().zip(values).enumerate() {
+            if matches!(value, Value::Unknown) {
+                continue;
+            }
             let draw = mix(self.settings.seed ^ mix(self.events ^ (number as u64) << 48));
             field.learn(value, float(draw >> 11) / float(1 << 53));
             if field.alarm.is_none() && field.sum() >= threshold {
@@ -131,10 +136,16 @@ impl Watch {
 }
 
 impl Field {
-    fn new(reference: &[Value<'_>]) -> Self {
-        let bins = Bins::of(reference);
+    /// Bins that suit some events have more of those than of any others, which would look like a
+    /// change: so one half of the reference, drawn by the seed, chooses them, and the other is counted.
+    fn new(reference: &[Value<'_>], seed: u64) -> Self {
+        let known = |value: &&Value<'_>| !matches!(value, Value::Unknown);
+        let mut values: Vec<Value<'_>> = reference.iter().filter(known).copied().collect();
+        shuffle(&mut values, seed);
+        let (choosing, counted) = values.split_at(values.len() / 2);
+        let bins = Bins::of(choosing.iter().copied());
         let mut before = vec![0; bins.len()];
-        for value in reference {
+        for value in counted {
             before[bins.place(value)] += 1;
         }
         let since = vec![0; bins.len()];
@@ -216,6 +227,17 @@ impl Bet {
         self.seen.iter_mut().for_each(|seen| *seen *= keep);
         self.seen[cell] += 1.0;
         self.all = self.all * keep + 1.0;
+    }
+}
+
+/// Brings values into an order that only the seed knows (Fisher and Yates).
+fn shuffle(values: &mut [Value<'_>], seed: u64) {
+    // Ties are broken by the seed itself.
+    let seed = mix(!seed);
+    for at in (1..values.len()).rev() {
+        let left = at as u64 + 1;
+        let other = mix(seed ^ mix(left)) % left;
+        values.swap(at, usize::try_from(other).unwrap_or(at));
     }
 }
 

@@ -3,8 +3,8 @@
 //! [`schedule`] says of every send its time, its event and which copy it is; [`resample`] holds a
 //! rate by leaving events out and repeating them; [`pattern`] reads a load from a text; [`pace`]
 //! says what becomes of what is late; [`validity`] judges a run; [`variants`] and [`share`] say who
-//! gets an event; [`sweep`] finds the largest rate that is borne; [`drill`] says how long a variant
-//! takes to be well again, [`usage`] what its instances used.
+//! gets an event; [`sweep`] finds the largest rate that is borne, [`turns`] who sends next; [`drill`]
+//! says how long a variant takes to be well again, [`usage`] what its instances used.
 //!
 //! Always true: the same events, settings and seed give the same sends, byte for byte, on every
 //! machine; memory does not grow with events. Absent on purpose: clocks, payloads, connections.
@@ -18,6 +18,7 @@ pub mod resample;
 pub mod schedule;
 pub mod share;
 pub mod sweep;
+pub mod turns;
 pub mod usage;
 pub mod validity;
 pub mod variants;

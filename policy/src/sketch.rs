@@ -71,6 +71,15 @@ pub enum Bound {
         /// How many events are needed.
         events_needed: u64,
     },
+    /// It may be beyond all numbers, among events of which some have none.
+    Beyond,
+}
+
+/// Numbers among events of which some have none, and count as beyond all: answers among requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Among<'s> {
+    sketch: &'s Sketch,
+    events: u64,
 }
 
 /// What is kept of a sketch, or sent.
@@ -133,32 +142,26 @@ impl Sketch {
         self.bucket_of_rank(rank).map(|bucket| middle(bucket).min(self.max))
     }
 
+    /// Its numbers among so many events; among themselves, where those are fewer.
+    pub fn among(&self, events: u64) -> Among<'_> {
+        Among { sketch: self, events: events.max(self.count) }
+    }
+
     /// What stands for the smallest number at or below which this part of all is; none of none.
     pub fn quantile(&self, part_ppm: u32) -> Option<u64> {
-        let parts = u128::from(self.count) * u128::from(part_ppm);
-        let rank = parts.div_ceil(u128::from(crate::evidence::WHOLE_PPM)).max(1);
-        self.of_rank(u64::try_from(rank).unwrap_or(u64::MAX))
+        self.among(self.count).quantile(part_ppm)
     }
 
     /// At or below what a percentile lies, whatever the distribution, with that confidence.
     ///
     /// As [`percentile::upper_rank`]: for a number of events that was fixed before.
     pub fn upper(&self, percentile_ppm: u32, confidence_ppm: u32) -> Bound {
-        match percentile::upper_rank(self.count, percentile_ppm, confidence_ppm) {
-            Rank::NotEnough { events_needed } => Bound::NotEnough { events_needed },
-            Rank::Of(rank) => {
-                let bound = self.bucket_of_rank(rank).map_or(self.max, upper_bound);
-                Bound::AtMost(bound.min(self.max))
-            }
-        }
+        self.among(self.count).upper(percentile_ppm, confidence_ppm)
     }
 
     /// At or above what a percentile lies, as [`Self::upper`]; none where there are too few to say so.
     pub fn lower(&self, percentile_ppm: u32, confidence_ppm: u32) -> Option<u64> {
-        match percentile::lower_rank(self.count, percentile_ppm, confidence_ppm) {
-            Rank::NotEnough { .. } => None,
-            Rank::Of(rank) => self.bucket_of_rank(rank).map(lower_bound),
-        }
+        self.among(self.count).lower(percentile_ppm, confidence_ppm)
     }
 
     /// Its buckets that have a number, each with how many, in rising order; and the sum of all, and
@@ -207,6 +210,34 @@ impl Sketch {
             below >= rank.max(1)
         });
         found.map(|(bucket, _)| *bucket)
+    }
+}
+
+impl Among<'_> {
+    /// As [`Sketch::quantile`] of the events; none where that is beyond the numbers.
+    pub fn quantile(self, part_ppm: u32) -> Option<u64> {
+        let parts = u128::from(self.events) * u128::from(part_ppm);
+        let rank = parts.div_ceil(u128::from(crate::evidence::WHOLE_PPM)).max(1);
+        self.sketch.of_rank(u64::try_from(rank).unwrap_or(u64::MAX))
+    }
+
+    /// As [`Sketch::upper`] of the events.
+    pub fn upper(self, percentile_ppm: u32, confidence_ppm: u32) -> Bound {
+        match percentile::upper_rank(self.events, percentile_ppm, confidence_ppm) {
+            Rank::NotEnough { events_needed } => Bound::NotEnough { events_needed },
+            Rank::Of(rank) => match self.sketch.bucket_of_rank(rank) {
+                Some(bucket) => Bound::AtMost(upper_bound(bucket).min(self.sketch.max)),
+                None => Bound::Beyond,
+            },
+        }
+    }
+
+    /// As [`Sketch::lower`] of the events; none also where that is beyond the numbers.
+    pub fn lower(self, percentile_ppm: u32, confidence_ppm: u32) -> Option<u64> {
+        match percentile::lower_rank(self.events, percentile_ppm, confidence_ppm) {
+            Rank::NotEnough { .. } => None,
+            Rank::Of(rank) => self.sketch.bucket_of_rank(rank).map(lower_bound),
+        }
     }
 }
 

@@ -80,11 +80,11 @@ pub struct SeriesPoint {
     pub requests: u64,
     /// Those that did not end well.
     pub not_ok: u64,
-    /// Those whose prediction was held against a label, each event once.
+    /// Those with a label, each event once.
     pub judged: u64,
-    /// Those whose prediction was right.
+    /// Those of them whose prediction was right; what has no good answer, or no prediction in it, was not.
     pub right: u64,
-    /// From when a request was intended until its answer.
+    /// From when a request was intended until its good answer, of those that have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<SeriesTimes>,
     /// What the variant told of its own time.

@@ -58,8 +58,8 @@ export function Live({ progress }: { progress: RunProgress }) {
           zone={shown}
           tell={(value) => micros(value)}
           lines={line((_, { progress: after }, at) => {
-            const response = after.variants[at]?.response;
-            return response && response.count > 0 ? response.p99_ns / 1_000 : null;
+            const p99 = after.variants[at]?.response.p99_ns;
+            return typeof p99 === "number" ? p99 / 1_000 : null;
           })}
         />
       </Panel>

@@ -312,7 +312,7 @@ pub(crate) async fn end_run(house: &House, id: RunId, (valid, failures): (bool, 
         name: name.to_owned(),
         recorded: 1_000,
         outcomes: [("ok".to_owned(), 1_000 - failures)].into(),
-        response: Times { count: 1_000, p50_ns: 20_000_000, ..Times::default() },
+        response: Times { count: 1_000, p50_ns: Some(20_000_000), ..Times::default() },
         accuracy: Accuracy::default(),
         places: vec![place("no", 950, 0), place("se", 50, failures)],
         ..VariantOutcome::default()

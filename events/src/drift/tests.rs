@@ -67,9 +67,67 @@ async fn of_a_large_reference_some_are_drawn_and_new_fields_are_named() {
         stream.drift(&until(0, count), &until(count, u64::from(u32::MAX)), settings).unwrap();
     assert_eq!((drift.reference, drift.learnt, drift.events), (count, REFERENCE_MAX as u64, 1));
     assert_eq!(drift.new, ["data.currency"]);
-    let places: Vec<usize> = (1..=count).map(|seen| place(seen, 1)).collect();
-    assert!(places[..REFERENCE_MAX].iter().all(|at| *at == usize::MAX));
-    assert!(places[REFERENCE_MAX..].iter().any(|at| *at < REFERENCE_MAX));
+}
+
+/// Every event has the same chance to be held, also where so large ones come that few can be.
+#[test]
+fn what_is_held_of_a_reference_is_bounded_and_drawn_from_all_of_it() {
+    const EVENTS: u32 = 20_000;
+    let mut sample = Sample::new(7);
+    let large = |number: u32| -> Fields {
+        let word = |at: u64| (format!("{}{at}", "n".repeat(240)), Held::word(&"w".repeat(64)));
+        let mut fields: Fields = (0..64).map(word).collect();
+        fields.insert("number".to_owned(), Held::Number(number.into()));
+        fields
+    };
+    for number in 0..EVENTS {
+        sample.learn(large(number));
+        assert!(sample.bytes <= REFERENCE_BYTES_MAX);
+    }
+    let held = sample.held.len();
+    assert_eq!((sample.seen, held), (EVENTS.into(), 1_300), "more than twice as many have no room");
+    assert_eq!(sample.bytes, sample.held.iter().map(bytes).sum::<usize>());
+    let number = |fields: &Fields| match &fields["number"] {
+        Held::Number(number) => *number,
+        Held::Word(_) => panic!("it is a number"),
+    };
+    // Of a tenth of all events about a tenth is held: 130, and fewer than 85 once in 10,000 times.
+    for part in 0..10_u32 {
+        let (from, until) = (f64::from(part) * 2_000.0, f64::from(part + 1) * 2_000.0);
+        let of = |fields: &&Fields| (from..until).contains(&number(fields));
+        let held = sample.held.iter().filter(of).count();
+        assert!((85..175).contains(&held), "{held} of part {part}");
+    }
+}
+
+#[test]
+fn names_that_are_too_long_are_no_fields() {
+    let (long, short) = ("n".repeat(4_096), "n".repeat(200));
+    let data = serde_json::json!({ &long: 1, &short: { &short: 1, "m": 2 }, "n": 3 });
+    let event = Event { data: data.to_string().into(), ..at(1, 1, "someone") };
+    let selected = Selected { sequence: 1, accepted_us: 1, event, label: None };
+    let names: Vec<String> = fields(&selected).into_keys().collect();
+    assert_eq!(names, ["data.n".to_owned(), format!("data.{short}.m"), "type".to_owned()]);
+}
+
+/// Labels are told later: of the newest events there are fewer.
+#[tokio::test]
+async fn events_without_a_label_are_no_change_of_labels() {
+    let world = World::new();
+    let stream = world.open().await;
+    let all = (0..2_000).map(|number| {
+        let mut event = payment(number, 0);
+        let is_labelled = if number < 1_000 { number % 10 != 0 } else { number % 10 == 0 };
+        let label = if number.is_multiple_of(3) { "true" } else { "false" };
+        event.attributes.extend(is_labelled.then(|| ("label".to_owned(), label.to_owned())));
+        event
+    });
+    stream.append(all.collect()).await.unwrap();
+    let settings = Settings { alarm_every: 1_000, seed: 1 };
+    let drift = stream.drift(&until(0, 1_000), &until(1_000, 2_000), settings).unwrap();
+    let label = drift.fields.iter().find(|field| field.name == "label").unwrap();
+    assert_eq!((label.told.before, label.told.since), (450, 100), "half of the first is counted");
+    assert_eq!(label.alarm, None, "{label:?}");
 }
 
 #[test]

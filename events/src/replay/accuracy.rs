@@ -21,8 +21,6 @@ const POSITIVE: &str = "true";
 const POSITIVE_TOO: [&str; 2] = ["1", "1.0"];
 /// From where on a score says the positive class, where nothing is said.
 const THRESHOLD: f64 = 0.5;
-/// What is predicted where nothing is: no class of its own.
-pub const UNPREDICTED: &str = "(none)";
 
 /// What predictions and labels mean to each other.
 #[derive(Clone, Debug)]
@@ -30,6 +28,8 @@ pub struct Terms {
     threshold: f64,
     positive: Arc<str>,
     negative: Arc<str>,
+    /// The positive class, where its word is a number: models and tables write one in several ways.
+    number: Option<f64>,
     /// Words are of two classes too.
     is_two: bool,
     /// Numbers are classes, as that one is, and no scores.
@@ -43,9 +43,10 @@ impl Terms {
     pub fn new(threshold: Option<f64>, positive: Option<&str>) -> Self {
         let word = positive.unwrap_or(POSITIVE);
         let negative = if word == POSITIVE { "false".into() } else { format!("not {word}").into() };
-        let by_class = threshold.is_none() && positive.is_some_and(|it| it.parse::<f64>().is_ok());
-        let threshold = threshold.unwrap_or(THRESHOLD);
-        Self { threshold, positive: word.into(), negative, is_two: positive.is_some(), by_class }
+        let number = positive.and_then(number);
+        let by_class = threshold.is_none() && number.is_some();
+        let (threshold, is_two) = (threshold.unwrap_or(THRESHOLD), positive.is_some());
+        Self { threshold, positive: word.into(), negative, number, is_two, by_class }
     }
 
     /// The class that scores speak for.
@@ -70,7 +71,8 @@ impl Terms {
     /// Whether a label, or a word that was predicted, is the positive class.
     pub fn is_positive(&self, word: &str) -> bool {
         let means_it = || word.eq_ignore_ascii_case(POSITIVE) || POSITIVE_TOO.contains(&word);
-        *word == *self.positive || (*self.positive == *POSITIVE && means_it())
+        let is_number = || self.number.is_some() && number(word) == self.number;
+        *word == *self.positive || (*self.positive == *POSITIVE && means_it()) || is_number()
     }
 
     /// The class of a label, beside such a prediction.
@@ -90,12 +92,21 @@ impl Terms {
     }
 }
 
+/// The number that a word is.
+fn number(word: &str) -> Option<f64> {
+    word.trim().parse().ok().filter(|number: &f64| number.is_finite())
+}
+
 /// How right a variant is.
 #[derive(Clone, Debug)]
 pub struct Accuracy {
     terms: Arc<Terms>,
-    /// Which class was predicted where which one was right.
-    pub classes: Classes,
+    /// Which class was predicted where which one was right, where one was.
+    predicted: Classes,
+    /// Labels where none was. Only when all is counted it is known what classes they are of.
+    unpredicted: Classes,
+    /// How many of them are the positive class.
+    unpredicted_positives: u64,
     /// How well scores tell the class from others.
     pub scores: Scores,
     /// Whether scores are chances.
@@ -117,7 +128,9 @@ impl Accuracy {
     pub fn new(terms: Arc<Terms>) -> Self {
         Self {
             terms,
-            classes: Classes::default(),
+            predicted: Classes::default(),
+            unpredicted: Classes::default(),
+            unpredicted_positives: 0,
             scores: Scores::default(),
             calibration: Calibration::default(),
             estimate: Estimate::default(),
@@ -133,6 +146,20 @@ impl Accuracy {
         &self.terms
     }
 
+    /// Which class was predicted where which one was right.
+    pub fn classes(&self) -> Classes {
+        let mut all = self.predicted.clone();
+        // Labels of scored variants are of two classes, whoever did not score.
+        if self.terms.is_two || self.scores.events() != (0, 0) {
+            let (events, positives) = (self.unpredicted.events(), self.unpredicted_positives);
+            all.learn_unpredicted(&self.terms.positive, positives);
+            all.learn_unpredicted(&self.terms.negative, events - positives);
+        } else {
+            all.merge(&self.unpredicted);
+        }
+        all
+    }
+
     /// Counts a record of the variant.
     pub fn add(&mut self, record: &Record) {
         if record.copy > 0 || !record.outcome.is_sent() {
@@ -145,10 +172,9 @@ impl Accuracy {
             self.unanswered += u64::from(!is_ok);
             self.unread += u64::from(is_ok);
             if let Some(label) = record.label.as_deref() {
-                // Labels of scored variants are of two classes, whoever did not score.
-                let like = (self.scores.events() != (0, 0)).then_some(0.0);
                 self.events += 1;
-                self.classes.learn(terms.class_of(label, like), UNPREDICTED);
+                self.unpredicted.learn_unpredicted(label, 1);
+                self.unpredicted_positives += u64::from(terms.is_positive(label));
             }
             return;
         };
@@ -161,7 +187,7 @@ impl Accuracy {
             return;
         };
         self.events += 1;
-        self.classes.learn(terms.class_of(label, score), predicted);
+        self.predicted.learn(terms.class_of(label, score), predicted);
         if let Some(score) = score {
             let is_positive = terms.is_positive(label);
             self.scores.learn(score, is_positive);
@@ -171,7 +197,9 @@ impl Accuracy {
 
     /// Adds what was counted elsewhere, in the same terms.
     pub fn merge(&mut self, other: &Self) {
-        self.classes.merge(&other.classes);
+        self.predicted.merge(&other.predicted);
+        self.unpredicted.merge(&other.unpredicted);
+        self.unpredicted_positives += other.unpredicted_positives;
         self.scores.merge(&other.scores);
         self.calibration.merge(&other.calibration);
         self.estimate.merge(&other.estimate);
@@ -280,7 +308,7 @@ impl Agreement {
             (false, false) => self.counts.neither += 1,
             _ => self.counts.one += 1,
         }
-        // A label is told with an answer: who has none is wrong about the other's.
+        // Both have the label; a record of a leg that told it with answers only is wrong without one.
         if incumbent.right.is_some() || candidate.right.is_some() {
             let is_wrong = |said: &Said| said.right != Some(true);
             let (candidate, incumbent) = (is_wrong(candidate), is_wrong(incumbent));

@@ -84,7 +84,8 @@ pub struct Cell {
     pub firsts: u64,
     /// How much too late sends were, in nanoseconds.
     pub lag: Sketch,
-    /// From when a send was intended until it was answered or given up, in nanoseconds.
+    /// From when a send was intended until its good answer, in nanoseconds. What has none has no time:
+    /// it is slower than any, however quickly it failed.
     pub response: Sketch,
     /// From when it was sent until it was answered or given up, in nanoseconds.
     pub latency: Sketch,
@@ -96,7 +97,7 @@ pub struct Cell {
     pub queue: Sketch,
     /// What else they told.
     pub used: Used,
-    /// Events whose prediction was held against a label, each once.
+    /// Events with a label, each once.
     pub judged: u64,
     /// Those of them whose prediction was right.
     pub right: u64,
@@ -155,7 +156,9 @@ impl Cell {
         };
         self.firsts += u64::from(record.copy == 0);
         self.lag.add(lag);
-        self.response.add(response);
+        if record.outcome == Outcome::Ok {
+            self.response.add(response);
+        }
         self.latency.add(latency);
         if let Some(service_us) = record.service_us {
             self.service.add(service_us.saturating_mul(1_000));

@@ -54,6 +54,9 @@ pub(super) struct Issuing<K> {
     pub(super) warm: usize,
     /// Sends that an earlier leg has made.
     pub(super) cursor: u64,
+    /// The intended time of the last of them, and when it went, from the start of the run.
+    pub(super) last_offset_ns: u64,
+    pub(super) until_ns: u64,
 }
 
 /// What issuing came to.
@@ -65,6 +68,8 @@ pub(super) struct Issuance {
     /// Until when it issued, from the start of the run, without gaps.
     pub(super) until_ns: u64,
     pub(super) is_stopped: bool,
+    /// It could not go on from where an earlier leg was, since that would send something else.
+    pub(super) is_changed: bool,
     pub(super) fault: Option<Error>,
     /// The processors' time that it used, without looking at the clock, and all time that it took.
     pub(super) cpu_ns: u64,
@@ -99,13 +104,14 @@ impl<K> Issuer<K> {
             end: None,
             digest: [0; 32],
         };
+        let last_offset_ns = issuing.last_offset_ns;
         Self {
             issuing,
             origin_ns: 0,
             next_id: 0,
             digest: Digest::default(),
             proof,
-            last_offset_ns: 0,
+            last_offset_ns,
             last_sent_ns: 0,
             spun_ns: 0,
             left_out: Vec::new(),
@@ -164,14 +170,17 @@ impl<K> Issuer<K> {
     fn end(mut self, began_ns: u64, is_begun: bool, fault: Option<Error>) -> Issuance {
         self.hand_on();
         let now_ns = steady::now_ns();
-        self.mark(now_ns);
+        let is_changed = matches!(fault, Some(Error::Changed { .. }));
+        if !is_changed {
+            self.mark(now_ns);
+        }
         let is_stopped = self.proof.end.is_none();
         let mut until_ns = self.last_sent_ns.wrapping_sub(self.origin_ns);
         if is_stopped {
             until_ns = now_ns.wrapping_sub(self.origin_ns);
         }
         if !is_begun {
-            until_ns = 0;
+            until_ns = self.issuing.until_ns;
         }
         self.issuing.shared.issued_all.store(true, Ordering::Release);
         self.proof.digest = self.digest.bytes();
@@ -180,7 +189,8 @@ impl<K> Issuer<K> {
             last_offset_ns: self.last_offset_ns,
             until_ns,
             is_stopped,
-            fault,
+            is_changed,
+            fault: fault.filter(|_| !is_changed),
             cpu_ns: steady::thread_cpu_ns().saturating_sub(self.spun_ns),
             elapsed_ns: now_ns - began_ns,
         }

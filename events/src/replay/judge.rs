@@ -12,11 +12,9 @@ use super::record::Record;
 
 /// An answer that is judged.
 #[derive(Debug)]
-pub struct Answered<'a, K> {
-    /// What became of the send so far.
+pub struct Answered<'a> {
+    /// What became of the send so far, with its label.
     pub record: &'a Record,
-    /// What was kept of the event.
-    pub kept: &'a K,
     /// The first bytes of the answer's body.
     pub body: &'a [u8],
     /// Whether that is all of it.
@@ -30,16 +28,19 @@ pub struct Judged {
     pub score: Option<f64>,
     /// What is predicted, as a word.
     pub class: Option<Arc<str>>,
-    /// What was right.
-    pub label: Option<Arc<str>>,
-    /// Whether what is predicted was right, where both are known.
+    /// Whether that was right, where there is a label.
     pub right: Option<bool>,
 }
 
 /// Reads answers, and follows the records of a run.
 pub trait Judge<K>: Send + 'static {
+    /// What was right of an event that was sent, whatever becomes of it; of what was kept of it.
+    fn label(&mut self, _kept: &K) -> Option<Arc<str>> {
+        None
+    }
+
     /// What an answer predicts; asked of answers with a status only.
-    fn judge(&mut self, _answer: &Answered<'_, K>) -> Judged {
+    fn judge(&mut self, _answer: &Answered<'_>) -> Judged {
         Judged::default()
     }
 
@@ -60,8 +61,11 @@ pub struct FromJson {
 }
 
 impl Judge<Option<Arc<str>>> for FromJson {
-    fn judge(&mut self, answer: &Answered<'_, Option<Arc<str>>>) -> Judged {
-        let label = answer.kept.clone();
+    fn label(&mut self, kept: &Option<Arc<str>>) -> Option<Arc<str>> {
+        kept.clone()
+    }
+
+    fn judge(&mut self, answer: &Answered<'_>) -> Judged {
         let wanted = answer.is_all && (self.score.is_some() || self.class.is_some());
         let read: Option<Value> =
             wanted.then(|| serde_json::from_slice(answer.body).ok()).flatten();
@@ -72,6 +76,6 @@ impl Judge<Option<Arc<str>>> for FromJson {
             Value::Number(_) | Value::Bool(_) => Some(Arc::from(value.to_string())),
             _ => None,
         });
-        Judged { score, class, label, right: None }
+        Judged { score, class, right: None }
     }
 }

@@ -13,7 +13,7 @@ use super::error::Error;
 use super::files::Writer;
 use super::flow::{Done, Shared};
 use super::judge::{Answered, Judge};
-use super::record::Record;
+use super::record::{Outcome, Record};
 use super::state::State;
 use super::steady;
 
@@ -92,12 +92,17 @@ pub(super) fn run<K>(keeping: Keeping<K>, mut judge: impl Judge<K>) -> Kept {
 /// The record of what is done, as the judge says.
 fn judged<K>(done: Done<K>, judge: &mut impl Judge<K>) -> Record {
     let Done { what, mut record, body, is_all } = done;
+    if record.outcome.is_sent() {
+        record.label = judge.label(&what.kept);
+    }
     if record.outcome.is_answered() {
         record.answer_crc = Some(crc32fast::hash(&body));
-        let answered = Answered { record: &record, kept: &what.kept, body: &body, is_all };
-        let said = judge.judge(&answered);
-        (record.score, record.class, record.label) = (said.score, said.class, said.label);
-        record.right = said.right;
+        let said = judge.judge(&Answered { record: &record, body: &body, is_all });
+        (record.score, record.class, record.right) = (said.score, said.class, said.right);
+    }
+    if record.outcome != Outcome::Ok {
+        // Who has no good answer to an event with a label is wrong, whatever else it said.
+        record.right = record.label.as_ref().map(|_| false);
     }
     judge.follow(&record);
     record

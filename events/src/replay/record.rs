@@ -188,7 +188,7 @@ pub struct Record {
     pub class: Option<Arc<str>>,
     /// What was right.
     pub label: Option<Arc<str>>,
-    /// Whether what it predicts was right, where both are known.
+    /// Whether what it predicts was right, of an event with a label; what is not predicted was not.
     pub right: Option<bool>,
 }
 

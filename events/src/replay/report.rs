@@ -61,7 +61,7 @@ pub struct Summary {
     pub outcomes: BTreeMap<&'static str, u64>,
     /// How much too late sends went.
     pub lag: Times,
-    /// From when a send was intended until it was answered or given up.
+    /// From when a send was intended until its good answer, among all that were recorded.
     pub response: Times,
     /// From when it was sent until then.
     pub latency: Times,
@@ -99,8 +99,11 @@ pub struct Times {
 /// What a part of times is at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Percentile {
-    /// Of those that were measured; none of none.
+    /// Of those that were measured; none of none, or where it is one of those that have no time.
     pub seen_ns: Option<u64>,
+    /// At or above what it is of as many like them as one likes, as below; none where that is not known,
+    /// or beyond all.
+    pub lower_ns: Option<u64>,
     /// Of as many like them as one likes, with [`CONFIDENCE_PPM`]; or how many it takes to say so.
     pub bound_ns: Bound,
 }
@@ -108,9 +111,16 @@ pub struct Percentile {
 impl Times {
     /// What a sketch of times says.
     pub fn of(sketch: &Sketch) -> Self {
+        Self::among(sketch, sketch.count())
+    }
+
+    /// What it says among so many events, of which those without a time are longer than any.
+    pub fn among(sketch: &Sketch, events: u64) -> Self {
+        let all = sketch.among(events);
         let at = |part_ppm| Percentile {
-            seen_ns: sketch.quantile(part_ppm),
-            bound_ns: sketch.upper(part_ppm, CONFIDENCE_PPM),
+            seen_ns: all.quantile(part_ppm),
+            lower_ns: all.lower(part_ppm, CONFIDENCE_PPM),
+            bound_ns: all.upper(part_ppm, CONFIDENCE_PPM),
         };
         Self {
             count: sketch.count(),
@@ -136,7 +146,7 @@ impl Summary {
             answered: cell.counts.answered(),
             outcomes: Outcome::ALL.into_iter().map(counted).collect(),
             lag: Times::of(&cell.lag),
-            response: Times::of(&cell.response),
+            response: Times::among(&cell.response, cell.counts.all()),
             latency: Times::of(&cell.latency),
             service: Times::of(&cell.service),
             overhead: Times::of(&cell.overhead),

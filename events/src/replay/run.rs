@@ -1,7 +1,8 @@
 //! Runs: begun, paused, stopped, resumed, and judged when they are over.
 //!
-//! Always true: a run that is resumed sends what it would have sent, from where it was; one that was
-//! begun with something else is refused. A run that nobody holds any more is stopped.
+//! Always true: a run that is resumed sends what it would have sent, from where it was; where it would
+//! send something else it ends there and says so; one that was over comes to the same again. A run that
+//! nobody holds any more is stopped.
 //! Absent on purpose: which runs there are.
 
 use std::sync::Arc;
@@ -60,6 +61,9 @@ struct Earlier {
     state: State,
     measured: Measured,
     cursor: u64,
+    /// When the last send was intended and when it went, from the start of the run.
+    last_offset_ns: u64,
+    until_ns: u64,
     lost: u64,
 }
 
@@ -209,6 +213,9 @@ impl Run {
             return Err(error);
         }
         written?;
+        if issuance.is_changed {
+            issuance.proof.digest = state.digest_bytes().unwrap_or_default();
+        }
         let measured = std::mem::take(&mut *self.shared.measured.lock());
         cells::kept::write(&self.folder, &measured.cells);
         let proof = issuance.proof;
@@ -250,6 +257,7 @@ impl Run {
             stopped: issuance.is_stopped,
             resumed: state.resumed,
             gap_ns: state.gap_ns,
+            changed: issuance.is_changed,
         }
     }
 
@@ -302,7 +310,7 @@ fn threads<T: Traffic>(
     ),
 ) -> Result<Threads, Error> {
     let known = earlier.state.digest_bytes().map(|digest| (earlier.state.issued, digest));
-    let cursor = earlier.cursor;
+    let Earlier { cursor, last_offset_ns, until_ns, .. } = earlier;
     let variants: Arc<[Variant]> = plan.variants.into();
     let (ready, is_ready) = mpsc::sync_channel(ahead::BATCHES_MAX);
     let (issued, is_issued) = mpsc::channel();
@@ -337,6 +345,8 @@ fn threads<T: Traffic>(
         spin_ns: plan.spin_ns,
         warm: plan.warm,
         cursor,
+        last_offset_ns,
+        until_ns,
     };
     let making = Making {
         run: plan.run.into(),
@@ -393,7 +403,8 @@ fn earlier(plan: &Plan, now_ns: u64) -> Result<Earlier, Error> {
             return Err(Error::Taken { folder: folder() });
         }
         let state = State::new(&plan.run, names, now_ns);
-        return Ok(Earlier { state, measured: Measured::default(), cursor: 0, lost: 0 });
+        let (measured, cursor, lost) = (Measured::default(), 0, 0);
+        return Ok(Earlier { state, measured, cursor, last_offset_ns: 0, until_ns: 0, lost });
     }
     let Some(mut state) = state else { return Err(Error::Nothing { folder: folder() }) };
     for (is_changed, what) in
@@ -403,23 +414,26 @@ fn earlier(plan: &Plan, now_ns: u64) -> Result<Earlier, Error> {
             return Err(Error::Changed { folder: folder(), what });
         }
     }
-    if state.is_over {
-        return Err(Error::Nothing { folder: folder() });
-    }
     let mut measured = Measured::default();
     measured.totals.resize_with(names.len(), Default::default);
     let (mut cursor, mut recorded, mut last_ns) = (state.issued, 0, state.at_ns);
+    let (mut last_offset_ns, mut until_ns) = (state.took_ns, 0);
     for record in files::read(plan.folder.clone())? {
         let record = record?;
         cursor = cursor.max(record.number + 1);
         last_ns = last_ns.max(record.done_ns);
+        last_offset_ns = last_offset_ns.max(record.offset_ns);
+        until_ns = record.lag_ns().map_or(until_ns, |lag| until_ns.max(record.offset_ns + lag));
         recorded += 1;
         measured.add(&record);
     }
-    state.resumed += 1;
-    state.gap_ns += now_ns.saturating_sub(last_ns);
+    // Whoever was to be told what a run came to that is over may have ended before: nothing is sent.
+    if !state.is_over {
+        state.resumed += 1;
+        state.gap_ns += now_ns.saturating_sub(last_ns);
+    }
     let lost = (cursor * names.len() as u64).saturating_sub(recorded);
-    Ok(Earlier { state, measured, cursor, lost })
+    Ok(Earlier { state, measured, cursor, last_offset_ns, until_ns, lost })
 }
 
 /// The largest part of a processor's time that a thread used whose delays are measured, or of all

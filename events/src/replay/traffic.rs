@@ -111,7 +111,7 @@ impl Traffic for Posts {
 /// What `CloudEvents` say of an event, and of what send it is.
 fn attributes(request: &mut Request, sending: &Sending<'_, Labelled>, event: &Event) {
     /// Names that are not an event's own to give.
-    const TAKEN: [&str; 14] = [
+    const TAKEN: [&str; 15] = [
         "specversion",
         "id",
         "source",
@@ -125,8 +125,9 @@ fn attributes(request: &mut Request, sending: &Sending<'_, Labelled>, event: &Ev
         "replayrun",
         "replayseq",
         "intended",
-        // What was answered then is no business of who answers now.
+        // What was answered then, and what was right, are no business of who answers now.
         crate::event::ANSWER,
+        crate::event::LABEL,
     ];
     let Planned { offset_ns, sequence, copy, .. } = sending.planned;
     request.attribute("specversion", "1.0");

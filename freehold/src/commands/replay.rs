@@ -62,7 +62,7 @@ pub async fn follow(run: &Run, client: &Client, out: &Output) -> Result<Run, Fai
 fn how_far(progress: &RunProgress) -> String {
     let variant = |it: &api::runs::VariantOutcome| {
         let failed = it.answered - it.outcomes.get("ok").copied().unwrap_or(0).min(it.answered);
-        let p99 = crate::output::micros(it.response.p99_ns / 1_000);
+        let p99 = super::runs::response(it, |it| it.p99_ns);
         format!("{}: {} answered, {failed} not well, p99 {p99}", it.name, it.answered)
     };
     let variants: Vec<String> = progress.variants.iter().map(variant).collect();

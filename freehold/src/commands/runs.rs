@@ -14,8 +14,8 @@ use super::stream;
 use super::wording::word;
 use crate::args::RunsCommand;
 use crate::exit::Failure;
-use crate::output::{Output, micros, share, time};
-pub(super) use shown::bound;
+use crate::output::{Output, share, time};
+pub(super) use shown::{bound, response};
 use shown::{pair, sent, variant};
 
 /// Carries out the command.
@@ -97,7 +97,7 @@ async fn compare(ids: &[RunId], client: &Client, out: &Output) -> Result<(), Fai
     ];
     out.list(&all, &heads, |it| {
         let ppm = |ppm: Option<u64>| ppm.map(share).unwrap_or_default();
-        let VariantOutcome { name, answered, outcomes, response, accuracy, .. } = &it.variant;
+        let VariantOutcome { name, answered, outcomes, accuracy, .. } = &it.variant;
         vec![
             it.run.to_string(),
             it.load.clone(),
@@ -105,9 +105,9 @@ async fn compare(ids: &[RunId], client: &Client, out: &Output) -> Result<(), Fai
             name.clone(),
             answered.to_string(),
             outcomes.get("ok").copied().unwrap_or(0).to_string(),
-            micros(response.p50_ns / 1_000),
-            micros(response.p99_ns / 1_000),
-            bound(response),
+            response(&it.variant, |it| it.p50_ns),
+            response(&it.variant, |it| it.p99_ns),
+            bound(&it.variant),
             ppm(accuracy.accuracy_ppm()),
             ppm(accuracy.precision_ppm()),
             ppm(accuracy.recall_ppm()),

@@ -204,7 +204,7 @@ async fn try_out(client: &Client, candidate: &str) -> Result<Vec<String>, Failur
     let (run, outcome) = valid(client, &spec).await?;
     for variant in &outcome.variants {
         let right = variant.accuracy.accuracy_ppm().map(share).unwrap_or_default();
-        let p50 = crate::output::micros(variant.response.p50_ns / 1_000);
+        let p50 = crate::output::micros(variant.response.p50_ns.unwrap_or(0) / 1_000);
         say(&format!(
             "{}: {} answers, {right} right, half within {p50}",
             variant.name, variant.answered

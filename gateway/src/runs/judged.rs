@@ -150,13 +150,16 @@ impl Judging {
 }
 
 impl Judge<Option<Arc<str>>> for Judging {
-    fn judge(&mut self, answer: &Answered<'_, Option<Arc<str>>>) -> Judged {
+    fn label(&mut self, kept: &Option<Arc<str>>) -> Option<Arc<str>> {
+        self.reads.label(kept)
+    }
+
+    fn judge(&mut self, answer: &Answered<'_>) -> Judged {
         let said = self.reads.judge(answer);
-        // What went wrong may look like a prediction, and is none.
-        let is_good = answer.record.outcome == Outcome::Ok;
-        let label = said.label.as_deref().filter(|_| is_good);
-        let right = label
-            .and_then(|label| self.counts.terms.is_right(said.score, said.class.as_deref(), label));
+        let (terms, class) = (&self.counts.terms, said.class.as_deref());
+        let right = answer.record.label.as_deref();
+        // An answer without a prediction is wrong about an event that has a label.
+        let right = right.map(|label| terms.is_right(said.score, class, label) == Some(true));
         Judged { right, ..said }
     }
 

@@ -203,7 +203,7 @@ fn places(finished: &Finished, variant: usize, judged: &Accuracies) -> Vec<Place
                 group: shown(group),
                 recorded: cell.counts.all(),
                 failures: cell.counts.all() - cell.counts.of(Outcome::Ok),
-                response: times(&Times::of(&cell.response)),
+                response: times(&Times::among(&cell.response, cell.counts.all())),
                 service: times(&Times::of(&cell.service)),
                 accuracy,
             });
@@ -226,15 +226,17 @@ fn times(times: &Times) -> api::runs::Times {
     let (p99_upper_ns, p99_needs) = match times.p99.bound_ns {
         Bound::AtMost(ns) => (Some(ns), None),
         Bound::NotEnough { events_needed } => (None, Some(events_needed)),
+        Bound::Beyond => (None, None),
     };
     api::runs::Times {
         count: times.count,
         mean_ns: times.mean_ns,
-        p50_ns: times.p50.seen_ns.unwrap_or(0),
-        p90_ns: times.p90.seen_ns.unwrap_or(0),
-        p99_ns: times.p99.seen_ns.unwrap_or(0),
-        p999_ns: times.p999.seen_ns.unwrap_or(0),
+        p50_ns: times.p50.seen_ns,
+        p90_ns: times.p90.seen_ns,
+        p99_ns: times.p99.seen_ns,
+        p999_ns: times.p999.seen_ns,
         max_ns: times.max_ns,
+        p99_lower_ns: times.p99.lower_ns,
         p99_upper_ns,
         p99_needs,
     }

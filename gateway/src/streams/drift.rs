@@ -2,6 +2,7 @@
 
 use api::streams::{Drift, FieldDrift, SelectionQuery};
 use axum::body::Body;
+use events::select::Selection;
 use http::Response;
 use http::request::Parts;
 use policy::drift::Settings;
@@ -37,12 +38,27 @@ pub(super) async fn stream(
     // What is compared is the same part of all, of other times; and it ends where the others begin.
     let until = until.or_else(|| query.since.clone());
     let reference = selection(&SelectionQuery { since, until, ..query })?;
+    apart(&reference, &watched)?;
     let long = hub.streams.long(place).await?;
     let found = blocking(move || {
         let _long = long;
         stream.drift(&reference, &watched, settings).map_err(Error::from)
     });
     Ok(json(&told(found.await?, settings)))
+}
+
+/// Refuses events that are watched beside themselves: what is in both is no other time's.
+fn apart(reference: &Selection, watched: &Selection) -> Result<(), Error> {
+    let ends_before = |one: &Selection, other: &Selection| {
+        one.until_ns.zip(other.since_ns).is_some_and(|(until, since)| until <= since)
+    };
+    if ends_before(reference, watched) || ends_before(watched, reference) {
+        return Ok(());
+    }
+    Err(Error::bad_request(
+        "some of the events that are watched are the reference too: say with since, or with until, \
+         where they are apart, such as since=2026-11-22 and against_until=2026-11-22",
+    ))
 }
 
 /// How changes are looked for.
@@ -91,4 +107,35 @@ pub(crate) fn told(drift: events::drift::Drift, settings: Settings) -> Drift {
 )]
 fn ppm(value: f64) -> u64 {
     (value * 1e6).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_watched_is_no_reference_of_itself() {
+        let of = |since_ns: Option<u64>, until_ns: Option<u64>| Selection {
+            since_ns,
+            until_ns,
+            ..Selection::default()
+        };
+        let told = |reference: (Option<u64>, Option<u64>), watched: (Option<u64>, Option<u64>)| {
+            apart(&of(reference.0, reference.1), &of(watched.0, watched.1)).is_ok()
+        };
+        assert!(told((None, Some(5)), (Some(5), None)));
+        assert!(told((Some(1), Some(5)), (Some(7), Some(9))));
+        assert!(told((Some(5), None), (None, Some(5))), "the other way round");
+        for (reference, watched) in [
+            ((None, Some(5)), (None, None)),
+            ((Some(5), None), (None, None)),
+            ((Some(1), Some(6)), (Some(5), None)),
+            ((Some(1), None), (Some(5), None)),
+            ((None, Some(9)), (Some(1), Some(5))),
+        ] {
+            assert!(!told(reference, watched), "{reference:?} {watched:?}");
+        }
+        let refused = apart(&of(None, Some(5)), &of(None, None)).unwrap_err();
+        assert!(refused.to_string().contains("since=2026-11-22"), "{refused}");
+    }
 }

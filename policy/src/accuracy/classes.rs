@@ -2,8 +2,9 @@
 //!
 //! The same table tells how two candidates agree, where the words of one stand for what is right.
 //!
-//! Always true: counts are exact; there are never more than [`CLASSES_MAX`] classes and a last one
-//! for all others, which is right nowhere. Absent on purpose: what the words mean.
+//! Always true: counts are exact; there are never more than [`CLASSES_MAX`] classes; what is told of
+//! classes is of these, and not of all others together, nor of what was not predicted, which are right
+//! nowhere. Absent on purpose: what the words mean.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +17,15 @@ use crate::evidence::float;
 pub const CLASSES_MAX: usize = 256;
 /// Stands for every class beyond.
 pub const OTHERS: &str = "(others)";
+/// What is predicted where nothing is: no class, whatever words there are.
+pub const UNPREDICTED: &str = "(none)";
 
 /// Counts of pairs of words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Classes {
     /// Words that are told apart, in the order in which they came.
     words: Vec<String>,
-    /// By what was right, and by what was predicted; places among the words, the last for others.
+    /// By what was right, and by what was predicted; places among the words, and the two below.
     #[serde(skip)]
     places: BTreeMap<String, u16>,
     cells: BTreeMap<u16, BTreeMap<u16, u64>>,
@@ -30,6 +33,8 @@ pub struct Classes {
 
 /// The place of all words that have none of their own.
 const OTHERS_PLACE: u16 = u16::MAX;
+/// The place of what was not predicted.
+const UNPREDICTED_PLACE: u16 = u16::MAX - 1;
 
 /// How one class is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -66,11 +71,25 @@ impl Classes {
         self.add(right, predicted, 1);
     }
 
+    /// Counts so many events of a class of which nothing was predicted.
+    pub fn learn_unpredicted(&mut self, right: &str, events: u64) {
+        if events > 0 {
+            let right = self.place(right);
+            self.add(right, UNPREDICTED_PLACE, events);
+        }
+    }
+
     /// Adds what was counted elsewhere.
     pub fn merge(&mut self, other: &Self) {
-        for (right, predicted, count) in other.iter() {
-            let (right, predicted) = (self.place(right), self.place(predicted));
-            self.add(right, predicted, count);
+        for (right, row) in &other.cells {
+            let right = self.place(other.word(*right));
+            for (predicted, count) in row {
+                let predicted = match *predicted {
+                    UNPREDICTED_PLACE => UNPREDICTED_PLACE,
+                    place => self.place(other.word(place)),
+                };
+                self.add(right, predicted, *count);
+            }
         }
     }
 
@@ -85,6 +104,12 @@ impl Classes {
     /// Words that are told apart.
     pub fn words(&self) -> &[String] {
         &self.words
+    }
+
+    /// Events of which nothing was predicted, of classes that are asked for.
+    pub fn unpredicted(&self, of: impl Fn(&str) -> bool) -> u64 {
+        let rows = self.cells.iter().filter(|(right, _)| of(self.word(**right)));
+        rows.filter_map(|(_, row)| row.get(&UNPREDICTED_PLACE)).sum()
     }
 
     /// All events.
@@ -151,6 +176,9 @@ impl Classes {
     }
 
     fn word(&self, place: u16) -> &str {
+        if place == UNPREDICTED_PLACE {
+            return UNPREDICTED;
+        }
         self.words.get(usize::from(place)).map_or(OTHERS, String::as_str)
     }
 

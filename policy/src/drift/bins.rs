@@ -21,6 +21,8 @@ pub enum Value<'a> {
     Number(f64),
     /// A word.
     Word(&'a str),
+    /// What it is may be found out later: the event is passed over.
+    Unknown,
 }
 
 /// Where values have their places: what is missing, then numbers, then words, then other words.
@@ -34,12 +36,12 @@ pub(super) struct Bins {
 
 impl Bins {
     /// Places that these values fill.
-    pub(super) fn of(values: &[Value<'_>]) -> Self {
+    pub(super) fn of<'a>(values: impl IntoIterator<Item = Value<'a>>) -> Self {
         let mut numbers = Vec::new();
         let mut words: BTreeMap<&str, u64> = BTreeMap::new();
         for value in values {
             match value {
-                Value::Number(number) if !number.is_nan() => numbers.push(*number),
+                Value::Number(number) if !number.is_nan() => numbers.push(number),
                 Value::Word(word) => *words.entry(word).or_default() += 1,
                 _ => {}
             }

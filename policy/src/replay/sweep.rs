@@ -4,8 +4,8 @@
 //! smallest at which it did not, the geometric middle is asked, until both are near enough.
 //!
 //! Always true: what is found held, and what is told as missed did not; a condition that holds up to
-//! one rate and not above it is found to within what was asked for; a search ends.
-//! Absent on purpose: the condition, and whether one answer can be believed.
+//! one rate and not above it is found to within what was asked for; a search ends, also where a rate
+//! cannot be told. Absent on purpose: the condition.
 
 use super::UHZ;
 
@@ -26,6 +26,7 @@ pub struct Search {
     range: Range,
     held: Option<u64>,
     missed: Option<u64>,
+    untold: Option<u64>,
 }
 
 impl Search {
@@ -33,12 +34,15 @@ impl Search {
     pub fn new(range: Range) -> Option<Self> {
         let Range { from_uhz, to_uhz, within_milli } = range;
         let is_range = 0 < from_uhz && from_uhz <= to_uhz && within_milli > 0;
-        is_range.then_some(Self { range, held: None, missed: None })
+        is_range.then_some(Self { range, held: None, missed: None, untold: None })
     }
 
     /// The rate that is to be tried next; none where the answer is known.
     pub fn next_uhz(&self) -> Option<u64> {
         let Range { from_uhz, to_uhz, within_milli } = self.range;
+        if self.untold.is_some() {
+            return None;
+        }
         match (self.held, self.missed) {
             (None, None) => Some(from_uhz),
             (None, Some(_)) => None,
@@ -60,6 +64,19 @@ impl Search {
         }
         let known = if holds { &mut self.held } else { &mut self.missed };
         *known = Some(rate_uhz);
+    }
+
+    /// Learns that it cannot be told whether the condition holds at the rate that was to be tried. It
+    /// ends there: at another rate it could not be told why.
+    pub fn give_up(&mut self, rate_uhz: u64) {
+        if self.next_uhz() == Some(rate_uhz) {
+            self.untold = Some(rate_uhz);
+        }
+    }
+
+    /// The rate at which it could not be told.
+    pub fn untold_uhz(&self) -> Option<u64> {
+        self.untold
     }
 
     /// The largest rate at which it held so far.
@@ -139,6 +156,18 @@ mod tests {
             let sent = u128::from(ms) * u128::from(rate) / (u128::from(UHZ) * 1_000);
             prop_assert!(sent >= u128::from(requests));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_told_ends_a_search_and_is_not_missed() {
+        let range = Range { from_uhz: UHZ, to_uhz: 100 * UHZ, within_milli: 10 };
+        let mut search = Search::new(range).unwrap();
+        search.tell(UHZ, true);
+        search.give_up(3 * UHZ);
+        assert_eq!(search.next_uhz(), Some(2 * UHZ), "that one was not to be tried");
+        search.give_up(2 * UHZ);
+        assert_eq!((search.next_uhz(), search.untold_uhz()), (None, Some(2 * UHZ)));
+        assert_eq!((search.held_uhz(), search.missed_uhz()), (Some(UHZ), None));
     }
 
     #[test]

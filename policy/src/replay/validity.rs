@@ -50,6 +50,8 @@ pub struct Facts {
     pub resumed: u32,
     /// Time between stops and resumptions, in nanoseconds.
     pub gap_ns: u64,
+    /// It could not be resumed: its events were not those that it had begun with.
+    pub changed: bool,
 }
 
 /// What a run has to come to at least.
@@ -150,6 +152,12 @@ pub enum Disclosure {
         /// The gaps together, in nanoseconds.
         gap_ns: u64,
     },
+    /// It did not go on.
+    #[error(
+        "ended where it was interrupted, since its events are not those that it began with: labels \
+         were told since, or events removed"
+    )]
+    Changed,
 }
 
 /// What is said of a run.
@@ -165,6 +173,17 @@ impl Validity {
     /// Whether the run may be believed.
     pub fn is_valid(&self) -> bool {
         self.reasons.is_empty()
+    }
+
+    /// Whether the sender did not do as it should, so that the run says nothing of what it sent to. A
+    /// rate that is off with sends that found no room is not its doing: those were asked for in time.
+    pub fn is_of_sender(&self) -> bool {
+        let has_no_room = self.reasons.iter().any(|it| matches!(it, Reason::Dropped { .. }));
+        self.reasons.iter().any(|reason| match reason {
+            Reason::Lag { .. } | Reason::Busy { .. } | Reason::Skipped { .. } => true,
+            Reason::Rate { .. } => !has_no_room,
+            Reason::Dropped { .. } | Reason::Short { .. } | Reason::Few { .. } => false,
+        })
     }
 }
 
@@ -201,6 +220,7 @@ pub fn judge(facts: &Facts, needs: &Needs) -> Validity {
     let disclosures = [
         (facts.stopped, Disclosure::Stopped),
         (resumed > 0, Disclosure::Resumed { resumed, gap_ns }),
+        (facts.changed, Disclosure::Changed),
     ];
     Validity { reasons: those_met(conditions), disclosed: those_met(disclosures) }
 }

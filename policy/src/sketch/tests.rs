@@ -83,6 +83,36 @@ proptest! {
     }
 }
 
+proptest! {
+    /// What has no number is as if it had one that is larger than any.
+    #[test]
+    fn events_without_a_number_are_beyond_all(
+        numbers in vec(0..1_u64 << 40, 0..600),
+        without in 0..40_u64,
+        percentile_ppm in 1..WHOLE_PPM,
+        confidence_ppm in 500_000..WHOLE_PPM,
+    ) {
+        let (sketch, mut all) = (of(&numbers), of(&numbers));
+        (0..without).for_each(|_| all.add(u64::MAX));
+        let among = sketch.among(numbers.len() as u64 + without);
+        let is_known = |told: &u64| *told < 1 << 41;
+        prop_assert_eq!(
+            among.quantile(percentile_ppm),
+            all.quantile(percentile_ppm).filter(is_known)
+        );
+        prop_assert_eq!(
+            among.lower(percentile_ppm, confidence_ppm),
+            all.lower(percentile_ppm, confidence_ppm).filter(is_known)
+        );
+        let wanted = match all.upper(percentile_ppm, confidence_ppm) {
+            Bound::AtMost(bound) if is_known(&bound) => Bound::AtMost(bound.min(sketch.max())),
+            Bound::AtMost(_) => Bound::Beyond,
+            few => few,
+        };
+        prop_assert_eq!(among.upper(percentile_ppm, confidence_ppm), wanted);
+    }
+}
+
 #[test]
 fn edges_have_buckets() {
     assert_eq!((bucket(0), bucket(1), bucket(198)), (0, 1, 198));

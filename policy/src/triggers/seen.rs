@@ -83,7 +83,7 @@ impl Seen {
             Bound::NotEnough { events_needed } if lower.is_none() => {
                 return Value::NotEnough { events: self.times.count(), events_needed };
             }
-            Bound::NotEnough { .. } => None,
+            Bound::NotEnough { .. } | Bound::Beyond => None,
         };
         if self.times.count() < EVENTS_MIN {
             let (events, events_needed) = (self.times.count(), EVENTS_MIN);

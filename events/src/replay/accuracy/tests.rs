@@ -9,7 +9,8 @@ use super::*;
 /// What both predicted, and what was right.
 type Case = (Option<u8>, Option<u8>, u8);
 
-/// A record of a variant, with what it predicted and what was right.
+/// A record of a variant, with what it predicted and what was right, as runs write them: whatever
+/// became of a send, it has its label.
 fn said(number: u64, variant: u16, class: Option<&str>, label: Option<&str>) -> Record {
     let outcome = if class.is_some() { Outcome::Ok } else { Outcome::Timeout };
     let mut record = record(number, outcome);
@@ -34,16 +35,62 @@ fn copies_are_no_evidence_and_what_has_no_answer_is_wrong_where_there_is_a_label
     let mut empty = said(5, 0, None, Some("yes"));
     empty.outcome = Outcome::Ok;
     accuracy.add(&empty);
+    accuracy.add(&said(6, 0, None, Some("no")));
     let told = (accuracy.events, accuracy.unlabelled, accuracy.unanswered, accuracy.unread);
-    assert_eq!(told, (3, 1, 1, 1));
-    assert_eq!(accuracy.classes.right(), 1);
-    let unpredicted = accuracy.classes.found(UNPREDICTED);
-    assert_eq!((unpredicted.predicted, unpredicted.right), (1, 0));
+    assert_eq!(told, (4, 1, 2, 1));
+    let classes = accuracy.classes();
+    assert_eq!((classes.events(), classes.right()), (4, 1));
+    assert_eq!(classes.words(), ["yes", "not yes"], "what is not predicted is no class");
+    assert_eq!(classes.unpredicted(|right| right == "yes"), 1);
+    assert_eq!(classes.unpredicted(|_| true), 2);
     assert_eq!(accuracy.scores.events(), (1, 0));
     assert_eq!(accuracy.calibration.brier(), Some(0.0625));
 }
 
 proptest! {
+    /// In whatever order answers come, also before it is known that there are scores, and however they
+    /// are divided, they come to the same.
+    #[test]
+    fn the_order_of_answers_changes_nothing(
+        answers in vec((prop::option::of(0..4_u8), 0..4_u8), 0..12),
+        at in any::<prop::sample::Index>(),
+        seeds in vec(any::<u64>(), 12),
+        positive in prop::option::of(prop_oneof![Just("1"), Just("2"), Just("true")]),
+    ) {
+        let records: Vec<Record> = (0..).zip(&answers).map(|(number, (score, label))| {
+            let label = ["0", "1", "true", "false"][usize::from(*label)];
+            let class = score.map(|score| score.to_string());
+            let mut one = said(number, 0, class.as_deref(), Some(label));
+            one.score = score.map(f64::from);
+            one
+        }).collect();
+        let terms = Arc::new(Terms::new(None, positive));
+        let told = |records: &[Record]| {
+            let mut accuracy = Accuracy::new(Arc::clone(&terms));
+            for record in records {
+                accuracy.add(record);
+            }
+            accuracy
+        };
+        let cells = |accuracy: &Accuracy| {
+            let classes = accuracy.classes();
+            let cell = |(right, predicted, events): (&str, &str, u64)| {
+                (right.to_owned(), predicted.to_owned(), events)
+            };
+            let mut cells: Vec<_> = classes.iter().map(cell).collect();
+            cells.sort();
+            (cells, accuracy.events, classes.right())
+        };
+        let whole = cells(&told(&records));
+        let mut shuffled = records.clone();
+        shuffled.sort_by_key(|record| seeds[usize::try_from(record.number).unwrap()]);
+        prop_assert_eq!(&cells(&told(&shuffled)), &whole);
+        let (first, second) = records.split_at(at.index(records.len() + 1));
+        let mut merged = told(first);
+        merged.merge(&told(second));
+        prop_assert_eq!(&cells(&merged), &whole);
+    }
+
     /// In whatever order records come, pairs are those of the same event, and nothing waits.
     #[test]
     fn pairs_are_those_of_the_same_event(
@@ -113,6 +160,16 @@ fn predictions_and_labels_are_told_in_the_same_terms() {
     assert_eq!(right(&second, Some(1.0), Some("1"), "2"), Some(false));
     assert_eq!(right(&second, Some(1.0), Some("1"), "0"), Some(true));
     assert_eq!(right(&second, Some(2.0), Some("2"), "2"), Some(true));
+    // A class that is a number is that number, however it is written.
+    for (score, class, label) in
+        [(Some(2.0), "2.0", "2"), (None, "2.0", "2"), (Some(2.0), "2", "2.0"), (None, "2", " 2")]
+    {
+        assert_eq!(right(&second, score, Some(class), label), Some(true), "{class} {label}");
+        assert_eq!(right(&second, Some(3.0), Some("3"), label), Some(false), "{label}");
+    }
+    let word = Terms::new(None, Some("nan"));
+    assert_eq!(right(&word, None, Some("nan"), "nan"), Some(true));
+    assert_eq!(right(&word, None, Some("inf"), "nan"), Some(false));
     let chance = Terms::new(Some(0.5), Some("2"));
     assert_eq!(right(&chance, Some(1.0), Some("1"), "2"), Some(true));
 }

@@ -15,8 +15,8 @@ use crate::key::Folder;
 use crate::replay::error::Error;
 
 const NAME: &str = "cells.json.zst";
-/// What is written now; another form has another number.
-const FORM: u32 = 1;
+/// What is written now; another form has another number. In the first one responses were of all sends.
+const FORM: u32 = 2;
 /// How hard it is packed: as hard as files of records are.
 const LEVEL: i32 = 1;
 

@@ -93,6 +93,23 @@ proptest! {
     }
 }
 
+/// What fails quickly makes no percentile better: beyond the good answers there is no time.
+#[test]
+fn what_has_no_good_answer_has_no_response() {
+    let mut cell = Cell::default();
+    for (number, outcome) in [(2, Outcome::ServerError), (1, Outcome::Skipped), (997, Outcome::Ok)]
+    {
+        (0..number).for_each(|_| cell.add(&record(0, outcome)));
+    }
+    let all = cell.response.among(cell.counts.all());
+    assert_eq!((cell.response.count(), cell.latency.count()), (997, 999));
+    let one = cell.response.quantile(500_000);
+    let told = (all.quantile(990_000), all.quantile(997_000), all.quantile(997_001));
+    assert_eq!(told, (one, one, None));
+    assert_eq!(all.upper(990_000, 500_000), policy::sketch::Bound::AtMost(900));
+    assert_eq!(all.upper(995_000, 990_000), policy::sketch::Bound::Beyond);
+}
+
 #[test]
 fn a_long_run_has_no_more_cells_than_a_short_one() {
     let (mut cells, mut exact) = (Cells::default(), Cell::default());

@@ -12,9 +12,16 @@ fn sent(copy: u64, form: Form) -> String {
         subject: "customer-7".to_owned(),
         region: "eu".to_owned(),
         group: String::new(),
-        attributes: [("method", "GET"), ("id", "not mine"), ("Bad Name", "x")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
+        // The last two are not to be seen by who is judged by them.
+        attributes: [
+            ("method", "GET"),
+            ("id", "not mine"),
+            ("Bad Name", "x"),
+            ("answer", "0.7"),
+            ("label", "yes"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into(),
         content_type: "application/json".to_owned(),
         data: Bytes::from_static(b"{}"),
     };

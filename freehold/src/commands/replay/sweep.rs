@@ -2,21 +2,22 @@
 //!
 //! Each rate is a run of its own, of one variant, so that the others do not take its processors; they
 //! stay in the list of runs. Always true: a rate counts as borne only where its run was valid, and
-//! enough requests say so.
+//! enough requests say so; and as missed only where the sender did as it should.
 
 use api::client::Client;
 use api::endpoints::{GateCondition, GateMetric};
-use api::runs::{Load, Run, RunProgress, RunSpec, RunState, VariantOutcome};
+use api::runs::{Load, Run, RunOutcome, RunProgress, RunSpec, RunState, VariantOutcome};
 use policy::evidence::percentile::{Rank, upper_rank};
 use policy::replay::sweep::{Range, Search, duration_ms};
+use policy::replay::validity::{self, Facts, Needs};
 use serde::Serialize;
 use types::{Name, RunId};
 
-use super::super::runs::{bound, outcome, word_of};
+use super::super::runs::{bound, outcome, response, word_of};
 use super::PAUSE;
 use crate::args::SweepArguments;
 use crate::exit::Failure;
-use crate::output::{Output, micros, share, table};
+use crate::output::{Output, share, table};
 
 /// The first rate, and the largest that is tried, in events per second, where nothing is said.
 const FROM: u64 = 1;
@@ -37,6 +38,8 @@ struct Step {
     rate_uhz: u64,
     run: RunId,
     valid: bool,
+    /// Whether it can be told if it holds: not where the sender was late, or nothing was measured.
+    known: bool,
     holds: bool,
     /// What it came to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +57,9 @@ struct Found {
     holds_at_uhz: Option<u64>,
     /// The smallest at which it did not; none where it held at all that were tried.
     misses_at_uhz: Option<u64>,
+    /// The rate at which it could not be told, with which the search ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_known_at_uhz: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,7 +109,11 @@ pub(super) async fn run(
             };
             let mut step = tried(&spec, rate_uhz, limit, client).await?;
             step.variant = shown(name.as_ref());
-            search.tell(rate_uhz, step.holds);
+            if step.known {
+                search.tell(rate_uhz, step.holds);
+            } else {
+                search.give_up(rate_uhz);
+            }
             steps.push(step);
         }
         if steps.len() == before {
@@ -115,6 +125,7 @@ pub(super) async fn run(
         variant: shown(name.as_ref()),
         holds_at_uhz: search.held_uhz(),
         misses_at_uhz: search.missed_uhz(),
+        not_known_at_uhz: search.untold_uhz(),
     });
     let swept = Sweep { found: found.collect(), steps };
     out.text(&swept, people)
@@ -158,21 +169,16 @@ impl Limit {
 
     /// What was measured; none where that is not known.
     fn value(self, it: &VariantOutcome) -> Option<u64> {
-        let us = |count: u64, ns: u64| (count > 0).then_some(ns / 1_000);
         // What has no good answer is slower than any, however quickly it failed.
-        let failed_ppm = it.errors_ppm().unwrap_or(0);
-        let never = match self.metric {
-            GateMetric::ResponseP99Us => failed_ppm > 10_000,
-            GateMetric::ResponseP50Us => failed_ppm > 500_000,
-            _ => false,
+        let or_never = |ns: Option<u64>| match ns {
+            Some(ns) => Some(ns.div_ceil(1_000)),
+            None => (it.recorded > 0).then_some(u64::MAX),
         };
-        if never {
-            return Some(u64::MAX);
-        }
         match self.metric {
-            GateMetric::ResponseP50Us => us(it.response.count, it.response.p50_ns),
-            GateMetric::ResponseP99Us => it.response.p99_upper_ns.map(|ns| ns / 1_000),
-            GateMetric::ServiceP50Us => us(it.service.count, it.service.p50_ns),
+            GateMetric::ResponseP50Us => or_never(it.response.p50_ns),
+            GateMetric::ResponseP99Us if it.response.p99_needs.is_some() => None,
+            GateMetric::ResponseP99Us => or_never(it.response.p99_upper_ns),
+            GateMetric::ServiceP50Us => it.service.p50_ns.map(|ns| ns.div_ceil(1_000)),
             GateMetric::ErrorsPpm => it.errors_ppm(),
             _ => None,
         }
@@ -182,15 +188,35 @@ impl Limit {
     /// answers took longer than the limit of a percentile at or above the middle.
     fn is_missed(self, told: &RunProgress) -> bool {
         let of_time = matches!(self.metric, GateMetric::ResponseP50Us | GateMetric::ResponseP99Us);
+        let is_twice = |ns: u64| ns / 1_000 > self.at_most.saturating_mul(2);
         told.variants.first().is_some_and(|it| {
-            of_time
-                && it.response.count >= REQUESTS_MIN
-                && it.response.p50_ns / 1_000 > self.at_most.saturating_mul(2)
+            let enough = it.response.count >= REQUESTS_MIN;
+            of_time && enough && it.response.p50_ns.is_some_and(is_twice)
         })
     }
 }
 
-/// One rate, again where a busy sender spoilt it.
+/// Whether a run says nothing of what it sent to, since its sender did not do as it should.
+fn is_of_sender(told: &RunOutcome) -> bool {
+    let facts = &told.facts;
+    let latency = told.variants.iter().filter_map(|it| it.latency.p99_ns).min();
+    let facts = Facts {
+        asked: facts.asked,
+        asked_ns: facts.asked_ns,
+        sent: facts.sent,
+        took_ns: facts.took_ns,
+        skipped: facts.skipped,
+        dropped: facts.dropped,
+        lag_p99_ns: facts.lag_p99_ns,
+        latency_p99_ns: latency.unwrap_or(0),
+        events: facts.events,
+        busy_milli: facts.busy_milli,
+        ..Facts::default()
+    };
+    !told.valid && validity::judge(&facts, &Needs::default()).is_of_sender()
+}
+
+/// One rate, again where the sender spoilt it.
 async fn tried(
     spec: &RunSpec,
     rate_uhz: u64,
@@ -199,9 +225,7 @@ async fn tried(
 ) -> Result<Step, Failure> {
     let mut left = AGAIN_MAX;
     loop {
-        let step = once(spec, rate_uhz, limit, client).await?;
-        let held = step.outcome.as_ref().and_then(|it| limit.value(it));
-        let is_spoilt = !step.valid && held.is_some_and(|value| value <= limit.at_most);
+        let (step, is_spoilt) = once(spec, rate_uhz, limit, client).await?;
         if !is_spoilt || left == 0 {
             return Ok(step);
         }
@@ -209,31 +233,46 @@ async fn tried(
     }
 }
 
+/// One run at a rate, and whether its sender spoilt it.
 async fn once(
     spec: &RunSpec,
     rate_uhz: u64,
     limit: Limit,
     client: &Client,
-) -> Result<Step, Failure> {
+) -> Result<(Step, bool), Failure> {
     let run = client.run_create(spec).await?;
     let (run, is_missed) = ended(&run, limit, client).await?;
     if run.state == RunState::Failed {
         let error = run.error.unwrap_or_default();
         return Err(Failure::refused(format!("the replay {} failed: {error}", run.id)));
     }
-    let told = outcome(&run);
+    Ok(judged((run.id, rate_uhz), outcome(&run), limit, is_missed))
+}
+
+/// What a run at a rate says, and whether its sender spoilt it.
+fn judged(
+    (run, rate_uhz): (RunId, u64),
+    told: Option<RunOutcome>,
+    limit: Limit,
+    is_missed: bool,
+) -> (Step, bool) {
     let valid = told.as_ref().is_some_and(|it| it.valid);
+    let is_spoilt = told.as_ref().is_some_and(is_of_sender);
     let reasons = told.as_ref().map(|it| it.reasons.join("; ")).unwrap_or_default();
     let outcome = told.and_then(|it| it.variants.into_iter().next());
     let value = outcome.as_ref().and_then(|it| limit.value(it));
     let why = match value {
-        _ if is_missed => "stopped: half of the answers took more than twice as long".to_owned(),
+        _ if is_missed && !is_spoilt => {
+            "stopped: half of the answers took more than twice as long".to_owned()
+        }
         _ if !valid => format!("INVALID: {reasons}"),
         None => "not enough requests to tell: use a longer --for".to_owned(),
         Some(_) => String::new(),
     };
-    let holds = valid && !is_missed && value.is_some_and(|value| value <= limit.at_most);
-    Ok(Step { variant: String::new(), rate_uhz, run: run.id, valid, holds, outcome, why })
+    let known = !is_spoilt && (is_missed || value.is_some());
+    let holds = known && valid && !is_missed && value.is_some_and(|value| value <= limit.at_most);
+    let variant = String::new();
+    (Step { variant, rate_uhz, run, valid, known, holds, outcome, why }, is_spoilt)
 }
 
 /// Waits for the end of a run; stops one that has missed the limit already.
@@ -270,10 +309,15 @@ fn people(sweep: &Sweep) -> String {
         vec![
             step.variant.clone(),
             per_second(step.rate_uhz),
-            if step.holds { "yes" } else { "no" }.to_owned(),
-            of(&|it| micros(it.response.p50_ns / 1_000)),
-            of(&|it| micros(it.response.p99_ns / 1_000)),
-            of(&|it| bound(&it.response)),
+            match (step.known, step.holds) {
+                (false, _) => "not known",
+                (true, true) => "yes",
+                (true, false) => "no",
+            }
+            .to_owned(),
+            of(&|it| response(it, |it| it.p50_ns)),
+            of(&|it| response(it, |it| it.p99_ns)),
+            of(&bound),
             of(&|it| it.errors_ppm().map(share).unwrap_or_default()),
             step.run.to_string(),
             step.why.clone(),
@@ -281,15 +325,27 @@ fn people(sweep: &Sweep) -> String {
     });
     let mut text = table(&heads, rows);
     for found in &sweep.found {
-        let words = match (found.holds_at_uhz, found.misses_at_uhz) {
-            (None, Some(missed)) => format!("does not hold at {} already", per_second(missed)),
-            (Some(held), Some(missed)) => {
-                format!("holds at {}, and not at {}", per_second(held), per_second(missed))
-            }
-            (Some(held), None) => format!("holds at {}, the largest tried", per_second(held)),
-            (None, None) => "was not tried".to_owned(),
-        };
-        text += &format!("{}: {words}\n", found.variant);
+        text += &format!("{}: {}\n", found.variant, words(found));
     }
     text
 }
+
+fn words(found: &Found) -> String {
+    let rates = [found.holds_at_uhz, found.misses_at_uhz, found.not_known_at_uhz];
+    match rates.map(|rate| rate.map(per_second)) {
+        [None, Some(missed), _] => format!("does not hold at {missed} already"),
+        [Some(held), Some(missed), None] => format!("holds at {held}, and not at {missed}"),
+        [Some(held), Some(missed), Some(untold)] => format!(
+            "holds at {held}, and not at {missed}; between is not known, as {untold} could not be told"
+        ),
+        [Some(held), None, None] => format!("holds at {held}, the largest tried"),
+        [Some(held), None, Some(untold)] => {
+            format!("holds at {held}; not known above {held}, as {untold} could not be told")
+        }
+        [None, None, Some(untold)] => format!("not known at {untold} already"),
+        [None, None, None] => "was not tried".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -38,9 +38,9 @@ pub(super) fn variant(it: &VariantOutcome) -> String {
         ),
         format!(
             "response p50 {}, p99 {}, at most {}; service p50 {}; overhead p50 {}",
-            micros(it.response.p50_ns / 1_000),
-            micros(it.response.p99_ns / 1_000),
-            bound(&it.response),
+            response(it, |it| it.p50_ns),
+            response(it, |it| it.p99_ns),
+            bound(it),
             told(&it.service, |it| it.p50_ns),
             told(&it.overhead, |it| it.p50_ns),
         ),
@@ -52,8 +52,18 @@ pub(super) fn variant(it: &VariantOutcome) -> String {
 }
 
 /// A time, where any is known.
-fn told(times: &Times, of: fn(&Times) -> u64) -> String {
-    if times.count == 0 { "not known".to_owned() } else { micros(of(times) / 1_000) }
+fn told(times: &Times, of: fn(&Times) -> Option<u64>) -> String {
+    let known = of(times).filter(|_| times.count > 0);
+    known.map_or_else(|| "not known".to_owned(), |ns| micros(ns / 1_000))
+}
+
+/// What a part of the requests took at most: never, where that is one without a good answer.
+pub(in crate::commands) fn response(it: &VariantOutcome, of: fn(&Times) -> Option<u64>) -> String {
+    match of(&it.response) {
+        Some(ns) => micros(ns / 1_000),
+        None if it.recorded > 0 => "never".to_owned(),
+        None => "-".to_owned(),
+    }
 }
 
 /// What it took; what no answer said is not known, and is said to be.
@@ -140,10 +150,11 @@ fn right(accuracy: &Accuracy) -> Vec<String> {
 }
 
 /// Below which 99 of 100 lie for sure, or how many more it needs to say so.
-pub(in crate::commands) fn bound(times: &Times) -> String {
-    match (times.p99_upper_ns, times.p99_needs) {
+pub(in crate::commands) fn bound(it: &VariantOutcome) -> String {
+    match (it.response.p99_upper_ns, it.response.p99_needs) {
         (Some(ns), _) => micros(ns / 1_000),
         (None, Some(needs)) => format!("not enough events: {needs} are needed"),
+        (None, None) if it.recorded > 0 => "never".to_owned(),
         (None, None) => "-".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! How right variants are, as it is told.
 //!
-//! Always true: what is not known is absent; tables are cut to what a reader has a use for, and what
-//! was cut is one class more.
+//! Always true: what is not known is absent; tables are cut to what a reader has a use for; what was cut,
+//! and what was not predicted, is in the table of pairs, and no class of its own.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use api::runs::{
     Accuracy as Told, AccuracyEstimate, Auc, CalibrationBin, ClassAccuracy, ConfusionCell, Pairs,
     RunCalibration,
 };
-use events::replay::accuracy::{Accuracy, Agreement, UNPREDICTED};
+use events::replay::accuracy::{Accuracy, Agreement};
 use policy::accuracy::{Calibration, Classes, Scores, classes};
 
 /// Most classes that are told one by one.
@@ -20,16 +20,12 @@ const CONFIDENCE_PPM: u32 = 950_000;
 
 /// How right a variant is.
 pub(in crate::runs) fn of(counted: &Accuracy) -> Told {
-    let all = &counted.classes;
+    let all = &counted.classes();
     let events = all.events();
     let positive = counted.terms().positive();
     let found = all.found(positive);
     // What is predicted of nobody is no true negative.
-    let unpredicted = all
-        .iter()
-        .filter(|(right, predicted, _)| *right != positive && *predicted == UNPREDICTED)
-        .map(|(.., events)| events)
-        .sum::<u64>();
+    let unpredicted = all.unpredicted(|right| right != positive);
     let (classes, confusion) = tables(all);
     let scores = &counted.calibration;
     // Numbers that are no chances at all, or only some of them, say nothing about chances.
@@ -80,30 +76,20 @@ fn tables(all: &Classes) -> (Vec<ClassAccuracy>, Vec<ConfusionCell>) {
     let mut words: Vec<&str> = all.words().iter().map(String::as_str).collect();
     words.sort_by_key(|word| (Reverse(all.found(word).right), *word));
     words.truncate(CLASSES_TOLD_MAX);
-    let shown = |word: &str| match words.iter().find(|known| **known == word) {
-        Some(known) => (*known).to_owned(),
-        None => classes::OTHERS.to_owned(),
+    let shown = |word: &str| {
+        let is_told = words.contains(&word) || word == classes::UNPREDICTED;
+        if is_told { word } else { classes::OTHERS }.to_owned()
     };
     let mut cells: BTreeMap<(String, String), u64> = BTreeMap::new();
-    let mut others = ClassAccuracy { class: classes::OTHERS.to_owned(), ..Default::default() };
     for (right, predicted, events) in all.iter() {
-        let (right_shown, predicted_shown) = (shown(right), shown(predicted));
-        if right_shown == others.class {
-            others.events += events;
-            others.right += if right == predicted { events } else { 0 };
-        }
-        others.predicted += if predicted_shown == others.class { events } else { 0 };
-        *cells.entry((right_shown, predicted_shown)).or_default() += events;
+        *cells.entry((shown(right), shown(predicted))).or_default() += events;
     }
     let class = |word: &&str| {
         let found = all.found(word);
         let (events, predicted, right) = (found.right, found.predicted, found.both);
         ClassAccuracy { class: (*word).to_owned(), events, predicted, right }
     };
-    let mut told: Vec<ClassAccuracy> = words.iter().map(class).collect();
-    if others.events + others.predicted > 0 {
-        told.push(others);
-    }
+    let told = words.iter().map(class).collect();
     let cell = |((right, predicted), events)| ConfusionCell { right, predicted, events };
     (told, cells.into_iter().map(cell).collect())
 }
@@ -157,14 +143,37 @@ mod tests {
                 all.learn(&class.to_string(), &predicted.to_string());
             }
         }
+        let predicted = all.events();
+        all.learn_unpredicted("39", 3);
         let (told, cells) = tables(&all);
-        assert_eq!(told.len(), CLASSES_TOLD_MAX + 1);
-        let sum = |of: fn(&ClassAccuracy) -> u64| told.iter().map(of).sum::<u64>();
-        assert_eq!(sum(|it| it.events), all.events());
-        assert_eq!(sum(|it| it.predicted), all.events());
-        assert_eq!(sum(|it| it.right), all.right());
-        assert_eq!(cells.iter().map(|cell| cell.events).sum::<u64>(), all.events());
-        assert_eq!((told[0].class.as_str(), told[0].events), ("39", 40));
+        assert_eq!(told.len(), CLASSES_TOLD_MAX);
+        assert_eq!((told[0].class.as_str(), told[0].events), ("39", 43));
+        let sum = |of: &dyn Fn(&ConfusionCell) -> bool| {
+            cells.iter().filter(|cell| of(cell)).map(|cell| cell.events).sum::<u64>()
+        };
+        assert_eq!(sum(&|_| true), predicted + 3);
+        assert_eq!(sum(&|cell| cell.predicted == classes::UNPREDICTED), 3);
+        for class in &told {
+            assert_eq!(sum(&|cell| cell.right == class.class), class.events);
+            assert_eq!(sum(&|cell| cell.predicted == class.class), class.predicted);
+        }
+        let others = |word: &str| word == classes::OTHERS;
+        let told: u64 = told.iter().map(|class| class.events).sum();
+        assert_eq!(told + sum(&|cell| others(&cell.right)), predicted + 3);
+    }
+
+    /// What one variant predicted of nothing is no class, and makes no mean of classes worse.
+    #[test]
+    fn what_is_not_predicted_is_no_class() {
+        let mut all = Classes::default();
+        all.learn("cat", "cat");
+        all.learn("dog", "dog");
+        let mean = all.macro_f1();
+        all.learn_unpredicted("dog", 1);
+        let (told, _) = tables(&all);
+        assert_eq!(told.iter().map(|it| it.class.as_str()).collect::<Vec<_>>(), ["dog", "cat"]);
+        // The one that was missed is missed, and nothing else: 1 and 2 / 3.
+        assert_eq!((mean, all.macro_f1()), (Some(1.0), Some(f64::midpoint(1.0, 2.0 / 3.0))));
     }
 
     #[test]

@@ -71,6 +71,28 @@ fn a_table_of_two_classes_is_as_in_a_textbook() {
     assert!(near(classes.kappa(), 0.4));
 }
 
+/// What is not predicted counts against its class, and is none itself, whatever words there are.
+#[test]
+fn what_is_not_predicted_is_wrong_and_no_class() {
+    let mut part = of(&[(1, 1), (2, 2), (2, 1)]);
+    let known = part.macro_f1();
+    part.learn_unpredicted("2", 0);
+    assert_eq!(part.macro_f1(), known);
+    part.learn_unpredicted("2", 2);
+    part.learn_unpredicted(UNPREDICTED, 1);
+    let mut classes = of(&[]);
+    classes.merge(&part);
+    assert_eq!((classes.events(), classes.right()), (6, 2));
+    assert_eq!(classes.words(), ["1", "2", UNPREDICTED]);
+    assert_eq!(classes.unpredicted(|right| right == "2"), 2);
+    assert_eq!(classes.found(UNPREDICTED), Found { both: 0, predicted: 0, right: 1 });
+    assert!(near(classes.found("2").recall(), 0.25));
+    // Of the two classes that were predicted: 2 / 3 and 2 / 5; of the third none was found.
+    let mut two = of(&[(1, 1), (2, 2), (2, 1)]);
+    two.learn_unpredicted("2", 2);
+    assert!(near(two.macro_f1(), f64::midpoint(2.0 / 3.0, 2.0 / 5.0)));
+}
+
 #[test]
 fn classes_beyond_the_limit_are_one_that_is_never_right() {
     let mut classes = Classes::default();

@@ -49,11 +49,26 @@ fn each_fault_alone_makes_a_run_invalid() {
 }
 
 #[test]
+fn what_is_the_senders_doing_says_nothing_of_what_it_sent_to() {
+    for (facts, reason) in faults() {
+        let of_sender = matches!(
+            reason,
+            Reason::Rate { .. } | Reason::Skipped { .. } | Reason::Lag { .. } | Reason::Busy { .. }
+        );
+        assert_eq!(judge(&facts, &NEEDS).is_of_sender(), of_sender, "{reason}");
+    }
+    // Half of the sends had no room, which is half of the rate.
+    let full = judge(&Facts { dropped: 15_000, sent: 15_000, ..good() }, &NEEDS);
+    assert!(full.reasons.len() == 2 && !full.is_of_sender(), "{full}");
+    assert!(!judge(&good(), &NEEDS).is_of_sender());
+}
+
+#[test]
 fn what_is_disclosed_does_not_spoil_a_run() {
-    let facts = Facts { stopped: true, resumed: 2, gap_ns: 1_500_000, ..good() };
+    let facts = Facts { stopped: true, resumed: 2, gap_ns: 1_500_000, changed: true, ..good() };
     let validity = judge(&facts, &NEEDS);
     assert!(validity.is_valid());
-    assert_eq!(validity.disclosed.len(), 2);
+    assert_eq!(validity.disclosed.len(), 3);
 }
 
 #[test]

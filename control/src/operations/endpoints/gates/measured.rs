@@ -118,7 +118,7 @@ pub(in crate::operations) fn snapshot(
     if let Some(candidate) = outcome.variants.get(candidate) {
         for (metric, value) in measures() {
             let of = |it: &VariantOutcome| enough(metric, &Part::of(it), value);
-            add(metric, Place::All, of(candidate), other.map_or(Value::Missing, of));
+            add(metric, Place::All, of(candidate), as_limit(other.map_or(Value::Missing, of)));
             let of = |it: &VariantOutcome| exact_of(recovery_us(&it.drills));
             add(
                 GateMetric::RecoveryUs,
@@ -131,7 +131,7 @@ pub(in crate::operations) fn snapshot(
                 let beside = other
                     .and_then(|it| it.places.iter().find(|it| place_of(it) == Some(place.clone())));
                 let of = |told: &PlaceOutcome| enough(metric, &Part::of_place(told), value);
-                add(metric, place, of(told), beside.map_or(Value::Missing, of));
+                add(metric, place, of(told), as_limit(beside.map_or(Value::Missing, of)));
             }
         }
     }
@@ -174,36 +174,45 @@ impl<'a> Part<'a> {
     }
 }
 
-impl Part<'_> {
-    /// Whether more than a part of the requests had no good answer: those are slower than any, however
-    /// quickly they failed.
-    fn fails_more_than(&self, ppm: u64) -> bool {
-        u128::from(self.failures) * 1_000_000 > u128::from(self.recorded) * u128::from(ppm)
+/// What half of the requests took at most.
+fn p50(it: &Part<'_>) -> Value {
+    match times(it.response.count, it.response.p50_ns) {
+        Value::Missing if it.recorded > 0 => NEVER,
+        known => known,
     }
 }
 
-/// A time that no limit reaches.
+/// What 99 of 100 took at most, of as many as one likes: between two ends, of which one that is not
+/// known, or is a request without a good answer, bounds nothing.
+fn p99(it: &Part<'_>) -> Value {
+    let Times { p99_lower_ns, p99_upper_ns, p99_needs, .. } = *it.response;
+    let end = |us: u64| i64::try_from(us).unwrap_or(i64::MAX);
+    let lower = p99_lower_ns.map(|ns| end(ns / 1_000));
+    let upper = p99_upper_ns.map(|ns| end(ns.div_ceil(1_000)));
+    match (p99_needs, lower, upper) {
+        (Some(events_needed), ..) => Value::NotEnough { events: it.recorded, events_needed },
+        (None, None, None) if it.recorded == 0 => Value::Missing,
+        (None, None, None) => NEVER,
+        (None, lower, upper) => Value::Within(Bounds { lower, upper }),
+    }
+}
+
+/// A time that no limit reaches: that of a request without a good answer, however quickly it failed.
 const NEVER: Value = Value::Within(Bounds { lower: Some(i64::MAX), upper: Some(i64::MAX) });
-const HALF_PPM: u64 = 500_000;
-const HUNDREDTH_PPM: u64 = 10_000;
+
+/// What production's value is to a candidate's: a time that is never reached is no limit, since
+/// anything would keep it.
+fn as_limit(value: Value) -> Value {
+    if value == NEVER { Value::Missing } else { value }
+}
 
 type Measure = fn(&Part<'_>) -> Value;
 
 fn measures() -> [(GateMetric, Measure); 10] {
     [
         (GateMetric::Requests, |it| whole(it.recorded)),
-        (GateMetric::ResponseP50Us, |it| {
-            let p50 = times(it.response.count, it.response.p50_ns);
-            if it.fails_more_than(HALF_PPM) { NEVER } else { p50 }
-        }),
-        (GateMetric::ResponseP99Us, |it| match (it.response.p99_upper_ns, it.response.p99_needs) {
-            _ if it.fails_more_than(HUNDREDTH_PPM) => NEVER,
-            (Some(ns), _) => whole(ns / 1_000),
-            (None, Some(needed)) => {
-                Value::NotEnough { events: it.response.count, events_needed: needed }
-            }
-            (None, None) => Value::Missing,
-        }),
+        (GateMetric::ResponseP50Us, p50),
+        (GateMetric::ResponseP99Us, p99),
         (GateMetric::ServiceP50Us, |it| times(it.service.count, it.service.p50_ns)),
         (GateMetric::ErrorsPpm, |it| part(it.failures, it.recorded)),
         (GateMetric::AccuracyPpm, |it| exact_of(it.accuracy.accuracy_ppm())),
@@ -246,8 +255,8 @@ fn exact_of(ppm: Option<u64>) -> Value {
     ppm.map_or(Value::Missing, whole)
 }
 
-fn times(count: u64, ns: u64) -> Value {
-    if count == 0 { Value::Missing } else { whole(ns / 1_000) }
+fn times(count: u64, ns: Option<u64>) -> Value {
+    ns.filter(|_| count > 0).map_or(Value::Missing, |ns| whole(ns / 1_000))
 }
 
 fn part(part: u64, of: u64) -> Value {
@@ -295,7 +304,8 @@ mod tests {
         let ns = ms * 1_000_000;
         Times {
             count,
-            p50_ns: ns,
+            p50_ns: Some(ns),
+            p99_lower_ns: p99_needs.is_none().then_some(ns),
             p99_upper_ns: p99_needs.is_none().then_some(ns),
             p99_needs,
             ..Times::default()
@@ -349,6 +359,63 @@ mod tests {
         let words: Vec<String> = lines.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(words.join("\n"));
         assert_eq!(lines[0].judgement, Judgement::Holds);
+    }
+
+    /// What a candidate and what is in production took, each between two ends in milliseconds.
+    fn beside(
+        candidate: (Option<u64>, Option<u64>),
+        incumbent: (Option<u64>, Option<u64>),
+        limit: &GateCondition,
+    ) -> Judgement {
+        let variant = |(lower, upper): (Option<u64>, Option<u64>)| VariantOutcome {
+            recorded: 1_000,
+            outcomes: [("ok".to_owned(), 995)].into(),
+            response: Times {
+                count: 995,
+                p99_lower_ns: lower.map(|ms| ms * 1_000_000),
+                p99_upper_ns: upper.map(|ms| ms * 1_000_000),
+                ..Times::default()
+            },
+            ..VariantOutcome::default()
+        };
+        let variants = vec![variant(candidate), variant(incumbent)];
+        let outcome = RunOutcome { valid: true, variants, ..RunOutcome::default() };
+        let gate =
+            Gate { conditions: vec![condition(limit).unwrap()], promotion: Promotion::Automatic };
+        judge(&gate, &snapshot(&outcome, 0, Some(1))).lines[0].judgement
+    }
+
+    #[test]
+    fn a_percentile_is_held_against_all_that_productions_may_be() {
+        let of = GateCondition::of(GateMetric::ResponseP99Us);
+        let tenth = GateCondition { at_most_of_incumbent_ppm: Some(1_100_000), ..of };
+        let known = (Some(10), Some(30));
+        for (candidate, wanted) in [
+            ((Some(5), Some(11)), Judgement::Holds),
+            // It may be twice what production's is.
+            ((Some(14), Some(20)), Judgement::NotKnown),
+            ((Some(34), Some(40)), Judgement::Fails),
+            ((Some(34), None), Judgement::Fails),
+            ((None, None), Judgement::Fails),
+        ] {
+            assert_eq!(beside(candidate, known, &tenth), wanted, "{candidate:?}");
+        }
+        // What answers in no time at all bounds nobody.
+        for candidate in [(Some(5), Some(11)), (None, None)] {
+            assert_eq!(beside(candidate, (None, None), &tenth), Judgement::NotKnown);
+        }
+    }
+
+    /// 5 of 1,000 without a good answer are less than one of 100, and may be the 99th percentile.
+    #[test]
+    fn quick_failures_do_not_make_a_percentile_better() {
+        let of = GateCondition::of(GateMetric::ResponseP99Us);
+        let limit = GateCondition { at_most: Some(50_000), ..of };
+        let known = (Some(10), Some(30));
+        assert_eq!(beside(known, known, &limit), Judgement::Holds);
+        assert_eq!(beside((Some(10), None), known, &limit), Judgement::NotKnown);
+        assert_eq!(beside((Some(51), None), known, &limit), Judgement::Fails);
+        assert_eq!(beside((None, None), known, &limit), Judgement::Fails);
     }
 
     #[test]
