@@ -120,7 +120,9 @@ impl Streams {
             let settings = events::Settings { dedupe_window_ms: told.spec.dedupe_window_ms };
             let opened =
                 events::Stream::open(&folder, settings, hub.clock.clone(), &hub.tasks).await;
-            opened.map_err(Error::from)
+            let opened = opened.map_err(Error::from)?;
+            hub.sources.opened(told.stream, opened.committed());
+            Ok(opened)
         });
         opened.await.cloned()
     }
