@@ -15,7 +15,7 @@ use api::internal::functions::{
 use api::internal::{ClaimStream, Routes, RunReport, RunTaken, StreamClaimed, UsageReport};
 use axum::body::Body;
 use http::{Request, Response};
-use types::{EventId, RunId, SourceId, StreamId};
+use types::{ErrorKind, EventId, RunId, SourceId, StreamId};
 use workflow::BoxFuture;
 
 pub use remote::{Remote, Upstream};
@@ -26,12 +26,19 @@ pub use remote::{Remote, Upstream};
 pub struct Unreachable {
     /// What happened, for the log.
     pub message: String,
+    /// Whether control has read what it was told and will never take it, as it is.
+    pub refused: bool,
 }
 
 impl Unreachable {
     /// With these words for the log.
     pub fn new(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string() }
+        Self { message: message.to_string(), refused: false }
+    }
+
+    /// What control has read and will not take, with these words for the log.
+    pub fn refusing(message: impl fmt::Display) -> Self {
+        Self { refused: true, ..Self::new(message) }
     }
 
     /// With an error and its causes, on one line for the log.
@@ -42,7 +49,17 @@ impl Unreachable {
             message = format!("{message}: {inner}");
             cause = inner.source();
         }
-        Self { message }
+        Self::new(message)
+    }
+}
+
+impl From<api::client::Error> for Unreachable {
+    fn from(error: api::client::Error) -> Self {
+        let is_bad = matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::TooLarge);
+        match error {
+            api::client::Error::Problem(_) if is_bad => Self::refusing(error),
+            error => Self::new(error),
+        }
     }
 }
 

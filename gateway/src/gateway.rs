@@ -25,6 +25,7 @@ use crate::service::Http;
 use crate::settings::Settings;
 use crate::sources;
 use crate::streams;
+use crate::usage::Refused;
 
 /// Between two tries while control is away, in milliseconds.
 const RETRY_MS: u64 = 500;
@@ -126,6 +127,7 @@ impl Gateway {
             .endpoints
             .keep(|account, name, variant| table.has_variant(account, name, variant));
         let generation = table.generation();
+        self.hub.sources.see(&table, &before);
         self.hub.table.store(Arc::new(table));
         self.hub.generation.send_replace(generation);
     }
@@ -190,13 +192,30 @@ impl Gateway {
     /// Reports what was counted so far. What is counted meanwhile waits for the next time: under
     /// load there is always something.
     async fn report_once(&self) {
-        for _ in 0..self.hub.usage.due() {
+        let mut due = self.hub.usage.due();
+        while due > 0 || self.hub.usage.has_parts() {
+            due = due.saturating_sub(1);
             let Some(report) = self.hub.usage.next_report() else { return };
             let (number, functions) = (report.number, report.functions.clone());
             match self.hub.control.report_usage(report).await {
                 Ok(told) => {
                     self.hub.usage.taken(number);
                     self.hub.allowances.hear(&told, &functions);
+                }
+                Err(cause) if cause.refused => {
+                    self.hub.metrics.report_failed();
+                    match self.hub.usage.refused(number) {
+                        Refused::Parted => {}
+                        Refused::LetGo(part) => {
+                            tracing::warn!(%cause, ?part, "control refused a part of a usage report");
+                        }
+                        Refused::Kept { is_first } => {
+                            if is_first {
+                                tracing::warn!(%cause, "control refused usage; it is sent again");
+                            }
+                            return;
+                        }
+                    }
                 }
                 Err(cause) => {
                     tracing::debug!(%cause, number, "usage was not taken; it is sent again");

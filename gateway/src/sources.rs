@@ -8,48 +8,99 @@
 
 mod batch;
 mod cursor;
+mod giving_up;
 mod records;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use api::internal::functions::sources::{GivenUp, SourceCount, SourceRoute};
+use api::functions::sources::SourceStart;
+use api::internal::functions::sources::{SourceCount, SourceRoute};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use policy::feeding::{Condition, Ended, Settings, Step, Work};
-use sha2::{Digest as _, Sha256};
+use policy::feeding::{Ended, Settings, Step, Work};
 use tokio::sync::watch;
-use types::{EventId, RequestId, SourceId};
+use types::{RequestId, SourceId, StreamId};
 
 use crate::error::Error;
 use crate::functions::{self, Fed};
 use crate::hub::Hub;
+use crate::routes::Table;
 use batch::{Batch, Feed};
 
 /// Between two looks for sources that could not begin, in milliseconds.
 const LOOK_MS: u64 = 2_000;
-/// Between two tries to have something given up while control is away, in milliseconds.
-const TELL_MS: u64 = 1_000;
 /// What is told of how it went, where it went well.
 const WELL: &str = "OK";
+/// Most bytes of what is told of a failure: a report has the words of many sources.
+const SAID_BYTES_MAX: usize = 512;
 
-/// The sources that are fed from here now.
+/// The sources that are fed from here now, and where those begin that have not begun.
 #[derive(Default)]
 pub(crate) struct Sources {
     live: Mutex<HashSet<SourceId>>,
+    opened: Mutex<HashMap<StreamId, Opened>>,
+    /// The number of the first event that each source is to have which begins with the next one.
+    next: Mutex<HashMap<SourceId, u64>>,
+}
+
+/// A stream that is open here.
+struct Opened {
+    /// The number that the first event got, or is to get, since it was opened.
+    with: u64,
+    committed: watch::Receiver<u64>,
+}
+
+/// What was seen of a source that has no place here, and of its stream.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// The number of the first event since the source was seen; none where the stream was not open.
+    source_with: Option<u64>,
+    /// The number of the first event since the stream was opened.
+    opened_with: u64,
+}
+
+impl Sources {
+    /// A stream is open from now on: nothing has been appended yet.
+    pub(crate) fn opened(&self, stream: StreamId, committed: watch::Receiver<u64>) {
+        let with = *committed.borrow();
+        self.opened.lock().insert(stream, Opened { with, committed });
+    }
+
+    /// Notes where sources begin that these routes have and those before had not, before anybody is
+    /// told that they are in use: what is appended after that is theirs.
+    pub(crate) fn see(&self, routes: &Table, before: &Table) {
+        let mut next = self.next.lock();
+        let mut opened = self.opened.lock();
+        let known: HashSet<SourceId> = before.sources().iter().map(|told| told.source).collect();
+        for told in routes.sources() {
+            let begins = told.spec.start == SourceStart::Next && !known.contains(&told.source);
+            if begins && let Some(opened) = opened.get(&told.stream) {
+                next.insert(told.source, *opened.committed.borrow());
+            }
+        }
+        let now: HashSet<SourceId> = routes.sources().iter().map(|told| told.source).collect();
+        next.retain(|source, _| now.contains(source));
+        // One that was closed is opened anew before it is read.
+        opened.retain(|_, opened| opened.committed.has_changed().is_ok());
+    }
+
+    fn seen(&self, told: &SourceRoute) -> Seen {
+        let opened_with = self.opened.lock().get(&told.stream).map_or(1, |opened| opened.with);
+        Seen { source_with: self.next.lock().get(&told.source).copied(), opened_with }
+    }
 }
 
 /// Feeds functions as it is wanted, until the gateway stops.
 pub(crate) async fn run(hub: Arc<Hub>) {
     let stopping = hub.tasks.stopping();
     let mut generation = hub.generation.subscribe();
-    let mut known: HashSet<SourceId> = HashSet::new();
     while !stopping.is_cancelled() {
         let wanted = hub.table.load().sources().to_vec();
         for told in wanted.iter().filter(|told| told.spec.enabled) {
             follow(&hub, told);
         }
-        cursor::forget(&hub, &mut known).await;
+        cursor::forget(&hub).await;
         tokio::select! {
             _ = generation.changed() => {}
             () = hub.clock.sleep_ms(LOOK_MS) => {}
@@ -152,8 +203,8 @@ async fn work(
                 (((work.done() - before) as u64, 0, 0), result)
             }
             Step::GiveUp(events, condition) => {
-                let told = given_up(feed, (batch, &events), condition, &tries);
-                if !give_up(hub, feed, told).await {
+                let given = &batch.events[events.clone()];
+                if !giving_up::give_up(hub, feed, (given, condition), &tries).await {
                     return Ok(false);
                 }
                 work.given_up(&events);
@@ -184,11 +235,12 @@ async fn wait(hub: &Hub, generation: &mut watch::Receiver<u64>, until_ms: u64) {
 async fn call(
     hub: &Hub,
     feed: &Feed,
-    (batch, events): (&Batch, &std::ops::Range<usize>),
+    (batch, range): (&Batch, &std::ops::Range<usize>),
     tries: &mut Tries,
 ) -> Result<Ended, Error> {
     let told = &feed.told;
-    let payload = records::of(feed, &batch.events[events.clone()]);
+    let events = &batch.events[range.clone()];
+    let payload = records::of(&feed.arn, events);
     let function = hub.table.load().function_by_id(told.function);
     let function = function.ok_or_else(|| Error::no_function(&told.function.to_string()))?;
     let id = RequestId::new(hub.clock.uuid()).to_string();
@@ -196,10 +248,11 @@ async fn call(
     let outcome = functions::feed(hub, &function, at, Bytes::from(payload)).await;
     let (ended, message) = match outcome {
         Fed::Answered(answer) if told.spec.reports_failures => {
-            match records::failed(&answer, &batch.events[events.clone()]) {
+            let numbers = events.iter().map(|stored| stored.sequence).collect();
+            match records::failed(answer, numbers).await? {
                 Ok(None) => (Ended::Took, String::new()),
                 Ok(Some(place)) => {
-                    let at = events.start + place;
+                    let at = range.start + place;
                     let number = batch.events[at].sequence;
                     let message = format!("PROBLEM: the function failed the event {number}");
                     (Ended::TookUntil(at), message)
@@ -210,63 +263,21 @@ async fn call(
         Fed::Answered(_) => (Ended::Took, String::new()),
         Fed::Failed { error, message } => {
             let told = format!("PROBLEM: the function failed: {error}: {message}");
-            tries.error = Some(error);
+            tries.error = Some(cut(error));
             (Ended::Failed, told)
         }
+        Fed::TooLarge { reason } => (Ended::TooLarge, format!("PROBLEM: it did not run: {reason}")),
         Fed::NotRun { reason } => (Ended::Missed, format!("PROBLEM: it did not run: {reason}")),
     };
     tries.count += u32::from(ended != Ended::Missed);
-    tries.message = message;
+    tries.message = cut(message);
     Ok(ended)
 }
 
-/// What is told of events that are given up.
-fn given_up(
-    feed: &Feed,
-    (batch, events): (&Batch, &std::ops::Range<usize>),
-    condition: Condition,
-    tries: &Tries,
-) -> GivenUp {
-    let given = &batch.events[events.clone()];
-    let (first, last) = (&given[0], &given[given.len() - 1]);
-    let digest = Sha256::new()
-        .chain_update(feed.told.source.uuid().as_bytes())
-        .chain_update(first.sequence.to_le_bytes())
-        .chain_update(last.sequence.to_le_bytes())
-        .finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    // Whoever is told reads them out of the stream.
-    let payload = feed.told.spec.on_failure.is_none().then(|| records::of(feed, given));
-    let most = api::internal::functions::EVENT_KEPT_BYTES_MAX;
-    GivenUp {
-        id: EventId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid()),
-        condition: condition.as_str().to_owned(),
-        first: first.sequence,
-        last: last.sequence,
-        count: given.len() as u64,
-        first_at_ms: first.accepted_us / 1_000,
-        last_at_ms: last.accepted_us / 1_000,
-        attempts: tries.count,
-        error: tries.error.clone(),
-        message: tries.message.replace('\0', " "),
-        payload: payload.filter(|text| text.len() <= most),
-    }
-}
-
-/// Has events given up, and tells whether they are: until control has heard it, or the source is
-/// changed.
-async fn give_up(hub: &Hub, feed: &Feed, given_up: GivenUp) -> bool {
-    loop {
-        match hub.control.give_up(feed.told.source, given_up.clone()).await {
-            Ok(()) => return true,
-            Err(cause) => tracing::debug!(%cause, "events could not be given up yet"),
-        }
-        hub.clock.sleep_ms(TELL_MS).await;
-        if !stays(hub, &feed.told) {
-            return false;
-        }
-    }
+/// As much of what was said as is told, in words that every database takes.
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(SAID_BYTES_MAX));
+    text.replace('\0', " ")
 }
 
 impl Feed {

@@ -175,6 +175,7 @@ impl Streams {
             let settings = events::Settings { dedupe_window_ms: told.spec.dedupe_window_ms };
             let opened =
                 events::Stream::open(folder, settings, hub.clock.clone(), &hub.tasks).await?;
+            hub.sources.opened(told.stream, opened.committed());
             let said = ClaimStream { encrypted: Some(opened.is_encrypted()) };
             if let Err(cause) = hub.control.claim_stream(told.stream, said).await {
                 // It is said again when it is opened next; the events are here all the same.

@@ -1,13 +1,16 @@
 //! Usage: who called what how often, reported to control.
 //!
 //! Counts gather under a lock for a second; then they become a report with a number. A report that
-//! control did not take is sent again unchanged before the next one is made.
+//! control did not take is sent again unchanged before the next one is made; where it refuses one,
+//! what is billed goes alone, and the rest in halves, so that one entry keeps no other back.
 //!
-//! Always true: a request is in one report; a report sent twice counts once; lines of links' logs
-//! are numbered, and those that came too fast are told of. Absent on purpose: what was asked or
-//! answered. A producer learns counts, never content.
+//! Always true: a request is in one report; a report sent twice counts once; what is billed is never
+//! let go, and the rest not in silence; lines of links' logs are numbered. Absent on purpose: what
+//! was asked or answered. A producer learns counts, never content.
 
-use std::collections::BTreeMap;
+mod halves;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use api::internal::functions::sources::SourceCount;
 use api::internal::functions::{FunctionCount, LinkLog};
@@ -25,6 +28,12 @@ const COUNTS_MAX: usize = 10_000;
 
 /// Most variants that are watched in one report: of each there may be thousands of buckets.
 const LIVE_MAX: usize = 256;
+
+/// Most sources in one report: of each there are words, each byte of which may take six in JSON.
+const SOURCES_MAX: usize = 1_000;
+
+/// Most bytes of a report: half of what control reads. What is above is sent in halves.
+const REPORT_BYTES_MAX: usize = 16 << 20;
 
 /// Most lines of links' logs that wait for one report: what a database takes in a second beside
 /// its other work.
@@ -85,12 +94,31 @@ struct Outgoing {
     reporter: String,
     last_number: u64,
     unsent: Option<UsageReport>,
+    /// Parts of what was taken for a report and was too much for one; they get numbers later.
+    parts: VecDeque<UsageReport>,
+    /// Whether control has refused what is billed.
+    kept: bool,
+}
+
+/// What becomes of a report that control refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It is sent in parts.
+    Parted,
+    /// It was one entry that nobody is billed for, and is not sent any more.
+    LetGo(Box<UsageReport>),
+    /// It is sent again as it is: it is numbers that are billed, and another control may take them.
+    Kept {
+        /// Whether none was refused so since one was taken.
+        is_first: bool,
+    },
 }
 
 impl Usage {
     /// Nothing counted; `reporter` is unique for this start of this gateway.
     pub(crate) fn new(reporter: String) -> Self {
-        let outgoing = Outgoing { reporter, last_number: 0, unsent: None };
+        let parts = VecDeque::new();
+        let outgoing = Outgoing { reporter, last_number: 0, unsent: None, parts, kept: false };
         let (counts, functions, lines) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (captures, sources, live) = (Mutex::default(), Mutex::default(), Mutex::default());
         let outgoing = Mutex::new(outgoing);
@@ -171,46 +199,83 @@ impl Usage {
 
     /// How many reports hold all that was counted so far.
     pub(crate) fn due(&self) -> usize {
-        let unsent = usize::from(self.outgoing.lock().unsent.is_some());
+        let unsent = {
+            let outgoing = self.outgoing.lock();
+            usize::from(outgoing.unsent.is_some()) + outgoing.parts.len()
+        };
         let counts = self.counts.lock().len().div_ceil(COUNTS_MAX);
         let functions = self.functions.lock().len().div_ceil(COUNTS_MAX);
         let lines = usize::from(self.lines.lock().count > 0);
         let live = self.live.lock().len().div_ceil(LIVE_MAX);
         let captures = self.captures.lock().len().div_ceil(COUNTS_MAX);
-        let sources = self.sources.lock().len().div_ceil(COUNTS_MAX);
+        let sources = self.sources.lock().len().div_ceil(SOURCES_MAX);
         let told = counts.max(functions).max(lines).max(live);
         unsent + told.max(captures).max(sources)
+    }
+
+    /// Whether there are parts of what was too much for one report.
+    pub(crate) fn has_parts(&self) -> bool {
+        !self.outgoing.lock().parts.is_empty()
     }
 
     /// The report to send now: the one that was not taken, or a new one; none without counts.
     pub(crate) fn next_report(&self) -> Option<UsageReport> {
         let mut outgoing = self.outgoing.lock();
         if outgoing.unsent.is_none() {
-            let (counts, functions, link_logs) =
-                (self.take(), self.take_functions(), self.take_lines());
-            let captures: Vec<_> =
-                first(&mut self.captures.lock(), COUNTS_MAX).into_values().collect();
-            let sources: Vec<_> =
-                first(&mut self.sources.lock(), COUNTS_MAX).into_values().collect();
-            let live = self.take_live();
-            let empty = counts.is_empty() && functions.is_empty() && link_logs.is_empty();
-            if empty && captures.is_empty() && sources.is_empty() && live.is_empty() {
+            let mut report = outgoing.parts.pop_front().unwrap_or_else(|| self.gathered());
+            while bytes(&report) > REPORT_BYTES_MAX
+                && let Some(rest) = halves::cut(&mut report)
+            {
+                outgoing.parts.push_front(rest);
+            }
+            if halves::count(&report) == 0 {
                 return None;
             }
             outgoing.last_number += 1;
-            let (reporter, number) = (outgoing.reporter.clone(), outgoing.last_number);
-            outgoing.unsent = Some(UsageReport {
-                reporter,
-                number,
-                counts,
-                functions,
-                link_logs,
-                live,
-                captures,
-                sources,
-            });
+            report.reporter.clone_from(&outgoing.reporter);
+            report.number = outgoing.last_number;
+            outgoing.unsent = Some(report);
         }
         outgoing.unsent.clone()
+    }
+
+    /// What was counted, as much as fits a report.
+    fn gathered(&self) -> UsageReport {
+        UsageReport {
+            reporter: String::new(),
+            number: 0,
+            counts: self.take(),
+            functions: self.take_functions(),
+            link_logs: self.take_lines(),
+            live: self.take_live(),
+            captures: first(&mut self.captures.lock(), COUNTS_MAX).into_values().collect(),
+            sources: first(&mut self.sources.lock(), SOURCES_MAX).into_values().collect(),
+        }
+    }
+
+    /// Control refused the report of this number, which it had added nothing of.
+    pub(crate) fn refused(&self, number: u64) -> Refused {
+        let mut outgoing = self.outgoing.lock();
+        let Some(mut report) = outgoing.unsent.take_if(|report| report.number == number) else {
+            return Refused::Parted;
+        };
+        let beside = halves::unbilled(&mut report);
+        let is_billed = halves::count(&report) > 0;
+        if is_billed && halves::count(&beside) == 0 {
+            outgoing.unsent = Some(report);
+            let is_first = !std::mem::replace(&mut outgoing.kept, true);
+            return Refused::Kept { is_first };
+        }
+        let mut rest = beside;
+        if is_billed {
+            outgoing.parts.push_front(rest);
+            outgoing.parts.push_front(report);
+            return Refused::Parted;
+        }
+        let Some(later) = halves::cut(&mut rest) else { return Refused::LetGo(Box::new(rest)) };
+        outgoing.parts.push_front(later);
+        outgoing.parts.push_front(rest);
+        Refused::Parted
     }
 
     /// Control took the report of this number.
@@ -218,6 +283,7 @@ impl Usage {
         let mut outgoing = self.outgoing.lock();
         if outgoing.unsent.as_ref().is_some_and(|report| report.number == number) {
             outgoing.unsent = None;
+            outgoing.kept = false;
         }
     }
 
@@ -270,6 +336,11 @@ impl Usage {
     }
 }
 
+/// How large a report is as control reads it.
+fn bytes(report: &UsageReport) -> usize {
+    serde_json::to_vec(report).map_or(0, |json| json.len())
+}
+
 /// Takes the first entries, as many as fit a report.
 fn first<K: Ord + Copy, V>(counts: &mut BTreeMap<K, V>, most: usize) -> BTreeMap<K, V> {
     let rest = match counts.keys().nth(most).copied() {
@@ -280,49 +351,4 @@ fn first<K: Ord + Copy, V>(counts: &mut BTreeMap<K, V>, most: usize) -> BTreeMap
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_that_was_not_taken_is_sent_again_unchanged() {
-        let usage = Usage::new("here".to_owned());
-        assert_eq!((usage.due(), usage.next_report()), (0, None));
-        let endpoint = EndpointId::new(uuid::Uuid::from_u128(1));
-        usage.count((endpoint, None), (false, false));
-        usage.count((endpoint, None), (true, true));
-        let first = usage.next_report().unwrap();
-        assert_eq!((first.counts[0].aside, first.counts[0].aside_failures), (1, 1));
-        assert_eq!((first.number, first.counts[0].requests, first.counts[0].failures), (1, 2, 1));
-        assert_eq!(usage.due(), 1);
-        usage.count((endpoint, None), (false, false));
-        assert_eq!(usage.next_report(), Some(first));
-        assert_eq!(usage.due(), 2);
-        usage.taken(1);
-        let second = usage.next_report().unwrap();
-        assert_eq!((second.number, second.counts[0].requests), (2, 1));
-        usage.taken(1);
-        assert_eq!(usage.next_report(), Some(second));
-        usage.taken(2);
-        assert_eq!(usage.next_report(), None);
-    }
-
-    #[test]
-    fn what_is_watched_is_told_whole_and_in_parts() {
-        let usage = Usage::new("here".to_owned());
-        let endpoint = |number: usize| EndpointId::new(uuid::Uuid::from_u128(number as u128));
-        for number in 0..=LIVE_MAX {
-            usage.watch(endpoint(number), number == 0, 1_500);
-            usage.watch(endpoint(number), false, 20_000);
-        }
-        assert_eq!(usage.due(), 2);
-        let first = usage.next_report().unwrap();
-        assert_eq!((first.live.len(), first.live[0].requests, first.live[0].failures), (256, 2, 1));
-        let told = &first.live[0];
-        assert_eq!((told.sum_us, told.max_us, told.buckets.len()), (21_500, 20_000, 2));
-        usage.taken(1);
-        let second = usage.next_report().unwrap();
-        assert_eq!((second.live.len(), second.live[0].failures), (1, 0));
-        usage.taken(2);
-        assert_eq!((usage.due(), usage.next_report()), (0, None));
-    }
-}
+mod tests;

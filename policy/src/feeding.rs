@@ -1,7 +1,8 @@
 //! Feeding: events of a stream, given to a function batch by batch, in order.
 //!
 //! A batch is worked from its front: what the function took is done, and what it failed comes again
-//! after a pause, whole, halved, or from the event on that it named, until it is given up.
+//! after a pause, whole, halved, or from the event on that it named, until it is given up. What is
+//! too large for a call is halved at once.
 //!
 //! Always true: a call begins with the first event that is not done; every event is taken by the
 //! function or given up, once; what never reached the function is no try, but its age counts.
@@ -184,6 +185,8 @@ pub enum Ended {
     TookUntil(usize),
     /// The function failed.
     Failed,
+    /// It is more than a call may carry. It will be so each time.
+    TooLarge,
     /// It never reached the function: nothing was free, or a host failed.
     Missed,
 }
@@ -252,15 +255,12 @@ impl Work {
             Ended::TookUntil(at) if at > span.events.start => {
                 span = Span { failed: 1, named: true, ..Span::new(at..span.events.end) };
             }
+            // Nothing has failed: the parts are called without a pause.
+            Ended::TooLarge if span.events.len() > 1 => return self.halve(&span, 0),
             Ended::TookUntil(_) | Ended::Failed if settings.bisect && span.events.len() > 1 => {
-                let half = span.events.start + span.events.len() / 2;
-                self.spans.push(Span::new(half..span.events.end));
-                span = Span::new(span.events.start..half);
-                span.again_ms = now_ms.saturating_add(pause_ms(1, seed));
-                self.spans.push(span);
-                return;
+                return self.halve(&span, now_ms.saturating_add(pause_ms(1, seed)));
             }
-            Ended::TookUntil(_) | Ended::Failed => {
+            Ended::TookUntil(_) | Ended::Failed | Ended::TooLarge => {
                 span.failed = span.failed.saturating_add(1);
                 span.missed = 0;
                 span.named = matches!(ended, Ended::TookUntil(_));
@@ -270,6 +270,13 @@ impl Work {
         let failures = if span.missed > 0 { span.missed } else { span.failed };
         span.again_ms = now_ms.saturating_add(pause_ms(failures, seed));
         self.spans.push(span);
+    }
+
+    /// Has a part come again as two, the first of them at this time, in milliseconds.
+    fn halve(&mut self, span: &Span, again_ms: u64) {
+        let half = span.events.start + span.events.len() / 2;
+        self.spans.push(Span::new(half..span.events.end));
+        self.spans.push(Span { again_ms, ..Span::new(span.events.start..half) });
     }
 
     /// Notes that whoever is to be told was told of what [`Work::next`] has given up.

@@ -37,8 +37,8 @@ pub struct SourceSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 60, maximum = 604_800)]
     pub age_s: Option<u64>,
-    /// Who is told of events that were given up: a function, a webhook or a stream, as of events; they
-    /// are dead events of the function where absent.
+    /// Who is told of events that were given up: a function, a webhook or a stream, as of events, but
+    /// not the stream that feeds; they are dead events of the function where absent, or gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<String>,
     /// Whether it feeds now.
@@ -69,9 +69,11 @@ pub enum SourceStart {
     /// With the oldest that is kept.
     #[default]
     Oldest,
-    /// With the first that is accepted after the source was made.
+    /// With the first that is accepted after the source was made, once the gateway that holds the
+    /// stream knows of it.
     Next,
-    /// With the first that was accepted at this time or later, in milliseconds since 1970.
+    /// With the first that was accepted at this time or later, in milliseconds since 1970; it may be
+    /// one to come.
     AtMs(u64),
 }
 

@@ -5,12 +5,14 @@ use api::internal::functions::{EventEnded, EventOutcome, NewEvent, TakeEvents, T
 use api::internal::{CaptureCount, UsageReport, Watch};
 use control::operations::functions::{events, sources};
 use control::operations::{routes, usage};
+use policy::retry::TOLD_MAX;
 use serde_json::{Value, json};
+use store::functions::sources::{SourceRow, source_change, source_fetch};
 use types::{EventId, FunctionId, SourceId};
 use uuid::Uuid;
 
 use crate::agent::Agent;
-use crate::harness::{House, Member, request};
+use crate::harness::{House, Member, read, request, write};
 
 /// A house with a function and two streams of alice's.
 async fn begin() -> (House, Member, FunctionId) {
@@ -148,6 +150,7 @@ fn given_up(number: u128) -> GivenUp {
         attempts: 3,
         error: Some("Function.ValueError".to_owned()),
         message: "no".to_owned(),
+        told: 0,
         payload: Some("{\"Records\":[]}".to_owned()),
     }
 }
@@ -171,11 +174,22 @@ async fn a_source_is_checked_changed_by_who_knows_it_and_counted() {
     }
     let wanted = json!({ "stream": "kept", "qualifier": "a b" });
     assert_eq!(house.post(&alice, path, wanted).await.status, 400);
+    // What is given up would come again without end.
+    let number = types::functions::account_number(alice.account);
+    let own = ["stream:kept".to_owned(), format!("arn:aws:kinesis:local:{number}:stream/kept")];
+    for own in &own {
+        let wanted = json!({ "stream": "kept", "spec": { "on_failure": own } });
+        let refused = house.post(&alice, path, wanted).await;
+        let told = refused.body["title"].as_str().unwrap_or_default();
+        assert!(refused.status == 400 && told.contains("that feeds"), "{refused:?}");
+    }
     let id = source(&house, &alice, json!({ "batch": 7 })).await;
     let one = format!("{path}/{id}");
     let (status, _) =
         put(&house, &alice, &one, json!({ "spec": { "start": "next" }, "generation": 1 })).await;
     assert_eq!(status, 400, "where it begins stays");
+    let circle = json!({ "spec": { "on_failure": own[0] }, "generation": 1 });
+    assert_eq!(put(&house, &alice, &one, circle).await.0, 400);
     let change = json!({ "spec": { "enabled": false }, "generation": 1 });
     assert_eq!(put(&house, &alice, &one, change.clone()).await.0, 200);
     assert_eq!(put(&house, &alice, &one, change).await.0, 409);
@@ -185,7 +199,7 @@ async fn a_source_is_checked_changed_by_who_knows_it_and_counted() {
         filtered: 2,
         given_up: 1,
         next_event: 7,
-        result: "OK".to_owned(),
+        result: "OK".repeat(2_000),
     };
     let report = UsageReport {
         reporter: "one".to_owned(),
@@ -199,6 +213,11 @@ async fn a_source_is_checked_changed_by_who_knows_it_and_counted() {
     let told = house.get(&alice, &one).await.body;
     let counted = ["delivered", "filtered", "given_up", "next_event"].map(|of| told[of].clone());
     assert_eq!(counted, [3, 2, 1, 7].map(Value::from));
+    assert_eq!(told["result"], "OK".repeat(1_024), "words that are told are cut");
+    // A gateway that has lost its place hears of it.
+    let watch = Watch { after: 0, wait_ms: 0 };
+    let routes = routes::watch(&house.control, watch).await.unwrap();
+    assert_eq!((routes.sources[0].source, routes.sources[0].next_event), (id, 7));
     let bob = house.account("bob").await;
     assert_eq!(house.get(&bob, &one).await.status, 404);
 }
@@ -228,4 +247,65 @@ async fn what_is_given_up_is_told_once_or_dead() {
     // One that was removed meanwhile tells nobody, and the gateway goes on.
     let gone = SourceId::new(Uuid::from_u128(9));
     sources::give_up(&house.control, gone, given_up(3)).await.unwrap();
+}
+
+/// What a destination cannot be told is dead, and not gone.
+#[tokio::test]
+async fn what_nobody_can_be_told_is_dead() {
+    let (house, alice, _) = begin().await;
+    let object = house.upload(&alice, &[0; 1024]).await;
+    let wanted = json!({ "name": "told", "runtime": "provided", "object": object });
+    assert_eq!(house.post(&alice, "/v1/functions", wanted).await.status, 201);
+    let to_function = source(&house, &alice, json!({ "on_failure": "told" })).await;
+    let to_stream = source(&house, &alice, json!({ "on_failure": "stream:dead" })).await;
+    // At the end of a circle nobody is told any more.
+    let last = GivenUp { told: TOLD_MAX - 1, ..given_up(1) };
+    sources::give_up(&house.control, to_stream, last).await.unwrap();
+    let telling = take(&house).await.remove(0);
+    let event: Value = serde_json::from_str(&telling.payload).unwrap();
+    assert_eq!(event["told"], TOLD_MAX.to_string());
+    let beyond = GivenUp { told: TOLD_MAX, ..given_up(2) };
+    sources::give_up(&house.control, to_stream, beyond).await.unwrap();
+    // The function that was to be told is gone.
+    let delete = request("DELETE", "/v1/functions/told", Some(&alice), None);
+    assert_eq!(house.send(delete).await.status, 204);
+    sources::give_up(&house.control, to_function, given_up(3)).await.unwrap();
+    assert_eq!(take(&house).await, []);
+    let path = "/v1/functions/score/dead-events";
+    let dead = house.get(&alice, path).await.body;
+    let dead = dead["items"].as_array().unwrap();
+    assert_eq!(dead.len(), 2, "{dead:?}");
+    for event in dead {
+        assert_eq!(event["payload"], json!({ "Records": [] }));
+        let redriven = format!("{path}/{}", event["id"].as_str().unwrap());
+        assert_eq!(house.post(&alice, &redriven, Value::Null).await.status, 204);
+    }
+    assert_eq!(take(&house).await.len(), 2, "each is given to the function again");
+}
+
+#[tokio::test]
+async fn what_was_too_large_to_be_kept_is_not_driven_again() {
+    let (house, alice, _) = begin().await;
+    let id = source(&house, &alice, json!({})).await;
+    let large = GivenUp { payload: None, ..given_up(1) };
+    sources::give_up(&house.control, id, large).await.unwrap();
+    let path = "/v1/functions/score/dead-events";
+    let dead = house.get(&alice, path).await.body["items"][0].clone();
+    let told = dead["failures"][0]["message"].as_str().unwrap();
+    assert!(told.contains("events 14 to 15 of the stream kept"), "{told}");
+    let one = format!("{path}/{}", dead["id"].as_str().unwrap());
+    let refused = house.post(&alice, &one, Value::Null).await;
+    let told = refused.body["title"].as_str().unwrap_or_default();
+    assert!(refused.status == 400 && told.contains("too large to be kept"), "{refused:?}");
+    assert_eq!(take(&house).await, [], "the function is not called with another shape");
+}
+
+#[tokio::test]
+async fn a_source_that_cannot_be_read_loses_nothing_in_silence() {
+    let (house, alice, _) = begin().await;
+    let id = source(&house, &alice, json!({})).await;
+    let row = read!(house.store(), source_fetch(id)).unwrap();
+    let row = SourceRow { spec: json!({ "stream": "kept" }), ..row };
+    write!(house.store(), source_change(&row)).unwrap();
+    assert!(sources::give_up(&house.control, id, given_up(1)).await.is_err());
 }

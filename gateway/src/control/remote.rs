@@ -109,7 +109,7 @@ impl Control for Remote {
     }
 
     fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<UsageTaken, Unreachable>> {
-        Box::pin(async move { self.client.usage_report(&report).await.map_err(Unreachable::new) })
+        Box::pin(async move { self.client.usage_report(&report).await.map_err(Unreachable::from) })
     }
 
     fn accept_event(&self, event: NewEvent) -> BoxFuture<'_, Result<(), Unreachable>> {
@@ -144,7 +144,7 @@ impl Control for Remote {
 
     fn give_up(&self, id: SourceId, given_up: GivenUp) -> BoxFuture<'_, Result<(), Unreachable>> {
         Box::pin(async move {
-            self.client.source_given_up(id, &given_up).await.map_err(Unreachable::new)
+            self.client.source_given_up(id, &given_up).await.map_err(Unreachable::from)
         })
     }
 

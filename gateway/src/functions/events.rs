@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use types::{ErrorKind, EventId, RequestId};
 
 use super::{Function, Outcome, Said, call};
+use crate::error::Error;
 use crate::hub::Hub;
 
 /// Most events that run at one time.
@@ -138,6 +139,11 @@ pub(crate) enum Fed {
         /// What was said of it.
         message: String,
     },
+    /// It is more than a call may carry.
+    TooLarge {
+        /// How much that is.
+        reason: String,
+    },
     /// It never reached the function.
     NotRun {
         /// Why.
@@ -165,6 +171,7 @@ pub(crate) async fn feed(
                 Fed::Failed { error, message: message.collect::<String>().replace('\0', " ") }
             }
         },
+        Err(error @ Error::BodyTooLarge { .. }) => Fed::TooLarge { reason: error.to_string() },
         Err(error) => Fed::NotRun { reason: error.to_string() },
     }
 }

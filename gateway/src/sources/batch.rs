@@ -10,18 +10,16 @@ use api::internal::functions::sources::SourceRoute;
 use events::{Event, Reader, Stored};
 use formats::event_pattern::Pattern;
 use policy::feeding::{Gather, Gathered, Settings, gather};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use types::{Name, stream_arn};
 
-use super::{WELL, cursor, stays};
+use super::{WELL, cursor, records, stays};
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::streams::blocking;
 
 /// Most bytes of what a function is given: below what a call may carry.
 const PAYLOAD_BYTES_MAX: usize = 5 << 20;
-/// What a record takes beside its event.
-const RECORD_BYTES: usize = 1_024;
 /// Most events that are read at once.
 const READ_MAX: usize = 4_096;
 
@@ -58,6 +56,9 @@ pub(super) struct Feed {
     read_until: u64,
     /// What was kept as the place to go on with.
     kept: u64,
+    /// Events that were accepted before this time, in microseconds, are not its to have; none once
+    /// the first was found that is.
+    begins_us: Option<u64>,
     /// Events that no filter let through and nobody was told of.
     filtered: u64,
     /// Events that the stream did not have any more, and nobody was told of.
@@ -71,7 +72,7 @@ impl Feed {
         told: &Arc<SourceRoute>,
         (stream, name): (events::Stream, Name),
     ) -> Result<Self, Error> {
-        let next = cursor::read(hub, told, &stream).await?;
+        let cursor::Place { next, begins_us } = cursor::read(hub, told, &stream).await?;
         let patterns = told.spec.filters.iter().map(|filter| filter.parse());
         let patterns: Vec<Pattern> = patterns
             .collect::<Result<_, formats::event_pattern::Fault>>()
@@ -85,6 +86,7 @@ impl Feed {
             left: VecDeque::new(),
             read_until: next,
             kept: next,
+            begins_us,
             filtered: 0,
             removed: 0,
         })
@@ -107,7 +109,7 @@ impl Feed {
             if !stays(hub, &self.told) {
                 return Ok(None);
             }
-            let before = self.read_until;
+            let (before, was_left) = (self.read_until, !self.left.is_empty());
             if self.left.is_empty() {
                 self.read().await?;
             }
@@ -124,7 +126,8 @@ impl Feed {
                 }
                 Gather::Wait(limit_ms) => limit_ms,
             };
-            if self.read_until > before {
+            // There may be more than what was left of the batch before.
+            if self.read_until > before || was_left {
                 continue;
             }
             if batch.events.is_empty() {
@@ -155,7 +158,7 @@ impl Feed {
         while (batch.events.len() as u64) < u64::from(settings.batch())
             && let Some(stored) = self.left.pop_front()
         {
-            let length = length(&stored.event);
+            let length = records::length(&self.arn, &stored.event);
             if !batch.events.is_empty() && *bytes + length > PAYLOAD_BYTES_MAX {
                 self.left.push_front(stored);
                 return true;
@@ -178,18 +181,22 @@ impl Feed {
             self.reader = Some(reader);
             return Ok(());
         }
-        let patterns = Arc::clone(&self.patterns);
-        let (reader, events, filtered) = blocking(move || {
+        let (patterns, begins_us) = (Arc::clone(&self.patterns), self.begins_us);
+        let (reader, events, (found, early)) = blocking(move || {
             let mut events = reader.read(committed, READ_MAX)?;
-            let all = events.len();
+            let found = events.len();
+            let early = early(&events, begins_us);
+            events.drain(..early);
             events.retain(|stored| wanted(&patterns, &stored.event));
-            let filtered = (all - events.len()) as u64;
-            Ok((reader, events, filtered))
+            Ok((reader, events, (found, early)))
         })
         .await?;
+        if early < found {
+            self.begins_us = None;
+        }
+        let filtered = (found - early - events.len()) as u64;
         let until = reader.next().max(self.read_until);
-        let found = events.len() as u64 + filtered;
-        self.removed += (until - self.read_until).saturating_sub(found);
+        self.removed += (until - self.read_until).saturating_sub(found as u64);
         self.read_until = until;
         self.reader = Some(reader);
         self.left.extend(events);
@@ -214,10 +221,10 @@ impl Feed {
     }
 }
 
-/// What an event takes in what a function is given, at most.
-fn length(event: &Event) -> usize {
-    let attributes = event.attributes.iter().map(|(name, value)| name.len() + 2 * value.len());
-    RECORD_BYTES + event.data.len() / 3 * 4 + attributes.sum::<usize>()
+/// How many of these events came before the time with which a source begins.
+fn early(events: &[Stored], begins_us: Option<u64>) -> usize {
+    let is_early = |stored: &&Stored| begins_us.is_some_and(|at_us| stored.accepted_us < at_us);
+    events.iter().take_while(is_early).count()
 }
 
 /// Whether one of these patterns matches an event; every event where there is none.
@@ -225,27 +232,11 @@ fn wanted(patterns: &[Pattern], event: &Event) -> bool {
     if patterns.is_empty() {
         return true;
     }
-    let mut document = said(event);
-    document.insert("partitionKey".to_owned(), event.subject.as_str().into());
+    let mut document = records::said(event);
+    document.insert("partitionKey".to_owned(), records::key(event).into());
     if let Ok(data) = serde_json::from_slice::<Value>(&event.data) {
         document.insert("data".to_owned(), data);
     }
     let document = Value::Object(document);
     patterns.iter().any(|pattern| pattern.matches(&document))
-}
-
-/// What is said of an event beside its data, as `CloudEvents` names it.
-pub(super) fn said(event: &Event) -> Map<String, Value> {
-    let attributes = event.attributes.iter().map(|(name, value)| (name.as_str(), value));
-    let own = [
-        ("id", &event.id),
-        ("source", &event.source),
-        ("type", &event.kind),
-        ("subject", &event.subject),
-        ("region", &event.region),
-        ("group", &event.group),
-        ("datacontenttype", &event.content_type),
-    ];
-    let all = attributes.chain(own).filter(|(_, value)| !value.is_empty());
-    all.map(|(name, value)| (name.to_owned(), value.as_str().into())).collect()
 }

@@ -13,6 +13,7 @@ mod invocations;
 mod management;
 mod remote;
 mod rest;
+mod sources;
 mod urls;
 mod usage;
 mod world;

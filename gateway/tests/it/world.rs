@@ -84,6 +84,10 @@ pub(crate) struct FakeControl {
     routes: watch::Sender<Routes>,
     pub(crate) reports: Mutex<Vec<UsageReport>>,
     pub(crate) refuse_reports: Mutex<bool>,
+    /// A source of which it takes no report at all.
+    pub(crate) refuse_source: Mutex<Option<SourceId>>,
+    /// What was given up of sources.
+    pub(crate) given_up: Mutex<Vec<GivenUp>>,
     /// What is said of a stream; control is away without it.
     pub(crate) claimed: Mutex<Option<StreamClaimed>>,
 }
@@ -98,6 +102,10 @@ impl Control for FakeControl {
     }
 
     fn report_usage(&self, report: UsageReport) -> BoxFuture<'_, Result<UsageTaken, Unreachable>> {
+        let bad = *self.refuse_source.lock();
+        if report.sources.iter().any(|it| Some(it.source) == bad) {
+            return Box::pin(async { Err(Unreachable::refusing("the body is too large")) });
+        }
         self.reports.lock().push(report);
         let refuse = std::mem::take(&mut *self.refuse_reports.lock());
         let answer = if refuse { Err(Unreachable::new("away")) } else { Ok(UsageTaken::default()) };
@@ -129,8 +137,9 @@ impl Control for FakeControl {
         Box::pin(async move { claimed.ok_or_else(|| Unreachable::new("away")) })
     }
 
-    fn give_up(&self, _: SourceId, _: GivenUp) -> BoxFuture<'_, Result<(), Unreachable>> {
-        Box::pin(async { Err(Unreachable::new("away")) })
+    fn give_up(&self, _: SourceId, given_up: GivenUp) -> BoxFuture<'_, Result<(), Unreachable>> {
+        self.given_up.lock().push(given_up);
+        Box::pin(async { Ok(()) })
     }
 
     fn report_run(&self, _: RunId, _: RunReport) -> BoxFuture<'_, Result<RunTaken, Unreachable>> {

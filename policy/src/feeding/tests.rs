@@ -11,6 +11,8 @@ struct Function {
     names: bool,
     /// Calls that do not reach it, by their places among all; others do.
     missed: BTreeSet<u32>,
+    /// Most events that a call carries.
+    most: usize,
 }
 
 impl Function {
@@ -18,6 +20,7 @@ impl Function {
         let bad = self.poison.range(events.clone()).next();
         match bad {
             _ if self.missed.contains(&number) => Ended::Missed,
+            _ if events.len() > self.most => Ended::TooLarge,
             None => Ended::Took,
             Some(at) if self.names => Ended::TookUntil(*at),
             Some(_) => Ended::Failed,
@@ -71,11 +74,8 @@ fn work(settings: &Settings, accepted_ms: Vec<u64>, function: &Function) -> Cour
 fn function(count: usize) -> impl Strategy<Value = Function> {
     let poison = prop::collection::btree_set(0..count, 0..4);
     let missed = prop::collection::btree_set(1_u32..40, 0..10);
-    (poison, any::<bool>(), missed).prop_map(|(poison, names, missed)| Function {
-        poison,
-        names,
-        missed,
-    })
+    (poison, any::<bool>(), missed, 1_usize..80)
+        .prop_map(|(poison, names, missed, most)| Function { poison, names, missed, most })
 }
 
 fn settings(retries: Option<u32>, bisect: bool) -> Settings {
@@ -104,17 +104,29 @@ proptest! {
     fn what_is_missed_is_no_try(count in 1_usize..60, missed in 0_u32..30) {
         let missed: BTreeSet<u32> = (1..=missed).collect();
         let (poison, tries) = (BTreeSet::new(), missed.len());
-        let function = Function { poison, names: false, missed };
+        let function = Function { poison, names: false, missed, most: usize::MAX };
         let course = work(&settings(Some(0), true), vec![0; count], &function);
         prop_assert!(course.given_up.is_empty());
         prop_assert_eq!(course.calls as usize, tries + 1);
+    }
+
+    /// What is more than a call carries is called in parts, at once and without a failure; where one
+    /// event is too much alone, it is given up as any that fails.
+    #[test]
+    fn what_is_too_large_is_called_in_parts(count in 1_usize..60, most in 0_usize..20) {
+        let (poison, missed) = (BTreeSet::new(), BTreeSet::new());
+        let function = Function { poison, names: false, missed, most };
+        let course = work(&settings(Some(0), false), vec![0; count], &function);
+        prop_assert_eq!(course.given_up.len(), if most == 0 { count } else { 0 });
+        prop_assert!(most == 0 || course.ended_ms == 1_000_000, "nothing waits");
+        prop_assert!(course.calls as usize <= 2 * count);
     }
 
     /// A poisonous event that is alone is tried once and as often again as was asked for.
     #[test]
     fn retries_are_counted(retries in 0_u32..20) {
         let poison = BTreeSet::from([0]);
-        let function = Function { poison, names: false, missed: BTreeSet::new() };
+        let function = Function { poison, names: false, missed: BTreeSet::new(), most: usize::MAX };
         let course = work(&settings(Some(retries), true), vec![0], &function);
         prop_assert_eq!(course.calls, retries + 1);
     }
@@ -125,7 +137,7 @@ proptest! {
         let settings = settings(None, false).giving_up(None, Some(AGE_MS_MIN)).unwrap();
         let accepted = (0..count).map(|place| if place < old { 0 } else { 1_000_000 });
         let poison = (0..count).collect();
-        let function = Function { poison, names: false, missed: BTreeSet::new() };
+        let function = Function { poison, names: false, missed: BTreeSet::new(), most: usize::MAX };
         let course = work(&settings, accepted.collect(), &function);
         prop_assert_eq!(course.given_up.len(), count);
         prop_assert!(course.ended_ms <= 1_000_000 + AGE_MS_MIN + PAUSE_MS_MAX);

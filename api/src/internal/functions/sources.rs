@@ -18,7 +18,19 @@ pub struct SourceRoute {
     pub spec: SourceSpec,
     pub generation: u64,
     pub created_at_ms: u64,
+    /// The number of the first event that is not done, as control was told last; 0 before. It counts
+    /// only where the gateway has lost its own.
+    #[serde(default)]
+    pub next_event: u64,
 }
+
+/// The types of events that a stream gets as a destination: of what a function answered, what it
+/// failed, and what a source gave up.
+pub const TELLING_TYPES: [&str; 3] =
+    ["freehold.function.answered", "freehold.function.failed", "freehold.source.given-up"];
+/// The attribute of these that says how many destinations were told one after the other, this one
+/// with them.
+pub const TOLD: &str = "told";
 
 /// How far a source is: part of a usage report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +71,15 @@ pub struct GivenUp {
     /// What was said of it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// How many destinations were told one after the other before these events came, at most.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub told: u32,
     /// What the function was given, where that is no larger than an event that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives it so")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

@@ -10,6 +10,7 @@ use access::Action;
 use access::webhooks::WebhookSecret;
 use api::functions::events::{EventSettings, EventSettingsQuery, ShownEventSettings};
 use api::internal::functions::Webhook;
+use api::internal::functions::sources::TOLD;
 use policy::retry::TOLD_MAX;
 use serde_json::{Value, json};
 use store::Tx;
@@ -89,7 +90,15 @@ pub(super) fn is_qualifier(text: &str) -> bool {
 
 /// Whether a destination is a stream.
 pub(super) fn is_stream(text: &str) -> bool {
-    matches!(read(text), Ok(Destination::Stream(_)))
+    stream_of(text).is_some()
+}
+
+/// The stream that a destination is; none where it is no stream.
+pub(super) fn stream_of(text: &str) -> Option<Name> {
+    match read(text) {
+        Ok(Destination::Stream(named)) => Some(named.name),
+        _ => None,
+    }
 }
 
 fn unknown(text: &str) -> Error {
@@ -281,6 +290,7 @@ pub(super) fn telling(
         "function": function.name,
         "condition": ran.condition,
         "requestid": row.id.uuid(),
+        (TOLD): row.told.saturating_add(1).to_string(),
         "datacontenttype": "application/json",
     });
     if !ran.version.is_empty() {
@@ -297,15 +307,15 @@ pub(super) fn telling(
     event
 }
 
-/// Hands a record to a destination of the function it came from, as an event of its own. A function
-/// that is gone is told of in the log only: its owner removed it.
+/// Hands a record to a destination of the function it came from, as an event of its own, and tells
+/// whether there is one: a function that its owner removed is told of in the log only.
 pub(super) async fn deliver(
     tx: &mut Tx<'_>,
     (id, from, event): (EventId, &FunctionRow, &EventRow),
     (destination, record): (&str, &Value),
     now_ms: u64,
-) -> Result<(), store::Error> {
-    let Ok(destination) = read(destination) else { return Ok(()) };
+) -> Result<bool, store::Error> {
+    let Ok(destination) = read(destination) else { return Ok(false) };
     let mut record = record.clone();
     let (function_id, qualifier, webhook) = match destination {
         Destination::Webhook(url) => (from.id, event.qualifier.clone(), url),
@@ -319,7 +329,7 @@ pub(super) async fn deliver(
                 Ok(to) => (to.id, named.qualifier, String::new()),
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     tracing::warn!(function = %from.name, gone = %named.name, "a destination is gone");
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(error) => return Err(error),
             }
@@ -327,7 +337,7 @@ pub(super) async fn deliver(
     };
     let fresh = EventRow::new(id, function_id, record.to_string(), now_ms);
     let row = EventRow { qualifier, webhook, told: event.told.saturating_add(1), ..fresh };
-    event_insert(tx, &row).await.map(|_| ())
+    event_insert(tx, &row).await
 }
 
 #[cfg(test)]

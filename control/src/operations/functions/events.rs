@@ -358,11 +358,25 @@ pub async fn redrive(
 ) -> Result<(), Error> {
     let owner = called(control, caller, function, Action::FunctionsWrite).await?;
     let (key, now_ms) = ((owner.id, id), control.now_ms());
-    let driven = control
-        .shared
-        .store
-        .transact("drive an event again", |tx| Box::pin(event_redrive(tx, key, now_ms)));
-    there(driven.await?, id)
+    let driven = control.shared.store.transact("drive an event again", |tx| {
+        Box::pin(async move {
+            let row = event_fetch(tx, id).await?;
+            let is_its = row.function_id == owner.id && row.state == EventState::Dead;
+            if is_its && row.payload.is_empty() {
+                return Ok(None);
+            }
+            event_redrive(tx, key, now_ms).await.map(Some)
+        })
+    });
+    match driven.await {
+        Ok(Some(driven)) => there(driven, id),
+        Ok(None) => Err(Error::invalid(
+            "this event cannot be driven again: what the function was given was too large to be \
+             kept. Its failure names the events of the stream; read them there",
+        )),
+        Err(store::Error::NotFound { .. }) => there(false, id),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Forgets an event that was given up.
@@ -383,11 +397,8 @@ fn there(changed: bool, id: EventId) -> Result<(), Error> {
     found(if changed { Ok(()) } else { gone }, || format!("the dead event {id}"))
 }
 
-fn cut(mut text: String) -> String {
-    let mut end = MESSAGE_BYTES_MAX.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.truncate(end);
+/// As much of what was said of a failure as is kept.
+pub(super) fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
     text.replace('\0', " ")
 }

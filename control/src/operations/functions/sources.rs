@@ -8,9 +8,10 @@ use access::{Action, Resource};
 use api::functions::EventFailure;
 use api::functions::sources::{CreateSource, Source, SourceSpec, UpdateSource};
 use api::internal::functions::EVENT_KEPT_BYTES_MAX;
-use api::internal::functions::sources::{GivenUp, SourceCount, SourceRoute};
+use api::internal::functions::sources::{GivenUp, SourceCount, SourceRoute, TOLD};
 use api::pages::{Page, PageQuery};
 use policy::feeding;
+use policy::retry::TOLD_MAX;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::Tx;
@@ -23,7 +24,7 @@ use store::functions::sources::{
 use types::functions::function_arn;
 use types::{FunctionName, Name, SourceId, stream_arn};
 
-use super::{called, destinations};
+use super::{called, destinations, events};
 use crate::caller::Caller;
 use crate::operations::instances::found;
 use crate::operations::items::from_json;
@@ -55,7 +56,7 @@ pub async fn create(
     let owner = called(control, caller, function, Action::FunctionsWrite).await?;
     let CreateSource { stream, qualifier, spec } = wanted;
     let stream = streams::own(control, caller, &stream, Action::StreamsRead).await?;
-    check(control, caller, (&qualifier, &spec)).await?;
+    check(control, caller, (&stream.name, &qualifier, &spec)).await?;
     let now_ms = control.now_ms();
     let stored = Stored { stream: stream.name, function: function.clone(), spec };
     let row = SourceRow {
@@ -174,7 +175,7 @@ pub(crate) async fn change(
         let message = "where a source begins stays: remove it and make another to begin elsewhere";
         return Err(Error::invalid(message));
     }
-    check(control, caller, (&qualifier, &wanted.spec)).await?;
+    check(control, caller, (&before.stream, &qualifier, &wanted.spec)).await?;
     let row = own(control, caller, before.id).await?;
     let stored = Stored { stream: before.stream, function, spec: wanted.spec };
     let row = SourceRow {
@@ -233,7 +234,7 @@ pub(crate) fn policy_of(spec: &SourceSpec) -> Result<feeding::Settings, Error> {
 async fn check(
     control: &Control,
     caller: &Caller,
-    (qualifier, spec): (&str, &SourceSpec),
+    (stream, qualifier, spec): (&Name, &str, &SourceSpec),
 ) -> Result<(), Error> {
     if !destinations::is_qualifier(qualifier) {
         return Err(Error::invalid(format!("{qualifier:?} is no version and no alias")));
@@ -246,10 +247,15 @@ async fn check(
         let read = filter.parse::<formats::event_pattern::Pattern>();
         read.map_err(|fault| Error::invalid(fault.to_string()))?;
     }
-    match &spec.on_failure {
-        Some(destination) => destinations::check(control, caller, destination).await,
-        None => Ok(()),
+    let Some(destination) = &spec.on_failure else { return Ok(()) };
+    destinations::check(control, caller, destination).await?;
+    if destinations::stream_of(destination).as_ref() == Some(stream) {
+        return Err(Error::invalid(format!(
+            "{destination} is the stream that feeds: what is given up would come again without end. \
+             Name another, or none to have dead events"
+        )));
     }
+    Ok(())
 }
 
 /// A source for gateways.
@@ -266,6 +272,7 @@ pub(crate) fn route(row: SourceRow, account_name: Name) -> Result<SourceRoute, E
         spec,
         generation: row.generation,
         created_at_ms: row.created_at_ms,
+        next_event: row.counts.next_event,
     })
 }
 
@@ -277,63 +284,81 @@ pub(crate) async fn count(tx: &mut Tx<'_>, counted: &[SourceCount]) -> Result<()
             filtered: it.filtered,
             given_up: it.given_up,
             next_event: it.next_event,
-            result: it.result.clone(),
+            result: events::cut(it.result.clone()),
         };
         source_count(tx, it.source, &more).await?;
     }
     Ok(())
 }
 
-/// Tells whoever is to be told that events of a source are given up.
-pub async fn give_up(control: &Control, id: SourceId, given_up: GivenUp) -> Result<(), Error> {
+/// Tells whoever is to be told that events of a source are given up. They are a dead event of the
+/// function where nobody is, where whoever was named is gone, and at the end of a circle of
+/// destinations.
+pub async fn give_up(control: &Control, id: SourceId, mut given_up: GivenUp) -> Result<(), Error> {
     if given_up.payload.as_ref().is_some_and(|payload| payload.len() > EVENT_KEPT_BYTES_MAX) {
         let limit = format!("{EVENT_KEPT_BYTES_MAX} bytes");
         return Err(Error::TooLarge { what: "what a function was given", limit });
     }
+    given_up.message = events::cut(given_up.message);
+    given_up.error = given_up.error.map(events::cut);
     let now_ms = control.now_ms();
     let told = control.shared.store.transact("give events up", |tx| {
         let given_up = &given_up;
         Box::pin(async move {
             let row = source_fetch(tx, id).await?;
             let function = function_fetch(tx, row.function_id).await?;
-            let stored: Option<Stored> = serde_json::from_value(row.spec.clone()).ok();
-            let Some(stored) = stored else { return Ok(()) };
-            let record = record(&row, &stored, (given_up, now_ms));
-            match &stored.spec.on_failure {
-                Some(destination) => {
-                    let fresh = EventRow::new(given_up.id, function.id, String::new(), now_ms);
-                    let from = EventRow { qualifier: row.qualifier.clone(), ..fresh };
-                    let to = (destination.as_str(), &record);
-                    destinations::deliver(tx, (given_up.id, &function, &from), to, now_ms).await
+            let stored: Stored = from_json(&row.spec)?;
+            let on_failure = stored.spec.on_failure.as_deref();
+            if let Some(destination) = on_failure.filter(|_| given_up.told < TOLD_MAX) {
+                let record = record(&row, &stored, (given_up, now_ms));
+                let fresh = EventRow::new(given_up.id, function.id, String::new(), now_ms);
+                let qualifier = row.qualifier.clone();
+                let from = EventRow { qualifier, told: given_up.told, ..fresh };
+                let event = (given_up.id, &function, &from);
+                if destinations::deliver(tx, event, (destination, &record), now_ms).await? {
+                    return Ok(());
                 }
-                None => event_insert(tx, &dead(&row, given_up, (&record, now_ms))).await.map(drop),
             }
+            event_insert(tx, &dead(&row, &stored.stream, (given_up, now_ms))).await?;
+            Ok::<_, Error>(())
         })
     });
     match told.await {
         // Its owner removed it meanwhile, and what it was to feed with it.
-        Err(store::Error::NotFound { .. }) => Ok(()),
-        other => Ok(other?),
+        Err(Error::Store(store::Error::NotFound { .. })) => Ok(()),
+        other => other,
     }
 }
 
 /// The dead event of the function that events are which nobody is told of. Driven again, the function
-/// is given what it was given.
-fn dead(row: &SourceRow, given_up: &GivenUp, (record, now_ms): (&Value, u64)) -> EventRow {
+/// is given what it was given; nothing where that was too large to be kept.
+fn dead(row: &SourceRow, stream: &Name, (given_up, now_ms): (&GivenUp, u64)) -> EventRow {
+    let GivenUp { first, last, message, .. } = given_up;
+    let message = match &given_up.payload {
+        Some(_) => message.clone(),
+        None => format!(
+            "{message}; what it was given is too large to be kept here: these are the events {first} \
+             to {last} of the stream {stream}"
+        ),
+    };
     let failure = EventFailure {
         at_ms: now_ms,
         error: given_up.error.clone().unwrap_or_else(|| given_up.condition.clone()),
-        message: given_up.message.clone(),
+        message,
         version: None,
     };
-    let payload = given_up.payload.clone().unwrap_or_else(|| record.to_string());
     EventRow {
         qualifier: row.qualifier.clone(),
         state: EventState::Dead,
         attempts: given_up.attempts,
         failures: given_up.attempts,
         history: json!([failure]),
-        ..EventRow::new(given_up.id, row.function_id, payload, now_ms)
+        ..EventRow::new(
+            given_up.id,
+            row.function_id,
+            given_up.payload.clone().unwrap_or_default(),
+            now_ms,
+        )
     }
 }
 
@@ -375,6 +400,7 @@ fn record(row: &SourceRow, stored: &Stored, (given_up, now_ms): (&GivenUp, u64))
         "time": moment::iso8601(now_ms),
         "function": stored.function,
         "condition": given_up.condition,
+        (TOLD): given_up.told.saturating_add(1).to_string(),
         "datacontenttype": "application/json",
         "data": told,
     })
