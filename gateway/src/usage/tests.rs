@@ -10,7 +10,7 @@ fn a_report_that_was_not_taken_is_sent_again_unchanged() {
     usage.count((endpoint, None), (false, false));
     usage.count((endpoint, None), (true, true));
     let first = usage.next_report().unwrap();
-    assert_eq!((first.counts[0].replays, first.counts[0].replay_failures), (1, 1));
+    assert_eq!((first.counts[0].aside, first.counts[0].aside_failures), (1, 1));
     assert_eq!((first.number, first.counts[0].requests, first.counts[0].failures), (1, 2, 1));
     assert_eq!(usage.due(), 1);
     usage.count((endpoint, None), (false, false));
