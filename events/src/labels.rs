@@ -177,7 +177,10 @@ impl Labels {
         let fresh: HashSet<&str> =
             texts.filter(|it| !open.known.numbers.contains_key(*it)).collect();
         let (count, texts) = (open.known.by_event.len(), open.known.texts.len());
-        if count + labels.len() > LABELS_MAX || texts + fresh.len() > TEXTS_MAX {
+        let keys = labels.iter().map(|label| key(&label.source, &label.id));
+        let unknown: HashSet<[u64; 2]> =
+            keys.filter(|it| !open.known.by_event.contains_key(it)).collect();
+        if count + unknown.len() > LABELS_MAX || texts + fresh.len() > TEXTS_MAX {
             let message = format!(
                 "a stream has at most {LABELS_MAX} labels, of {TEXTS_MAX} different texts: give events \
                  the attribute `label` as they are appended"
@@ -189,11 +192,17 @@ impl Labels {
             write(&mut frames, label, (open.own.as_ref(), number));
         }
         let written = open.file.seek(SeekFrom::Start(open.bytes));
-        let written = written.and_then(|_| open.file.write_all(&frames));
-        if let Err(error) = written.and_then(|()| open.file.sync_data()) {
+        if let Err(error) = written.and_then(|_| open.file.write_all(&frames)) {
+            // A part of them may be there; the next ones are written over it.
+            if open.file.set_len(open.bytes).is_err() {
+                *state = State::Broken;
+            }
+            return Err(Error::io("write", &self.path)(error));
+        }
+        if let Err(error) = open.file.sync_data() {
             // Some may be there or not: only opening the stream again tells.
             *state = State::Broken;
-            return Err(Error::io("write", &self.path)(error));
+            return Err(Error::io("sync", &self.path)(error));
         }
         open.bytes += frames.len() as u64;
         open.written += labels.len() as u64;

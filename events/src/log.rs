@@ -220,9 +220,15 @@ impl Log {
         }
         let begun = Self::begin(&self.folder, self.next);
         let path = self.folder.path.join(format!("{:020}.{SUFFIX}", self.next));
+        let folder = &self.folder.path;
+        let is_gone = || {
+            // Its name could come back with the power.
+            let names = File::open(folder).and_then(|folder| folder.sync_all());
+            path.symlink_metadata().is_err() && names.is_ok()
+        };
         // What is left there cannot be told from a file that was begun: what came after would lie in
         // one that is taken for full, and would be removed with it.
-        self.broken = begun.is_err() && path.symlink_metadata().is_ok();
+        self.broken = begun.is_err() && !is_gone();
         let next = begun?;
         *self = Self { file_bytes_max: self.file_bytes_max, ..next };
         Ok(())

@@ -147,8 +147,11 @@ impl Selection {
 
     /// The times that it allows, the last one with them.
     fn times_ns(&self) -> (u64, u64) {
-        let until_ns = self.until_ns.map_or(u64::MAX, |until_ns| until_ns.saturating_sub(1));
-        (self.since_ns.unwrap_or(0), until_ns)
+        match self.until_ns {
+            // Nothing is before it.
+            Some(0) => (1, 0),
+            until_ns => (self.since_ns.unwrap_or(0), until_ns.map_or(u64::MAX, |it| it - 1)),
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use api::internal::Routes;
 use api::internal::functions::near::Near;
+use api::listen::{self, Listener};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use workflow::{Clock, Tasks};
 
 use crate::control::Control;
@@ -81,19 +81,20 @@ impl Gateway {
         metrics::router(Arc::clone(&self.hub.metrics))
     }
 
-    /// Where it is to listen for its own replays, with [`Gateway::http_service`].
+    /// Where it is to listen for its own replays.
     pub fn replay_socket(&self) -> Option<PathBuf> {
         self.hub.settings.replay_socket.clone()
     }
 
-    /// Until when it is to listen for its own replays: longer than for others, for as long as they
-    /// send.
-    pub fn replays_over(&self) -> CancellationToken {
-        self.hub.runs.over()
+    /// Listens to its own replays: longer than to others, for as long as they send.
+    pub fn listen_to_replays(&self, listener: Listener) {
+        let over = self.hub.runs.over();
+        let serving = listen::serve(listener, self.http_service(), None, over);
+        self.hub.tasks.spawn("replay listener", serving);
     }
 
-    /// Starts the loops that watch the routes, report the usage, run events, feed functions and send replays; they end with the
-    /// tasks.
+    /// Starts the loops that watch the routes, report the usage, run events, feed functions and send
+    /// replays; they end with the tasks.
     pub fn run(&self) -> [JoinHandle<()>; 6] {
         let (watch, report) = (self.clone(), self.clone());
         [

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use events::{Error, Event, Folder, Key, Selection, Settings, Stream};
+use events::{Error, Event, Folder, Key, Label, Selection, Settings, Stream};
 use workflow::{Clock, Tasks};
 
 /// Events of a call: some alone, some together.
@@ -80,6 +80,13 @@ const FILLING_MAX: u64 = 1_000;
 /// Bytes of a file that is removed to make room.
 const BALLAST_BYTES: usize = 4 << 20;
 
+/// Labels that take more room than a disk has left that is full.
+fn labels() -> Vec<Label> {
+    let told =
+        |id: u64| Label { id: id.to_string(), label: "told".to_owned(), source: String::new() };
+    (0..5_000).map(told).collect()
+}
+
 async fn fill(disk: &Path) {
     let (clock, tasks) = (Clock::system(), Tasks::new());
     let (folder, ballast) = (disk.join("stream"), disk.join("ballast"));
@@ -100,17 +107,21 @@ async fn fill(disk: &Path) {
     holds(&stream, call * FILLING);
     stream.append(batch(call)).await.expect_err("the disk is full");
     stream.seal().await.expect_err("the disk is full");
+    stream.label(labels()).await.expect_err("the disk is full");
     holds(&stream, call * FILLING);
     std::fs::remove_file(&ballast).expect("it is removed");
     // The same call again, as its sender would.
     let appended = stream.append(batch(call)).await.expect("there is room again");
     assert_eq!((appended.stored, appended.known), (FILLING, 0));
     call += 1;
+    stream.label(labels()).await.expect("there is room again");
     stream.seal().await.expect("there is room again");
     holds(&stream, call * FILLING);
     drop(stream);
     let stream = open().await.expect("the stream opens again");
     holds(&stream, call * FILLING);
+    let first = stream.head(1).expect("there are some").pop().expect("there is one");
+    assert_eq!(first.label.as_deref(), Some("told"));
     let _ = writeln!(std::io::stdout(), "{}", call * FILLING);
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use api::client::{self, Client};
 use api::identity::Shown;
-use api::listen::{self, Address, Clients, Limits, Listener, Tls};
+use api::listen::{Address, Clients, Limits, Listener, Tls};
 use gateway::control::{Remote, Upstream};
 use gateway::{Gateway, Proof};
 use policy::polling;
@@ -128,8 +128,7 @@ pub(super) async fn serve(
         let listener = Listener::bind(&Address::Unix(socket)).await;
         let listener = listener.map_err(|error| Failure::usage(workflow::chain(&error)))?;
         let listener = listener.with_limits(Limits { connections_max: 8_192, ..limits });
-        let serving = listen::serve(listener, gateway.http_service(), None, gateway.replays_over());
-        tasks.spawn("replay listener", serving);
+        gateway.listen_to_replays(listener);
     }
     let (listener, tls, grpc) = bind(settings.listen_grpc).await?;
     spawn(tasks, "grpc listener", listener, (gateway.grpc_router(), tls));

@@ -217,7 +217,7 @@ async fn judged(owner: &Account, url: &str) {
 /// both.
 async fn changed(owner: &Account) {
     let client = &owner.client;
-    let (rate, for_ms) = (Load::Rate { uhz: 20_000_000 }, Some(2_000));
+    let (rate, for_ms) = (Load::Rate { uhz: 75_000_000 }, Some(2_000));
     let few = GateCondition { at_most: Some(100_000), ..GateCondition::of(GateMetric::ErrorsPpm) };
     let load = Some(rate.clone());
     let then = TriggerAction::Change { load, times_milli: None, for_ms, events: None };
@@ -240,7 +240,8 @@ async fn changed(owner: &Account) {
     assert_eq!((&next.spec.load, next.spec.for_ms, next.spec.seed), (&rate, for_ms, Some(7)));
     assert_eq!(next.follows.as_ref().map(|it| it.changes), Some(1));
     let outcome: RunOutcome = serde_json::from_value(next.outcome.unwrap()).unwrap();
-    assert_eq!(outcome.schedule.sends, 40);
+    // Of fewer than a hundred nothing is known.
+    assert_eq!(outcome.schedule.sends, 150);
     let firings = async |of| {
         let page = client.firings_list(&name("risk"), &PageQuery::default()).await.unwrap();
         page.items.into_iter().find(|it| it.run == Some(of))

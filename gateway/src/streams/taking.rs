@@ -13,6 +13,7 @@ use api::streams::{
 use axum::body::Body;
 use events::import::{Format, Options};
 use events::key::scratch::{Scratch, Writing};
+use events::labels::LABEL_BYTES_MAX;
 use http::Response;
 use http_body_util::BodyExt as _;
 
@@ -208,6 +209,12 @@ pub(super) async fn label(
 
 /// Tells the label of every event that a rule selects; gives how many.
 async fn by_rule(stream: events::Stream, rule: LabelRule, long: Long) -> Result<u64, Error> {
+    if rule.label.len() > LABEL_BYTES_MAX {
+        // Also where it selects nothing.
+        let message =
+            format!("the label has {} bytes; use at most {LABEL_BYTES_MAX}", rule.label.len());
+        return Err(Error::from(events::Error::Label { message }));
+    }
     let mut chosen = selection(&rule.selection)?;
     // What comes meanwhile was not meant.
     chosen.until_sequence.get_or_insert(*stream.committed().borrow());

@@ -18,8 +18,16 @@ fn the_published_bounds() {
     assert_eq!(bounds(0, 0, 975_000), None);
 }
 
-/// The chance of at most `bad` of `events`, by its definition.
+/// The chance of at most `bad` of `events`, by its definition; from the end at which the first term
+/// is no number too small to be one.
 fn at_most(events: u64, bad: u64, rate: f64) -> f64 {
+    if rate > 0.5 {
+        return if bad >= events {
+            1.0
+        } else {
+            1.0 - at_most(events, events - bad - 1, 1.0 - rate)
+        };
+    }
     let (mut term, mut sum) = (libm::pow(1.0 - rate, float(events)), 0.0);
     for count in 0..=bad {
         sum += term;
