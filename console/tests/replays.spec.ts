@@ -118,7 +118,7 @@ test("curves are drawn by what one chooses", async ({ page }) => {
 test("curves are over the clock or the hours of the day of a zone too", async ({ page }) => {
   await open(page, "runs");
   await runs(page).first().getByRole("link").click();
-  const over = page.getByLabel("Over");
+  const over = page.getByRole("combobox", { name: /^Over/ });
   await over.selectOption("clock");
   const chart = page.getByRole("application", { name: "Requests per second" });
   await chart.focus();
