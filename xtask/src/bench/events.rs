@@ -38,7 +38,7 @@ type Lines = HashMap<String, Vec<Value>>;
 pub(super) fn run(places: &Places) -> Result<Vec<Row>, Failure> {
     let words = ["build", "--release", "--locked", "--package=events", "--bin", PROGRAM];
     process::run(&mut process::cargo(places, &words))?;
-    let mut lines = Lines::new();
+    let (mut lines, mut sealed) = (Lines::new(), Lines::new());
     let mut nats = None;
     for _ in 0..TIMES {
         // On the disk of what is built: where temporary files are may be memory.
@@ -51,13 +51,32 @@ pub(super) fn run(places: &Places) -> Result<Vec<Row>, Failure> {
         let path = folder.display().to_string();
         let all = path.clone() + "/all";
         measured(places, &["all", &all, &EVENTS.to_string()], &mut lines)?;
+        let all = path.clone() + "/encrypted";
+        measured(places, &["all", &all, &EVENTS.to_string(), "encrypted"], &mut sealed)?;
         let single = path.clone() + "/single";
         let counts = [SINGLE_EVENTS.to_string(), CALLERS.to_string()];
         measured(places, &["single", &single, &counts[0], &counts[1]], &mut lines)?;
         nats = Some(beside(places, &path, &mut lines)?);
         fs::remove_dir_all(&folder).map_err(failed)?;
     }
-    rows(&lines, &nats.unwrap_or_default())
+    let mut rows = rows(&lines, &nats.unwrap_or_default())?;
+    rows.push(encrypted(&sealed, &lines)?);
+    Ok(rows)
+}
+
+/// What encryption costs, beside the same without it.
+fn encrypted(sealed: &Lines, plain: &Lines) -> Result<Row, Failure> {
+    let (taken, back) =
+        (median(sealed, "append", "per_s")?, median(sealed, "select all", "per_s")?);
+    let part = |one: f64, what: &str| Ok(100.0 * one / median(plain, what, "per_s")?);
+    let (taken_part, back_part) = (part(taken, "append")?, part(back, "select all")?);
+    Ok(Row {
+        work: "the same in calls of 2,000, of a stream that is encrypted; and read back".to_owned(),
+        measured: format!("{taken:.0} /s, {back:.0} /s"),
+        beside: format!("{taken_part:.0} % and {back_part:.0} % of the same in plain"),
+        must: format!("≥ {BATCHED_PER_S_MIN} /s, ≥ {READ_PER_S_MIN} /s"),
+        reached: taken >= BATCHED_PER_S_MIN && back >= READ_PER_S_MIN,
+    })
 }
 
 /// What the lines come to.
