@@ -177,8 +177,10 @@ fn follow(hub: &Arc<Hub>, wanted: &[Arc<RunRoute>]) {
     let live = hub.runs.live.lock();
     let (taken, waiting): (Vec<_>, Vec<_>) =
         wanted.iter().partition(|told| live.contains_key(&told.run));
-    for told in taken.iter().filter(|told| told.stop_wanted) {
-        if let Some(Some(run)) = live.get(&told.run) {
+    // What control tells no more has ended, or is gone with its endpoint: nobody else can stop it.
+    let goes_on = |id: &RunId| taken.iter().any(|told| told.run == *id && !told.stop_wanted);
+    for (_, run) in live.iter().filter(|(id, _)| !goes_on(id)) {
+        if let Some(run) = run {
             run.stop();
         }
     }
@@ -320,7 +322,11 @@ async fn telling(
             let so_far = told.spec.variants.iter().map(|name| drills.so_far(name)).collect();
             let beside = beside((hub, told), meters, so_far);
             let progress = told::progress(run, judged, &beside);
-            tell(hub, told.run, report(RunState::Running, Some(progress), None, None)).await;
+            let goes_on = report(RunState::Running, Some(progress), None, None);
+            if !tell(hub, told.run, goes_on).await {
+                // Control has ended it: nobody else can stop it.
+                run.stop();
+            }
         }
     }
 }

@@ -153,7 +153,8 @@ pub async fn runs_list(
     rows.iter().map(run).collect()
 }
 
-/// The runs that have not ended, for routes; none that follows one which has not.
+/// The runs that have not ended, for routes; none that follows, also
+/// by others between, one which has not.
 pub async fn runs_list_live(tx: &mut Tx<'_>) -> Result<Vec<RunRow>, Error> {
     let rows = tx.sql("list live runs", include_str!("runs/live.sql")).every().await?;
     rows.iter().map(run).collect()
@@ -214,10 +215,16 @@ pub async fn runs_unjudged(tx: &mut Tx<'_>, now_ms: u64, limit: u32) -> Result<V
     list.bind(&limit).bind(&now_ms).every().await?.iter().map(run).collect()
 }
 
-/// Has a run be judged again, not before a time.
+/// Has triggers judge a run again, not before a time.
 pub async fn run_judge_later(tx: &mut Tx<'_>, id: RunId, at_ms: u64) -> Result<(), Error> {
     let text = "UPDATE runs SET judge_at_ms = $2 WHERE id = $1";
     tx.sql("judge a run later", text).bind(&id).bind(&at_ms).run().await.map(drop)
+}
+
+/// Has the gate be asked about a run again, not before a time.
+pub async fn run_gate_later(tx: &mut Tx<'_>, id: RunId, at_ms: u64) -> Result<(), Error> {
+    let text = "UPDATE runs SET gate_at_ms = $2 WHERE id = $1";
+    tx.sql("ask a gate later", text).bind(&id).bind(&at_ms).run().await.map(drop)
 }
 
 /// Runs that have ended by a time and that no gate was asked about, those that are due first, at most

@@ -172,8 +172,9 @@ async fn own(
 
 /// Refuses what cannot be sent. The selection is read by the gateway, which has the events.
 pub(crate) fn check(spec: &RunSpec) -> Result<(), Error> {
-    if spec.variants.len() > VARIANTS_MAX {
-        return Err(Error::invalid(format!("a run has at most {VARIANTS_MAX} variants")));
+    if spec.variants.len() + usize::from(spec.rule.is_some()) > VARIANTS_MAX {
+        let message = format!("a run has at most {VARIANTS_MAX} variants, a rule among them");
+        return Err(Error::invalid(message));
     }
     check_load(&spec.load)?;
     if spec.in_flight_max.is_some_and(|most| most == 0 || most > IN_FLIGHT_MAX) {

@@ -59,6 +59,9 @@ pub(super) async fn remote(
     make(settings, Arc::new(remote), (Some(proof), door), (clock, tasks)).await
 }
 
+/// Connections of replays that this gateway sends at a time: one run takes none of the others'.
+const REPLAY_CONNECTIONS_MAX: usize = 1 << 16;
+
 async fn make(
     settings: &Settings,
     control: Arc<Remote>,
@@ -127,7 +130,8 @@ pub(super) async fn serve(
     if let Some(socket) = gateway.replay_socket() {
         let listener = Listener::bind(&Address::Unix(socket)).await;
         let listener = listener.map_err(|error| Failure::usage(workflow::chain(&error)))?;
-        let listener = listener.with_limits(Limits { connections_max: 8_192, ..limits });
+        let listener =
+            listener.with_limits(Limits { connections_max: REPLAY_CONNECTIONS_MAX, ..limits });
         gateway.listen_to_replays(listener);
     }
     let (listener, tls, grpc) = bind(settings.listen_grpc).await?;

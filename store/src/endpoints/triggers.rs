@@ -184,15 +184,13 @@ pub async fn firings_list(
     rows.iter().map(firing).collect()
 }
 
-/// Whether a trigger has fired for a run.
+/// The firing of a trigger by a run, where there was one.
 pub async fn firing_of_run(
     tx: &mut Tx<'_>,
     (id, name): (EndpointId, &Name),
     run: RunId,
-) -> Result<bool, Error> {
-    let text = "SELECT COUNT(*) AS count FROM endpoint_firings
-        WHERE endpoint_id = $1 AND trigger_name = $2 AND run_id = $3";
-    let count = tx.sql("see whether a trigger fired", text).bind(&id).bind(name).bind(&run);
-    let count: u64 = count.only().await?.get("count")?;
-    Ok(count > 0)
+) -> Result<Option<FiringRow>, Error> {
+    let fetch = tx.sql("fetch a run's firing", include_str!("firing_of_run.sql"));
+    let rows = fetch.bind(&id).bind(name).bind(&run).every().await?;
+    rows.first().map(firing).transpose()
 }

@@ -20,8 +20,8 @@ use crate::{Control, Error};
 
 /// How many of the last changes are looked through for the one by which a bake began.
 const CHANGES_MAX: u32 = 200;
-/// Who decides.
-const BY: &str = "the bake";
+/// Who decides: no account has such a name.
+pub(super) const BY: &str = "the bake";
 
 /// Judges every bake, and carries out what is decided.
 pub(crate) async fn watch(control: &Control) -> Status {
@@ -77,13 +77,15 @@ async fn judge_one(control: &Control, id: EndpointId, number: u64) -> Result<u64
         let to = Change { mode, share_bp: 0, until_ms: None };
         let decided = Decided { by: BY.to_owned(), reason };
         let to = (&candidate.variant, to);
-        // What else bakes is judged by the number that this gave.
-        return match variants::decide(control, &endpoint, to, decided, number).await {
-            Ok(_) => Ok(1),
-            // Somebody was quicker, or it cannot answer just now: it is judged again.
-            Err(Error::Stale { .. } | Error::Conflict { .. }) => Ok(0),
-            Err(error) => Err(error),
-        };
+        match variants::decide(control, &endpoint, to, decided, number).await {
+            // What else bakes is judged by the number that this gave.
+            Ok(_) => return Ok(1),
+            // It cannot answer just now, and is judged again; others are judged meanwhile.
+            Err(Error::Conflict { .. }) => {}
+            // Somebody was quicker.
+            Err(Error::Stale { .. }) => return Ok(0),
+            Err(error) => return Err(error),
+        }
     }
     Ok(0)
 }

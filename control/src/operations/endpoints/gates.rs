@@ -12,7 +12,7 @@ use policy::gates::{self, Gate, Judged, Judgement, Outcome};
 use policy::modes::Change;
 use store::endpoints::EndpointRow;
 use store::endpoints::counts::{gate_delete, gate_fetch, gate_put};
-use store::runs::{RunRow, RunState, run_fetch, run_gated, run_judge_later, runs_ungated};
+use store::runs::{RunRow, RunState, run_fetch, run_gate_later, run_gated, runs_ungated};
 use types::{Mode, Name, RunId};
 use workflow::reconciler::Status;
 
@@ -98,7 +98,7 @@ pub async fn ask(
     let Some(variant) = spec.variants.first() else {
         return Err(Error::NotFound { what: format!("a variant of the run {}", run.id) });
     };
-    let (judged, _) = judge(control, &endpoint, (variant, &run)).await?;
+    let Asked { judged, .. } = judge(control, &endpoint, (variant, &run)).await?;
     let holds = matches!(judged.outcome, Outcome::Promote | Outcome::Review);
     let (variant, reason) = (variant.clone(), why(&judged));
     Ok(GateJudgement { variant, holds, reason, lines: lines(&judged) })
@@ -145,8 +145,8 @@ async fn overdue_one(control: &Control, run: &RunRow) -> Result<(), Error> {
     let Err(error) = after(control, run).await else { return Ok(()) };
     let (id, now_ms) = (run.id, control.now_ms());
     if now_ms < run.ended_at_ms.unwrap_or(0).saturating_add(AGAIN_MS_MAX) {
-        let later = control.shared.store.transact("judge a run later", |tx| {
-            Box::pin(run_judge_later(tx, id, now_ms.saturating_add(OVERDUE_MS)))
+        let later = control.shared.store.transact("ask a gate later", |tx| {
+            Box::pin(run_gate_later(tx, id, now_ms.saturating_add(OVERDUE_MS)))
         });
         return Ok(later.await?);
     }
@@ -202,12 +202,17 @@ async fn promote_by(
     (variant, to): (&Name, Change),
     (run, by, by_hand): (&RunRow, String, bool),
 ) -> Result<Promotion, Error> {
-    let (judged, number) = judge(control, endpoint, (variant, run)).await?;
+    let Asked { judged, number, mode } = judge(control, endpoint, (variant, run)).await?;
     let holds = match &judged.outcome {
         Outcome::Promote => true,
         Outcome::Review => by_hand,
         _ => false,
     };
+    if holds && mode == Some(Mode::Production) {
+        // A change that changes nothing would be what is reverted next, and begin all windows anew.
+        let reason = format!("{variant} is in production already");
+        return Ok(Promotion { promoted: false, reason, lines: lines(&judged) });
+    }
     let reason = why(&judged);
     if holds {
         let reason = format!("by the gate and the run {}", run.id);
@@ -216,12 +221,21 @@ async fn promote_by(
     Ok(Promotion { promoted: holds, reason, lines: lines(&judged) })
 }
 
-/// Judges a run by the gate; and the number of the change since which variants are used as they are.
+/// What a gate says of a run.
+struct Asked {
+    judged: Judged,
+    /// The change since which variants are used as they are.
+    number: u64,
+    /// What the variant is used for, where there is one.
+    mode: Option<Mode>,
+}
+
+/// Judges a run by the gate.
 async fn judge(
     control: &Control,
     endpoint: &EndpointRow,
     (variant, run): (&Name, &RunRow),
-) -> Result<(Judged, u64), Error> {
+) -> Result<Asked, Error> {
     let gate = read_gate(control, endpoint).await?;
     let gate = gate.ok_or_else(|| Error::Conflict {
         code: "conflict",
@@ -259,7 +273,8 @@ async fn judge(
     };
     let beside = spec.variants.iter().skip(1).position(|it| Some(it) == incumbent);
     let seen = measured::snapshot(&outcome, 0, beside.map(|place| place + 1));
-    Ok((gates::judge(&gate_of(&gate)?, &seen), number))
+    let mode = known.map(|(_, used)| used.mode);
+    Ok(Asked { judged: gates::judge(&gate_of(&gate)?, &seen), number, mode })
 }
 
 /// Whether what has a variant's name now is what a run measured.

@@ -22,8 +22,8 @@ const BOUND_PPM: u32 = 50_000;
 const MARGINS: Margins = Margins { tolerance_ppm: 100_000, margin_ppm: 500_000 };
 /// Events of each kind that an interval of the area under the curve takes.
 const AUC_EVENTS_MIN: u64 = 2;
-/// Requests without which nothing is said of a run, or of a region or group: as few as tell one bad
-/// of a hundred.
+/// Requests, or events with a label, without which nothing is said of a run, or of a region or group:
+/// as few as tell one bad of a hundred.
 const EVENTS_MIN: u64 = 100;
 
 /// A condition as it is judged.
@@ -136,7 +136,8 @@ pub(in crate::operations) fn snapshot(
         }
     }
     if let Some(Pairs { same, differ, .. }) = pairs {
-        add(GateMetric::AgreementPpm, Place::All, part(*same, same + differ), Value::Missing);
+        let (value, events) = (part(*same, same + differ), same + differ);
+        add(GateMetric::AgreementPpm, Place::All, of_enough(value, events), Value::Missing);
     }
     let (verdict, events_more) = pairs.map(verdict).unzip();
     Snapshot { run, values, verdict, events_more: events_more.flatten() }
@@ -241,11 +242,22 @@ fn area(auc: &Auc) -> Value {
 
 /// A value of all events, or of those of a region or group, where they are enough for one.
 fn enough(metric: GateMetric, part: &Part<'_>, value: Measure) -> Value {
-    let (events, events_needed) = (part.recorded, EVENTS_MIN);
-    let counted = metric == GateMetric::Requests;
-    match value(part) {
-        Value::Within(_) if events < events_needed && !counted => {
-            Value::NotEnough { events, events_needed }
+    use GateMetric::{AccuracyPpm, CalibrationPpm, PrecisionPpm, RecallPpm, Requests};
+    match metric {
+        Requests => value(part),
+        // However many requests there were: of most of them it may not be known what was right.
+        AccuracyPpm | PrecisionPpm | RecallPpm | CalibrationPpm => {
+            of_enough(value(part), part.accuracy.judged())
+        }
+        _ => of_enough(value(part), part.recorded),
+    }
+}
+
+/// A value of so many events, where they are enough for one.
+fn of_enough(value: Value, events: u64) -> Value {
+    match value {
+        Value::Within(_) if events < EVENTS_MIN => {
+            Value::NotEnough { events, events_needed: EVENTS_MIN }
         }
         known => known,
     }

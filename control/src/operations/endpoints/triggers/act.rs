@@ -72,24 +72,20 @@ impl Planned {
     }
 }
 
-/// Has a trigger fire, or tries again what could not be done; tells whether something was written.
+/// Has a trigger fire, or tries again what could not be done when it `fired`; tells whether something
+/// was written.
 pub(super) async fn act(
     control: &Control,
     endpoint: &EndpointRow,
-    (row, again): (&TriggerRow, bool),
+    (row, fired): (&TriggerRow, Option<FiringRow>),
     cause: Cause<'_>,
 ) -> Result<bool, Error> {
     let spec: TriggerSpec = from_json(&row.spec)?;
-    // One whose firing is kept no longer fires anew.
-    let before = if again { told(control, row).await? } else { None };
-    let again = before.is_some();
+    let before: Option<Told> = fired.as_ref().map(|it| from_json(&it.told)).transpose()?;
     let (mut did, mut writes) = (Vec::new(), Vec::new());
     for (place, action) in spec.then.iter().enumerate() {
         let known = before.as_ref().and_then(|told| told.did.get(place));
-        let waits = |known: &&TriggerDid| {
-            known.outcome != TriggerOutcome::Waiting || !changes_modes(action)
-        };
-        if let Some(known) = known.filter(waits) {
+        if let Some(known) = known.filter(|known| !waits(known)) {
             did.push(known.clone());
             continue;
         }
@@ -98,11 +94,11 @@ pub(super) async fn act(
         did.push(TriggerDid { action: action.clone(), outcome, words });
         writes.push((place, write));
     }
-    if again && writes.iter().all(|(_, write)| matches!(write, Write::Nothing)) {
+    let is_as_before = before.as_ref().is_some_and(|told| told.did == did);
+    if is_as_before && writes.iter().all(|(_, write)| matches!(write, Write::Nothing)) {
         return Ok(false);
     }
-    let blocked =
-        did.iter().any(|did| did.outcome == TriggerOutcome::Waiting && changes_modes(&did.action));
+    let blocked = did.iter().any(waits);
     let changed = writes.iter().any(|(_, write)| matches!(write, Write::Modes(..)));
     let state = if blocked { rows::TriggerState::Blocked } else { rows::TriggerState::Fired };
     let next = TriggerRow { state, modes_number: cause.number + u64::from(changed), ..row.clone() };
@@ -114,7 +110,7 @@ pub(super) async fn act(
     let run = cause.run.map(|run| run.id);
     let firing = FiringRow {
         endpoint_id: endpoint.id,
-        number: if again { row.firing } else { 0 },
+        number: fired.map_or(0, |fired| fired.number),
         trigger: row.name.clone(),
         run_id: run,
         at_ms: control.now_ms(),
@@ -127,15 +123,28 @@ pub(super) async fn act(
     Ok(written)
 }
 
-/// What was told of a trigger's newest firing, where that is kept.
-async fn told(control: &Control, row: &TriggerRow) -> Result<Option<Told>, Error> {
+/// A trigger's newest firing, where that is kept: where it is not, the trigger fires anew.
+pub(super) async fn newest(
+    control: &Control,
+    row: &TriggerRow,
+) -> Result<Option<FiringRow>, Error> {
     let (id, before) = (row.endpoint_id, row.firing.saturating_add(1));
     let read = control
         .shared
         .store
         .read("fetch a firing", |tx| Box::pin(firings_list(tx, id, Some(before), 1)));
-    let newest = read.await?.into_iter().next().filter(|it| it.number == row.firing);
-    newest.map(|newest| from_json(&newest.told)).transpose()
+    Ok(read.await?.into_iter().next().filter(|it| it.number == row.firing))
+}
+
+/// Whether something of a firing could not be done yet.
+pub(super) fn is_blocked(firing: &FiringRow) -> Result<bool, Error> {
+    let told: Told = from_json(&firing.told)?;
+    Ok(told.did.iter().any(waits))
+}
+
+/// Whether it is a change of how variants are used that could not be made yet.
+fn waits(did: &TriggerDid) -> bool {
+    did.outcome == TriggerOutcome::Waiting && changes_modes(&did.action)
 }
 
 /// Writes a firing with all that it does; false where somebody was quicker.
@@ -156,7 +165,7 @@ async fn write(
             if !again {
                 firing.number = firing_next(tx, endpoint.id).await?;
             }
-            trigger.firing = firing.number;
+            trigger.firing = trigger.firing.max(firing.number);
             if !trigger_change(tx, &trigger).await? {
                 return Ok(false);
             }

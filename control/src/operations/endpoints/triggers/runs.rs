@@ -147,6 +147,12 @@ async fn anew(
         spec.seed = outcome.schedule.seed;
     }
     (spec.load, spec.for_ms) = (load_of(&test.load), test.for_ms);
+    let ends_ms = spec.for_ms.unwrap_or(u64::MAX);
+    if spec.drills.iter().any(|drill| drill.at_ms >= ends_ms) {
+        return Err(Error::invalid("a drill would come when nothing is sent any more"));
+    }
+    // That was asked for once.
+    spec.drill_production = false;
     runs::check(&spec)?;
     let ids = (before.account_id, before.endpoint_id, before.stream_id);
     let follows = FollowsRow {

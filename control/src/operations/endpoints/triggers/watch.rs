@@ -12,18 +12,19 @@ use policy::gates::Judgement;
 use policy::triggers::{State, Step, step};
 use store::endpoints::modes::{ModesRow, modes_list};
 use store::endpoints::triggers::{
-    self as rows, TriggerRow, firing_of_run, trigger_change, triggers_list, triggers_watched,
+    self as rows, FiringRow, TriggerRow, firing_of_run, trigger_change, triggers_list,
+    triggers_watched,
 };
 use store::endpoints::{EndpointRow, endpoint_fetch};
 use store::runs::{RunRow, RunState, run_judge_later, run_judged, runs_unjudged};
 use types::{EndpointId, Mode, Used};
 use workflow::reconciler::Status;
 
-use super::act::{BY, CHANGES_MAX, Cause, act};
+use super::act::{self, BY, CHANGES_MAX, Cause, act, newest};
 use super::burn_of;
 use super::judge::{self, Live};
 use super::seen::{Lately, Reach};
-use crate::operations::endpoints::{gates, variants};
+use crate::operations::endpoints::{bakes, gates, variants};
 use crate::operations::items::from_json;
 use crate::{Control, Error};
 
@@ -86,8 +87,8 @@ fn add(status: &mut Status, done: Result<u64, Error>) {
     }
 }
 
-/// Where a trigger stands, while `settled` is the newest change of how variants are used that no
-/// trigger made: what triggers do arms none of them.
+/// Where a trigger stands, while `settled` is the newest change of how variants are used that was
+/// wanted: what triggers do, and the end of a bake, arms none of them.
 pub(super) fn standing(row: &TriggerRow, settled: u64) -> State {
     match row.state {
         _ if row.live && row.modes_number < settled => State::Armed,
@@ -146,10 +147,11 @@ pub(super) async fn live(
     Ok(Live { number, settled, since_ms, heard_ms, now_ms, used, lately })
 }
 
-/// Of the newest changes, the number of the first that no trigger made; 0 where there is none.
+/// Of the newest changes, the number of the first that was wanted: that no trigger made, and that was
+/// not the end of a bake, which follows from how that began. 0 where there is none.
 pub(super) fn settled(changes: &[ModesRow]) -> u64 {
-    let by_trigger = |row: &&ModesRow| row.decided_by.starts_with(BY);
-    changes.iter().find(|row| !by_trigger(row)).map_or(0, |row| row.number)
+    let follows = |row: &&ModesRow| row.decided_by.starts_with(BY) || row.decided_by == bakes::BY;
+    changes.iter().find(|row| !follows(row)).map_or(0, |row| row.number)
 }
 
 async fn watch_one(control: &Control, id: EndpointId) -> Result<u64, Error> {
@@ -172,8 +174,11 @@ async fn watch_one(control: &Control, id: EndpointId) -> Result<u64, Error> {
         let acted = match step(state, judgement) {
             Step::Stay => continue,
             Step::Arm => arm(control, row, live.number).await?,
-            Step::Fire => act(control, &endpoint, (row, false), cause).await?,
-            Step::Again => act(control, &endpoint, (row, true), cause).await?,
+            Step::Fire => act(control, &endpoint, (row, None), cause).await?,
+            Step::Again => {
+                let fired = newest(control, row).await?;
+                act(control, &endpoint, (row, fired), cause).await?
+            }
         };
         done += u64::from(acted);
         // Something may be used otherwise now: the others are judged anew.
@@ -216,10 +221,11 @@ async fn judge_run(control: &Control, run: &RunRow) -> Result<(u64, bool), Error
             let judged = judge_measured(control, (row, run), (&spec, &outcome), &used).await?;
             let Some((Judgement::Holds, saw)) = judged else { continue };
             let fired = fired(control, row, run).await?;
-            is_blocked |= row.state == rows::TriggerState::Blocked && fired;
-            if fired && row.state != rows::TriggerState::Blocked {
+            let blocked = fired.as_ref().map(act::is_blocked).transpose()?;
+            if blocked == Some(false) {
                 continue;
             }
+            is_blocked |= blocked.is_some();
             let cause = Cause { number, used: &used, saw, run: Some(run) };
             done += u64::from(act(control, &endpoint, (row, fired), cause).await?);
         }
@@ -250,11 +256,38 @@ async fn judge_measured(
     }
 }
 
-async fn fired(control: &Control, row: &TriggerRow, run: &RunRow) -> Result<bool, Error> {
+async fn fired(
+    control: &Control,
+    row: &TriggerRow,
+    run: &RunRow,
+) -> Result<Option<FiringRow>, Error> {
     let (id, run) = (row.endpoint_id, run.id);
     let read = control.shared.store.read("see whether a trigger fired", |tx| {
         let name = row.name.clone();
         Box::pin(async move { firing_of_run(tx, (id, &name), run).await })
     });
     Ok(read.await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_by_itself_settles_nothing() {
+        let by = |(number, decided_by): (u64, &str)| ModesRow {
+            endpoint_id: EndpointId::new(uuid::Uuid::nil()),
+            number,
+            modes: serde_json::Value::Null,
+            decided_by: decided_by.to_owned(),
+            reason: String::new(),
+            at_ms: 0,
+        };
+        let of =
+            |changes: &[(u64, &str)]| settled(&changes.iter().copied().map(by).collect::<Vec<_>>());
+        assert_eq!(of(&[]), 0);
+        assert_eq!(of(&[(3, "the bake"), (2, "alice"), (1, "alice")]), 2);
+        assert_eq!(of(&[(4, "the trigger slow"), (3, "the bake"), (2, "the gate")]), 2);
+        assert_eq!(of(&[(2, "the bake"), (1, "the trigger slow")]), 0);
+    }
 }
