@@ -274,11 +274,10 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     }
     meters.read(hub, told).await;
     hub.runs.live.lock().insert(told.run, None);
-    let stops = hub.tasks.stopping().is_cancelled();
+    let is_left = is_left(hub, told.run);
     let run = Arc::into_inner(run).ok_or_else(|| broken("a replay is still held"))?;
     let finished = crate::streams::blocking(move || run.wait().map_err(Error::from)).await?;
-    // A gateway that stops leaves it to be gone on with.
-    if stops && finished.facts.stopped {
+    if is_left && finished.facts.stopped {
         return Ok(());
     }
     let state = if finished.facts.stopped { RunState::Stopped } else { RunState::Succeeded };
@@ -294,6 +293,13 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     crate::streams::blocking(move || write(&place.path.join(ENDED), &text)).await?;
     tell(hub, told.run, report).await;
     Ok(())
+}
+
+/// Whether a run is left to be gone on with, as a gateway that stops leaves those that are not to stop.
+fn is_left(hub: &Hub, id: RunId) -> bool {
+    let table = hub.table.load();
+    let is_wanted = table.runs().iter().any(|run| run.run == id && !run.stop_wanted);
+    is_wanted && hub.tasks.stopping().is_cancelled()
 }
 
 /// Waits until all variants of a run can answer, within limits: after a restart they have to start
