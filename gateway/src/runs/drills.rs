@@ -317,7 +317,7 @@ fn choose(hub: &Hub, told: &RunRoute, variant: &Name) -> Result<Chosen, String> 
     if table.is_live(account, &told.spec.endpoint, variant) && !told.spec.drill_production {
         return Err("the variant answers live events by now, and was spared".to_owned());
     }
-    let backend = endpoint.stages.iter().find_map(|stage| stage.backends.first());
+    let backend = endpoint.stages.first().and_then(|stage| stage.backends.first());
     let backend = backend.ok_or_else(|| "no instance was ready".to_owned())?.told();
     let host = table.hosts().find(backend.host);
     let host = host.ok_or_else(|| "the instance's host is not there any more".to_owned())?;
