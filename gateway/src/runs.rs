@@ -249,10 +249,10 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     if hub.tasks.stopping().is_cancelled() {
         return Ok(());
     }
-    let (place, spec, clock) = (folder(hub, told.run)?, told.spec.clone(), hub.clock.clone());
+    let (place, spec, clock) = (kept(hub, told.run)?, told.spec.clone(), hub.clock.clone());
     let opened = crate::streams::blocking(move || {
         let now_ns = clock.now_us().saturating_mul(1_000);
-        Ok((Meters::open(&place), Drills::open(&place, &spec, now_ns)?))
+        Ok((Meters::open(&place.path), Drills::open(place, &spec, now_ns)?))
     });
     let (meters, drills) = opened.await?;
     let clock = hub.clock.clone();
@@ -281,7 +281,7 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     }
     let state = if finished.facts.stopped { RunState::Stopped } else { RunState::Succeeded };
     let variants = told.spec.variants.clone();
-    let drilled = crate::streams::blocking(move || drills.outcomes(&variants)).await?;
+    let drilled = crate::streams::blocking(move || Ok(drills.outcomes(&variants))).await?;
     let beside = beside((hub, told), &meters, drilled);
     let outcome = told::outcome(&finished, &judged, &beside);
     let report = report(state, None, Some(outcome), None);

@@ -46,6 +46,15 @@ pub(super) fn shown_at_end(due: &Due, note: Option<&Note>) -> DrillOutcome {
     DrillOutcome { state: DrillState::Missed, why: Some(why.to_owned()), ..told }
 }
 
+/// Without what would have been measured, where records cannot be read.
+pub(super) fn unmeasured(told: DrillOutcome) -> DrillOutcome {
+    if told.state != DrillState::Done {
+        return told;
+    }
+    let why = "the records of the run could not be read";
+    DrillOutcome { why: Some(why.to_owned()), ..told }
+}
+
 /// With what was measured, where an instance was ended.
 pub(super) fn measured(told: DrillOutcome, search: Option<Search>) -> DrillOutcome {
     let Some(search) = search else { return told };
