@@ -345,10 +345,12 @@ fn ended(folder: &events::Folder) -> Option<RunReport> {
 
 /// Writes a file as a whole; returns once it is on the disk.
 fn write(path: &Path, text: &[u8]) -> Result<(), Error> {
-    let unfinished = path.with_extension("new");
+    let (unfinished, folder) = (path.with_extension("new"), path.parent().unwrap_or(path));
     let written = std::fs::write(&unfinished, text)
         .and_then(|()| std::fs::File::open(&unfinished)?.sync_all())
-        .and_then(|()| std::fs::rename(&unfinished, path));
+        .and_then(|()| std::fs::rename(&unfinished, path))
+        // Its name must outlive the power too.
+        .and_then(|()| std::fs::File::open(folder)?.sync_all());
     written.map_err(|error| broken(&format!("{}: {error}", path.display())))
 }
 
