@@ -121,6 +121,19 @@ fn a_drill_is_known_up_to_the_next_one_and_to_a_gap() {
 }
 
 #[test]
+fn what_went_badly_in_a_gap_is_not_told_as_nothing() {
+    let told = |until| {
+        let kill = Kill { asked_ns: 10 * S, dead_ns: 10 * S, ready_ns: Some(11 * S), until };
+        measured(DrillOutcome::default(), Some(Losses::new(kill).search()))
+    };
+    let gap = told(Until::Gap { at_ns: 8 * S });
+    assert_eq!((gap.failed, gap.unanswered, gap.recovery_us), (None, None, None));
+    assert!(gap.why.unwrap().contains("stood still"));
+    let end = told(Until::End);
+    assert_eq!((end.failed, end.unanswered, end.recovery_us), (Some(0), Some(0), None));
+}
+
+#[test]
 fn what_is_refused_for_its_own_sake_is_neither_good_nor_bad() {
     let record = |outcome, status| Record {
         number: 0,

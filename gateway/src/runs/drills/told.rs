@@ -1,9 +1,10 @@
 //! What is told of a drill: as far as is noted, at the end of its run, and with what was measured.
 //!
-//! Always true: what was not done, or is not known, has no times, and says why.
+//! Always true: what was not done, or is not known, has no times, and says why; what went badly is not
+//! counted where a part of it was not recorded.
 
 use api::runs::{DrillOutcome, DrillState};
-use policy::replay::drill::Search;
+use policy::replay::drill::{Search, Unknown};
 
 use super::{Due, MS_NS, Note, Stands};
 
@@ -60,9 +61,11 @@ pub(super) fn measured(told: DrillOutcome, search: Option<Search>) -> DrillOutco
     let Some(search) = search else { return told };
     let recovery = search.tell();
     let us = |ns: u64| ns / 1_000;
+    // What went badly in a gap nobody recorded: none that are known are not none.
+    let is_counted = recovery.well_ns != Err(Unknown::Gap);
     DrillOutcome {
-        failed: Some(recovery.bad),
-        unanswered: Some(recovery.unanswered),
+        failed: is_counted.then_some(recovery.bad),
+        unanswered: is_counted.then_some(recovery.unanswered),
         first_failed_us: recovery.first_bad_ns.map(us),
         first_good_us: recovery.first_good_ns.map(us),
         // A part of a microsecond is no time less.
