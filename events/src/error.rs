@@ -46,15 +46,16 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
-    /// Events that were acknowledged cannot be read any more.
+    /// Events that were acknowledged cannot be read any more, or are not there.
     #[error(
         "{} is damaged at byte {offset}, among events that were acknowledged: restore the file from a \
-         backup, or move it away to go on without its events", path.display()
+         backup, or move it away, and files of the log with lower numbers, to go on without their \
+         events", path.display()
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where in it the first unreadable event begins.
+        /// Where in it the first unreadable event begins, or the first that is missing would.
         offset: u64,
     },
     /// What is encrypted cannot be read, or what is to be encrypted is not.

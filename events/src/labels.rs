@@ -210,6 +210,11 @@ impl Labels {
         for label in labels {
             known.tell(label);
         }
+        if open.is_wasteful() {
+            // They are safe, whatever becomes of this: the file that is there then is read anew.
+            *state = State::Unread;
+            compact(&self.path, self.key.as_ref());
+        }
         Ok(())
     }
 
@@ -229,6 +234,22 @@ impl Labels {
 
 impl Open {
     fn new(path: &Path, key: Option<&Key>) -> Result<Self, Error> {
+        let open = Self::read(path, key)?;
+        if !open.is_wasteful() {
+            return Ok(open);
+        }
+        drop(open);
+        compact(path, key);
+        Self::read(path, key)
+    }
+
+    /// Whether the file has so many labels that count no more that it is to be written anew.
+    fn is_wasteful(&self) -> bool {
+        let count = self.known.by_event.len() as u64;
+        self.written >= WASTE_MIN && self.written / WASTE_MAX >= count
+    }
+
+    fn read(path: &Path, key: Option<&Key>) -> Result<Self, Error> {
         let (mut known, mut written) = (Known::default(), 0_u64);
         if let Some(key) = key.filter(|_| !path.exists()) {
             FileKey::make(key, WHAT, path)?;
@@ -241,23 +262,34 @@ impl Open {
             known.tell(&label);
         })?;
         file.set_len(bytes).and_then(|()| file.sync_all()).map_err(Error::io("cut", path))?;
-        if written < WASTE_MIN || written / WASTE_MAX < known.by_event.len() as u64 {
-            return Ok(Self { file, own, bytes, written, known: Arc::new(known) });
-        }
-        // Only the last one of each event counts.
-        let mut last: HashMap<[u64; 2], u64> = HashMap::new();
-        let mut number = 0;
-        scan(path, key, |label| {
-            last.insert(self::key(&label.source, &label.id), number);
-            number += 1;
-        })?;
-        number = 0;
-        rewrite(path, key, |label| {
-            number += 1;
-            !label.label.is_empty() && last[&self::key(&label.source, &label.id)] == number - 1
-        })?;
-        Self::new(path, key)
+        // Its name must outlive the power too, before more is written to it.
+        sync_folder(path)?;
+        Ok(Self { file, own, bytes, written, known: Arc::new(known) })
     }
+}
+
+/// Writes a file anew with the labels that count. Where that fails, as on a full disk, there are more
+/// of them than have to be.
+fn compact(path: &Path, key: Option<&Key>) {
+    if let Err(error) = only_last(path, key) {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(%error, cause, "a file of labels was not made shorter");
+    }
+}
+
+/// Keeps the last one of each event, and those not that were taken back.
+fn only_last(path: &Path, key: Option<&Key>) -> Result<(), Error> {
+    let mut last: HashMap<[u64; 2], u64> = HashMap::new();
+    let mut number = 0;
+    scan(path, key, |label| {
+        last.insert(self::key(&label.source, &label.id), number);
+        number += 1;
+    })?;
+    number = 0;
+    rewrite(path, key, |label| {
+        number += 1;
+        !label.label.is_empty() && last[&self::key(&label.source, &label.id)] == number - 1
+    })
 }
 
 /// Writes a label's frame, that of this number in its file.
@@ -363,6 +395,11 @@ fn rewrite(
     let written = written.and_then(|()| file.get_ref().sync_all());
     written.map_err(Error::io("write", &unfinished))?;
     fs::rename(&unfinished, path).map_err(Error::io("rename", &unfinished))?;
+    sync_folder(path)
+}
+
+/// Sees that a file's name outlives the power.
+fn sync_folder(path: &Path) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(path);
     File::open(folder).and_then(|it| it.sync_all()).map_err(Error::io("sync", folder))
 }

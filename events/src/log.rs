@@ -145,9 +145,13 @@ impl Log {
         // What is accepted later lies later: a file counts from where the next one begins too early.
         let firsts: Vec<Option<u64>> =
             parts.iter().map(|part| first_us(part, key)).collect::<Result<_, _>>()?;
-        for (part, next_us) in earlier.iter().zip(&firsts[1..]) {
-            if next_us.is_none_or(|next_us| next_us >= since_us) {
-                scan((part, key), false, |stored| each(stored))?;
+        for ((part, following), next_us) in earlier.iter().zip(&parts[1..]).zip(&firsts[1..]) {
+            if next_us.is_some_and(|next_us| next_us < since_us) {
+                continue;
+            }
+            let (_, offset, next) = scan((part, key), false, |stored| each(stored))?;
+            if are_missing(next, following, sealed_until) {
+                return Err(Error::Damaged { path: part.path.clone(), offset });
             }
         }
         let (form, bytes, next) = scan((last, key), true, each)?;
@@ -289,6 +293,12 @@ impl Log {
         }
         frames
     }
+}
+
+/// Whether events lack between the next number after a file's and the file that follows it. After a log
+/// was lost, the next one began with the first number that was not sealed.
+fn are_missing(next: u64, following: &Part, sealed_until: u64) -> bool {
+    next < following.first && following.first > sealed_until
 }
 
 /// When the first event of a file was accepted; none where there is none.

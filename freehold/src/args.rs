@@ -200,7 +200,7 @@ pub enum Command {
     /// Make, rotate and use the key by which events are encrypted
     #[command(subcommand)]
     EventsKey(EventsKeyCommand),
-    /// Copy a cloud's database and objects into a folder
+    /// Copy a cloud's database and objects, not its events, into a folder
     Backup(BackupArguments),
     /// Put a copy back into an empty data folder
     Restore(RestoreArguments),

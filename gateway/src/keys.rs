@@ -10,11 +10,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use events::{Folder, Key};
 use objects::Vault;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use types::ErrorKind;
 
@@ -22,6 +24,8 @@ use crate::error::Error;
 
 /// The file's name: those who read all of a folder as a table pass over what begins so.
 pub(crate) const NAME: &str = "_key.json";
+/// What its name begins with, also while it is written.
+pub(crate) const PREFIX: &str = "_key.";
 /// How it is written now.
 const FORM: u32 = 1;
 
@@ -29,6 +33,8 @@ const FORM: u32 = 1;
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
     vault: Option<Arc<Vault>>,
+    /// Held from before a key that is to be written is looked for until it is on the disk.
+    writing: Arc<Mutex<()>>,
 }
 
 /// The file.
@@ -45,7 +51,7 @@ struct Kept {
 impl Keys {
     /// Sealed by these; without them, what is encrypted cannot be read and nothing becomes so.
     pub(crate) fn new(vault: Option<Vault>) -> Self {
-        Self { vault: vault.map(Arc::new) }
+        Self { vault: vault.map(Arc::new), writing: Arc::default() }
     }
 
     /// A folder with its key, where it has one. `of` says whose it is.
@@ -78,6 +84,12 @@ impl Keys {
         let Some(vault) = self.vault.as_deref().filter(|_| known.key.is_none()) else {
             return Ok(known);
         };
+        let writing = self.writing.lock();
+        // Whoever was faster has begun it.
+        if kept(path)?.is_some() {
+            drop(writing);
+            return self.known(path, of);
+        }
         let key = Key::fresh();
         let sealed = hex::encode(vault.seal(&context(of), key.bytes()));
         fs::create_dir_all(path).map_err(|error| failed(path, &error))?;
@@ -92,12 +104,8 @@ impl Keys {
         let Some(vault) = &self.vault else { return (resealed, failures) };
         let entries = fs::read_dir(folders).into_iter().flatten().filter_map(Result::ok);
         for path in entries.map(|entry| entry.path()) {
-            let done = kept(&path).and_then(|it| match it {
-                Some(it) => reseal(vault, &path, it).map(u64::from),
-                None => Ok(0),
-            });
-            match done {
-                Ok(count) => resealed += count,
+            match self.renew(vault, &path) {
+                Ok(renewed) => resealed += u64::from(renewed),
                 Err(error) => failures.push(error),
             }
         }
@@ -109,8 +117,22 @@ impl Keys {
             refused(path, "it is encrypted, and this gateway was given no key for it")
         })?;
         let key = open(vault, path, &kept)?;
-        reseal(vault, path, kept)?;
+        // Where it cannot be written, as on a full disk, the key is good all the same.
+        if matches!(resealed(vault, path, kept), Ok(Some(_)))
+            && let Err(error) = self.renew(vault, path)
+        {
+            tracing::warn!(%error, "the key of a folder was not sealed anew");
+        }
         Ok(key)
+    }
+
+    /// Seals a folder's key by the one in use, where it has one; whether it was not.
+    fn renew(&self, vault: &Vault, path: &Path) -> Result<bool, Error> {
+        let _writing = self.writing.lock();
+        let Some(kept) = kept(path)? else { return Ok(false) };
+        let Some(fresh) = resealed(vault, path, kept)? else { return Ok(false) };
+        write(path, &fresh)?;
+        Ok(true)
     }
 }
 
@@ -160,25 +182,29 @@ fn open(vault: &Vault, path: &Path, kept: &Kept) -> Result<Key, Error> {
     Ok(Key::new(key))
 }
 
-/// Seals a key by the one in use; whether it was not.
-fn reseal(vault: &Vault, path: &Path, kept: Kept) -> Result<bool, Error> {
+/// A key sealed by the one in use; none where it is already.
+fn resealed(vault: &Vault, path: &Path, kept: Kept) -> Result<Option<Kept>, Error> {
     let sealed = hex::decode(&kept.sealed).map_err(|_| refused(path, "it is no key"))?;
     // What cannot be opened says so here too.
     open(vault, path, &kept)?;
-    let Ok(Some(fresh)) = vault.reseal(&context(&kept.of), &sealed) else { return Ok(false) };
-    write(path, &Kept { sealed: hex::encode(fresh), ..kept })?;
-    Ok(true)
+    let Ok(Some(fresh)) = vault.reseal(&context(&kept.of), &sealed) else { return Ok(None) };
+    Ok(Some(Kept { sealed: hex::encode(fresh), ..kept }))
 }
 
 /// Writes the file as a whole; returns once it is on the disk.
 fn write(folder: &Path, kept: &Kept) -> Result<(), Error> {
-    let unfinished = folder.join("_key.unfinished");
     let text = serde_json::to_vec(kept).unwrap_or_default();
     let written = || {
-        let mut file = File::create(&unfinished)?;
+        // It has a name of its own, and is removed where it does not become whole. What is in it is
+        // sealed: others may read it, as far as the program's mask lets them.
+        let mut file = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .suffix(".unfinished")
+            .permissions(fs::Permissions::from_mode(0o666))
+            .tempfile_in(folder)?;
         file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, folder.join(NAME))?;
+        file.as_file().sync_all()?;
+        file.persist(folder.join(NAME)).map_err(|unkept| unkept.error)?;
         File::open(folder)?.sync_all()
     };
     written().map_err(|error| failed(folder, &error))
@@ -229,6 +255,25 @@ mod tests {
         assert!(!String::from_utf8(text(&path)).unwrap().contains(&hex), "it lies there sealed");
         forget(&path).unwrap();
         assert_eq!(keys.known(&path, OF).unwrap().key, None);
+    }
+
+    /// Whoever is first begins it; the others have the same key, and nothing is left beside it.
+    #[test]
+    fn many_that_begin_and_reseal_at_once_have_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let all = |keys: &Keys| -> Vec<Key> {
+            let one = || keys.begun(&path, OF).unwrap().key.unwrap();
+            std::thread::scope(|scope| {
+                let each: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+                each.into_iter().map(|it| it.join().unwrap()).collect()
+            })
+        };
+        let first = all(&Keys::new(Some(vault(1))));
+        let then = all(&Keys::new(Some(vault(1).rotated([2; 32]))));
+        assert!(first.iter().chain(&then).all(|key| *key == first[0]));
+        assert!(Keys::new(Some(vault(2))).known(&path, OF).unwrap().key.is_some());
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
     }
 
     /// By another key, by none, under another's name, changed: a clear word, and nothing else there.

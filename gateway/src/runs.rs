@@ -16,6 +16,7 @@ mod told;
 mod used;
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use api::internal::{Principal, RunReport, RunRoute};
 use api::runs::{DrillOutcome, RunState};
 use events::replay::report::Stage;
 use events::replay::{Cells, Run};
+use http::request::Parts;
 use parking_lot::Mutex;
 use policy::replay::turns;
 use sha2::{Digest as _, Sha256};
@@ -34,7 +36,6 @@ use crate::error::Error;
 use crate::hub::Hub;
 use crate::limits::Place;
 use crate::routes::Caller;
-use crate::service::Incoming;
 use drills::Drills;
 use judged::Accuracies;
 use plan::Planned;
@@ -232,7 +233,7 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     let route = route.ok_or_else(|| Error::NoStream { stream: told.spec.stream.to_string() })?;
     let stream = hub.streams.open(hub, &route).await?;
     // It had come to its end when this gateway did, and control had not heard of it.
-    if let Some(report) = ended(&kept(hub, told.run)?) {
+    if let Some(report) = ended(&kept(hub, told.run).await?) {
         tell(hub, told.run, report).await;
         return Ok(());
     }
@@ -251,10 +252,11 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     if hub.tasks.stopping().is_cancelled() {
         return Ok(());
     }
-    let (place, spec, clock) = (folder(hub, told.run)?, told.spec.clone(), hub.clock.clone());
+    let place = kept(hub, told.run).await?;
+    let (spec, clock) = (told.spec.clone(), hub.clock.clone());
     let opened = crate::streams::blocking(move || {
         let now_ns = clock.now_us().saturating_mul(1_000);
-        Ok((Meters::open(&place), Drills::open(&place, &spec, now_ns)?))
+        Ok((Meters::open(&place.path), Drills::open(place, &spec, now_ns)?))
     });
     let (meters, drills) = opened.await?;
     let clock = hub.clock.clone();
@@ -282,15 +284,11 @@ async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
     }
     let state = if finished.facts.stopped { RunState::Stopped } else { RunState::Succeeded };
     let variants = told.spec.variants.clone();
-    let drilled = crate::streams::blocking(move || drills.outcomes(&variants)).await?;
+    let drilled = crate::streams::blocking(move || Ok(drills.outcomes(&variants))).await?;
     let beside = beside((hub, told), &meters, drilled);
     let outcome = told::outcome(&finished, &judged, &beside);
     let report = report(state, None, Some(outcome), None);
-    let (place, mut text) = (kept(hub, told.run)?, serde_json::to_vec(&report).unwrap_or_default());
-    if let Some(key) = &place.key {
-        text = key.seal(ENDED, &text);
-    }
-    crate::streams::blocking(move || write(&place.path.join(ENDED), &text)).await?;
+    note(hub, told.run, &report).await?;
     tell(hub, told.run, report).await;
     Ok(())
 }
@@ -346,6 +344,16 @@ fn beside(
     Beside { endpoints, usage: meters.all(&told.spec.variants), drills }
 }
 
+/// Writes down what a run came to; returns once it is on the disk.
+async fn note(hub: &Hub, id: RunId, report: &RunReport) -> Result<(), Error> {
+    let place = kept(hub, id).await?;
+    let mut text = serde_json::to_vec(report).unwrap_or_default();
+    if let Some(key) = &place.key {
+        text = key.seal(ENDED, &text);
+    }
+    crate::streams::blocking(move || write(&place.path.join(ENDED), &text)).await
+}
+
 /// What a run came to, where it has.
 fn ended(folder: &events::Folder) -> Option<RunReport> {
     let mut text = std::fs::read(folder.path.join(ENDED)).ok()?;
@@ -357,10 +365,12 @@ fn ended(folder: &events::Folder) -> Option<RunReport> {
 
 /// Writes a file as a whole; returns once it is on the disk.
 fn write(path: &Path, text: &[u8]) -> Result<(), Error> {
-    let unfinished = path.with_extension("new");
+    let (unfinished, folder) = (path.with_extension("new"), path.parent().unwrap_or(path));
     let written = std::fs::write(&unfinished, text)
         .and_then(|()| std::fs::File::open(&unfinished)?.sync_all())
-        .and_then(|()| std::fs::rename(&unfinished, path));
+        .and_then(|()| std::fs::rename(&unfinished, path))
+        // Its name must outlive the power too.
+        .and_then(|()| std::fs::File::open(folder)?.sync_all());
     written.map_err(|error| broken(&format!("{}: {error}", path.display())))
 }
 
@@ -404,25 +414,37 @@ struct Mine {
 /// # Errors
 ///
 /// [`Error::NoRun`] also where the caller may not know.
-fn mine(hub: &Hub, incoming: &Incoming, run: &str) -> Result<Mine, Error> {
-    let (caller, known) = hub.member(&incoming.parts.headers, access::Action::RunsRead)?;
+async fn mine(
+    hub: &Hub,
+    (parts, from): (&Parts, Option<IpAddr>),
+    run: &str,
+) -> Result<Mine, Error> {
+    let (caller, known) = hub.member(&parts.headers, access::Action::RunsRead)?;
     let missing = || Error::NoRun { run: run.chars().take(160).collect() };
     let id: RunId = run.parse().map_err(|_| missing())?;
-    let (records, names) = own(hub, known.account, id)?;
-    let place = hub.place(&caller, incoming.from())?;
+    let place = hub.place(&caller, from)?;
+    let (records, names) = own(hub, known.account, id).await?;
     Ok(Mine { id, account: known.account, records, names, place })
 }
 
 /// The records of a run of an account, and its variants by their places.
-fn own(hub: &Hub, account: AccountId, id: RunId) -> Result<(events::Folder, Vec<String>), Error> {
-    let begun = plan::begun(&folder(hub, id)?).filter(|begun| begun.account == account);
-    let names = begun.ok_or_else(|| Error::NoRun { run: id.to_string() })?.variants;
-    Ok((kept(hub, id)?.within(RECORDS), names))
+async fn own(
+    hub: &Hub,
+    account: AccountId,
+    id: RunId,
+) -> Result<(events::Folder, Vec<String>), Error> {
+    let place = folder(hub, id)?;
+    let begun = crate::streams::blocking(move || {
+        Ok(plan::begun(&place).filter(|begun| begun.account == account))
+    });
+    let names = begun.await?.ok_or_else(|| Error::NoRun { run: id.to_string() })?.variants;
+    Ok((kept(hub, id).await?.within(RECORDS), names))
 }
 
 /// The folder of a run, with its key where it has one.
-fn kept(hub: &Hub, id: RunId) -> Result<events::Folder, Error> {
-    hub.streams.keys().known(&folder(hub, id)?, &whose(id))
+async fn kept(hub: &Hub, id: RunId) -> Result<events::Folder, Error> {
+    let (keys, place) = (hub.streams.keys().clone(), folder(hub, id)?);
+    crate::streams::blocking(move || keys.known(&place, &whose(id))).await
 }
 
 /// Whose key that of a run is.

@@ -6,12 +6,13 @@
 //! sealed row, then [`Vault::prune_file`]. No object is touched.
 //!
 //! Always true: sealed bytes name the key that seals them, and open only in the context they were
-//! sealed for; a key file is readable by its owner alone, and replaced whole or not at all.
+//! sealed for; a key file is readable by its owner alone, stays its owner's, and is replaced whole or
+//! not at all.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -201,14 +202,20 @@ impl Vault {
     }
 
     fn replace_file(&self, path: &Path) -> Result<(), Error> {
-        self.write_file(path, Placing::Replace)
+        // Where it is a link, what it names is replaced.
+        fs::canonicalize(path)
+            .and_then(|path| self.write_file(&path, Placing::Replace))
             .map_err(|error| Error::io("replace the key file", &path.display(), error))
     }
 
     /// Writes the file beside its place, makes it durable, then puts it there in one step.
     fn write_file(&self, path: &Path, placing: Placing) -> io::Result<()> {
         let beside = path.with_extension(format!("new-{}", hex::encode(aead::random::<8>())));
-        let placed = self.write_lines(&beside).and_then(|()| match placing {
+        let owner = match placing {
+            Placing::New => None,
+            Placing::Replace => Some(fs::metadata(path)?),
+        };
+        let placed = self.write_lines(&beside, owner.as_ref()).and_then(|()| match placing {
             Placing::New => fs::hard_link(&beside, path),
             Placing::Replace => fs::rename(&beside, path),
         });
@@ -220,8 +227,13 @@ impl Vault {
         fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 
-    fn write_lines(&self, path: &Path) -> io::Result<()> {
+    fn write_lines(&self, path: &Path, owner: Option<&Metadata>) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let made = file.metadata()?;
+        // Whoever rotates a key may be another than whose program reads it.
+        if let Some(of) = owner.filter(|of| (of.uid(), of.gid()) != (made.uid(), made.gid())) {
+            fchown(&file, Some(of.uid()), Some(of.gid()))?;
+        }
         for master in std::iter::once(&self.current).chain(&self.previous) {
             writeln!(file, "{}", hex::encode(master.key))?;
         }

@@ -143,7 +143,7 @@ function longestRecovery({ drills }: VariantOutcome): number | undefined {
   return all.length > 0 && all.length === each.length ? Math.max(...all) : undefined;
 }
 
-/** Requests that a variant's drills had go badly; not known where one was not done. */
+/** Requests that a variant's drills had go badly; not known where those of one are not. */
 function failedByDrills({ drills }: VariantOutcome): number | undefined {
   const each = (drills ?? []).map((it) => known(it.failed));
   const all = each.filter((one) => one !== undefined);

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-use super::{Part, Stored, parts};
+use super::{Part, Stored, are_missing, parts};
 use crate::error::Error;
 use crate::frame::{self, FRAME_BYTES_MAX, Form, Read};
 use crate::key::{Folder, Key};
@@ -163,7 +163,9 @@ impl Reader {
             self.next = next;
             return Ok(());
         }
-        let Some(part) = following else {
+        let sealed_until = Manifest::read(&self.folder.path)?.sealed_until;
+        let is_next = |part: &Part| !are_missing(open.at, part, sealed_until);
+        let Some(part) = following.filter(is_next) else {
             let path = open.part.path.clone();
             return Err(Error::Damaged { path, offset: open.offset()? });
         };

@@ -134,6 +134,45 @@ fn damage_among_committed_events_is_told_with_its_place() {
     assert!(matches!(&error, Error::Damaged { path, offset: 0 } if path == damaged), "{error}");
 }
 
+/// A file that was cut between two events ends well: only the next one tells that some are missing.
+#[test]
+fn events_that_are_missing_between_two_files_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let commits: Vec<Vec<Event>> = (0..40).map(|id| vec![event(id)]).collect();
+    let log = written(folder.path(), &commits);
+    let found = parts(folder.path()).unwrap();
+    assert!(found.len() > 2, "{found:?}");
+    let cut = &found[1].path;
+    let (Form::Plain, length, next) = scan((&found[1], None), false, |_| {}).unwrap() else {
+        panic!("it is not encrypted");
+    };
+    let mut frame = Vec::new();
+    log.form.write(&mut frame, &event(next - 2), (next - 1, next - 1));
+    let length = length - frame.len() as u64;
+    OpenOptions::new().write(true).open(cut).unwrap().set_len(length).unwrap();
+    let is_told = |error: Error| match error {
+        Error::Damaged { path, offset } => path == *cut && offset == length,
+        _ => false,
+    };
+    assert!(is_told(Log::open(folder.path(), 0, |_| {}).unwrap_err()));
+    let mut reader = Reader::new(folder.path(), 1);
+    let mut before = 0;
+    let error = loop {
+        match reader.read(log.next(), 1_000) {
+            Ok(events) => before += events.len() as u64,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(before, next - 2);
+    assert!(is_told(error));
+    // As the error says, one may go on without them.
+    for part in &found[..2] {
+        fs::remove_file(&part.path).unwrap();
+    }
+    let (log, _) = open(folder.path(), 0);
+    assert_eq!(read(folder.path(), 1, log.next(), 100)[0].sequence, found[2].first);
+}
+
 #[test]
 fn a_reader_never_gives_what_was_not_committed() {
     let folder = tempfile::tempdir().unwrap();

@@ -145,7 +145,9 @@ Try it:
 pub(super) const BACKUP: &str = "\
 Try it:
   freehold backup --data freehold-data copies/monday
-The cloud may run meanwhile. `freehold restore copies/monday --data new` puts it back.";
+The cloud may run meanwhile. `freehold restore copies/monday --data new` puts it back.
+Events of streams and records of replays are not in it: have sealed events copied with --segments,
+or copy the folder gateway of the data folder while the gateway is stopped.";
 
 pub(super) const EVENTS_KEY: &str = "\
 Try it:

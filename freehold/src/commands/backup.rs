@@ -6,7 +6,8 @@
 //!
 //! Always true: a folder of the wanted name is whole, or is not there; nothing of a copy is put
 //! back unless every digest is right; the cloud may run while it is copied.
-//! Absent on purpose: `PostgreSQL` and S3, which have better tools of their own.
+//! Absent on purpose: `PostgreSQL` and S3, which have better tools of their own; what gateways keep,
+//! which are events of streams and records of replays.
 
 mod restore;
 mod seal;
@@ -63,6 +64,10 @@ pub async fn backup(arguments: BackupArguments) -> Result<(), Failure> {
     seal::rename(&part, &to)?;
     let (files, sum) = (seal.files, bytes(seal.bytes));
     note(&format!("{files} files, {sum}, in {}", to.display()))?;
+    note(
+        "events of streams and records of replays are NOT in it: have sealed events copied with \
+         --segments, or copy the folder gateway of the data folder while the gateway is stopped",
+    )?;
     if seal.master_key {
         note("the master key is in it: who has this folder can read everything in the cloud")
     } else {

@@ -13,6 +13,7 @@ use testkit::wait::until;
 use testkit::{Account, Cloud, Package, Process};
 use types::{Name, RunId};
 
+use crate::encrypted::said;
 use crate::replays::{WAIT_S, ended, run_of};
 use crate::world::{PROGRAM, name, strangers};
 
@@ -108,6 +109,27 @@ async fn an_instance_ended_in_a_replay_is_told_with_how_long_it_was_missed() {
     let said = "the drill of main at 2200 ms: it was not done: no instance was ready";
     assert_eq!(outcome.disclosed, [said]);
     assert_eq!(told(&owner.client, run.id).await.len(), 1);
+    cloud.close().await;
+}
+
+/// What came of a drill is read of records that are encrypted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_is_measured_where_events_are_encrypted() {
+    let keys = tempfile::tempdir().unwrap();
+    let key = keys.path().join("events.key");
+    let file = key.to_str().unwrap();
+    said(&["events-key", "new", file]);
+    let mut cloud = Cloud::one_with(PROGRAM, &["--events-key", file]).await;
+    for text in GONE {
+        cloud.expect(text);
+    }
+    let (owner, _) = strangers(&cloud).await;
+    let stream = prepared(&owner).await;
+    let spec = drilled(&["next"], &stream, vec![drill(2_000, None)]);
+    let (_, outcome) = ended(&owner, &spec).await;
+    let [done] = outcome.variants[0].drills.as_slice() else { panic!("{outcome:?}") };
+    assert_eq!(done.state, DrillState::Done, "{done:?}");
+    known(done);
     cloud.close().await;
 }
 

@@ -41,7 +41,7 @@ fn with(folder: &Path, text: &str) -> Vec<PathBuf> {
 }
 
 /// What a command says on stdout.
-fn said(args: &[&str]) -> String {
+pub(crate) fn said(args: &[&str]) -> String {
     let ran = Command::new(PROGRAM).args(args).env_clear().output().unwrap();
     assert!(ran.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8(ran.stdout).unwrap()

@@ -24,10 +24,11 @@ pub(crate) async fn drift(
     incoming: Incoming,
     run: &str,
 ) -> Result<Response<Body>, Error> {
-    let Mine { account, records, names, place, .. } = mine(hub, &incoming, run)?;
+    let Mine { account, records, names, place, .. } =
+        mine(hub, (&incoming.parts, incoming.from()), run).await?;
     let query = query(&incoming.parts.uri)?;
     let settings = told::settings(query.alarm_every, query.seed)?;
-    let (reference, reference_names) = own(hub, account, query.against)?;
+    let (reference, reference_names) = own(hub, account, query.against).await?;
     let variant = query.variant.as_ref().or(names.first());
     let variant = variant.ok_or_else(|| Error::bad_request("the run has no variants"))?;
     let candidate = place_of(&names, variant)?;

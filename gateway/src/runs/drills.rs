@@ -9,7 +9,6 @@
 mod told;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
 use api::internal::RunRoute;
 use api::internal::functions::FunctionHost;
@@ -23,12 +22,12 @@ use serde::{Deserialize, Serialize};
 use types::{InstanceId, Name};
 
 use super::used::Meters;
-use super::write;
+use super::{RECORDS, write};
 use crate::error::Error;
 use crate::functions::NotDone;
 use crate::hub::Hub;
 use crate::streams::blocking;
-use told::{measured, shown, shown_at_end};
+use told::{measured, shown, shown_at_end, unmeasured};
 
 /// What was done is written down under this name.
 const BOOK: &str = "drills.json";
@@ -42,7 +41,8 @@ const BUSY: u16 = 429;
 
 /// The drills of a run.
 pub(super) struct Drills {
-    folder: PathBuf,
+    /// The run's, with the key of its records where they are encrypted.
+    folder: events::Folder,
     /// How long an answer may take: until then it is not known what became of a request.
     timeout_ns: u64,
     due: Vec<Due>,
@@ -112,9 +112,9 @@ impl Stands {
 impl Drills {
     /// The drills of a run, those that were done before included. What was asked for when the gateway
     /// ended, nobody knows.
-    pub(super) fn open(folder: &Path, spec: &RunSpec, now_ns: u64) -> Result<Self, Error> {
+    pub(super) fn open(folder: events::Folder, spec: &RunSpec, now_ns: u64) -> Result<Self, Error> {
         let due = due(spec);
-        let path = folder.join(BOOK);
+        let path = folder.path.join(BOOK);
         let mut book = Book::default();
         if path.exists() && !due.is_empty() {
             let text = std::fs::read(&path).map_err(|error| super::broken(&error.to_string()))?;
@@ -127,14 +127,14 @@ impl Drills {
                     note.stands = Stands::Missed { why: why.to_owned(), asked_ns: Some(asked_ns) };
                 }
             }
-            book.gaps.push(Gap { known_ns: last_ns(folder)?, on_ns: now_ns });
+            book.gaps.push(Gap { known_ns: last_ns(&folder)?, on_ns: now_ns });
         }
         let timeout_ns = super::plan::timeout_ms(spec).saturating_mul(MS_NS);
         if !due.is_empty() {
             write(&path, &serde_json::to_vec(&book).unwrap_or_default())?;
         }
         let (book, writing) = (Mutex::new(book), tokio::sync::Mutex::default());
-        Ok(Self { folder: folder.to_owned(), timeout_ns, due, book, writing })
+        Ok(Self { folder, timeout_ns, due, book, writing })
     }
 
     /// Does each drill when its time has come, and waits until all instances are ready again.
@@ -216,7 +216,7 @@ impl Drills {
             book.notes.push(Note { due: due.clone(), stands });
             serde_json::to_vec(&*book).unwrap_or_default()
         };
-        let path = self.folder.join(BOOK);
+        let path = self.folder.path.join(BOOK);
         match blocking(move || write(&path, &text)).await {
             Ok(()) => true,
             Err(error) => {
@@ -234,15 +234,24 @@ impl Drills {
             .collect()
     }
 
-    /// What the drills of each of a run's variants came to, by its records. Reads all of them: blocks.
-    ///
-    /// # Errors
-    ///
-    /// Where records cannot be read.
-    pub(super) fn outcomes(&self, variants: &[Name]) -> Result<Vec<Vec<DrillOutcome>>, Error> {
+    /// What the drills of each of a run's variants came to, by its records; what is noted alone where
+    /// they cannot be read. Reads all of them: blocks.
+    pub(super) fn outcomes(&self, variants: &[Name]) -> Vec<Vec<DrillOutcome>> {
         if self.due.is_empty() {
-            return Ok(vec![Vec::new(); variants.len()]);
+            return vec![Vec::new(); variants.len()];
         }
+        self.by_records(variants).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what drills came to could not be read");
+            let book = self.book.lock();
+            let noted = |due: &Due| {
+                let note = book.notes.iter().find(|note| note.due == *due);
+                unmeasured(shown_at_end(due, note))
+            };
+            variants.iter().map(|variant| self.of(variant).map(noted).collect()).collect()
+        })
+    }
+
+    fn by_records(&self, variants: &[Name]) -> Result<Vec<Vec<DrillOutcome>>, Error> {
         let book = self.book.lock().clone();
         let mut looks = Vec::new();
         for (place, variant) in variants.iter().enumerate() {
@@ -317,7 +326,7 @@ fn choose(hub: &Hub, told: &RunRoute, variant: &Name) -> Result<Chosen, String> 
     if table.is_live(account, &told.spec.endpoint, variant) && !told.spec.drill_production {
         return Err("the variant answers live events by now, and was spared".to_owned());
     }
-    let backend = endpoint.stages.iter().find_map(|stage| stage.backends.first());
+    let backend = endpoint.stages.first().and_then(|stage| stage.backends.first());
     let backend = backend.ok_or_else(|| "no instance was ready".to_owned())?.told();
     let host = table.hosts().find(backend.host);
     let host = host.ok_or_else(|| "the instance's host is not there any more".to_owned())?;
@@ -336,8 +345,11 @@ fn is_ready(hub: &Hub, told: &RunRoute, variant: &Name, ended: &Chosen) -> bool 
 }
 
 /// Shows what was sent, with its variant's place.
-fn each_request(folder: &Path, mut show: impl FnMut(usize, &Request)) -> Result<(), Error> {
-    for record in files::read(&folder.join("records"))? {
+fn each_request(
+    folder: &events::Folder,
+    mut show: impl FnMut(usize, &Request),
+) -> Result<(), Error> {
+    for record in files::read(folder.within(RECORDS))? {
         if let Some((place, request)) = request(&record?) {
             show(place, &request);
         }
@@ -359,13 +371,13 @@ fn request(record: &Record) -> Option<(usize, Request)> {
 }
 
 /// When the last of the records ended that are on the disk.
-fn last_ns(folder: &Path) -> Result<u64, Error> {
-    let records = folder.join("records");
-    if !records.exists() {
+fn last_ns(folder: &events::Folder) -> Result<u64, Error> {
+    let records = folder.within(RECORDS);
+    if !records.path.exists() {
         return Ok(0);
     }
     let mut last_ns = 0;
-    for record in files::read(&records)? {
+    for record in files::read(records)? {
         last_ns = record?.done_ns.max(last_ns);
     }
     Ok(last_ns)

@@ -3,7 +3,7 @@
 //! Always true: records of a run that has not ended stay; the oldest go first.
 //! Absent on purpose: what runs came to, which control keeps for longer.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -14,6 +14,7 @@ use policy::segments::{Held, Retention, expired};
 use super::broken;
 use crate::error::Error;
 use crate::hub::Hub;
+use crate::keys::PREFIX as KEY;
 use crate::streams::blocking;
 
 /// How long records are kept after a run has ended: a month, in which figures are looked behind.
@@ -65,21 +66,55 @@ fn remove(folder: &Path, live: &[String], now_ms: u64) -> Result<(), Error> {
 
 /// The bytes of all files below a path, and when one of them was last written, in Unix milliseconds.
 fn size(path: &Path) -> std::io::Result<(u64, u64)> {
+    let (bytes, changed_ms) = below(path)?;
+    let made_ms = || fs::symlink_metadata(path).and_then(|about| written_ms(&about));
+    Ok((bytes, changed_ms.map_or_else(made_ms, Ok)?))
+}
+
+/// The same, with no time where there are no files. A key counts with its bytes alone: sealed anew, it
+/// makes what lies beside it no younger, nor its folder.
+fn below(path: &Path) -> std::io::Result<(u64, Option<u64>)> {
     let about = fs::symlink_metadata(path)?;
-    let since = about.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (mut bytes, mut changed_ms) = (about.len(), u64::try_from(since.as_millis()).unwrap_or(0));
-    if about.is_dir() {
-        for entry in fs::read_dir(path)? {
-            let (more, later_ms) = size(&entry?.path())?;
-            (bytes, changed_ms) = (bytes + more, changed_ms.max(later_ms));
-        }
+    if !about.is_dir() {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let is_key = name.is_some_and(|name| name.starts_with(KEY));
+        let changed_ms = written_ms(&about)?;
+        return Ok((about.len(), (!is_key).then_some(changed_ms)));
+    }
+    let (mut bytes, mut changed_ms) = (about.len(), None);
+    for entry in fs::read_dir(path)? {
+        let (more, later_ms) = below(&entry?.path())?;
+        (bytes, changed_ms) = (bytes + more, changed_ms.max(later_ms));
     }
     Ok((bytes, changed_ms))
 }
 
+fn written_ms(about: &Metadata) -> std::io::Result<u64> {
+    let since = about.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(u64::try_from(since.as_millis()).unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn a_key_that_is_sealed_anew_makes_records_no_younger() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ended.json");
+        fs::write(&path, "{}").unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(5)).unwrap();
+        for name in ["_key.json", "_key.a1B2c3.unfinished"] {
+            fs::write(folder.path().join(name), "{}").unwrap();
+        }
+        fs::create_dir(folder.path().join("records")).unwrap();
+        assert_eq!(size(folder.path()).unwrap().1, 5_000);
+        fs::remove_file(&path).unwrap();
+        assert!(size(folder.path()).unwrap().1 > 5_000, "there is nothing else");
+    }
 
     #[test]
     fn old_records_go_and_those_of_runs_that_go_on_stay() {

@@ -28,7 +28,8 @@ pub(crate) async fn records(
     incoming: Incoming,
     run: &str,
 ) -> Result<Response<Body>, Error> {
-    let Mine { records, names, place, .. } = mine(hub, &incoming, run)?;
+    let Mine { records, names, place, .. } =
+        mine(hub, (&incoming.parts, incoming.from()), run).await?;
     let query = query(&incoming.parts.uri)?;
     let wanted = wanted(&query, &names)?;
     let most = usize::try_from(query.limit.unwrap_or(LIMIT).min(LIMIT_MAX)).unwrap_or(usize::MAX);

@@ -39,7 +39,8 @@ pub(crate) async fn series(
     incoming: Incoming,
     run: &str,
 ) -> Result<Response<Body>, Error> {
-    let Mine { id, records, names, place, .. } = mine(hub, &incoming, run)?;
+    let Mine { id, records, names, place, .. } =
+        mine(hub, (&incoming.parts, incoming.from()), run).await?;
     let query = query(&incoming.parts.uri)?;
     let (mut asked, by) = (asked(&query, &names)?, query.by.unwrap_or_default());
     let step_ms = query.step.as_deref().map(step_ms).transpose()?;

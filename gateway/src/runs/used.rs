@@ -35,6 +35,9 @@ struct State {
     book: Book,
     /// Variants whose instances were read in this leg: what comes to be known later is new.
     begun: BTreeSet<Name>,
+    /// Instances that were there at the first reading of their variant in this leg, also where their
+    /// hosts were not heard then: those are not new when they are.
+    before: BTreeSet<(InstanceId, u64)>,
     /// When they were read last in this leg, in microseconds.
     read_us: Option<u64>,
 }
@@ -115,7 +118,7 @@ impl Meters {
                 Err(cause) => tracing::debug!(run = %told.run, %cause, "a host was not heard"),
             }
         }
-        self.end_of_reading(hub.clock.now_us(), of.values().map(|name| (*name).clone()), live);
+        self.end_of_reading(hub.clock.now_us(), &of, live);
         let (path, text) = (self.folder.join(BOOK), self.text());
         // It is not worth a wait for the disk: what is lost with the machine is not known.
         let _ = blocking(move || {
@@ -135,7 +138,8 @@ impl Meters {
             memory_peak_bytes: used.memory_peak_bytes,
         };
         let mut state = self.state.lock();
-        let began_within = state.begun.contains(variant);
+        let was_there = state.before.contains(&(used.instance, used.generation));
+        let began_within = state.begun.contains(variant) && !was_there;
         let known = state.book.variants.entry(variant.clone()).or_default();
         let key = format!("{} {}", used.instance, used.generation);
         if let Some(tally) = known.get_mut(&key) {
@@ -145,11 +149,20 @@ impl Meters {
         }
     }
 
-    fn end_of_reading(&self, now_us: u64, read: impl Iterator<Item = Name>, live: Vec<Name>) {
+    /// These were asked about, whether they were heard or not.
+    fn end_of_reading(
+        &self,
+        now_us: u64,
+        asked: &BTreeMap<(InstanceId, u64), &Name>,
+        live: Vec<Name>,
+    ) {
         let mut state = self.state.lock();
         let since_us = state.read_us.replace(now_us).unwrap_or(now_us);
         state.book.window_us += now_us.saturating_sub(since_us);
-        state.begun.extend(read);
+        let fresh = asked.iter().filter(|(_, name)| !state.begun.contains(**name));
+        let fresh: Vec<_> = fresh.map(|(instance, _)| *instance).collect();
+        state.before.extend(fresh);
+        state.begun.extend(asked.values().map(|name| (*name).clone()));
         state.book.live.extend(live);
     }
 
@@ -199,16 +212,36 @@ mod tests {
         }
     }
 
+    fn asked<'a>(name: &'a Name, instances: &[u128]) -> BTreeMap<(InstanceId, u64), &'a Name> {
+        let key = |instance: &u128| (InstanceId::new(Uuid::from_u128(*instance)), 1);
+        instances.iter().map(|instance| (key(instance), name)).collect()
+    }
+
+    #[test]
+    fn an_instance_that_was_there_and_not_heard_counts_from_when_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let name: Name = "next".parse().unwrap();
+        let meters = Meters::open(folder.path());
+        // Its host is late.
+        meters.end_of_reading(1_000, &asked(&name, &[1]), Vec::new());
+        meters.see(&name, &used(1, Some(90_000), 10));
+        meters.see(&name, &used(2, Some(50), 10));
+        meters.end_of_reading(2_000, &asked(&name, &[1, 2]), Vec::new());
+        assert_eq!(meters.of(&name).cpu_us, Some(50));
+        meters.see(&name, &used(1, Some(90_007), 10));
+        assert_eq!(meters.of(&name).cpu_us, Some(57));
+    }
+
     #[test]
     fn an_instance_that_came_meanwhile_counts_whole_and_one_from_before_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let (next, main): (Name, Name) = ("next".parse().unwrap(), "main".parse().unwrap());
         let meters = Meters::open(folder.path());
         meters.see(&next, &used(1, Some(5_000), 10));
-        meters.end_of_reading(1_000, [next.clone()].into_iter(), vec![main.clone()]);
+        meters.end_of_reading(1_000, &asked(&next, &[1]), vec![main.clone()]);
         meters.see(&next, &used(1, Some(5_400), 20));
         meters.see(&next, &used(2, Some(700), 15));
-        meters.end_of_reading(3_000, [next.clone()].into_iter(), Vec::new());
+        meters.end_of_reading(3_000, &asked(&next, &[1, 2]), Vec::new());
         let told = meters.of(&next);
         assert_eq!((told.cpu_us, told.memory_bytes), (Some(1_100), Some(20)));
         assert_eq!((told.window_us, told.is_own), (2_000, true));
@@ -221,7 +254,7 @@ mod tests {
         let meters = Meters::open(folder.path());
         meters.see(&next, &used(1, Some(5_500), 20));
         meters.see(&next, &used(3, Some(9_000), 12));
-        meters.end_of_reading(90_000, [next.clone()].into_iter(), Vec::new());
+        meters.end_of_reading(90_000, &asked(&next, &[1, 3]), Vec::new());
         let told = meters.of(&next);
         assert_eq!((told.cpu_us, told.window_us), (Some(1_200), 2_000));
     }

@@ -1,6 +1,6 @@
 //! Keys: sealing in context, rotation without rewriting, and the key file.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use objects::{AccountKeys, Error, SealedKey, Vault};
 
@@ -104,6 +104,26 @@ fn a_key_file_is_made_once_kept_private_and_rotated() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     let refused = Vault::from_file(&path).unwrap_err().to_string();
     assert!(refused.contains("chmod 600"), "{refused}");
+}
+
+#[test]
+fn a_key_file_stays_where_a_link_names_it_and_whose_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let (path, link) = (root.path().join("events.key"), root.path().join("link.key"));
+    Vault::from_file(&path).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    // Only root may give it away.
+    let _ = std::os::unix::fs::chown(&path, Some(1_234), Some(1_235));
+    let owner = || {
+        let about = std::fs::metadata(&path).unwrap();
+        (about.uid(), about.gid())
+    };
+    let before = owner();
+    let rotated = Vault::rotate_file(&link).unwrap();
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(Vault::of_file(&path).unwrap().key_id(), rotated.key_id());
+    assert_eq!(owner(), before);
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 2, "nothing is left beside it");
 }
 
 #[test]

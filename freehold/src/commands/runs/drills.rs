@@ -28,6 +28,9 @@ pub(super) fn outcome(it: &DrillOutcome) -> String {
                 it.instance.map_or_else(|| "an instance".to_owned(), |id| id.to_string())
             )];
             parts.extend(it.failed.map(|failed| failures(failed, it)));
+            if it.failed.is_none() && !why.is_empty() {
+                parts.push("how many requests failed is not known".to_owned());
+            }
             parts.extend(it.first_good_us.map(|us| format!("a good answer after {}", micros(us))));
             parts.extend(it.ready_us.map(|us| format!("all ready after {}", micros(us))));
             parts.extend(it.recovery_us.map(|us| format!("well again after {}", micros(us))));
@@ -43,10 +46,11 @@ fn failures(failed: u64, it: &DrillOutcome) -> String {
     if failed == 0 {
         return "no request failed".to_owned();
     }
+    let unanswered = it.unanswered.map(|count| format!(", {count} of them unanswered"));
     let first = it.first_failed_us.map(|us| format!(", the first after {}", micros(us)));
     format!(
-        "{failed} requests failed, {} of them unanswered{}",
-        it.unanswered.unwrap_or(0),
+        "{failed} requests failed{}{}",
+        unanswered.unwrap_or_default(),
         first.unwrap_or_default()
     )
 }
@@ -84,6 +88,8 @@ mod tests {
             why: Some("the run ended".to_owned()),
             ..done.clone()
         };
+        let gap = outcome(&DrillOutcome { failed: None, ..unknown.clone() });
+        assert!(gap.contains("; how many requests failed is not known; "), "{gap}");
         let missed = DrillOutcome {
             at_ms: 60_000,
             state: DrillState::Missed,

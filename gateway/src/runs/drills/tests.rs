@@ -59,14 +59,14 @@ fn each_variant_is_drilled_once_at_a_time_however_often_it_is_in_the_run() {
 fn what_was_asked_for_when_the_gateway_ended_is_not_asked_for_again_and_no_zero() {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(&["next"], &[(10, None), (20, None)]);
-    let drills = Drills::open(folder.path(), &spec, 5 * S).unwrap();
+    let drills = Drills::open(folder.path().into(), &spec, 5 * S).unwrap();
     assert!(drills.book.lock().gaps.is_empty());
     let instance = InstanceId::new(Uuid::from_u128(1));
     noted(&drills, 0, Stands::Asked { instance, asked_ns: 7 * S });
     let text = serde_json::to_vec(&*drills.book.lock()).unwrap();
     write(&folder.path().join(BOOK), &text).unwrap();
 
-    let drills = Drills::open(folder.path(), &spec, 9 * S).unwrap();
+    let drills = Drills::open(folder.path().into(), &spec, 9 * S).unwrap();
     assert_eq!(drills.book.lock().gaps, [Gap { known_ns: 0, on_ns: 9 * S }]);
     let told = drills.outcomes_of_none();
     assert_eq!((told[0].state, told[1].state), (DrillState::Missed, DrillState::Missed));
@@ -80,16 +80,29 @@ fn what_was_asked_for_when_the_gateway_ended_is_not_asked_for_again_and_no_zero(
 impl Drills {
     /// Of a run of one variant without records.
     fn outcomes_of_none(&self) -> Vec<DrillOutcome> {
-        std::fs::create_dir_all(self.folder.join("records")).unwrap();
-        self.outcomes(&[name("next")]).unwrap().swap_remove(0)
+        std::fs::create_dir_all(self.folder.within(RECORDS).path).unwrap();
+        self.outcomes(&[name("next")]).swap_remove(0)
     }
+}
+
+#[test]
+fn where_records_cannot_be_read_what_is_noted_is_told_without_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = spec(&["next"], &[(10, None), (20, None)]);
+    let drills = Drills::open(folder.path().into(), &spec, 0).unwrap();
+    noted(&drills, 0, done(10, Some(11)));
+    let told = drills.outcomes(&[name("next")]).swap_remove(0);
+    assert_eq!((told[0].state, told[1].state), (DrillState::Done, DrillState::Missed));
+    assert_eq!(told[0].why.as_deref(), Some("the records of the run could not be read"));
+    assert!(told[0].ready_us.is_some() && told[0].failed.is_none(), "{told:?}");
+    assert_eq!(told[1].why.as_deref(), Some("the run was over before"));
 }
 
 #[test]
 fn a_drill_is_known_up_to_the_next_one_and_to_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(&["next", "main"], &[(10, None), (20, None)]);
-    let drills = Drills::open(folder.path(), &spec, 0).unwrap();
+    let drills = Drills::open(folder.path().into(), &spec, 0).unwrap();
     // In the order of time, then of names: main, next, main, next.
     let first = noted(&drills, 1, done(10, Some(11)));
     noted(&drills, 0, done(12, None));
@@ -105,6 +118,19 @@ fn a_drill_is_known_up_to_the_next_one_and_to_a_gap() {
     assert_eq!(until(&first), Until::Gap { at_ns: 7 * S });
     drills.book.lock().gaps = vec![Gap { known_ns: 3 * S, on_ns: 5 * S }];
     assert_eq!(until(&first), Until::Drill { at_ns: 40 * S }, "that gap was before it");
+}
+
+#[test]
+fn what_went_badly_in_a_gap_is_not_told_as_nothing() {
+    let told = |until| {
+        let kill = Kill { asked_ns: 10 * S, dead_ns: 10 * S, ready_ns: Some(11 * S), until };
+        measured(DrillOutcome::default(), Some(Losses::new(kill).search()))
+    };
+    let gap = told(Until::Gap { at_ns: 8 * S });
+    assert_eq!((gap.failed, gap.unanswered, gap.recovery_us), (None, None, None));
+    assert!(gap.why.unwrap().contains("stood still"));
+    let end = told(Until::End);
+    assert_eq!((end.failed, end.unanswered, end.recovery_us), (Some(0), Some(0), None));
 }
 
 #[test]

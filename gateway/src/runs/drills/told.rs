@@ -1,9 +1,10 @@
 //! What is told of a drill: as far as is noted, at the end of its run, and with what was measured.
 //!
-//! Always true: what was not done, or is not known, has no times, and says why.
+//! Always true: what was not done, or is not known, has no times, and says why; what went badly is not
+//! counted where a part of it was not recorded.
 
 use api::runs::{DrillOutcome, DrillState};
-use policy::replay::drill::Search;
+use policy::replay::drill::{Search, Unknown};
 
 use super::{Due, MS_NS, Note, Stands};
 
@@ -46,14 +47,25 @@ pub(super) fn shown_at_end(due: &Due, note: Option<&Note>) -> DrillOutcome {
     DrillOutcome { state: DrillState::Missed, why: Some(why.to_owned()), ..told }
 }
 
+/// Without what would have been measured, where records cannot be read.
+pub(super) fn unmeasured(told: DrillOutcome) -> DrillOutcome {
+    if told.state != DrillState::Done {
+        return told;
+    }
+    let why = "the records of the run could not be read";
+    DrillOutcome { why: Some(why.to_owned()), ..told }
+}
+
 /// With what was measured, where an instance was ended.
 pub(super) fn measured(told: DrillOutcome, search: Option<Search>) -> DrillOutcome {
     let Some(search) = search else { return told };
     let recovery = search.tell();
     let us = |ns: u64| ns / 1_000;
+    // What went badly in a gap nobody recorded: none that are known are not none.
+    let is_counted = recovery.well_ns != Err(Unknown::Gap);
     DrillOutcome {
-        failed: Some(recovery.bad),
-        unanswered: Some(recovery.unanswered),
+        failed: is_counted.then_some(recovery.bad),
+        unanswered: is_counted.then_some(recovery.unanswered),
         first_failed_us: recovery.first_bad_ns.map(us),
         first_good_us: recovery.first_good_ns.map(us),
         // A part of a microsecond is no time less.
