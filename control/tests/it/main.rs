@@ -14,6 +14,7 @@ mod enrolments;
 mod errors;
 mod events;
 mod garbage;
+mod gates;
 mod generations;
 mod grants;
 mod harness;

@@ -107,7 +107,7 @@ async fn state(house: &House, alice: &Member) -> String {
     told.body["triggers"][0]["state"].as_str().unwrap().to_owned()
 }
 
-async fn mode(house: &House, alice: &Member, variant: &str) -> String {
+pub(crate) async fn mode(house: &House, alice: &Member, variant: &str) -> String {
     let told = house.get(alice, "/v1/endpoints/risk").await.body;
     let all = told["variants"].as_array().unwrap().clone();
     let found = all.into_iter().find(|it| it["variant"] == variant).unwrap();
