@@ -326,11 +326,7 @@ async fn telling(
             let so_far = told.spec.variants.iter().map(|name| drills.so_far(name)).collect();
             let beside = beside((hub, told), meters, so_far);
             let progress = told::progress(run, judged, &beside);
-            let goes_on = report(RunState::Running, Some(progress), None, None);
-            if !tell(hub, told.run, goes_on).await {
-                // Control has ended it: nobody else can stop it.
-                run.stop();
-            }
+            tell(hub, told.run, report(RunState::Running, Some(progress), None, None)).await;
         }
     }
 }
