@@ -110,6 +110,17 @@ proptest! {
     }
 }
 
+/// How many events a reader gives below this number before it says that something is wrong; and what.
+fn until_an_error(folder: &Path, next: u64) -> (u64, Error) {
+    let (mut reader, mut before) = (Reader::new(folder, 1), 0);
+    loop {
+        match reader.read(next, 1_000) {
+            Ok(events) => before += events.len() as u64,
+            Err(error) => return (before, error),
+        }
+    }
+}
+
 #[test]
 fn damage_among_committed_events_is_told_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
@@ -122,14 +133,7 @@ fn damage_among_committed_events_is_told_with_its_place() {
     file.write_all_at(b"x", 20).unwrap();
     let error = Log::open(folder.path(), 0, |_| {}).unwrap_err();
     assert!(matches!(&error, Error::Damaged { path, offset: 0 } if path == damaged), "{error}");
-    let mut reader = Reader::new(folder.path(), 1);
-    let mut before = 0;
-    let error = loop {
-        match reader.read(log.next(), 1_000) {
-            Ok(events) => before += events.len() as u64,
-            Err(error) => break error,
-        }
-    };
+    let (before, error) = until_an_error(folder.path(), log.next());
     assert_eq!(before + 1, found[1].first);
     assert!(matches!(&error, Error::Damaged { path, offset: 0 } if path == damaged), "{error}");
 }
@@ -155,14 +159,7 @@ fn events_that_are_missing_between_two_files_are_told() {
         _ => false,
     };
     assert!(is_told(Log::open(folder.path(), 0, |_| {}).unwrap_err()));
-    let mut reader = Reader::new(folder.path(), 1);
-    let mut before = 0;
-    let error = loop {
-        match reader.read(log.next(), 1_000) {
-            Ok(events) => before += events.len() as u64,
-            Err(error) => break error,
-        }
-    };
+    let (before, error) = until_an_error(folder.path(), log.next());
     assert_eq!(before, next - 2);
     assert!(is_told(error));
     // As the error says, one may go on without them.

@@ -3,10 +3,7 @@
 use api::client::Client;
 use api::endpoints::{AskGate, CreateVariant, EndpointState, GateCondition, GateMetric, GateSpec};
 use api::pages::LogQuery;
-use api::runs::{
-    DrillKind, DrillOutcome, DrillState, Load, Run, RunDrill, RunOutcome, RunProgress, RunSpec,
-    RunState,
-};
+use api::runs::{DrillKind, DrillOutcome, DrillState, Load, Run, RunDrill, RunProgress, RunSpec};
 use api::streams::{CreateStream, StreamSpec};
 use serde_json::{Value, json};
 use testkit::wait::until;
@@ -14,7 +11,7 @@ use testkit::{Account, Cloud, Package, Process};
 use types::{Name, RunId};
 
 use crate::encrypted::said;
-use crate::replays::{WAIT_S, ended, run_of};
+use crate::replays::{WAIT_S, end_of, ended, run_of};
 use crate::world::{PROGRAM, name, strangers};
 
 /// What a gateway says that asks an instance which is gone.
@@ -214,13 +211,7 @@ async fn a_drill_is_done_once_though_the_gateway_is_lost_after_it() {
     .await;
     cloud.kill_and_start(Process::Up).await;
     cloud.ready().await;
-    let run = until(WAIT_S, "the run has ended", || async {
-        let run = owner.client.run_fetch(run.id).await.unwrap();
-        run.state.ended().then_some(run)
-    })
-    .await;
-    assert_eq!(run.state, RunState::Succeeded, "{run:?}");
-    let outcome: RunOutcome = serde_json::from_value(run.outcome.clone().unwrap()).unwrap();
+    let (_, outcome) = end_of(&owner, run.id).await;
     let [again] = outcome.variants[0].drills.as_slice() else { panic!("{outcome:?}") };
     assert_eq!((again.state, again.instance), (DrillState::Done, first.instance), "{again:?}");
     assert_eq!(again.done_at_ms, first.done_at_ms);

@@ -15,7 +15,7 @@ use api::streams::{CreateStream, EventLabel, LabelEvents, SelectionQuery, Stream
 use serde_json::{Value, json};
 use testkit::wait::until;
 use testkit::{Account, Cloud, Package, Process};
-use types::{FunctionRuntime, Mode, Name};
+use types::{FunctionRuntime, Mode, Name, RunId};
 
 use crate::functions::has_python;
 use crate::world::{PROGRAM, http, name, strangers};
@@ -147,8 +147,13 @@ pub(crate) fn run_of(variants: &[&str], stream: &Name) -> RunSpec {
 
 pub(crate) async fn ended(account: &Account, spec: &RunSpec) -> (Run, RunOutcome) {
     let run = account.client.run_create(spec).await.unwrap();
+    end_of(account, run.id).await
+}
+
+/// What a run has come to, once it has ended.
+pub(crate) async fn end_of(account: &Account, id: RunId) -> (Run, RunOutcome) {
     let run = until(WAIT_S, "the run has ended", || async {
-        let run = account.client.run_fetch(run.id).await.unwrap();
+        let run = account.client.run_fetch(id).await.unwrap();
         run.state.ended().then_some(run)
     })
     .await;
@@ -372,13 +377,7 @@ async fn a_replay_goes_on_where_it_was_lost_and_says_so() {
     .await;
     cloud.kill_and_start(Process::Up).await;
     cloud.ready().await;
-    let run = until(WAIT_S, "the run has ended", || async {
-        let run = owner.client.run_fetch(run.id).await.unwrap();
-        run.state.ended().then_some(run)
-    })
-    .await;
-    assert_eq!(run.state, RunState::Succeeded, "{run:?}");
-    let outcome: RunOutcome = serde_json::from_value(run.outcome.unwrap()).unwrap();
+    let (_, outcome) = end_of(&owner, run.id).await;
     assert!(outcome.disclosed.iter().any(|it| it.contains("resumed")), "{outcome:?}");
     let recorded: u64 = outcome.variants.iter().map(|it| it.recorded).sum();
     assert_eq!((outcome.schedule.sends, recorded + outcome.facts.lost), (EVENTS, EVENTS));
