@@ -99,6 +99,9 @@ pub enum TriggerAction {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rate_uhz: Option<u64>,
     },
+    /// Has the model trained anew that the variant answers with which was seen: as it was trained last,
+    /// by the newest versions of its algorithm and data sets.
+    Retrain {},
     /// Has a replay sent anew with another rate, pattern or time: the one that was judged, or, of live
     /// events, those of the endpoint that are under way, which are stopped. At most eight follow each
     /// other by such changes, with the same seed.

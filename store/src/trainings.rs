@@ -153,6 +153,17 @@ pub async fn training_fetch(tx: &mut Tx<'_>, id: TrainingId) -> Result<TrainingR
     training(&row.ok_or_else(missing)?)
 }
 
+/// The newest training of an account that made a version of a model.
+pub async fn training_of_model(
+    tx: &mut Tx<'_>,
+    account_id: AccountId,
+    model: ItemId,
+) -> Result<Option<TrainingRow>, Error> {
+    let find = tx.sql("find the training of a model", include_str!("trainings/of_model.sql"));
+    let row = find.bind(&account_id).bind(&model).first().await?;
+    row.as_ref().map(training).transpose()
+}
+
 /// Lists the trainings of an account, newest first, before one, at most `limit`.
 pub async fn trainings_list(
     tx: &mut Tx<'_>,

@@ -91,6 +91,7 @@ const LIVE: readonly Metric[] = ["errors_ppm", "response_p99_us", "response_p50_
 const ACTIONS = {
   out: "Put the variant into test",
   revert: "Use the variants as before the newest change",
+  retrain: "Train the model anew, as it was trained last",
   deploy: "Put this variant into production:",
   webhook: "Tell this URL:",
   email: "Tell this address:",
@@ -137,7 +138,7 @@ function Add({ variants, add }: AddProps) {
     on === "live" ? LIVE.includes(it) : METRICS[it][1] !== "none",
   );
   const chosen = metrics.includes(metric) ? metric : "errors_ppm";
-  const needs = word !== "out" && word !== "revert";
+  const needs = word !== "out" && word !== "revert" && word !== "retrain";
   const spec: Spec = {
     name,
     on,

@@ -32,6 +32,8 @@ export function act(of: Act): string {
       return "use the variants as before";
     case "out":
       return "put the variant into test";
+    case "retrain":
+      return "train the model anew";
     case "deploy": {
       const share = of.share_bp ? ` with ${ppm(of.share_bp * 100)}` : "";
       const lasting = of.for_ms ? ` for ${millis(of.for_ms)}` : "";

@@ -90,15 +90,55 @@ pub async fn create(
     caller: &Caller,
     request: TrainRequest,
 ) -> Result<Training, Error> {
+    let prepared = prepare(control, caller, &request).await?;
+    let begin = control.shared.store.transact("begin to train", |tx| {
+        let prepared = &prepared;
+        Box::pin(async move { prepared.insert(tx).await })
+    });
+    begin.await?;
+    control.drivers().sagas.wake();
+    shape(prepared.row, &caller.account_name)
+}
+
+/// A training that was found to fit, to be written.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    row: TrainingRow,
+    record: saga::Record,
+    uses: Vec<UsageRow>,
+}
+
+impl Prepared {
+    /// Its id.
+    pub(crate) const fn id(&self) -> TrainingId {
+        self.row.id
+    }
+
+    /// Writes all of it; whoever does wakes the sagas behind it.
+    pub(crate) async fn insert(&self, tx: &mut store::Tx<'_>) -> Result<(), store::Error> {
+        training_insert(tx, &self.row).await?;
+        for usage in &self.uses {
+            usage_add(tx, usage).await?;
+        }
+        saga_insert(tx, &self.record).await
+    }
+}
+
+/// Finds what a training needs, for somebody who may start it.
+pub(crate) async fn prepare(
+    control: &Control,
+    caller: &Caller,
+    request: &TrainRequest,
+) -> Result<Prepared, Error> {
     control.authorize(caller, Action::TrainingsCreate, Resource::account(caller.account))?;
-    let resolved = resolve(control, caller, &request).await?;
+    let resolved = resolve(control, caller, request).await?;
     let json = |value| -> Result<serde_json::Value, Error> {
         serde_json::to_value(value).map_err(|error| Error::internal("could not write", error))
     };
     let row = TrainingRow {
         id: TrainingId::new(control.clock().uuid()),
         account_id: caller.account,
-        request: serde_json::to_value(&request)
+        request: serde_json::to_value(request)
             .map_err(|error| Error::internal("could not write a request", error))?,
         resolved: json(&resolved)?,
         state: rows::TrainingState::Waiting,
@@ -116,35 +156,19 @@ pub async fn create(
     let id = SagaId::new(control.clock().uuid());
     let record = saga::begin::<TrainSaga>(id, row.id.to_string(), &state, row.created_at_ms)
         .map_err(|error| Error::internal("could not begin to train", error))?;
-    let algorithm = state.resolved.algorithm.clone();
-    let uses: Vec<UsageRow> = std::iter::once(&algorithm)
-        .chain(state.resolved.channels.values())
-        .map(|package| UsageRow {
-            item_id: package.item,
-            version: package.version,
-            endpoint_id: None,
-            caller: Some(caller.account),
-            requests: 0,
-            failures: 0,
-            trainings: 1,
-        })
-        .collect();
-    control
-        .shared
-        .store
-        .transact("begin to train", |tx| {
-            let (row, record, uses) = (row.clone(), record.clone(), uses.clone());
-            Box::pin(async move {
-                training_insert(tx, &row).await?;
-                for usage in &uses {
-                    usage_add(tx, usage).await?;
-                }
-                saga_insert(tx, &record).await
-            })
-        })
-        .await?;
-    control.drivers().sagas.wake();
-    shape(row, &caller.account_name)
+    let packages =
+        std::iter::once(&state.resolved.algorithm).chain(state.resolved.channels.values());
+    let of = |package: &Package| UsageRow {
+        item_id: package.item,
+        version: package.version,
+        endpoint_id: None,
+        caller: Some(caller.account),
+        requests: 0,
+        failures: 0,
+        trainings: 1,
+    };
+    let uses = packages.map(of).collect();
+    Ok(Prepared { row, record, uses })
 }
 
 /// Finds what a training needs, and checks that it fits.

@@ -5,6 +5,7 @@ use api::trainings::{TrainRequest, Training, TrainingState};
 use bytes::Bytes;
 use control::Error;
 use control::operations::{instances, items, trainings};
+use serde_json::json;
 use store::instances::{Owner, Wanted, instances_list_of};
 use store::objects::object_holders;
 use testkit::Package;
@@ -12,6 +13,7 @@ use types::{Reference, TrainingId};
 
 use crate::agent::{Agent, Play};
 use crate::harness::{House, Member, name, read};
+use crate::triggers::{end_run, firings, watch};
 
 struct World {
     house: House,
@@ -204,4 +206,44 @@ async fn a_model_is_held_by_its_version_alone() {
     assert_eq!(holders, [format!("version:{}@1", version.item)]);
     let rows = read!(world.house.store(), instances_list_of(Owner::Training(id))).unwrap();
     assert!(rows.iter().all(|row| row.wanted == Wanted::Gone && row.state.ended()));
+}
+
+#[tokio::test]
+async fn a_trigger_has_a_model_trained_anew_and_once_at_a_time() {
+    let world = World::open().await;
+    let first = world.begin().await;
+    world.reach(first, TrainingState::Succeeded).await;
+    let (house, alice) = (&world.house, &world.alice);
+    let wanted = json!({ "name": "risk", "source": "risk" });
+    assert_eq!(house.post(alice, "/v1/endpoints", wanted).await.status, 202);
+    assert_eq!(house.post(alice, "/v1/streams", json!({ "name": "sales" })).await.status, 201);
+    let when = json!({ "is": { "metric": "errors_ppm", "at_least": 50_000 } });
+    let then = json!([{ "kind": "retrain" }]);
+    let wanted = json!({
+        "name": "worse", "on": "replay", "variant": "main", "when": when, "then": then
+    });
+    let made = house.post(alice, "/v1/endpoints/risk/triggers", wanted).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let count = async || {
+        let all = house.get(alice, "/v1/trainings").await.body;
+        all["items"].as_array().unwrap().len()
+    };
+    for said in ["risk is trained anew", "risk is being trained already"] {
+        house.time.advance_ms(1_000);
+        let wanted = json!({ "endpoint": "risk", "stream": "sales", "variants": ["main"] });
+        let run = house.post(alice, "/v1/runs", wanted).await;
+        end_run(house, run.body["id"].as_str().unwrap().parse().unwrap(), (true, 100)).await;
+        while watch(house).await > 0 {}
+        let fired = &firings(house, alice).await[0];
+        let words = fired["did"][0]["words"].as_str().unwrap();
+        assert!(words.starts_with(said), "{fired}");
+        assert_eq!(count().await, 2);
+    }
+    let all = house.get(alice, "/v1/trainings").await.body;
+    let [again, before] = [&all["items"][0]["request"], &all["items"][1]["request"]];
+    assert_eq!((&again["model"], &again["parameters"]), (&before["model"], &before["parameters"]));
+    assert_eq!(
+        (&again["algorithm"], &again["data"]["training"]),
+        (&json!("producer/trainer"), &json!("producer/events"))
+    );
 }

@@ -69,7 +69,7 @@ pub struct TriggerArguments {
     /// With burn: what the objective is for
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "30d")]
     pub period: u64,
-    /// What is done: webhook=URL, email=ADDRESS, revert, out,
+    /// What is done: webhook=URL, email=ADDRESS, revert, out, retrain,
     /// deploy=VARIANT:MODE[:SHARE[:TIME]], replay=STREAM[:VARIANTS[:RATE]], or a replay sent anew
     /// with change=rate:200/s, rate:1.5x (as fast as before), poisson:200/s, speed:10x, for:5m,
     /// events:1000 (at a rate) or pattern:FILE, some of them with commas between; may be repeated
@@ -143,7 +143,7 @@ fn parse_action(text: &str) -> Result<Then, String> {
     }
     let refuse = || {
         format!(
-            "{text:?} is no action: write webhook=URL, email=ADDRESS, revert, out, \
+            "{text:?} is no action: write webhook=URL, email=ADDRESS, revert, out, retrain, \
              deploy=VARIANT:MODE[:SHARE[:TIME]], replay=STREAM[:VARIANTS[:RATE]] or change=rate:RATE"
         )
     };
@@ -152,6 +152,7 @@ fn parse_action(text: &str) -> Result<Then, String> {
         ("email", to) if !to.is_empty() => Ok(TriggerAction::Email { to: to.to_owned() }),
         ("revert", "") => Ok(TriggerAction::Revert {}),
         ("out", "") => Ok(TriggerAction::Out {}),
+        ("retrain", "") => Ok(TriggerAction::Retrain {}),
         ("deploy", parts) => {
             let parts: Vec<&str> = parts.split(':').collect();
             let (variant, mode, rest) = match parts.as_slice() {
@@ -240,6 +241,7 @@ mod tests {
         let url = "https://example.org/a?b=c".to_owned();
         assert_eq!(read("webhook=https://example.org/a?b=c"), TriggerAction::Webhook { url });
         assert_eq!(read("revert"), TriggerAction::Revert {});
+        assert_eq!(read("retrain"), TriggerAction::Retrain {});
         let bake = TriggerAction::Deploy {
             variant: name("next"),
             mode: Mode::Bake,

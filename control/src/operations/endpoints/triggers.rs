@@ -5,6 +5,7 @@
 
 mod act;
 mod judge;
+mod retrain;
 mod runs;
 pub(crate) mod seen;
 pub(crate) mod tell;
@@ -77,6 +78,9 @@ pub async fn create(
         }
         if matches!(action, TriggerAction::Replay { .. } | TriggerAction::Change { .. }) {
             control.authorize(caller, Action::RunsWrite, Resource::account(caller.account))?;
+        }
+        if matches!(action, TriggerAction::Retrain {}) {
+            control.authorize(caller, Action::TrainingsCreate, Resource::account(caller.account))?;
         }
         if let TriggerAction::Replay { stream, .. } = action {
             streams::own(control, caller, stream, Action::StreamsRead).await?;
@@ -304,7 +308,7 @@ fn check_action(spec: &TriggerSpec, action: &TriggerAction) -> Result<(), Error>
             }
             Ok(())
         }
-        TriggerAction::Revert {} => Ok(()),
+        TriggerAction::Revert {} | TriggerAction::Retrain {} => Ok(()),
         TriggerAction::Out {} if spec.variant.is_none() => {
             Err(Error::invalid("say which variant is watched: that one is taken out"))
         }

@@ -138,6 +138,7 @@ fn action(it: &TriggerAction) -> String {
         TriggerAction::Email { to } => format!("tell {to}"),
         TriggerAction::Revert {} => "use variants as before".to_owned(),
         TriggerAction::Out {} => "put the variant into test".to_owned(),
+        TriggerAction::Retrain {} => "train the model anew".to_owned(),
         TriggerAction::Deploy { variant, mode, share_bp, for_ms } => {
             let part = match share_bp {
                 0 => String::new(),

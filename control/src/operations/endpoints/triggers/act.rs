@@ -19,9 +19,10 @@ use types::{ErrorKind, Mode, Name, Used};
 
 use super::runs::Sent;
 use super::watch::settled;
-use super::{Told, change_of, changes_modes, runs, stored, tell};
+use super::{Told, change_of, changes_modes, retrain, runs, stored, tell};
 use crate::operations::endpoints::variants::{self, Decided};
 use crate::operations::items::from_json;
+use crate::operations::trainings;
 use crate::{Control, Error};
 
 /// Firings of an endpoint that are kept, the newest: those of a bad night, and of months before.
@@ -48,6 +49,8 @@ pub(super) enum Write {
     Modes(ModesRow, Vec<Used>),
     /// Replays wait, some of them for the end of another, which is to stop.
     Runs(Vec<Sent>),
+    /// A model is trained.
+    Training(Box<trainings::Prepared>),
     /// Somebody is to be told.
     Notice,
 }
@@ -179,6 +182,7 @@ async fn write(
                     Write::Nothing => {}
                     Write::Modes(row, _) => modes_insert(tx, row).await?,
                     Write::Runs(all) => send(tx, all, firing.at_ms).await?,
+                    Write::Training(training) => training.insert(tx).await?,
                     Write::Notice => {
                         let notice: NoticeRow =
                             tell::notice((endpoint, &firing), (told, *place), *id);
@@ -230,8 +234,10 @@ async fn say(
     let text = format!("{} fired: {}; {}", row.name, told.saw.words, did.join("; "));
     control.say(&endpoint.id.to_string(), "trigger", &text).await?;
     for (_, write) in writes {
-        if let Write::Modes(row, modes) = write {
-            variants::say(control, row, modes).await?;
+        match write {
+            Write::Modes(row, modes) => variants::say(control, row, modes).await?,
+            Write::Training(_) => control.drivers().sagas.wake(),
+            _ => {}
         }
     }
     Ok(())
@@ -263,6 +269,7 @@ async fn plan(
         TriggerAction::Replay { .. } => {
             runs::replay(control, endpoint, (spec, action), cause).await
         }
+        TriggerAction::Retrain {} => retrain::retrain(control, endpoint, cause).await,
         TriggerAction::Change { .. } => match runs::changed(action) {
             Some(change) => runs::change(control, endpoint, (spec, &change), cause).await,
             None => Err(Error::invalid("nothing can be changed so")),
