@@ -85,6 +85,7 @@ pub(super) fn run<T: Traffic>(
     making: Making<T>,
     events: impl Iterator<Item = Result<(Event, T::Payload), Fault>>,
 ) -> u64 {
+    steady::stand_back();
     let ready = making.ready.clone();
     let maker = Maker { making, names: HashSet::new() };
     if let Err(error) = maker.run(events) {

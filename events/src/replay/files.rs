@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use arrow_schema::Schema;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
+use parquet::schema::types::ColumnPath;
 
 use super::error::Error;
 use super::record::{Outcome, Record};
@@ -150,7 +151,13 @@ impl Writer {
     fn begin(&self, path: &Path) -> Result<ArrowWriter<File>, Error> {
         let file = File::create(path).map_err(Error::io("make", path))?;
         let level = Compression::ZSTD(ZstdLevel::default());
-        let properties = WriterProperties::builder().set_compression(level);
+        let mut properties = WriterProperties::builder().set_compression(level);
+        for name in columns::EACH_OTHER {
+            let column = ColumnPath::from(name);
+            properties = properties
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+        }
         let properties = match &self.folder.key {
             Some(key) => tables::encrypted(properties, key, &self.name()),
             None => Ok(properties),

@@ -30,7 +30,7 @@ pub(super) const IDLE_NS_MAX: u64 = 4_000_000_000;
 /// How long it sleeps at most before it looks whether it is to stop.
 const LOOK_NS: u64 = 20_000_000;
 /// Where it only sleeps, sends go together that are due within so long.
-const TOGETHER_NS: u64 = 40_000;
+const TOGETHER_NS: u64 = 200_000;
 /// What one look at the clock takes at most.
 const STEP_NS_MAX: u64 = 2_000;
 /// How long before the first send all is ready.
@@ -122,7 +122,7 @@ impl<K> Issuer<K> {
 
     /// Issues until there is no more, or it is stopped.
     pub(super) fn run(mut self) -> Issuance {
-        steady::wake_in_time();
+        steady::run_in_time();
         for _ in 0..self.issuing.warm {
             for variant in 0..self.issuing.variants.len() {
                 // Where it fails now it fails again with a request, which tells of it.

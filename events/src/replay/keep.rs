@@ -44,6 +44,7 @@ pub(super) struct Kept {
 
 /// Keeps all records until there will be no more.
 pub(super) fn run<K>(keeping: Keeping<K>, mut judge: impl Judge<K>) -> Kept {
+    steady::stand_back();
     let Keeping { shared, kept, folder, mut writer, state } = keeping;
     let began_ns = steady::now_ns();
     let (mut safe_ns, mut failed) = (began_ns, None);

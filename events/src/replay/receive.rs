@@ -89,7 +89,7 @@ impl<K> Answers<K> {
 
     /// Receives until all is issued and nothing is under way; the processors' time that it took.
     pub(super) fn run(mut self) -> u64 {
-        steady::wake_in_time();
+        steady::run_in_time();
         let tick = steady::timespec(TICK_NS);
         let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {

@@ -80,7 +80,11 @@ pub async fn create(
             control.authorize(caller, Action::RunsWrite, Resource::account(caller.account))?;
         }
         if matches!(action, TriggerAction::Retrain {}) {
-            control.authorize(caller, Action::TrainingsCreate, Resource::account(caller.account))?;
+            control.authorize(
+                caller,
+                Action::TrainingsCreate,
+                Resource::account(caller.account),
+            )?;
         }
         if let TriggerAction::Replay { stream, .. } = action {
             streams::own(control, caller, stream, Action::StreamsRead).await?;

@@ -15,6 +15,10 @@ mod wait;
 use std::error::Error;
 use std::path::PathBuf;
 
+/// That of the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Failed = Box<dyn Error>;
 
 fn main() -> Result<(), Failed> {

@@ -19,6 +19,11 @@ use super::super::record::{Outcome, Record, Took};
 
 const UTC: &str = "UTC";
 
+/// Columns of which each record has another number, near the one before it: they are written as
+/// differences, and a dictionary of them would be made for nothing.
+pub(super) const EACH_OTHER: [&str; 8] =
+    ["number", "sequence", "happened", "offset_ns", "intended", "sent", "first_byte", "done"];
+
 /// The table's columns.
 pub(super) fn schema() -> Schema {
     let time = || DataType::Timestamp(TimeUnit::Nanosecond, Some(UTC.into()));
