@@ -107,9 +107,7 @@ pub(in crate::operations) fn snapshot(
         gates::Run::Invalid { reasons: outcome.reasons.clone() }
     };
     let other = incumbent.and_then(|place| outcome.variants.get(place));
-    // The first variant is compared with each other one.
-    let pairs = incumbent.filter(|_| candidate == 0).and_then(|place| place.checked_sub(1));
-    let pairs = pairs.and_then(|place| outcome.pairs.get(place));
+    let pairs = incumbent.and_then(|incumbent| pairs(outcome, candidate, incumbent));
     let mut values: BTreeMap<Key, Pair> = BTreeMap::new();
     let mut add = |metric: GateMetric, place: Place, candidate: Value, incumbent: Value| {
         let key = Key { metric: word(metric).to_owned(), place };
@@ -136,11 +134,27 @@ pub(in crate::operations) fn snapshot(
         }
     }
     if let Some(Pairs { same, differ, .. }) = pairs {
-        let (value, events) = (part(*same, same + differ), same + differ);
+        let (value, events) = (part(same, same + differ), same + differ);
         add(GateMetric::AgreementPpm, Place::All, of_enough(value, events), Value::Missing);
     }
-    let (verdict, events_more) = pairs.map(verdict).unzip();
+    let (verdict, events_more) = pairs.as_ref().map(verdict).unzip();
     Snapshot { run, values, verdict, events_more: events_more.flatten() }
+}
+
+/// How two variants answered the same events, the candidate as the first one. Pairs are told of the
+/// first variant of a run with each other one: of two others they are not known.
+fn pairs(outcome: &RunOutcome, candidate: usize, incumbent: usize) -> Option<Pairs> {
+    let told = |place: usize| outcome.pairs.get(place.checked_sub(1)?).copied();
+    let turned = |it: Pairs| Pairs {
+        first_right: it.other_right,
+        other_right: it.first_right,
+        ..it
+    };
+    match (candidate, incumbent) {
+        (0, other) => told(other),
+        (other, 0) => told(other).map(turned),
+        _ => None,
+    }
 }
 
 fn place_of(told: &PlaceOutcome) -> Option<Place> {
@@ -460,6 +474,22 @@ mod tests {
         let scope = GateScope::Region(String::new());
         let of = GateCondition::of(GateMetric::ErrorsPpm);
         assert!(condition(&GateCondition { scope, at_most: Some(1), ..of }).is_err());
+    }
+
+    /// It is the same evidence, whichever of both was named first.
+    #[test]
+    fn the_verdict_is_about_the_candidate_wherever_it_stands_in_the_run() {
+        let pairs = Pairs { first_right: 200, other_right: 2, both_right: 300, ..Pairs::default() };
+        let outcome = RunOutcome {
+            valid: true,
+            variants: vec![VariantOutcome::default(); 3],
+            pairs: vec![pairs, Pairs::default()],
+            ..RunOutcome::default()
+        };
+        let verdict = |candidate, incumbent| snapshot(&outcome, candidate, Some(incumbent)).verdict;
+        assert_eq!(verdict(0, 1), Some(Answer::Promote));
+        assert_eq!(verdict(1, 0), Some(Answer::Revert));
+        assert_eq!(verdict(1, 2), None, "of two others nothing is told");
     }
 
     /// What is told to be missing is about what it takes.
