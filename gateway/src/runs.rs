@@ -23,6 +23,7 @@ use std::sync::Arc;
 use api::accounts::Role;
 use api::internal::{Principal, RunReport, RunRoute};
 use api::runs::{DrillOutcome, RunState};
+use events::Folder;
 use events::replay::report::Stage;
 use events::replay::{Cells, Run};
 use http::request::Parts;
@@ -30,7 +31,7 @@ use parking_lot::Mutex;
 use policy::replay::turns;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
-use types::{AccountId, RunId, TokenId};
+use types::{AccountId, ErrorKind, RunId, TokenId};
 
 use crate::error::Error;
 use crate::hub::Hub;
@@ -208,32 +209,60 @@ fn begin(hub: &Arc<Hub>, told: &Arc<RunRoute>) {
     let (hub, told) = (Arc::clone(hub), Arc::clone(told));
     let tasks = hub.tasks.clone();
     tasks.spawn("replay", async move {
-        let ended = send(&hub, &told).await;
-        if let Err(error) = ended {
-            match error {
-                // Another gateway's, or control is away: it is looked at again.
-                Error::StreamElsewhere { .. } => _ = hub.runs.elsewhere.lock().insert(told.run),
-                Error::NoControl => {}
-                error => {
-                    tracing::warn!(run = %told.run, %error, "a replay failed");
-                    let report = report(RunState::Failed, None, None, Some(error.to_string()));
-                    tell(&hub, told.run, report).await;
-                }
+        match send(&hub, &told).await {
+            Ok(()) | Err(Unsent::Failed(Error::NoControl)) => {}
+            Err(Unsent::Later(error)) => {
+                tracing::debug!(run = %told.run, %error, "a replay waits for its stream");
+                hub.runs.elsewhere.lock().insert(told.run);
+            }
+            Err(Unsent::Failed(error)) => {
+                tracing::warn!(run = %told.run, %error, "a replay failed");
+                let report = report(RunState::Failed, None, None, Some(error.to_string()));
+                tell(&hub, told.run, report).await;
             }
         }
         hub.runs.live.lock().remove(&told.run);
     });
 }
 
-/// Sends a run to its end.
-async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Error> {
+/// Why a run was not sent to its end.
+enum Unsent {
+    /// Another gateway sends it, or what it had begun with cannot be reached now: it is looked at
+    /// again, after those that can begin. Where nothing is told of it for too long, control ends it.
+    Later(Error),
+    Failed(Error),
+}
+
+impl From<Error> for Unsent {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The stream of a run, and what this gateway keeps of the run.
+async fn reached(hub: &Arc<Hub>, told: &RunRoute) -> Result<(events::Stream, Folder), Unsent> {
     let table = hub.table.load_full();
     let route = table.streams().find(|stream| stream.stream == told.stream).map(Arc::clone);
     drop(table);
     let route = route.ok_or_else(|| Error::NoStream { stream: told.spec.stream.to_string() })?;
-    let stream = hub.streams.open(hub, &route).await?;
+    let has_begun = plan::begun(&folder(hub, told.run)?).is_some();
+    let waits = |error: Error| match error {
+        Error::StreamElsewhere { .. } => Unsent::Later(error),
+        // As after a start with another key: what was begun is not lost by that.
+        _ if has_begun && !told.stop_wanted && error.kind() == ErrorKind::Unavailable => {
+            Unsent::Later(error)
+        }
+        _ => Unsent::Failed(error),
+    };
+    let stream = hub.streams.open(hub, &route).await.map_err(waits)?;
+    Ok((stream, kept(hub, told.run).await.map_err(waits)?))
+}
+
+/// Sends a run to its end.
+async fn send(hub: &Arc<Hub>, told: &Arc<RunRoute>) -> Result<(), Unsent> {
+    let (stream, place) = reached(hub, told).await?;
     // It had come to its end when this gateway did, and control had not heard of it.
-    if let Some(report) = ended(&kept(hub, told.run).await?) {
+    if let Some(report) = ended(&place) {
         tell(hub, told.run, report).await;
         return Ok(());
     }
@@ -351,7 +380,7 @@ async fn note(hub: &Hub, id: RunId, report: &RunReport) -> Result<(), Error> {
 }
 
 /// What a run came to, where it has.
-fn ended(folder: &events::Folder) -> Option<RunReport> {
+fn ended(folder: &Folder) -> Option<RunReport> {
     let mut text = std::fs::read(folder.path.join(ENDED)).ok()?;
     if let Some(key) = &folder.key {
         text = key.open(ENDED, &text)?;
@@ -398,7 +427,7 @@ async fn tell(hub: &Hub, id: RunId, report: RunReport) -> bool {
 struct Mine {
     id: RunId,
     account: AccountId,
-    records: events::Folder,
+    records: Folder,
     /// Its variants, by their places.
     names: Vec<String>,
     /// Held for as long as is answered.
@@ -424,11 +453,7 @@ async fn mine(
 }
 
 /// The records of a run of an account, and its variants by their places.
-async fn own(
-    hub: &Hub,
-    account: AccountId,
-    id: RunId,
-) -> Result<(events::Folder, Vec<String>), Error> {
+async fn own(hub: &Hub, account: AccountId, id: RunId) -> Result<(Folder, Vec<String>), Error> {
     let place = folder(hub, id)?;
     let begun = crate::streams::blocking(move || {
         Ok(plan::begun(&place).filter(|begun| begun.account == account))
@@ -438,7 +463,7 @@ async fn own(
 }
 
 /// The folder of a run, with its key where it has one.
-async fn kept(hub: &Hub, id: RunId) -> Result<events::Folder, Error> {
+async fn kept(hub: &Hub, id: RunId) -> Result<Folder, Error> {
     let (keys, place) = (hub.streams.keys().clone(), folder(hub, id)?);
     crate::streams::blocking(move || keys.known(&place, &whose(id))).await
 }
@@ -456,7 +481,7 @@ fn folder(hub: &Hub, id: RunId) -> Result<PathBuf, Error> {
 }
 
 fn broken(message: &str) -> Error {
-    Error::Stream { kind: types::ErrorKind::Unavailable, message: message.to_owned() }
+    Error::Stream { kind: ErrorKind::Unavailable, message: message.to_owned() }
 }
 
 impl From<events::replay::Error> for Error {

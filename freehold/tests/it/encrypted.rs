@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use api::runs::{Load, RunProgress, RunSpec};
 use api::streams::{
     EventLabel, EventsQuery, ForgetSubject, ImportQuery, LabelEvents, SelectionQuery, StreamStats,
 };
@@ -14,7 +15,7 @@ use testkit::{Account, Cloud, Process};
 use types::Name;
 
 use crate::functions::has_python;
-use crate::replays::{WAIT_S, ended, endpoint, run_of, stream};
+use crate::replays::{WAIT_S, end_of, ended, endpoint, run_of, stream};
 use crate::world::{PROGRAM, strangers};
 
 /// What is in every event and label of this story, and must be in no file.
@@ -143,7 +144,7 @@ async fn encrypted_events_are_on_no_disk_in_plain_and_are_read_by_their_key_alon
         };
         let (run, outcome) = ended(
             &owner,
-            &api::runs::RunSpec { selection, group_by: Vec::new(), ..run_of(&["better"], &stream) },
+            &RunSpec { selection, group_by: Vec::new(), ..run_of(&["better"], &stream) },
         )
         .await;
         assert!(outcome.facts.sent > 0, "{run:?}");
@@ -219,6 +220,50 @@ async fn rotated(cloud: &mut Cloud, owner: &Account, (stream, key): (&Name, &Pat
     cloud.start(Process::Up).await;
     cloud.ready().await;
     assert!(stats(owner, stream).await.events > 0);
+}
+
+/// A replay under way outlives a start with another key: it waits for its stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_of_encrypted_events_goes_on_once_their_key_is_there_again() {
+    if !has_python() {
+        return;
+    }
+    let keys = tempfile::tempdir().unwrap();
+    let key = keys.path().join("events.key");
+    said(&["events-key", "new", key.to_str().unwrap()]);
+    let mut cloud = Cloud::one_with(PROGRAM, &["--events-key", key.to_str().unwrap()]).await;
+    let (owner, _) = strangers(&cloud).await;
+    let stream = stream(&owner).await;
+    endpoint(&owner).await;
+    let spec = RunSpec { load: Load::Rate { uhz: 20_000_000 }, ..run_of(&["better"], &stream) };
+    let run = owner.client.run_create(&spec).await.unwrap();
+    until(WAIT_S, "some are sent", || async {
+        let run = owner.client.run_fetch(run.id).await.unwrap();
+        let told: RunProgress = serde_json::from_value(run.progress?).unwrap();
+        (told.issued >= 20).then_some(())
+    })
+    .await;
+    cloud.stop(Process::Up).await;
+    let right = std::fs::read(&key).unwrap();
+    std::fs::write(&key, "ab".repeat(32)).unwrap();
+    cloud.expect("_key.json cannot be opened");
+    cloud.start(Process::Up).await;
+    cloud.ready().await;
+    until(WAIT_S, "the gateway has looked for the stream", || async {
+        let refused = owner.client.stream_stats(&stream, &SelectionQuery::default()).await;
+        refused.is_err_and(|error| error.code() == "storage_unavailable").then_some(())
+    })
+    .await;
+    let told = owner.client.run_fetch(run.id).await.unwrap();
+    assert!(!told.state.ended(), "{told:?}");
+    cloud.stop(Process::Up).await;
+    std::fs::write(&key, right).unwrap();
+    cloud.start(Process::Up).await;
+    cloud.ready().await;
+    let (_, outcome) = end_of(&owner, run.id).await;
+    assert!(outcome.disclosed.iter().any(|it| it.contains("resumed")), "{outcome:?}");
+    assert_eq!(outcome.facts.lost, 0, "{outcome:?}");
+    cloud.close().await;
 }
 
 /// A stream that began before there was a key is read as before, and stays as it is.

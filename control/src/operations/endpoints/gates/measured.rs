@@ -145,11 +145,8 @@ pub(in crate::operations) fn snapshot(
 /// first variant of a run with each other one: of two others they are not known.
 fn pairs(outcome: &RunOutcome, candidate: usize, incumbent: usize) -> Option<Pairs> {
     let told = |place: usize| outcome.pairs.get(place.checked_sub(1)?).copied();
-    let turned = |it: Pairs| Pairs {
-        first_right: it.other_right,
-        other_right: it.first_right,
-        ..it
-    };
+    let turned =
+        |it: Pairs| Pairs { first_right: it.other_right, other_right: it.first_right, ..it };
     match (candidate, incumbent) {
         (0, other) => told(other),
         (other, 0) => told(other).map(turned),
