@@ -27,7 +27,7 @@ use crate::stream::Stream;
 
 pub(crate) use filter::value;
 pub use filter::{FILTER_BYTES_MAX, Fault, Filter, TERMS_MAX};
-pub use lately::Recent;
+pub use lately::{Most, Recent};
 pub use merge::{Found, Selecting};
 pub use stats::{Counted, Stats, TOP_MAX};
 

@@ -1,14 +1,25 @@
 //! Lately: what a stream holds of the last while, as far back as so many events reach.
 //!
-//! Always true: about so many events are read at most, beside those that are not sealed yet, which
-//! are bounded too; what is left out is the oldest, and from when on there is all is told; each event
-//! comes with the label that is known now.
+//! Always true: no more is read than is allowed, beside what is not sealed yet, which is bounded too;
+//! what is left out is the oldest, and from when on there is all is told; each event comes with the
+//! label that is known now.
 //! Absent on purpose: what is counted of events.
+
+use std::cmp::Reverse;
 
 use super::Selection;
 use super::row::Row;
 use crate::error::Error;
 use crate::stream::Stream;
+
+/// How much is read at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Most {
+    /// Events, of whatever kind.
+    pub events: u64,
+    /// Their bytes, as they were appended.
+    pub bytes: u64,
+}
 
 /// An event that happened lately.
 #[derive(Clone, Copy)]
@@ -43,8 +54,8 @@ impl std::fmt::Debug for Recent<'_> {
 
 impl Stream {
     /// Goes through the events of a kind since a time, in the order of their times, without their
-    /// data; where there are more than about `events_max`, through the newest. Gives since when, in
-    /// Unix nanoseconds. Blocks.
+    /// data; where there are more than are read, through the newest. Gives since when, in Unix
+    /// nanoseconds. Blocks.
     ///
     /// # Errors
     ///
@@ -52,13 +63,16 @@ impl Stream {
     pub fn lately(
         &self,
         kind: &str,
-        (since_ns, events_max): (u64, u64),
+        (since_ns, most): (u64, Most),
         mut each: impl FnMut(Recent<'_>),
     ) -> Result<u64, Error> {
         let current = self.shared.segments.current();
         let unsealed = self.committed().borrow().saturating_sub(current.sealed_until);
-        let segments = current.held.iter().map(|held| (held.segment.last_ns, held.segment.rows));
-        let left = events_max.saturating_sub(unsealed);
+        let segments = current.held.iter().map(|held| {
+            let segment = &held.segment;
+            (segment.last_ns, Most { events: segment.rows, bytes: segment.unpacked_bytes })
+        });
+        let left = Most { events: most.events.saturating_sub(unsealed), ..most };
         let since_ns = reach(segments.collect(), left).max(since_ns);
         let selection = Selection {
             since_ns: Some(since_ns),
@@ -76,14 +90,15 @@ impl Stream {
     }
 }
 
-/// From when on segments, by the times of their last events and how many they have, hold so many
-/// events at most.
-fn reach(mut segments: Vec<(u64, u64)>, events_max: u64) -> u64 {
-    segments.sort_unstable_by(|one, other| other.cmp(one));
-    let mut events = 0_u64;
-    let over = segments.into_iter().find(|(_, rows)| {
-        events = events.saturating_add(*rows);
-        events > events_max
+/// From when on segments, by the times of their last events and how much they have, hold so much at
+/// most.
+fn reach(mut segments: Vec<(u64, Most)>, most: Most) -> u64 {
+    segments.sort_unstable_by_key(|(last_ns, _)| Reverse(*last_ns));
+    let mut sum = Most { events: 0, bytes: 0 };
+    let over = segments.into_iter().find(|(_, has)| {
+        sum.events = sum.events.saturating_add(has.events);
+        sum.bytes = sum.bytes.saturating_add(has.bytes);
+        sum.events > most.events || sum.bytes > most.bytes
     });
     over.map_or(0, |(last_ns, _)| last_ns.saturating_add(1))
 }
@@ -94,11 +109,13 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_the_oldest() {
-        let segments = vec![(10, 5), (30, 5), (20, 5)];
-        assert_eq!(reach(segments.clone(), 15), 0);
-        assert_eq!(reach(segments.clone(), 14), 11);
-        assert_eq!(reach(segments.clone(), 9), 21);
-        assert_eq!(reach(segments, 4), 31);
-        assert_eq!(reach(Vec::new(), 0), 0);
+        let five = Most { events: 5, bytes: 50 };
+        let segments = vec![(10, five), (30, five), (20, five)];
+        for (events, bytes, from) in
+            [(15, 150, 0), (14, 150, 11), (15, 149, 11), (9, 150, 21), (15, 50, 21), (4, 150, 31)]
+        {
+            assert_eq!(reach(segments.clone(), Most { events, bytes }), from, "{events} {bytes}");
+        }
+        assert_eq!(reach(Vec::new(), Most { events: 0, bytes: 0 }), 0);
     }
 }

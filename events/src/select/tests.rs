@@ -372,9 +372,10 @@ async fn what_happened_lately_comes_with_its_label() {
         label: format!("label {id}"),
     };
     stream.label(vec![label(2), label(4)]).await.unwrap();
-    let told = |since_ns: u64, events_max: u64| {
+    let told = |since_ns: u64, events: u64| {
+        let most = Most { events, bytes: 1 << 20 };
         let mut all = Vec::new();
-        let since_ns = stream.lately("asked", (since_ns, events_max), |recent| {
+        let since_ns = stream.lately("asked", (since_ns, most), |recent| {
             assert_eq!(recent.source(), "/shop");
             let variant = recent.attribute("variant").unwrap().to_owned();
             all.push((recent.time_ns() / HOUR_NS, variant, recent.label.map(str::to_owned)));
