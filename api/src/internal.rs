@@ -20,7 +20,7 @@ use types::{
 
 use crate::accounts::Role;
 use crate::endpoints::captures::CaptureSpec;
-use crate::runs::{RunSpec, RunState};
+use crate::runs::{Judged, RunSpec, RunState};
 use crate::status::Feature;
 use crate::streams::StreamSpec;
 use functions::provisioned::Provisioned;
@@ -428,6 +428,22 @@ pub struct Route {
 pub struct CaptureRoute {
     pub stream: StreamId,
     pub spec: CaptureSpec,
+    /// Of which windows it is told how right answers were; each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<AccuracyWatch>,
+    /// Since when each variant is what it is and is used so, in Unix milliseconds, where that is asked
+    /// about: what was answered before was another one's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub since_ms: BTreeMap<Name, u64>,
+}
+
+/// A window of which it is told how right answers were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccuracyWatch {
+    /// How long it is, up to now.
+    pub window_ms: u64,
+    /// How predictions are read, and what is positive.
+    pub judged: Judged,
 }
 
 /// One stage of a route.
@@ -479,6 +495,49 @@ pub struct UsageReport {
     /// What variants that are watched answered, without what was asked aside.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub live: Vec<LiveCount>,
+    /// How right captured answers were, within windows that are watched: each in the place of what was
+    /// told of it before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accuracies: Vec<AccuracyCount>,
+}
+
+/// How right captured answers of an endpoint were within one window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccuracyCount {
+    /// The endpoint, whichever variant answered.
+    pub endpoint: EndpointId,
+    /// The stream that has them.
+    pub stream: StreamId,
+    pub window_ms: u64,
+    pub judged: Judged,
+    /// From when on all events of the window were looked at: later than its beginning where it has more
+    /// than are looked at.
+    pub from_ms: u64,
+    /// When that was, which is the window's end.
+    pub counted_at_ms: u64,
+    pub variants: Vec<VariantAccuracy>,
+}
+
+/// How right one variant's captured answers were, of events whose label is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VariantAccuracy {
+    pub variant: Name,
+    /// Since when it was said to be what it is.
+    pub since_ms: u64,
+    /// Events with a label.
+    pub labelled: u64,
+    /// Those of them whose answer was right.
+    pub right: u64,
+    /// Those where the positive class was predicted and right.
+    pub true_positives: u64,
+    /// Those where it was predicted.
+    pub predicted_positives: u64,
+    /// Those where it was right.
+    pub positives: u64,
+    /// Events with a label that are not among them, since their answer was good and is not kept.
+    pub left_out: u64,
 }
 
 /// What became of requests of an endpoint that were to be kept as events.

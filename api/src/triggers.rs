@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use types::{Mode, Name, RunId};
 
 use crate::endpoints::GateCondition;
-use crate::runs::Load;
+use crate::runs::{Judged, Load};
 
 /// Watches something of an endpoint's variants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -29,6 +29,10 @@ pub struct TriggerSpec {
     /// five minutes. Absent for replays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_ms: Option<u64>,
+    /// How predictions are read out of captured answers, where it is watched how right answers to live
+    /// events are. A replay says so itself.
+    #[serde(default, skip_serializing_if = "Judged::is_default")]
+    pub judged: Judged,
     /// What is done, in this order; at most one of them changes how variants are used.
     pub then: Vec<TriggerAction>,
 }
@@ -175,9 +179,10 @@ pub struct TriggerSeen {
     /// And no more than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upper: Option<i64>,
-    /// Requests that came to an end within the window, or in the replay.
+    /// Requests that came to an end within the window, or in the replay; of how right answers to live
+    /// events are, those whose label is known.
     pub requests: u64,
-    /// Those without a good answer.
+    /// Those without a good answer; of how right answers are, those without a right one.
     pub failures: u64,
 }
 

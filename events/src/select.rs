@@ -9,6 +9,7 @@
 //! Absent on purpose: changes, cursors of consumers, and how fast events are used.
 
 mod filter;
+mod lately;
 mod merge;
 mod prune;
 mod row;
@@ -26,6 +27,7 @@ use crate::stream::Stream;
 
 pub(crate) use filter::value;
 pub use filter::{FILTER_BYTES_MAX, Fault, Filter, TERMS_MAX};
+pub use lately::{Most, Recent};
 pub use merge::{Found, Selecting};
 pub use stats::{Counted, Stats, TOP_MAX};
 

@@ -6,6 +6,7 @@
 //! Absent on purpose: credentials, and what no JSON is: of that, how much it was.
 
 mod event;
+pub(crate) mod right;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use types::{EndpointId, RequestId, StreamId};
+use types::{EndpointId, Name, RequestId, StreamId};
 
 use crate::error::Error;
 use crate::hub::Hub;
@@ -41,6 +42,7 @@ const PAUSE_MS: u64 = 500;
 pub(crate) struct Target {
     /// The endpoint, whichever variant answers.
     pub(crate) endpoint: EndpointId,
+    pub(crate) name: Name,
     pub(crate) told: CaptureRoute,
 }
 

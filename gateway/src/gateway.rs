@@ -14,6 +14,7 @@ use api::listen::{self, Listener};
 use tokio::task::JoinHandle;
 use workflow::{Clock, Tasks};
 
+use crate::captures;
 use crate::control::Control;
 use crate::functions;
 use crate::hub::{Hub, StartError};
@@ -93,14 +94,15 @@ impl Gateway {
         self.hub.tasks.spawn("replay listener", serving);
     }
 
-    /// Starts the loops that watch the routes, report the usage, run events, feed functions and send
-    /// replays; they end with the tasks.
-    pub fn run(&self) -> [JoinHandle<()>; 6] {
+    /// Starts the loops that watch the routes, report the usage, run events, feed functions, send
+    /// replays and count right answers; they end with the tasks.
+    pub fn run(&self) -> [JoinHandle<()>; 7] {
         let (watch, report) = (self.clone(), self.clone());
         [
             self.hub.tasks.spawn("gateway streams", streams::tend(Arc::clone(&self.hub))),
             self.hub.tasks.spawn("gateway sources", sources::run(Arc::clone(&self.hub))),
             self.hub.tasks.spawn("gateway replays", runs::run(Arc::clone(&self.hub))),
+            self.hub.tasks.spawn("gateway answers", captures::right::run(Arc::clone(&self.hub))),
             self.hub.tasks.spawn("gateway events", functions::run_events(Arc::clone(&self.hub))),
             self.hub.tasks.spawn("gateway routes", async move { watch.watch().await }),
             self.hub.tasks.spawn("gateway usage", async move { report.report().await }),

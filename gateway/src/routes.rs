@@ -21,6 +21,7 @@ use types::functions::account_number;
 use types::{AccountId, FunctionId, FunctionName, Name, StreamId};
 
 use crate::backends::Backends;
+use crate::captures::Target;
 use crate::error::Error;
 use crate::functions::{Function, Hosts, Url};
 use crate::services::Service;
@@ -221,6 +222,12 @@ impl Table {
     /// Every stream.
     pub(crate) fn streams(&self) -> impl Iterator<Item = &Arc<StreamRoute>> {
         self.streams.values().flat_map(HashMap::values)
+    }
+
+    /// Every endpoint's capture.
+    pub(crate) fn captures(&self) -> impl Iterator<Item = &Arc<Target>> {
+        let faces = self.accounts.values().flat_map(HashMap::values);
+        faces.filter_map(|face| face.capture())
     }
 
     /// The streams that were removed lately.

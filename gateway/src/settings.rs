@@ -63,6 +63,9 @@ pub struct Settings {
     pub watch_wait_ms: u64,
     /// Between two reports of usage, in milliseconds.
     pub usage_period_ms: u64,
+    /// Between two looks at how right captured answers were, in milliseconds. Labels come seldom sooner
+    /// than within minutes, and each look reads what windows have.
+    pub right_period_ms: u64,
     /// How this gateway shows itself to agents on other hosts, and knows them. Without it only
     /// instances on this host are reached.
     #[serde(skip)]
@@ -100,6 +103,7 @@ impl Default for Settings {
             rate_burst: 100_000,
             watch_wait_ms: 20_000,
             usage_period_ms: 1_000,
+            right_period_ms: 10_000,
             proof: None,
             traces: false,
             door: egress::Door::default(),

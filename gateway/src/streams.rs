@@ -124,6 +124,11 @@ impl Streams {
         !is_open && self.folder(id).is_ok_and(|folder| folder.is_dir())
     }
 
+    /// One that is open here.
+    pub(crate) fn here(&self, id: StreamId) -> Option<events::Stream> {
+        self.open.lock().get(&id).and_then(|it| it.get().cloned())
+    }
+
     /// Where records of runs are kept.
     pub(crate) fn runs_folder(&self) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.with_file_name("runs"))
@@ -291,8 +296,7 @@ async fn copy(hub: Arc<Hub>) {
 
 /// Has what is sealed of a stream that is open here copied.
 async fn copied(hub: &Hub, id: StreamId) -> Result<(), Error> {
-    let open = hub.streams.open.lock().get(&id).and_then(|it| it.get().cloned());
-    match open {
+    match hub.streams.here(id) {
         Some(stream) => {
             let folder = hub.streams.folder(id)?;
             hub.streams.copies.copy(id, &stream.kept(), &folder).await
@@ -305,8 +309,7 @@ async fn copied(hub: &Hub, id: StreamId) -> Result<(), Error> {
 async fn retain(hub: &Hub, told: &StreamRoute) {
     let retention =
         Retention { age_ms_max: told.spec.retain_ms, bytes_max: told.spec.retain_bytes };
-    let open = hub.streams.open.lock().get(&told.stream).and_then(|it| it.get().cloned());
-    let Some(stream) = open else { return };
+    let Some(stream) = hub.streams.here(told.stream) else { return };
     stream.keep(events::Settings { dedupe_window_ms: told.spec.dedupe_window_ms });
     if retention == Retention::default() {
         return;

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use api::internal::functions::sources::SourceCount;
 use api::internal::functions::{FunctionCount, LinkLog};
-use api::internal::{CaptureCount, LiveCount, UsageCount, UsageReport};
+use api::internal::{AccuracyCount, CaptureCount, LiveCount, UsageCount, UsageReport};
 use api::pages::LogLine;
 use api::usage::Consumption;
 use parking_lot::Mutex;
@@ -28,6 +28,9 @@ const COUNTS_MAX: usize = 10_000;
 
 /// Most variants that are watched in one report: of each there may be thousands of buckets.
 const LIVE_MAX: usize = 256;
+
+/// Most endpoints in one report of which it is told how right they are: each may have twenty windows.
+const ACCURACIES_MAX: usize = 256;
 
 /// Most sources in one report: of each there are words, each byte of which may take six in JSON.
 const SOURCES_MAX: usize = 1_000;
@@ -48,6 +51,8 @@ pub(crate) struct Usage {
     lines: Mutex<Lines>,
     captures: Mutex<BTreeMap<EndpointId, CaptureCount>>,
     sources: Mutex<BTreeMap<SourceId, SourceCount>>,
+    /// The newest of each endpoint.
+    accuracies: Mutex<BTreeMap<EndpointId, Vec<AccuracyCount>>>,
     outgoing: Mutex<Outgoing>,
 }
 
@@ -121,8 +126,8 @@ impl Usage {
         let outgoing = Outgoing { reporter, last_number: 0, unsent: None, parts, kept: false };
         let (counts, functions, lines) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (captures, sources, live) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let outgoing = Mutex::new(outgoing);
-        Self { counts, functions, live, lines, captures, sources, outgoing }
+        let (accuracies, outgoing) = (Mutex::default(), Mutex::new(outgoing));
+        Self { counts, functions, live, lines, captures, sources, accuracies, outgoing }
     }
 
     /// Counts a request, which a replay may have sent.
@@ -168,6 +173,11 @@ impl Usage {
         } += 1;
     }
 
+    /// Tells how right answers of an endpoint were, in the place of what waits to be told of it.
+    pub(crate) fn tell_accuracies(&self, endpoint: EndpointId, counted: Vec<AccuracyCount>) {
+        self.accuracies.lock().insert(endpoint, counted);
+    }
+
     /// Counts events of a source, and says how far it is now.
     pub(crate) fn count_source(&self, more: SourceCount) {
         let mut sources = self.sources.lock();
@@ -209,8 +219,9 @@ impl Usage {
         let live = self.live.lock().len().div_ceil(LIVE_MAX);
         let captures = self.captures.lock().len().div_ceil(COUNTS_MAX);
         let sources = self.sources.lock().len().div_ceil(SOURCES_MAX);
+        let accuracies = self.accuracies.lock().len().div_ceil(ACCURACIES_MAX);
         let told = counts.max(functions).max(lines).max(live);
-        unsent + told.max(captures).max(sources)
+        unsent + told.max(captures).max(sources).max(accuracies)
     }
 
     /// Whether there are parts of what was too much for one report.
@@ -250,6 +261,7 @@ impl Usage {
             live: self.take_live(),
             captures: first(&mut self.captures.lock(), COUNTS_MAX).into_values().collect(),
             sources: first(&mut self.sources.lock(), SOURCES_MAX).into_values().collect(),
+            accuracies: self.take_accuracies(),
         }
     }
 
@@ -326,6 +338,11 @@ impl Usage {
             }
         };
         taken.into_iter().map(count).collect()
+    }
+
+    fn take_accuracies(&self) -> Vec<AccuracyCount> {
+        let taken = first(&mut self.accuracies.lock(), ACCURACIES_MAX);
+        taken.into_values().flatten().collect()
     }
 
     fn take_lines(&self) -> Vec<LinkLog> {

@@ -10,6 +10,7 @@
 mod arms;
 mod burn;
 pub mod change;
+mod right;
 mod seen;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::gates::{self, Judgement, Snapshot};
 
 pub use arms::arms;
 pub use burn::{Burn, Burning};
+pub use right::{ACCURACY, LABELS_MIN, PRECISION, RECALL, RIGHT, Right};
 pub use seen::{
     CONFIDENCE_PPM, ERRORS, EVENTS_MIN, LIVE, REQUESTS, RESPONSE_P50, RESPONSE_P99, Seen,
 };

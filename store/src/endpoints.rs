@@ -15,6 +15,7 @@ use crate::sharing::{SharedWith, Sharing};
 use crate::statement::Row;
 use crate::words::words;
 
+pub mod accuracies;
 pub mod captures;
 pub mod counts;
 pub mod modes;
@@ -333,6 +334,7 @@ pub async fn endpoint_remove(tx: &mut Tx<'_>, id: EndpointId) -> Result<(), Erro
         "DELETE FROM endpoint_firings WHERE endpoint_id = $1",
         "DELETE FROM endpoint_notices WHERE endpoint_id = $1",
         "DELETE FROM endpoint_slices WHERE endpoint_id = $1",
+        "DELETE FROM endpoint_accuracies WHERE endpoint_id = $1",
     ] {
         tx.sql("remove what belongs to an endpoint", text).bind(&id).run().await?;
     }

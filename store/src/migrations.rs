@@ -23,7 +23,7 @@ pub(crate) struct Migration {
 }
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: [Migration; 19] = [
+pub(crate) const MIGRATIONS: [Migration; 20] = [
     Migration { number: 1, text: include_str!("migrations/0001_accounts.sql") },
     Migration { number: 2, text: include_str!("migrations/0002_objects.sql") },
     Migration { number: 3, text: include_str!("migrations/0003_catalogue.sql") },
@@ -43,6 +43,7 @@ pub(crate) const MIGRATIONS: [Migration; 19] = [
     Migration { number: 17, text: include_str!("migrations/0017_let_go.sql") },
     Migration { number: 18, text: include_str!("migrations/0018_encrypted_streams.sql") },
     Migration { number: 19, text: include_str!("migrations/0019_changed_runs.sql") },
+    Migration { number: 20, text: include_str!("migrations/0020_accuracies.sql") },
 ];
 
 const PREPARE: &str = include_str!("migrations/prepare.sql");

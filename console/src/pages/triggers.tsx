@@ -84,8 +84,16 @@ export function Triggers({ of }: TriggersProps) {
   );
 }
 
+/** What is known of live events that are captured, once labels come. */
+const RIGHT: readonly Metric[] = ["accuracy_ppm", "precision_ppm", "recall_ppm"];
 /** What is known of live events. */
-const LIVE: readonly Metric[] = ["errors_ppm", "response_p99_us", "response_p50_us", "requests"];
+const LIVE: readonly Metric[] = [
+  "errors_ppm",
+  "response_p99_us",
+  "response_p50_us",
+  "requests",
+  ...RIGHT,
+];
 
 /** What can be done, by the word of the API; those behind a dash need something. */
 const ACTIONS = {
@@ -132,12 +140,14 @@ function Add({ variants, add }: AddProps) {
   const [limit, setLimit] = useState<Limit>("at_least");
   const [value, setValue] = useState("");
   const [minutes, setMinutes] = useState("5");
+  const [prediction, setPrediction] = useState("");
   const [word, setWord] = useState<ActionWord>("webhook");
   const [text, setText] = useState("");
   const metrics = (Object.keys(METRICS) as Metric[]).filter((it) =>
     on === "live" ? LIVE.includes(it) : METRICS[it][1] !== "none",
   );
   const chosen = metrics.includes(metric) ? metric : "errors_ppm";
+  const reads = on === "live" && RIGHT.includes(chosen);
   const needs = word !== "out" && word !== "revert" && word !== "retrain";
   const spec: Spec = {
     name,
@@ -145,6 +155,7 @@ function Add({ variants, add }: AddProps) {
     ...(variant && { variant }),
     when: { is: condition(chosen, limit, value, "all") },
     ...(on === "live" && { window_ms: Math.round(Number(minutes) * MINUTE_MS) }),
+    ...(reads && prediction !== "" && { judged: { prediction } }),
     then: [action(word, text)],
   };
   return (
@@ -211,6 +222,16 @@ function Add({ variants, add }: AddProps) {
             step="any"
             value={minutes}
             onInput={(event) => setMinutes(event.currentTarget.value)}
+          />
+        </label>
+      )}
+      {reads && (
+        <label>
+          Predictions are in answers at
+          <input
+            placeholder="/score"
+            value={prediction}
+            onInput={(event) => setPrediction(event.currentTarget.value)}
           />
         </label>
       )}

@@ -2,16 +2,18 @@
 
 mod across;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use access::signature::{DayKey, days};
 use api::functions::LATEST;
 use api::internal::functions::{AliasRoute, FunctionHost, FunctionRoute, LinkRoute, VersionRoute};
-use api::internal::{AccessKey, Backend, InstanceReport, Principal, Route, Routes, Stage, Watch};
+use api::internal::{
+    AccessKey, AccuracyWatch, Backend, InstanceReport, Principal, Route, Routes, Stage, Watch,
+};
 use store::accounts::accounts_names;
 use store::endpoints::captures::{CaptureRow, captures_list_all};
 use store::endpoints::modes::{ModesRow, modes_list_all};
-use store::endpoints::triggers::triggers_watched;
+use store::endpoints::triggers::{TriggerRow, triggers_list_live};
 use store::endpoints::{EndpointRow, Served, endpoints_list_all};
 use store::functions::aliases::{AliasRow, aliases_list_all};
 use store::functions::provisions::{ProvisionRow, provisions_list};
@@ -30,7 +32,8 @@ use types::{
 };
 
 use crate::caller::role_of;
-use crate::operations::endpoints::captures;
+use crate::operations::endpoints::triggers::right;
+use crate::operations::endpoints::{captures, variants};
 use crate::operations::functions::settings::{concurrency_of, permissions_of};
 use crate::operations::functions::sizes::{settled, sizing_of};
 use crate::operations::functions::sources;
@@ -59,7 +62,7 @@ struct Stored {
     endpoints: Vec<EndpointRow>,
     modes: BTreeMap<EndpointId, ModesRow>,
     captures: BTreeMap<EndpointId, CaptureRow>,
-    watched: BTreeSet<EndpointId>,
+    triggers: BTreeMap<EndpointId, Vec<TriggerRow>>,
     instances: Vec<InstanceRow>,
     hosts: Vec<HostRow>,
     functions: Vec<(FunctionRow, Vec<RevisionRow>)>,
@@ -83,7 +86,7 @@ impl Stored {
             endpoints: endpoints_list_all(tx).await?,
             modes: modes_list_all(tx).await?,
             captures: captures_list_all(tx).await?,
-            watched: triggers_watched(tx).await?,
+            triggers: by_endpoint(triggers_list_live(tx).await?),
             instances: instances_list_live(tx).await?,
             hosts: hosts_list(tx).await?,
             functions: functions_list_callable(tx).await?,
@@ -145,7 +148,11 @@ impl Stored {
             let around = (self.instances.as_slice(), self.modes.get(&endpoint.id));
             let mut route = route(endpoint, name.clone(), around)?;
             route.capture = self.captures.get(&endpoint.id).map(captures::route).transpose()?;
-            route.watched = self.watched.contains(&endpoint.variant_of.unwrap_or(endpoint.id));
+            if let Some(capture) = &mut route.capture {
+                (capture.watched, capture.since_ms) = self.watched(endpoint);
+            }
+            let main = endpoint.variant_of.unwrap_or(endpoint.id);
+            route.watched = self.triggers.contains_key(&main);
             for backend in route.stages.iter_mut().flat_map(|stage| &mut stage.backends) {
                 let host = self.hosts.iter().find(|host| host.id == backend.host);
                 backend.data_address = host.and_then(|host| host.data_address.clone());
@@ -153,6 +160,32 @@ impl Stored {
             routes.push(route);
         }
         Ok(routes)
+    }
+
+    /// Of which windows it is told how right answers of an endpoint were, and since when each variant
+    /// is what it is and is used so.
+    fn watched(&self, main: &EndpointRow) -> (Vec<AccuracyWatch>, BTreeMap<Name, u64>) {
+        let triggers = self.triggers.get(&main.id).into_iter().flatten();
+        let watches = right::watches(triggers.map(|row| &row.spec));
+        if watches.is_empty() {
+            return Default::default();
+        }
+        let changed_ms = self.modes.get(&main.id).map_or(0, |row| row.at_ms);
+        let is_of_it = |row: &&EndpointRow| row.id == main.id || row.variant_of == Some(main.id);
+        let since_ms = |row: &EndpointRow| {
+            let is_its = |function: &FunctionRow| match &row.source {
+                TaskReference::Function { name, .. } => {
+                    function.account_id == row.account_id && function.name == *name
+                }
+                TaskReference::Item(_) => false,
+            };
+            let function = self.functions.iter().map(|(function, _)| function);
+            let function = function.into_iter().find(|function| is_its(function));
+            let aliases = function.and_then(|it| self.aliases.get(&it.id)).map_or(&[][..], |it| it);
+            let since_ms = variants::since_of(row, function, aliases);
+            (row.variant.clone(), since_ms.max(changed_ms))
+        };
+        (watches, self.endpoints.iter().filter(is_of_it).map(since_ms).collect())
     }
 
     fn functions(&mut self) -> Result<Vec<FunctionRoute>, Error> {
@@ -168,6 +201,14 @@ impl Stored {
         }
         Ok(called)
     }
+}
+
+fn by_endpoint(rows: Vec<TriggerRow>) -> BTreeMap<EndpointId, Vec<TriggerRow>> {
+    let mut all: BTreeMap<EndpointId, Vec<TriggerRow>> = BTreeMap::new();
+    for row in rows {
+        all.entry(row.endpoint_id).or_default().push(row);
+    }
+    all
 }
 
 /// A token that may call.

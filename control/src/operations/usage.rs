@@ -25,7 +25,7 @@ use types::{AccountId, EndpointId, FunctionId, GrantId, Name};
 
 use crate::caller::Caller;
 use crate::operations::endpoints::captures;
-use crate::operations::endpoints::triggers::seen;
+use crate::operations::endpoints::triggers::{right, seen};
 use crate::operations::functions::sources;
 use crate::operations::instances::take_logs;
 use crate::operations::items::from_json;
@@ -49,6 +49,7 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<UsageTaken
         .transact("add a usage report", |tx| {
             let (reporter, rows, functions) = (report.reporter.clone(), &rows, &functions);
             let (counts, live) = (&counts, &report.live);
+            let accuracies = &report.accuracies;
             let (captured, fed) = (&report.captures, &report.sources);
             Box::pin(async move {
                 if usage_record(tx, &reporter, report.number, rows, now_ms).await? {
@@ -56,6 +57,7 @@ pub async fn record(control: &Control, report: UsageReport) -> Result<UsageTaken
                         counts_add(tx, *id, *more).await?;
                     }
                     seen::add(tx, live, now_ms).await?;
+                    right::put(tx, accuracies, now_ms).await?;
                     for (hour_ms, row) in functions {
                         function_usage_add(tx, *hour_ms, row).await?;
                     }

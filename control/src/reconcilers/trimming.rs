@@ -16,7 +16,7 @@ use store::streams::streams_removed_trim;
 use store::usage::usage_trim;
 use workflow::reconciler::{Reconciler, Status};
 
-use crate::operations::endpoints::triggers::seen;
+use crate::operations::endpoints::triggers::{right, seen};
 use crate::{Control, Error};
 
 const DAY_MS: u64 = 86_400_000;
@@ -67,6 +67,7 @@ impl Trimming {
                     rows += runs_prune(tx, now_ms.saturating_sub(RUNS_MS)).await?;
                     rows += streams_removed_trim(tx, now_ms.saturating_sub(REMOVED_MS)).await?;
                     rows += seen::trim(tx, now_ms).await?;
+                    rows += right::trim(tx, now_ms).await?;
                     rows += usage_trim(tx, ended_ms).await?;
                     rows += enrolments_trim(tx, ended_ms).await?;
                     rows += changes_trim(tx, Topic::Items, CHANGES_KEPT).await?;

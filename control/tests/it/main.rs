@@ -28,6 +28,7 @@ mod pages;
 mod provisioned;
 mod publishes;
 mod reconcilers;
+mod right;
 mod sagas;
 mod schedules;
 mod search;

@@ -517,7 +517,7 @@ async fn what_can_never_be_judged_or_done_is_refused() {
     let cases = [
         live(&errors, 9_999, &revert),
         live(&errors, 259_200_001, &revert),
-        live(&is(json!({ "metric": "accuracy_ppm", "at_least": 1 })), 60_000, &revert),
+        live(&is(json!({ "metric": "auc_ppm", "at_least": 1 })), 60_000, &revert),
         live(&is(json!({ "metric": "errors_ppm" })), 60_000, &revert),
         live(&burns(0), 3_600_000, &revert),
         live(&burns(20_000), 60_000, &revert),

@@ -19,6 +19,8 @@ const WAITING_MAX: usize = 131_072;
 /// The class that scores speak for, where none is said; tables write it in several ways.
 const POSITIVE: &str = "true";
 const POSITIVE_TOO: [&str; 2] = ["1", "1.0"];
+/// Parts per million of the whole.
+const WHOLE_PPM: f64 = 1_000_000.0;
 /// From where on a score says the positive class, where nothing is said.
 const THRESHOLD: f64 = 0.5;
 
@@ -47,6 +49,13 @@ impl Terms {
         let by_class = threshold.is_none() && number.is_some();
         let (threshold, is_two) = (threshold.unwrap_or(THRESHOLD), positive.is_some());
         Self { threshold, positive: word.into(), negative, number, is_two, by_class }
+    }
+
+    /// As [`Self::new`], with the threshold in parts per million.
+    pub fn of_ppm(threshold_ppm: Option<i64>, positive: Option<&str>) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "parts per million of a score")]
+        let threshold = threshold_ppm.map(|ppm| ppm as f64 / WHOLE_PPM);
+        Self::new(threshold, positive)
     }
 
     /// The class that scores speak for.
@@ -165,21 +174,27 @@ impl Accuracy {
         if record.copy > 0 || !record.outcome.is_sent() {
             return;
         }
-        let terms = Arc::clone(&self.terms);
         let is_ok = record.outcome == Outcome::Ok;
-        let predicted = terms.predicted(record.score, record.class.as_deref());
+        self.learn(is_ok, (record.score, record.class.as_deref()), record.label.as_deref());
+    }
+
+    /// Counts an event that was answered well or not: what the answer predicted, as a number and as a
+    /// word, and what was right.
+    pub fn learn(&mut self, is_ok: bool, said: (Option<f64>, Option<&str>), label: Option<&str>) {
+        let terms = Arc::clone(&self.terms);
+        let predicted = terms.predicted(said.0, said.1);
         let Some(predicted) = predicted.filter(|_| is_ok) else {
             self.unanswered += u64::from(!is_ok);
             self.unread += u64::from(is_ok);
-            if let Some(label) = record.label.as_deref() {
+            if let Some(label) = label {
                 self.events += 1;
                 self.unpredicted.learn_unpredicted(label, 1);
                 self.unpredicted_positives += u64::from(terms.is_positive(label));
             }
             return;
         };
-        let score = terms.score(record.score);
-        let Some(label) = record.label.as_deref() else {
+        let score = terms.score(said.0);
+        let Some(label) = label else {
             self.unlabelled += 1;
             if let Some(score) = score {
                 self.estimate.learn(score, predicted == terms.positive());

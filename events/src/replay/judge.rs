@@ -66,9 +66,15 @@ impl Judge<Option<Arc<str>>> for FromJson {
     }
 
     fn judge(&mut self, answer: &Answered<'_>) -> Judged {
-        let wanted = answer.is_all && (self.score.is_some() || self.class.is_some());
-        let read: Option<Value> =
-            wanted.then(|| serde_json::from_slice(answer.body).ok()).flatten();
+        if answer.is_all { self.read(answer.body) } else { Judged::default() }
+    }
+}
+
+impl FromJson {
+    /// What a whole answer predicts; nothing where it is no JSON, or has nothing there.
+    pub fn read(&self, body: &[u8]) -> Judged {
+        let wanted = self.score.is_some() || self.class.is_some();
+        let read: Option<Value> = wanted.then(|| serde_json::from_slice(body).ok()).flatten();
         let at = |pointer: &Option<String>| read.as_ref()?.pointer(pointer.as_ref()?);
         let score = at(&self.score).and_then(Value::as_f64);
         let class = at(&self.class).and_then(|value| match value {

@@ -208,7 +208,8 @@ impl Selecting {
         Ok(())
     }
 
-    fn label_of(&self, row: Row<'_>) -> Option<Arc<str>> {
+    /// What came of an event, where that is known.
+    pub(super) fn label_of(&self, row: Row<'_>) -> Option<Arc<str>> {
         let told = self.labels.of(row.source(), row.id());
         told.or_else(|| row.attribute(LABEL).map(Arc::from))
     }

@@ -350,3 +350,45 @@ async fn small_seals_of_the_same_hours_become_few_segments() {
     }
     assert_eq!(told, (1..=120).collect::<Vec<_>>());
 }
+
+/// Sealed or not, with the labels that are known when it is asked.
+#[tokio::test]
+async fn what_happened_lately_comes_with_its_label() {
+    let world = World::new();
+    let stream = world.open().await;
+    let event = |hour: u64, id: u64| {
+        let event = at(hour * HOUR_NS, id, "someone");
+        let attributes = [("variant".to_owned(), format!("v{id}"))].into();
+        Event { kind: "asked".to_owned(), source: "/shop".to_owned(), attributes, ..event }
+    };
+    for batch in [vec![event(1, 1), event(2, 2)], vec![event(3, 3), at(3 * HOUR_NS, 9, "other")]] {
+        stream.append(batch).await.unwrap();
+        stream.seal().await.unwrap();
+    }
+    stream.append(vec![event(4, 4)]).await.unwrap();
+    let label = |id: u64| Label {
+        source: String::new(),
+        id: event(1, id).id,
+        label: format!("label {id}"),
+    };
+    stream.label(vec![label(2), label(4)]).await.unwrap();
+    let told = |since_ns: u64, events: u64| {
+        let most = Most { events, bytes: 1 << 20 };
+        let mut all = Vec::new();
+        let since_ns = stream.lately("asked", (since_ns, most), |recent| {
+            assert_eq!(recent.source(), "/shop");
+            let variant = recent.attribute("variant").unwrap().to_owned();
+            all.push((recent.time_ns() / HOUR_NS, variant, recent.label.map(str::to_owned)));
+        });
+        (since_ns.unwrap(), all)
+    };
+    let one = |id: u64, label: Option<&str>| (id, format!("v{id}"), label.map(str::to_owned));
+    let all = [one(1, None), one(2, Some("label 2")), one(3, None), one(4, Some("label 4"))];
+    assert_eq!(told(0, 100), (0, all.to_vec()));
+    assert_eq!(told(2 * HOUR_NS, 100), (2 * HOUR_NS, all[1..].to_vec()));
+    // One is not sealed, and the newest segment has two.
+    let (since_ns, newest) = told(0, 3);
+    assert!(since_ns > HOUR_NS && newest.len() < all.len(), "{since_ns} {newest:?}");
+    assert_eq!(newest, all[all.len() - newest.len()..], "the oldest are left out");
+    assert_eq!(told(0, 0).1, all[3..].to_vec(), "what is not sealed is read all the same");
+}

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use api::endpoints::GateCondition;
-use api::runs::Load;
+use api::runs::{Judged, Load};
 use api::triggers::{TriggerAction, TriggerBurn, TriggerCondition, TriggerOn};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -69,6 +69,15 @@ pub struct TriggerArguments {
     /// With burn: what the objective is for
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "30d")]
     pub period: u64,
+    /// Of how right live answers are: where a captured one has the prediction, such as /score
+    #[arg(long, value_name = "POINTER")]
+    pub prediction: Option<String>,
+    /// A prediction at or above it is positive [default: 0.5]
+    #[arg(long, value_parser = parse_share)]
+    pub threshold: Option<u64>,
+    /// The label that is positive [default: true]
+    #[arg(long, value_name = "LABEL")]
+    pub positive: Option<String>,
     /// What is done: webhook=URL, email=ADDRESS, revert, out, retrain,
     /// deploy=VARIANT:MODE[:SHARE[:TIME]], replay=STREAM[:VARIANTS[:RATE]], or a replay sent anew
     /// with change=rate:200/s, rate:1.5x (as fast as before), poisson:200/s, speed:10x, for:5m,
@@ -116,6 +125,15 @@ impl TriggerArguments {
                 period_ms: self.period,
                 budget_ppm: ppm(self.budget),
             }),
+        }
+    }
+
+    /// How predictions are read.
+    pub fn judged(&self) -> Judged {
+        Judged {
+            prediction: self.prediction.clone(),
+            threshold_ppm: self.threshold.and_then(|ppm| i64::try_from(ppm).ok()),
+            positive: self.positive.clone(),
         }
     }
 

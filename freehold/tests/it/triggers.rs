@@ -4,9 +4,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use api::endpoints::captures::{CaptureSpec, Captured};
 use api::endpoints::{AskGate, ChangeMode, GateCondition, GateMetric, GateScope, GateSpec};
 use api::pages::PageQuery;
-use api::runs::{Load, RunOutcome};
+use api::runs::{Judged, Load, RunOutcome};
+use api::streams::{CreateStream, EventLabel, LabelEvents, StreamSpec};
 use api::triggers::{
     Firing, TriggerAction, TriggerCondition, TriggerOn, TriggerOutcome, TriggerSpec, TriggerState,
 };
@@ -19,7 +21,7 @@ use crate::elsewhere::Elsewhere;
 use crate::functions::has_python;
 use crate::replays::{ask, endpoint, run_of, stream, valid};
 use crate::webhooks::{PORT, RECEIVER};
-use crate::world::{PROGRAM, name, strangers};
+use crate::world::{PROGRAM, http, name, strangers};
 
 /// Longest time until something is so: a window, and a telling after a pause, among it.
 const WAIT_S: u64 = 60;
@@ -146,6 +148,7 @@ async fn begin(owner: &Account, url: &str, secret: &Path) {
         on: TriggerOn::Live,
         when: errors(200_000),
         window_ms: Some(10_000),
+        judged: Judged::default(),
         then,
     };
     client.trigger_create(&name("risk"), &failing).await.unwrap();
@@ -185,6 +188,7 @@ async fn judged(owner: &Account, url: &str) {
         on: TriggerOn::Replay,
         when: errors(500_000),
         window_ms: None,
+        judged: Judged::default(),
         then,
     };
     client.trigger_create(&name("risk"), &worse).await.unwrap();
@@ -227,6 +231,7 @@ async fn changed(owner: &Account) {
         on: TriggerOn::Replay,
         when: TriggerCondition::Is(few),
         window_ms: None,
+        judged: Judged::default(),
         then: vec![then],
     };
     client.trigger_create(&name("risk"), &shorter).await.unwrap();
@@ -254,4 +259,86 @@ async fn changed(owner: &Account) {
         let fired = until(WAIT_S, "it to be judged too", || async { firings(next.id).await }).await;
         assert!(fired.did[0].words.contains("it was sent so already"), "{fired:?}");
     }
+}
+
+async fn use_it(owner: &Account, variant: &str, (mode, share_bp): (Mode, u32), modes_number: u64) {
+    let reason = "to see".to_owned();
+    let change = ChangeMode { mode, share_bp, for_ms: None, reason, modes_number };
+    owner.client.variant_mode(&name("risk"), &name(variant), &change).await.unwrap();
+}
+
+/// Customers ask, and each time it turns out soon what would have been right.
+async fn ask_and_label(cloud: &Cloud, owner: &Account) {
+    let url = format!("{}/endpoints/risk/invocations", cloud.http());
+    for batch in 0_u64.. {
+        let customers: Vec<u64> = (batch * 20..(batch + 1) * 20).collect();
+        let asked = customers.iter().map(|customer| {
+            let request = http().post(&url).bearer_auth(&owner.token);
+            let request = request.header("x-request-id", format!("request-{customer}"));
+            request.json(&serde_json::json!({ "amount": customer % 100 })).send()
+        });
+        for answer in futures::future::join_all(asked).await {
+            assert_eq!(answer.unwrap().status().as_u16(), 200);
+        }
+        let label = |customer: &u64| EventLabel {
+            source: String::new(),
+            id: format!("request-{customer}"),
+            label: (customer % 100 > 50).to_string(),
+        };
+        let labels = LabelEvents { labels: customers.iter().map(label).collect(), rule: None };
+        owner.client.stream_label(&name("requests"), &labels).await.unwrap();
+    }
+}
+
+/// What answers wrongly is taken out once enough labels say so, and what answers rightly stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_answers_to_live_requests_are_noticed_by_their_labels() {
+    if !has_python() {
+        return;
+    }
+    let cloud = Cloud::one(PROGRAM).await;
+    let (owner, _) = strangers(&cloud).await;
+    let client = &owner.client;
+    endpoint(&owner).await;
+    let requests = CreateStream { name: name("requests"), spec: StreamSpec::default() };
+    client.stream_create(&requests).await.unwrap();
+    let few =
+        GateCondition { at_most: Some(900_000), ..GateCondition::of(GateMetric::AccuracyPpm) };
+    let wrong = |called: &str, variant: &str| TriggerSpec {
+        name: name(called),
+        variant: Some(name(variant)),
+        on: TriggerOn::Live,
+        when: TriggerCondition::Is(few.clone()),
+        window_ms: Some(600_000),
+        judged: Judged { prediction: Some("/score".to_owned()), ..Judged::default() },
+        then: vec![TriggerAction::Out {}],
+    };
+    let refused = client.trigger_create(&name("risk"), &wrong("wrong", "main")).await.unwrap_err();
+    assert_eq!(refused.code(), "conflict", "nothing is captured");
+    let spec =
+        CaptureSpec { stream: name("requests"), what: Captured::Both, share_bp: 10_000, key: None };
+    client.capture_put(&name("risk"), &spec).await.unwrap();
+    // What was there first answers half of the keys from now on, and the better one the others.
+    use_it(&owner, "better", (Mode::Production, 0), 0).await;
+    use_it(&owner, "main", (Mode::Canary, 5_000), 1).await;
+    client.trigger_create(&name("risk"), &wrong("wrong", "main")).await.unwrap();
+    let also = TriggerSpec { then: vec![TriggerAction::Revert {}], ..wrong("also", "better") };
+    client.trigger_create(&name("risk"), &also).await.unwrap();
+    let fired = tokio::select! {
+        fired = done(&owner, "wrong") => fired,
+        () = ask_and_label(&cloud, &owner) => unreachable!("it asks until somebody acts"),
+    };
+    assert_eq!(fired.saw.variant, Some(name("main")));
+    assert!(fired.saw.words.contains("events with a label"), "{fired:?}");
+    let wrong = fired.saw.failures * 100 / fired.saw.requests;
+    assert!(fired.saw.requests >= 100 && (20..60).contains(&wrong), "{fired:?}");
+    let endpoint = client.endpoint_fetch(&name("risk")).await.unwrap();
+    let mode = |called: &str| {
+        let mut all = endpoint.variants.iter();
+        all.find(|it| it.used.variant == name(called)).unwrap().used.mode
+    };
+    assert_eq!((mode("main"), mode("better")), (Mode::Test, Mode::Production));
+    let page = client.firings_list(&name("risk"), &PageQuery::default()).await.unwrap();
+    assert_eq!(page.items.len(), 1, "the better one is right: {page:?}");
+    cloud.close().await;
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use events::Event;
 use http::HeaderMap;
 use serde::de::IgnoredAny;
+use types::Name;
 
 use super::Done;
 
@@ -49,7 +50,7 @@ pub(super) fn of(done: &Done) -> Event {
     Event {
         time_ns: noted.at_us.saturating_mul(1_000),
         id: noted.id.clone(),
-        source: format!("/endpoints/{}", endpoint.name),
+        source: source(&endpoint.name),
         kind: CAPTURED_TYPE.to_owned(),
         subject: noted.subject.clone(),
         region: noted.region.clone(),
@@ -58,6 +59,11 @@ pub(super) fn of(done: &Done) -> Event {
         content_type: if data.is_empty() { "" } else { "application/json" }.to_owned(),
         data,
     }
+}
+
+/// The source of all requests of an endpoint.
+pub(super) fn source(endpoint: &Name) -> String {
+    format!("/endpoints/{endpoint}")
 }
 
 /// Whether what is of this type may be JSON: many that send it say nothing, or that it is a form.

@@ -34,7 +34,8 @@ impl Face {
         (used, capture): (Vec<Used>, Option<CaptureRoute>),
     ) {
         if endpoint.variant.as_str() == api::endpoints::MAIN {
-            self.capture = capture.map(|told| Arc::new(Target { endpoint: endpoint.id, told }));
+            let (id, name) = (endpoint.id, endpoint.name.clone());
+            self.capture = capture.map(|told| Arc::new(Target { endpoint: id, name, told }));
             self.used = used;
             self.salt = endpoint.id.to_string();
             self.variants.insert(0, endpoint);

@@ -15,8 +15,6 @@ use parking_lot::Mutex;
 use super::told::accuracy;
 use crate::metrics::endpoints::Replays;
 
-const WHOLE_PPM: f64 = 1_000_000.0;
-
 /// The counts of a run's variants.
 pub(super) struct Accuracies {
     terms: Arc<Terms>,
@@ -40,9 +38,7 @@ struct State {
 impl Accuracies {
     /// Of so many variants.
     pub(super) fn new(variants: usize, asked: &Asked) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "parts per million of a score")]
-        let threshold = asked.threshold_ppm.map(|ppm| ppm as f64 / WHOLE_PPM);
-        let terms = Arc::new(Terms::new(threshold, asked.positive.as_deref()));
+        let terms = Arc::new(Terms::of_ppm(asked.threshold_ppm, asked.positive.as_deref()));
         let others = 1..u16::try_from(variants).unwrap_or(u16::MAX);
         let state = State {
             variants: vec![Accuracy::new(Arc::clone(&terms)); variants],

@@ -11,7 +11,7 @@ pub(super) fn count(report: &UsageReport) -> usize {
     lengths(report).into_iter().sum()
 }
 
-fn lengths(report: &UsageReport) -> [usize; 6] {
+fn lengths(report: &UsageReport) -> [usize; 7] {
     let UsageReport {
         reporter: _,
         number: _,
@@ -21,9 +21,12 @@ fn lengths(report: &UsageReport) -> [usize; 6] {
         captures,
         sources,
         live,
+        accuracies,
     } = report;
     let lines = link_logs.iter().map(|log| log.lines.len()).sum();
-    [counts.len(), functions.len(), lines, captures.len(), sources.len(), live.len()]
+    let told = [captures.len(), sources.len(), live.len(), accuracies.len()];
+    let [captures, sources, live, accuracies] = told;
+    [counts.len(), functions.len(), lines, captures, sources, live, accuracies]
 }
 
 /// Takes the entries out of a report that nobody is billed for.
@@ -33,6 +36,7 @@ pub(super) fn unbilled(report: &mut UsageReport) -> UsageReport {
         captures: std::mem::take(&mut report.captures),
         sources: std::mem::take(&mut report.sources),
         live: std::mem::take(&mut report.live),
+        accuracies: std::mem::take(&mut report.accuracies),
         ..UsageReport::default()
     }
 }
@@ -50,6 +54,7 @@ pub(super) fn cut(report: &mut UsageReport) -> Option<UsageReport> {
     split(&mut report.captures, &mut rest.captures, &mut kept);
     split(&mut report.sources, &mut rest.sources, &mut kept);
     split(&mut report.live, &mut rest.live, &mut kept);
+    split(&mut report.accuracies, &mut rest.accuracies, &mut kept);
     for log in &mut report.link_logs {
         let mut later = LinkLog { link: log.link, lines: Vec::new() };
         split(&mut log.lines, &mut later.lines, &mut kept);

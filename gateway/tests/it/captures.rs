@@ -1,7 +1,11 @@
-//! Live requests, kept as events: which, and what is kept of them.
+//! Live requests, kept as events: which, what is kept of them, and how right their answers were.
 
+use api::accounts::Role;
 use api::endpoints::captures::{CaptureSpec, Captured};
-use api::internal::{CaptureCount, CaptureRoute, StreamClaimed, StreamRoute};
+use api::internal::{
+    AccuracyCount, AccuracyWatch, CaptureCount, CaptureRoute, StreamClaimed, StreamRoute,
+};
+use api::runs::Judged;
 use api::streams::StreamSpec;
 use gateway::Settings;
 use serde_json::{Value, json};
@@ -15,10 +19,24 @@ const STREAM: u128 = 31;
 
 /// A world whose endpoint `echo` is captured, and `granted`, which another account may call.
 async fn world(folder: &tempfile::TempDir, change: impl Fn(&mut CaptureSpec)) -> World {
-    let settings = Settings { folder: Some(folder.path().to_owned()), ..Settings::default() };
+    watched(folder, change, (Vec::new(), &[])).await
+}
+
+/// As [`world`], where it is watched how right answers of variants are that are so since then.
+async fn watched(
+    folder: &tempfile::TempDir,
+    change: impl Fn(&mut CaptureSpec),
+    (watched, since): (Vec<AccuracyWatch>, &[(&str, u64)]),
+) -> World {
+    let settings = Settings {
+        folder: Some(folder.path().to_owned()),
+        right_period_ms: 20,
+        ..Settings::default()
+    };
     let world = World::start_with(settings).await;
     *world.control.claimed.lock() = Some(StreamClaimed { yours: true, gateway: "this".to_owned() });
     let mut routes = world.routes(2);
+    routes.principals[0].role = Role::Developer;
     let mut spec = CaptureSpec {
         stream: "kept".parse().unwrap(),
         what: Captured::Both,
@@ -28,7 +46,12 @@ async fn world(folder: &tempfile::TempDir, change: impl Fn(&mut CaptureSpec)) ->
     change(&mut spec);
     let stream = StreamId::new(Uuid::from_u128(STREAM));
     for place in [0, 2] {
-        routes.endpoints[place].capture = Some(CaptureRoute { stream, spec: spec.clone() });
+        routes.endpoints[place].capture = Some(CaptureRoute {
+            stream,
+            spec: spec.clone(),
+            watched: watched.clone(),
+            since_ms: since.iter().map(|(name, ms)| (name.parse().unwrap(), *ms)).collect(),
+        });
     }
     routes.streams.push(StreamRoute {
         stream,
@@ -200,4 +223,131 @@ async fn a_stream_that_another_gateway_holds_costs_no_answer_and_is_counted() {
     let text = String::from_utf8_lossy(&text).into_owned();
     let line = "freehold_captured_requests_total{account=\"acme\",endpoint=\"echo\",outcome=\"elsewhere\"} 1";
     assert!(text.contains(line), "{text}");
+}
+
+fn now_ms() -> u64 {
+    workflow::Clock::system().now_ms()
+}
+
+/// A request as a capture keeps it, which came so long ago.
+fn captured(id: &str, ago_ms: u64, (variant, status, answer): (&str, u16, Option<&str>)) -> Value {
+    let at = jiff::Timestamp::from_millisecond(i64::try_from(now_ms() - ago_ms).unwrap()).unwrap();
+    let mut event = json!({
+        "specversion": "1.0", "id": id, "source": "/endpoints/echo", "type": "freehold.request",
+        "time": at.to_string(), "variant": variant, "status": status.to_string(),
+    });
+    if let Some(answer) = answer {
+        event["answer"] = json!(answer);
+    }
+    event
+}
+
+impl World {
+    async fn post(&self, path: &str, kind: &str, body: &Value) {
+        let (headers, body) = ([("content-type", kind)], body.to_string());
+        let answer = self.ask(Ask::post(path, body.as_bytes()).with(&headers)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// What is told of a window, once that is so.
+    async fn right(&self, window_ms: u64, so: impl Fn(&AccuracyCount) -> bool) -> AccuracyCount {
+        loop {
+            let reports = std::mem::take(&mut *self.control.reports.lock());
+            let all = reports.into_iter().flat_map(|report| report.accuracies);
+            if let Some(it) = all.into_iter().find(|it| it.window_ms == window_ms && so(it)) {
+                return it;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+const SCORE_HIGH: Option<&str> = Some(r#"{"score":0.9}"#);
+const SCORE_LOW: Option<&str> = Some(r#"{"score":0.1}"#);
+
+/// Each variant has its own counts; labels may come later than anything.
+#[tokio::test]
+async fn right_answers_are_counted_by_variant_once_labels_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let judged = Judged { prediction: Some("/score".to_owned()), ..Judged::default() };
+    let watch = |window_ms: u64| AccuracyWatch { window_ms, judged: judged.clone() };
+    let changed_ms = now_ms() - 60_000;
+    let since = [("main", 0), ("next", changed_ms)];
+    let watches = vec![watch(600_000), watch(30_000)];
+    let world = watched(&folder, |_| {}, (watches, &since)).await;
+    let other = |id: &str, member: &str, value: &str| {
+        let mut event = captured(id, 5_000, ("main", 200, SCORE_LOW));
+        event[member] = json!(value);
+        event
+    };
+    let events = json!([
+        captured("a", 5_000, ("main", 200, SCORE_HIGH)),
+        captured("b", 40_000, ("main", 200, SCORE_HIGH)),
+        captured("c", 5_000, ("main", 200, SCORE_LOW)),
+        captured("d", 5_000, ("main", 503, None)),
+        // What is not known counts for nobody: no label, gone before it was answered, not kept.
+        captured("unlabelled", 5_000, ("main", 200, SCORE_LOW)),
+        captured("gone", 5_000, ("main", 499, None)),
+        captured("long", 5_000, ("main", 200, None)),
+        captured("e", 5_000, ("next", 200, SCORE_HIGH)),
+        captured("f", 5_000, ("next", 200, Some(r#"{"score":"maybe"}"#))),
+        // It was another one then, or it was just becoming what it is.
+        captured("was", 90_000, ("next", 200, SCORE_LOW)),
+        captured("becomes", 55_000, ("next", 200, SCORE_LOW)),
+        // Others' requests, other events, what was before all windows, and a variant that is gone.
+        other("other", "source", "/endpoints/open"),
+        other("sale", "type", "sale"),
+        captured("old", 700_000, ("main", 200, SCORE_LOW)),
+        captured("gone-variant", 5_000, ("third", 200, SCORE_LOW)),
+    ]);
+    world.post("/v1/streams/kept/events", "application/cloudevents-batch+json", &events).await;
+    let counted = world.right(600_000, |it| !it.variants.is_empty()).await;
+    assert!(counted.variants.iter().all(|it| it.labelled == 0), "{counted:?}");
+    let ids = events.as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap());
+    let labels = ids.filter(|id| *id != "unlabelled").map(|id| {
+        let label = if id == "b" { "false" } else { "true" };
+        json!({ "source": "", "id": id, "label": label })
+    });
+    let labels = json!({ "labels": labels.collect::<Vec<_>>() });
+    world.post("/v1/streams/kept/labels", "application/json", &labels).await;
+    let labelled = |it: &AccuracyCount| it.variants.iter().any(|it| it.labelled > 0);
+    let counted = world.right(600_000, labelled).await;
+    let told = |counted: &AccuracyCount| {
+        let of = |it: &api::internal::VariantAccuracy| {
+            let found = [it.true_positives, it.predicted_positives, it.positives];
+            (it.variant.to_string(), [it.labelled, it.right, it.left_out], found)
+        };
+        counted.variants.iter().map(of).collect::<Vec<_>>()
+    };
+    let main = ("main".to_owned(), [4, 1, 1], [1, 2, 3]);
+    let next = ("next".to_owned(), [2, 1, 0], [1, 1, 1]);
+    let told_next = told(&counted)[1].clone();
+    assert_eq!(told(&counted)[0], main);
+    assert_eq!((told_next.0, told_next.1), (next.0, next.1));
+    assert_eq!(counted.from_ms, counted.counted_at_ms - 600_000);
+    assert_eq!(counted.variants[1].since_ms, changed_ms);
+    let short = world.right(30_000, labelled).await;
+    assert_eq!(told(&short)[0].1, [3, 1, 1]);
+    // What is labelled anew counts anew.
+    let again = json!({ "labels": [{ "source": "", "id": "c", "label": "false" }] });
+    world.post("/v1/streams/kept/labels", "application/json", &again).await;
+    world.right(30_000, |it| it.variants[0].right == 2).await;
+}
+
+/// A stream that nobody has opened here is not taken by looking.
+#[tokio::test]
+async fn only_what_is_here_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let watch = AccuracyWatch { window_ms: 60_000, judged: Judged::default() };
+    let world = watched(&folder, |_| {}, (vec![watch], &[("main", 0)])).await;
+    *world.control.claimed.lock() =
+        Some(StreamClaimed { yours: false, gateway: "other".to_owned() });
+    assert_eq!(world.ask(Ask::post("/endpoints/echo/invocations", b"[[1, 2]]")).await.status, 200);
+    world.captured(1).await;
+    let ask = Ask::post("/endpoints/open/invocations", b"[[1, 2]]");
+    for _ in 0..5 {
+        assert_eq!(world.ask(ask).await.status, 200);
+    }
+    let reports = world.control.reports.lock();
+    assert!(reports.iter().all(|report| report.accuracies.is_empty()));
 }

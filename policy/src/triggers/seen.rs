@@ -23,7 +23,7 @@ pub const ERRORS: &str = "errors_ppm";
 pub const RESPONSE_P50: &str = "response_p50_us";
 /// What 99 of 100 took at most.
 pub const RESPONSE_P99: &str = "response_p99_us";
-/// All that is known of live events.
+/// All that is known of live events without knowing what was right.
 pub const LIVE: [&str; 4] = [REQUESTS, ERRORS, RESPONSE_P50, RESPONSE_P99];
 
 /// What was seen of one variant within one window.

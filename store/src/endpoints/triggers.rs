@@ -123,6 +123,12 @@ pub async fn triggers_watched(tx: &mut Tx<'_>) -> Result<BTreeSet<EndpointId>, E
     rows.iter().map(|row| row.get("endpoint_id")).collect()
 }
 
+/// Every trigger of live events, by endpoints.
+pub async fn triggers_list_live(tx: &mut Tx<'_>) -> Result<Vec<TriggerRow>, Error> {
+    let rows = tx.sql("list live triggers", include_str!("triggers_live.sql")).every().await?;
+    rows.iter().map(trigger).collect()
+}
+
 /// Changes where a trigger stands, as `row` has it, where nobody has since it was read; tells whether
 /// nobody had.
 pub async fn trigger_change(tx: &mut Tx<'_>, row: &TriggerRow) -> Result<bool, Error> {

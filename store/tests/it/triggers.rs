@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use store::Error;
+use store::endpoints::accuracies::{AccuracyRow, accuracies_list, accuracies_trim, accuracy_put};
 use store::endpoints::notices::{
     NoticeKind, NoticeRow, NoticeState, notice_fetch, notice_insert, notice_renew, notice_settle,
     notices_list, notices_next_due, notices_take,
@@ -10,7 +11,8 @@ use store::endpoints::notices::{
 use store::endpoints::slices::{SliceRow, slice_put, slices_list, slices_trim};
 use store::endpoints::triggers::{
     FiringRow, TriggerRow, TriggerState, firing_insert, firing_next, firing_of_run, firing_tell,
-    firings_list, trigger_change, trigger_delete, trigger_insert, triggers_list, triggers_watched,
+    firings_list, trigger_change, trigger_delete, trigger_insert, triggers_list,
+    triggers_list_live, triggers_watched,
 };
 use store::endpoints::{endpoint_delete, endpoint_insert, endpoint_remove};
 use store::runs::{
@@ -106,6 +108,8 @@ async fn of_several_that_saw_it_one_acts(house: House) {
     write!(store, trigger_insert(&TriggerRow { live: false, ..trigger(id, "worse") })).unwrap();
     assert_eq!(read!(store, triggers_list(id)).unwrap()[0], row);
     assert_eq!(read!(store, triggers_watched()).unwrap().into_iter().collect::<Vec<_>>(), [id]);
+    let live = read!(store, triggers_list_live()).unwrap();
+    assert!(live.iter().all(|row| row.live && row.endpoint_id == id), "{live:?}");
     for state in TriggerState::ALL {
         let seen = read!(store, triggers_list(id)).unwrap()[0].clone();
         let next = TriggerRow { state: *state, modes_number: 4, firing: 2, ..seen.clone() };
@@ -190,6 +194,28 @@ async fn slices_lie_beside_each_other(house: House) {
     assert_eq!(read!(store, slices_list((id, 10), 1)).unwrap().len(), 1);
     assert_eq!(write!(store, slices_trim(10, 20)).unwrap(), 1);
     assert_eq!(read!(store, slices_list((id, 50), 0)).unwrap().len(), 1);
+}
+
+async fn what_was_counted_last_is_kept_of_each_window(house: House) {
+    let (store, id) = (&house.store, EndpointId::new(uuid(1)));
+    let row = |window_ms: u64, terms: &str, counted_at_ms: u64| AccuracyRow {
+        endpoint_id: id,
+        window_ms,
+        terms: terms.to_owned(),
+        counted_at_ms,
+        told: json!({ "labelled": counted_at_ms }),
+    };
+    for told in [row(60, "a", 5), row(60, "a", 7), row(60, "a", 6), row(60, "b", 4)] {
+        write!(store, accuracy_put(&told)).unwrap();
+    }
+    write!(store, accuracy_put(&row(10, "a", 7))).unwrap();
+    let kept = [row(10, "a", 7), row(60, "a", 7), row(60, "b", 4)];
+    assert_eq!(read!(store, accuracies_list(id)).unwrap(), kept);
+    assert!(read!(store, accuracies_list(EndpointId::new(uuid(2)))).unwrap().is_empty());
+    assert_eq!(write!(store, accuracies_trim(7)).unwrap(), 1);
+    let left: Vec<u64> =
+        read!(store, accuracies_list(id)).unwrap().iter().map(|it| it.counted_at_ms).collect();
+    assert_eq!(left, [7, 7]);
 }
 
 async fn a_run_is_judged_where_a_trigger_was_there(house: House) {
@@ -339,6 +365,8 @@ both! {
     firings_are_numbered_and_the_newest_are_kept;
     a_notice_is_told_by_one_until_it_is_settled;
     slices_lie_beside_each_other;
+    /// Of each window there is what was counted last, whatever came last.
+    what_was_counted_last_is_kept_of_each_window;
     a_run_is_judged_where_a_trigger_was_there;
     a_run_is_lost_once_nothing_was_told_of_it_for_long;
     a_removed_stream_is_told_of_for_a_while;

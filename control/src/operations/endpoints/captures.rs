@@ -3,6 +3,8 @@
 //! Always true: who sets one may change the endpoint and add to the stream; credentials are no key.
 //! Absent on purpose: the requests, which gateways put into the stream.
 
+use std::collections::BTreeMap;
+
 use access::Action;
 use api::endpoints::captures::{CAPTURE_WHOLE_BP, Capture, CaptureSpec};
 use api::internal::{CaptureCount, CaptureRoute};
@@ -72,9 +74,11 @@ pub(crate) async fn count(tx: &mut Tx<'_>, counted: &[CaptureCount]) -> Result<(
     Ok(())
 }
 
-/// A capture for gateways.
+/// A capture for gateways; what is watched of it, and since when variants are what they are, is still
+/// to be said.
 pub(crate) fn route(row: &CaptureRow) -> Result<CaptureRoute, Error> {
-    Ok(CaptureRoute { stream: row.stream_id, spec: from_json(&row.spec)? })
+    let (watched, since_ms) = (Vec::new(), BTreeMap::new());
+    Ok(CaptureRoute { stream: row.stream_id, spec: from_json(&row.spec)?, watched, since_ms })
 }
 
 fn check(wanted: &CaptureSpec) -> Result<(), Error> {

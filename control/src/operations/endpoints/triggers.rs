@@ -6,6 +6,7 @@
 mod act;
 mod judge;
 mod retrain;
+pub(crate) mod right;
 mod runs;
 pub(crate) mod seen;
 pub(crate) mod tell;
@@ -21,7 +22,7 @@ use api::triggers::{
     TriggerSeen, TriggerSpec, TriggerState, Triggers,
 };
 use policy::modes::{self, Change, Refusal};
-use policy::triggers::{Burn, LIVE, TRIGGERS_MAX, WINDOW_MS_MAX, WINDOW_MS_MIN};
+use policy::triggers::{Burn, LIVE, RIGHT, TRIGGERS_MAX, WINDOW_MS_MAX, WINDOW_MS_MIN};
 use serde::{Deserialize, Serialize};
 use store::endpoints::EndpointRow;
 use store::endpoints::notices::notices_list;
@@ -29,7 +30,7 @@ use store::endpoints::triggers::{
     self as rows, FiringRow, TriggerRow, firings_list, trigger_delete, trigger_insert,
     triggers_list,
 };
-use types::{Mode, Name};
+use types::{EndpointId, Mode, Name};
 
 use super::gates::measured::{condition, word};
 use super::{own, variants};
@@ -65,6 +66,7 @@ pub async fn create(
     let endpoint = own(control, caller, name, Action::EndpointsDeploy).await?;
     let (number, used) = variants::used(control, &endpoint).await?;
     check(&spec)?;
+    check_captured(control, endpoint.id, &spec).await?;
     let there = |variant: &Name| used.iter().any(|(row, _)| row.variant == *variant);
     let modes: Vec<_> = used.iter().map(|(_, used)| used.clone()).collect();
     for variant in named(&spec) {
@@ -270,6 +272,7 @@ fn check(spec: &TriggerSpec) -> Result<(), Error> {
             return Err(Error::invalid("a budget is spent by live events: leave the replays out"));
         }
     }
+    right::check(spec)?;
     if spec.then.is_empty() || spec.then.len() > ACTIONS_MAX {
         return Err(Error::invalid(format!("a trigger does 1 to {ACTIONS_MAX} things")));
     }
@@ -285,9 +288,11 @@ fn check(spec: &TriggerSpec) -> Result<(), Error> {
 
 fn check_live(wanted: &GateCondition, window_ms: u64) -> Result<(), Error> {
     condition(wanted)?;
-    if !LIVE.contains(&word(wanted.metric)) || !wanted.scope.is_all() {
+    let metric = word(wanted.metric);
+    if !(LIVE.contains(&metric) || RIGHT.contains(&metric)) || !wanted.scope.is_all() {
         let message = "of live events requests, errors_ppm, response_p50_us and response_p99_us are \
-             known, of all regions and groups together: watch replays for the others";
+             known, and accuracy_ppm, precision_ppm and recall_ppm where they are captured, of all \
+             regions and groups together: watch replays for the others";
         return Err(Error::invalid(message));
     }
     if !(WINDOW_MS_MIN..=WINDOW_MS_MAX).contains(&window_ms) {
@@ -295,6 +300,27 @@ fn check_live(wanted: &GateCondition, window_ms: u64) -> Result<(), Error> {
         return Err(Error::invalid(message));
     }
     Ok(())
+}
+
+/// Refuses to watch how right answers are where they are not kept.
+async fn check_captured(
+    control: &Control,
+    id: EndpointId,
+    spec: &TriggerSpec,
+) -> Result<(), Error> {
+    if spec.on != TriggerOn::Live || !right::is_about(&spec.when) {
+        return Ok(());
+    }
+    let read = control.shared.store.read("see what is captured", |tx| {
+        Box::pin(async move { right::Accuracies::read(tx, id).await })
+    });
+    let Some(unknown) = read.await?.hindrance() else { return Ok(()) };
+    let message = format!(
+        "how right answers to live events are is known of those that a stream has, and {}: set a \
+         capture of both, such as with `freehold endpoint capture set`, or watch replays",
+        unknown.words()
+    );
+    Err(Error::Conflict { code: "conflict", message })
 }
 
 fn check_action(spec: &TriggerSpec, action: &TriggerAction) -> Result<(), Error> {

@@ -13,8 +13,8 @@ use store::endpoints::modes::{ModesRow, modes_insert, modes_list};
 use store::endpoints::{
     EndpointRow, EndpointState, endpoint_delete, endpoint_insert, variants_list,
 };
-use store::functions::aliases::alias_fetch;
-use store::functions::function_fetch_by_name;
+use store::functions::aliases::{AliasRow, alias_fetch};
+use store::functions::{FunctionRow, function_fetch_by_name};
 use types::{AliasName, EndpointId, Mode, Name, TaskReference, Used};
 
 use super::{main, own, resolve, row, shape as shape_endpoint, shown_state};
@@ -358,28 +358,49 @@ fn conflict(refusal: &Refusal) -> Error {
 /// Since when a variant is what it is now: since it serves this, or since what stands behind a name of
 /// a function was changed, in Unix milliseconds. What was measured before was something else.
 pub(super) async fn since_ms(control: &Control, row: &EndpointRow) -> Result<u64, Error> {
-    let served_ms = row.served.as_ref().map_or(0, |served| served.since_ms);
-    let own_ms = row.created_at_ms.max(served_ms);
-    let TaskReference::Function { name, qualifier } = &row.source else { return Ok(own_ms) };
+    let TaskReference::Function { name, qualifier } = &row.source else {
+        return Ok(since_of(row, None, &[]));
+    };
     let (account, name, qualifier) = (row.account_id, name.clone(), qualifier.clone());
     let read = control.shared.store.read("see since when a function is so", move |tx| {
         let (name, qualifier) = (name.clone(), qualifier.clone());
         Box::pin(async move {
             let function = function_fetch_by_name(tx, account, &name).await?;
-            if matches!(qualifier.as_str(), "" | LATEST) {
-                return Ok(function.changed_at_ms);
-            }
-            // A version by its number is never another one.
-            let Ok(alias) = qualifier.parse::<AliasName>() else { return Ok(0) };
-            let alias = alias_fetch(tx, function.id, &alias).await?;
-            let latest_ms = if alias.version.is_none() { function.changed_at_ms } else { 0 };
-            Ok::<_, store::Error>(alias.changed_at_ms.max(latest_ms))
+            let Ok(alias) = qualifier.parse::<AliasName>() else { return Ok((function, None)) };
+            let alias = match alias_fetch(tx, function.id, &alias).await {
+                Err(store::Error::NotFound { .. }) => None,
+                alias => Some(alias?),
+            };
+            Ok::<_, store::Error>((function, alias))
         })
     });
     match read.await {
-        Ok(function_ms) => Ok(own_ms.max(function_ms)),
+        Ok((function, alias)) => Ok(since_of(row, Some(&function), alias.as_slice())),
         // What is gone answers nothing.
-        Err(store::Error::NotFound { .. }) => Ok(own_ms),
+        Err(store::Error::NotFound { .. }) => Ok(since_of(row, None, &[])),
         Err(error) => Err(error.into()),
     }
+}
+
+/// As [`since_ms`], of a variant whose function has these aliases; none where it has no function, or
+/// that is gone.
+pub(crate) fn since_of(
+    row: &EndpointRow,
+    function: Option<&FunctionRow>,
+    aliases: &[AliasRow],
+) -> u64 {
+    let served_ms = row.served.as_ref().map_or(0, |served| served.since_ms);
+    let own_ms = row.created_at_ms.max(served_ms);
+    let (TaskReference::Function { qualifier, .. }, Some(function)) = (&row.source, function)
+    else {
+        return own_ms;
+    };
+    if matches!(qualifier.as_str(), "" | LATEST) {
+        return own_ms.max(function.changed_at_ms);
+    }
+    // A version by its number is never another one.
+    let alias = aliases.iter().find(|alias| alias.name.as_str() == qualifier.as_str());
+    let Some(alias) = alias else { return own_ms };
+    let latest_ms = if alias.version.is_none() { function.changed_at_ms } else { 0 };
+    own_ms.max(alias.changed_at_ms).max(latest_ms)
 }

@@ -23,10 +23,11 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         TriggerCommand::Add(wanted) => {
-            let (when, on) = (wanted.condition(), wanted.events());
+            let (when, on, judged) = (wanted.condition(), wanted.events(), wanted.judged());
             let TriggerArguments { name, trigger, variant, over, then, .. } = *wanted;
             let then = then.into_iter().map(with_pattern).collect::<Result<_, _>>()?;
-            let spec = TriggerSpec { name: trigger, variant, on, when, window_ms: over, then };
+            let window_ms = over;
+            let spec = TriggerSpec { name: trigger, variant, on, when, window_ms, judged, then };
             out.one(&client.trigger_create(&name, &spec).await?, rows)
         }
         TriggerCommand::List { name } => {

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use api::runs::{RunOutcome, RunSpec};
 use api::triggers::{TriggerCondition, TriggerSeen, TriggerSpec};
 use policy::gates::{self, Judgement, Value};
-use policy::triggers::{self, Seen, Subject};
+use policy::triggers::{self, Right, Seen, Subject};
 use store::endpoints::EndpointRow;
 use store::endpoints::triggers::TriggerRow;
 use types::{EndpointId, Mode, Name, Used};
 
 use super::burn_of;
+use super::right::{self, Accuracies, Counted, Unknown};
 use super::seen::Lately;
 use crate::Error;
 use crate::operations::endpoints::gates::measured::{condition, snapshot};
@@ -29,6 +30,7 @@ pub(super) struct Live {
     pub(super) now_ms: u64,
     pub(super) used: Vec<(EndpointRow, Used)>,
     pub(super) lately: BTreeMap<EndpointId, Lately>,
+    pub(super) accuracies: Accuracies,
 }
 
 impl Live {
@@ -44,6 +46,9 @@ impl Live {
         let Some(candidate) = candidate else {
             return Ok((Judgement::NotKnown, nobody("the variant was removed")));
         };
+        if right::is_about(&spec.when) {
+            return self.judge_right(&spec, candidate, incumbent);
+        }
         let window_ms = spec.window_ms.unwrap_or(0);
         let watched_ms = row.created_at_ms.max(self.heard_ms);
         let seen = |of: Option<&EndpointRow>, window_ms: u64| {
@@ -69,6 +74,52 @@ impl Live {
         let counted = (own.events, own.bad);
         Ok((judgement, told(candidate.variant.clone(), judgement, &subject, counted)))
     }
+
+    /// Judges a trigger of how right answers are, by what a gateway has counted.
+    fn judge_right(
+        &self,
+        spec: &TriggerSpec,
+        candidate: &EndpointRow,
+        incumbent: Option<&EndpointRow>,
+    ) -> Result<(Judgement, TriggerSeen), Error> {
+        let TriggerCondition::Is(wanted) = &spec.when else {
+            return Ok((Judgement::NotKnown, nobody("nothing is watched")));
+        };
+        let asked = (spec.window_ms.unwrap_or(0), &spec.judged);
+        let counted = |of: &EndpointRow| {
+            let since_ms = self.since_ms.get(&of.id).copied().unwrap_or(0);
+            self.accuracies.of(asked, (&of.variant, since_ms), self.now_ms)
+        };
+        let own = counted(candidate);
+        let beside = incumbent.and_then(|of| counted(of).ok());
+        let right = |it: &Counted| it.right;
+        let (own_right, beside) = (own.as_ref().ok().map(right), beside.as_ref().map(right));
+        let snapshot = Right::snapshot(own_right.as_ref(), beside.as_ref());
+        let judged = triggers::judge(&condition(wanted)?, &snapshot);
+        let Right { labelled, right, .. } = own_right.unwrap_or_default();
+        let counted = (labelled, labelled.saturating_sub(right));
+        let variant = candidate.variant.clone();
+        let mut told = told(variant, judged.judgement, &judged.subject, counted);
+        told.words += &remarks(&own);
+        Ok((judged.judgement, told))
+    }
+}
+
+/// What is to be known of a count beside its value.
+fn remarks(counted: &Result<Counted, Unknown>) -> String {
+    let counted = match counted {
+        Ok(counted) => counted,
+        Err(unknown) => return format!("; {}", unknown.words()),
+    };
+    let mut words = format!("; {} events with a label", counted.right.labelled);
+    if let Some(from_ms) = counted.only_from_ms {
+        let from = crate::moment::iso8601(from_ms);
+        words += &format!(", of the newest alone, since {from}: there are too many");
+    }
+    if counted.left_out > 0 {
+        words += &format!(", and {} whose answer is not kept", counted.left_out);
+    }
+    words
 }
 
 /// Judges a trigger of replays by one that has ended; none where its variant was not in it, or where

@@ -23,6 +23,7 @@ use workflow::reconciler::Status;
 use super::act::{self, BY, CHANGES_MAX, Cause, act, newest};
 use super::burn_of;
 use super::judge::{self, Live};
+use super::right::{self, Accuracies};
 use super::seen::{Lately, Reach};
 use crate::operations::endpoints::{bakes, gates, variants};
 use crate::operations::items::from_json;
@@ -105,11 +106,13 @@ pub(super) async fn live(
     triggers: &[TriggerRow],
 ) -> Result<Live, Error> {
     let (number, used) = variants::used(control, endpoint).await?;
-    let mut reach = Reach::default();
+    let (mut reach, mut asks_right) = (Reach::default(), false);
     for row in triggers.iter().filter(|row| row.live) {
         let spec: TriggerSpec = from_json(&row.spec)?;
         let window_ms = spec.window_ms.unwrap_or(0);
         match &spec.when {
+            // What gateways tell of it is no slice.
+            when if right::is_about(when) => asks_right = true,
             TriggerCondition::Is(wanted) => {
                 use api::endpoints::GateMetric::{ErrorsPpm, Requests};
                 reach = reach.and(window_ms, !matches!(wanted.metric, ErrorsPpm | Requests));
@@ -134,17 +137,19 @@ pub(super) async fn live(
             for id in ids {
                 lately.insert(id, Lately::read(tx, id, (reach, now_ms)).await?);
             }
-            Ok::<_, store::Error>((changes, lately))
+            let accuracies =
+                if asks_right { Accuracies::read(tx, id).await? } else { Accuracies::default() };
+            Ok::<_, store::Error>((changes, lately, accuracies))
         })
     });
-    let (changes, lately) = read.await?;
+    let (changes, lately, accuracies) = read.await?;
     let changed_ms = changes.first().map_or(0, |row| row.at_ms);
     for since_ms in since_ms.values_mut() {
         *since_ms = changed_ms.max(*since_ms);
     }
     let settled = settled(&changes);
     let heard_ms = control.shared.hears_since_ms.load(Ordering::Relaxed);
-    Ok(Live { number, settled, since_ms, heard_ms, now_ms, used, lately })
+    Ok(Live { number, settled, since_ms, heard_ms, now_ms, used, lately, accuracies })
 }
 
 /// Of the newest changes, the number of the first that was wanted: that no trigger made, and that was
