@@ -56,6 +56,10 @@ pub enum TriggerCondition {
     Is(GateCondition),
     /// An error budget is spent too fast.
     Burns(TriggerBurn),
+    /// By right and wrong answers to the same events of a replay the variant is surely worse than what
+    /// is in production, or, where it is that, than another one: by mistake in one replay of twenty at
+    /// most.
+    Worse {},
 }
 
 /// How much of which error budget is too much: judged over the window and over its twelfth part, in

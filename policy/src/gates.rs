@@ -8,6 +8,7 @@
 //! Absent on purpose: how values come about, and carrying the outcome out.
 
 mod bounds;
+pub mod paired;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -12,6 +12,7 @@ mod burn;
 pub mod change;
 mod right;
 mod seen;
+mod worse;
 
 use std::fmt;
 
@@ -25,6 +26,7 @@ pub use right::{ACCURACY, LABELS_MIN, PRECISION, RECALL, RIGHT, Right};
 pub use seen::{
     CONFIDENCE_PPM, ERRORS, EVENTS_MIN, LIVE, REQUESTS, RESPONSE_P50, RESPONSE_P99, Seen,
 };
+pub use worse::{Beside, Worse, worse};
 
 /// Triggers of one endpoint: each of them is judged every second.
 pub const TRIGGERS_MAX: usize = 20;
@@ -101,6 +103,8 @@ pub enum Subject {
     Is(gates::Subject),
     /// A budget.
     Burns(Burning),
+    /// A variant beside others.
+    Worse(Worse),
 }
 
 impl fmt::Display for Subject {
@@ -115,6 +119,7 @@ impl fmt::Display for Subject {
             }
             Self::Is(other) => other.fmt(f),
             Self::Burns(burning) => burning.fmt(f),
+            Self::Worse(worse) => worse.fmt(f),
         }
     }
 }

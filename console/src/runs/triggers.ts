@@ -15,7 +15,9 @@ export function when(spec: Spec): string {
   const what =
     "is" in spec.when
       ? told(spec.when.is, "any")
-      : `${ppm(spec.when.burns.budget_ppm)} of what ${ppm(spec.when.burns.objective_ppm)} over ${millis(spec.when.burns.period_ms)} leaves is spent`;
+      : "worse" in spec.when
+        ? "worse answers to the same events"
+        : `${ppm(spec.when.burns.budget_ppm)} of what ${ppm(spec.when.burns.objective_ppm)} over ${millis(spec.when.burns.period_ms)} leaves is spent`;
   const of = spec.variant ? `, of ${spec.variant}` : "";
   const over = spec.window_ms ? `, within ${millis(spec.window_ms)}` : ", in a replay";
   return `${what}${of}${over}`;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::internal::functions::{EventEnded, EventOutcome, TakeEvents, TakenEvent};
 use api::internal::{LiveCount, RunReport, UsageCount, UsageReport, Watch};
-use api::runs::{Accuracy, PlaceOutcome, RunOutcome, RunState, Times, VariantOutcome};
+use api::runs::{Accuracy, Pairs, PlaceOutcome, RunOutcome, RunState, Times, VariantOutcome};
 use control::operations::functions::events;
 use control::operations::{routes, runs, usage};
 use control::reconcilers;
@@ -320,6 +320,11 @@ pub(crate) async fn end_run(house: &House, id: RunId, (valid, failures): (bool, 
     let outcome = RunOutcome {
         valid,
         variants: vec![variant("next", failures), variant("main", 0)],
+        pairs: vec![Pairs {
+            other_right: failures,
+            both_right: 1_000 - failures,
+            ..Pairs::default()
+        }],
         ..RunOutcome::default()
     };
     let report = RunReport {
@@ -364,6 +369,33 @@ async fn a_replay_is_judged_once_by_each_trigger() {
     run(&house, &alice, (true, 200)).await;
     while watch(&house).await > 0 {}
     assert_eq!(firings(&house, &alice).await.len(), 2);
+}
+
+/// What is in production is held against the candidate by the pairs of the candidate with it.
+#[tokio::test]
+async fn what_is_surely_worse_on_the_same_events_is_noticed() {
+    let house = House::open().await;
+    let alice = endpoint(&house, "risk").await;
+    assert_eq!(house.post(&alice, "/v1/streams", json!({ "name": "sales" })).await.status, 201);
+    for name in ["next", "main"] {
+        let then = json!([{ "kind": "email", "to": "a@example.org" }]);
+        let wanted = json!({
+            "name": name, "on": "replay", "variant": name, "when": { "worse": {} }, "then": then
+        });
+        let made = house.post(&alice, "/v1/endpoints/risk/triggers", wanted).await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+    house.time.advance_ms(1_000);
+    run(&house, &alice, (false, 200)).await;
+    run(&house, &alice, (true, 2)).await;
+    while watch(&house).await > 0 {}
+    assert_eq!(firings(&house, &alice).await.len(), 0, "too few, and a run that says nothing");
+    run(&house, &alice, (true, 200)).await;
+    while watch(&house).await > 0 {}
+    let all = firings(&house, &alice).await;
+    assert_eq!((all.len(), &all[0]["trigger"]), (1, &json!("next")), "main is better");
+    let words = all[0]["saw"]["words"].as_str().unwrap();
+    assert_eq!(words, "of 1000 answers only it got 200 wrong, and only main 0: it is worse");
 }
 
 #[tokio::test]
@@ -520,6 +552,7 @@ async fn what_can_never_be_judged_or_done_is_refused() {
         live(&is(json!({ "metric": "auc_ppm", "at_least": 1 })), 60_000, &revert),
         live(&is(json!({ "metric": "errors_ppm" })), 60_000, &revert),
         live(&burns(0), 3_600_000, &revert),
+        live(&json!({ "worse": {} }), 60_000, &revert),
         live(&burns(20_000), 60_000, &revert),
         live(&errors, 60_000, &json!([])),
         live(&errors, 60_000, &json!([{ "kind": "revert" }, { "kind": "revert" }])),

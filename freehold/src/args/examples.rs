@@ -120,7 +120,8 @@ Try it:
   freehold endpoint trigger add risk odd 'errors>=5%' --over 15m --then replay=signins
   freehold endpoint trigger add risk more 'response_p99<=50ms' --on replay --then change=rate:2x
   freehold endpoint trigger add risk less 'response_p99>=200ms' --over 1m --then change=rate:20/s
-  freehold endpoint trigger add risk worse 'accuracy<=90%' --on replay --then email=ops@example.org --then retrain
+  freehold endpoint trigger add risk poor 'accuracy<=90%' --on replay --then email=ops@example.org
+  freehold endpoint trigger add risk beaten worse --on replay --then retrain
   freehold endpoint trigger add risk wrong 'accuracy<=0.98x' --of next --over 1d --prediction /score --then out
 It fires once, until the condition is surely not so or the use of variants is changed.";
 

@@ -48,7 +48,8 @@ pub struct TriggerArguments {
     pub name: Name,
     /// What the trigger is called
     pub trigger: Name,
-    /// METRIC<=VALUE or METRIC>=VALUE, as of a gate, or burn
+    /// METRIC<=VALUE or METRIC>=VALUE, as of a gate; burn; or, on replays, worse: than production by
+    /// answers to the same events, or, of production, than another variant
     #[arg(value_name = "CONDITION", value_parser = parse_when)]
     pub when: When,
     /// The variant that is watched [default: what is in production, or a replay's first]
@@ -105,6 +106,7 @@ impl From<TriggerAction> for Then {
 pub enum When {
     Is(GateCondition),
     Burns,
+    Worse,
 }
 
 /// Of which events.
@@ -120,6 +122,7 @@ impl TriggerArguments {
         let ppm = |part: u64| u32::try_from(part).unwrap_or(u32::MAX);
         match &self.when {
             When::Is(condition) => TriggerCondition::Is(condition.clone()),
+            When::Worse => TriggerCondition::Worse {},
             When::Burns => TriggerCondition::Burns(TriggerBurn {
                 objective_ppm: ppm(self.objective.unwrap_or(0)),
                 period_ms: self.period,
@@ -147,11 +150,12 @@ impl TriggerArguments {
 }
 
 fn parse_when(text: &str) -> Result<When, String> {
-    if text == "burn" {
-        return Ok(When::Burns);
+    let told = |error: String| format!("{error}, burn or worse");
+    match text {
+        "burn" => Ok(When::Burns),
+        "worse" => Ok(When::Worse),
+        _ => parse_condition(text).map(When::Is).map_err(told),
     }
-    let told = |error: String| format!("{error}, or burn");
-    parse_condition(text).map(When::Is).map_err(told)
 }
 
 fn parse_action(text: &str) -> Result<Then, String> {
@@ -317,6 +321,7 @@ mod tests {
         assert_eq!(read.action, change(Some(pattern), None, Some(300_000)));
         assert_eq!(read.pattern, Some(PathBuf::from("a,b:c.txt")));
         assert!(matches!(parse_when("burn"), Ok(When::Burns)));
+        assert!(matches!(parse_when("worse"), Ok(When::Worse)));
         assert!(parse_when("verdict<=1").is_err());
     }
 }

@@ -268,6 +268,12 @@ fn check(spec: &TriggerSpec) -> Result<(), Error> {
             let checked = burn_of(burn, window_ms).check();
             checked.map_err(|refusal| Error::invalid(refusal.to_string()))?;
         }
+        (TriggerCondition::Worse {}, TriggerOn::Replay, None) => {}
+        (TriggerCondition::Worse {}, TriggerOn::Live, Some(_)) => {
+            let message =
+                "which of two variants is worse is known of the same events: watch replays";
+            return Err(Error::invalid(message));
+        }
         (TriggerCondition::Burns(_), TriggerOn::Replay, None) => {
             return Err(Error::invalid("a budget is spent by live events: leave the replays out"));
         }

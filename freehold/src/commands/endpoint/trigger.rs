@@ -103,6 +103,7 @@ fn of(it: &Firing) -> String {
 fn when(spec: &TriggerSpec) -> String {
     let what = match &spec.when {
         TriggerCondition::Is(it) => condition(it, "any"),
+        TriggerCondition::Worse {} => "worse answers to the same events".to_owned(),
         TriggerCondition::Burns(TriggerBurn { objective_ppm, budget_ppm, period_ms }) => format!(
             "{} of the budget of {} for {} is spent",
             share(u64::from(*budget_ppm)),

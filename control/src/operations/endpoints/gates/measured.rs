@@ -10,16 +10,13 @@ use api::runs::{
     Accuracy, Auc, Pairs, PlaceOutcome, RunOutcome, Times, VariantOutcome, recovery_us,
 };
 use policy::evidence::paired;
-use policy::evidence::verdict::{Answer, Deadline, Guardrail, Progress, Verdict};
-use policy::evidence::{Direction, Evidence, Margins, Watch};
+use policy::evidence::verdict::Answer;
 use policy::gates::{self, Bounds, Condition, Key, Limit, Pair, Place, Scope, Snapshot, Value};
+use policy::triggers::Beside;
+use types::Name;
 
 use crate::Error;
 
-/// The chance that a candidate as good as production is reverted, and that one worse is promoted.
-const BOUND_PPM: u32 = 50_000;
-/// Of what only one got right, the candidate's part may be less by a tenth, and by a half is worse.
-const MARGINS: Margins = Margins { tolerance_ppm: 100_000, margin_ppm: 500_000 };
 /// Events of each kind that an interval of the area under the curve takes.
 const AUC_EVENTS_MIN: u64 = 2;
 /// Requests, or events with a label, without which nothing is said of a run, or of a region or group:
@@ -294,26 +291,31 @@ fn whole(value: u64) -> Value {
     Value::Within(Bounds::exactly(i64::try_from(value).unwrap_or(i64::MAX)))
 }
 
-/// What the right and wrong answers to the same events say, and how many more it takes to promote.
-fn verdict(pairs: &Pairs) -> (Answer, Option<u64>) {
-    let seen = paired::Pairs {
+/// Answers to the same events, by who got them wrong.
+fn counted(pairs: &Pairs) -> paired::Pairs {
+    paired::Pairs {
         events: pairs.both_right + pairs.first_right + pairs.other_right + pairs.both_wrong,
         candidate_only: pairs.other_right,
         incumbent_only: pairs.first_right,
+    }
+}
+
+/// What the right and wrong answers to the same events say, and how many more it takes to promote.
+fn verdict(pairs: &Pairs) -> (Answer, Option<u64>) {
+    gates::paired::verdict(counted(pairs), gates::paired::BOUND_PPM)
+}
+
+/// How a variant answered the same events as each of these others, where that is known.
+pub(in crate::operations) fn beside(
+    outcome: &RunOutcome,
+    candidate: usize,
+    others: &[(usize, &Name)],
+) -> Vec<Beside> {
+    let known = |(place, name): &(usize, &Name)| {
+        let pairs = counted(&pairs(outcome, candidate, *place)?);
+        Some(Beside { name: name.to_string(), pairs })
     };
-    let guardrail = Guardrail {
-        alpha_ppm: BOUND_PPM,
-        beta_ppm: BOUND_PPM,
-        watch: Watch::Pairs { margins: MARGINS, seen },
-        carried: Evidence::default(),
-    };
-    let guardrails = BTreeMap::from([("right answers".to_owned(), guardrail)]);
-    let never = Deadline { events_max: u64::MAX, until_ms: u64::MAX };
-    let mut verdict = Verdict::default();
-    let answer = verdict.judge(&guardrails, never, Progress { events: seen.events, now_ms: 0 });
-    let standings = verdict.standings(&guardrails);
-    let promotes = standings.iter().find(|it| it.direction == Direction::Promote);
-    (answer, promotes.and_then(|it| it.events_more))
+    others.iter().filter_map(known).collect()
 }
 
 #[cfg(test)]

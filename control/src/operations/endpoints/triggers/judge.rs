@@ -14,7 +14,7 @@ use super::burn_of;
 use super::right::{self, Accuracies, Counted, Unknown};
 use super::seen::Lately;
 use crate::Error;
-use crate::operations::endpoints::gates::measured::{condition, snapshot};
+use crate::operations::endpoints::gates::measured::{beside, condition, snapshot};
 use crate::operations::items::from_json;
 
 /// What live triggers of an endpoint are judged by.
@@ -69,6 +69,10 @@ impl Live {
                 let short = seen(Some(candidate), burn.short_ms());
                 let (judgement, burning) = burn.judge(&own, &short);
                 (judgement, Subject::Burns(burning))
+            }
+            TriggerCondition::Worse {} => {
+                let words = "which variant is worse is known of replays";
+                return Ok((Judgement::NotKnown, nobody(words)));
             }
         };
         let counted = (own.events, own.bad);
@@ -130,7 +134,6 @@ pub(super) fn of_run(
     incumbent: Option<&Name>,
 ) -> Result<Option<(Judgement, TriggerSeen)>, Error> {
     let trigger: TriggerSpec = from_json(&row.spec)?;
-    let TriggerCondition::Is(wanted) = &trigger.when else { return Ok(None) };
     let candidate = match &trigger.variant {
         Some(name) => spec.variants.iter().position(|it| it == name),
         None => Some(0),
@@ -138,19 +141,32 @@ pub(super) fn of_run(
     let Some(candidate) = candidate.filter(|place| *place < outcome.variants.len()) else {
         return Ok(None);
     };
-    let mut others = spec.variants.iter().enumerate().filter(|(place, _)| *place != candidate);
-    let beside = others.find(|(_, it)| Some(*it) == incumbent).map(|(place, _)| place);
-    let seen = snapshot(outcome, candidate, beside);
-    if seen.run != gates::Run::Valid {
+    if !outcome.valid {
         return Ok(None);
     }
-    let judged = triggers::judge(&condition(wanted)?, &seen);
+    let mut others = spec.variants.iter().enumerate().filter(|(place, _)| *place != candidate);
+    let (judgement, subject) = match &trigger.when {
+        TriggerCondition::Is(wanted) => {
+            let beside = others.find(|(_, it)| Some(*it) == incumbent).map(|(place, _)| place);
+            let seen = snapshot(outcome, candidate, beside);
+            let judged = triggers::judge(&condition(wanted)?, &seen);
+            (judged.judgement, judged.subject)
+        }
+        TriggerCondition::Worse {} => {
+            // What is in production is held against all others, and they against it.
+            let is_incumbent = incumbent == Some(&spec.variants[candidate]);
+            let against = others.filter(|(_, it)| is_incumbent || Some(*it) == incumbent);
+            let beside = beside(outcome, candidate, &against.collect::<Vec<_>>());
+            let (judgement, worse) = triggers::worse(beside);
+            (judgement, Subject::Worse(worse))
+        }
+        TriggerCondition::Burns(_) => return Ok(None),
+    };
     let it = &outcome.variants[candidate];
     let good = it.outcomes.get("ok").copied().unwrap_or(0);
     let counted = (it.recorded, it.recorded.saturating_sub(good));
     let variant = spec.variants[candidate].clone();
-    let told = told(variant, judged.judgement, &judged.subject, counted);
-    Ok(Some((judged.judgement, told)))
+    Ok(Some((judgement, told(variant, judgement, &subject, counted))))
 }
 
 fn told(
@@ -161,7 +177,7 @@ fn told(
 ) -> TriggerSeen {
     let value = match subject {
         Subject::Is(gates::Subject::Metric { value, .. }) => *value,
-        Subject::Is(_) => Value::Missing,
+        Subject::Is(_) | Subject::Worse(_) => Value::Missing,
         Subject::Burns(burning) => burning.value(),
     };
     let bounds = value.bounds().unwrap_or_default();

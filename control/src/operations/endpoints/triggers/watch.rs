@@ -121,6 +121,7 @@ pub(super) async fn live(
                 let short_ms = burn_of(burn, window_ms).short_ms();
                 reach = reach.and(window_ms, false).and(short_ms, false);
             }
+            TriggerCondition::Worse {} => {}
         }
     }
     let (id, now_ms) = (endpoint.id, control.now_ms());
