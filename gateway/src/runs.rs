@@ -211,9 +211,15 @@ fn begin(hub: &Arc<Hub>, told: &Arc<RunRoute>) {
     tasks.spawn("replay", async move {
         match send(&hub, &told).await {
             Ok(()) | Err(Unsent::Failed(Error::NoControl)) => {}
-            Err(Unsent::Later(error)) => {
-                tracing::debug!(run = %told.run, %error, "a replay waits for its stream");
-                hub.runs.elsewhere.lock().insert(told.run);
+            Err(Unsent::Elsewhere) => _ = hub.runs.elsewhere.lock().insert(told.run),
+            Err(Unsent::Locked(error)) if told.stop_wanted => {
+                let report = report(RunState::Stopped, None, None, Some(error.to_string()));
+                tell(&hub, told.run, report).await;
+            }
+            Err(Unsent::Locked(error)) => {
+                if hub.runs.elsewhere.lock().insert(told.run) {
+                    tracing::warn!(run = %told.run, %error, "a replay waits for its key");
+                }
             }
             Err(Unsent::Failed(error)) => {
                 tracing::warn!(run = %told.run, %error, "a replay failed");
@@ -227,15 +233,20 @@ fn begin(hub: &Arc<Hub>, told: &Arc<RunRoute>) {
 
 /// Why a run was not sent to its end.
 enum Unsent {
-    /// Another gateway sends it, or what it had begun with cannot be reached now: it is looked at
-    /// again, after those that can begin. Where nothing is told of it for too long, control ends it.
-    Later(Error),
+    /// Another gateway sends it.
+    Elsewhere,
+    /// What it had begun with is encrypted by a key that is away, as after a start with another one: it
+    /// is looked at again, after those that can begin, until control gives it up.
+    Locked(Error),
     Failed(Error),
 }
 
 impl From<Error> for Unsent {
     fn from(error: Error) -> Self {
-        Self::Failed(error)
+        match error {
+            Error::StreamElsewhere { .. } => Self::Elsewhere,
+            error => Self::Failed(error),
+        }
     }
 }
 
@@ -245,17 +256,9 @@ async fn reached(hub: &Arc<Hub>, told: &RunRoute) -> Result<(events::Stream, Fol
     let route = table.streams().find(|stream| stream.stream == told.stream).map(Arc::clone);
     drop(table);
     let route = route.ok_or_else(|| Error::NoStream { stream: told.spec.stream.to_string() })?;
-    let has_begun = plan::begun(&folder(hub, told.run)?).is_some();
-    let waits = |error: Error| match error {
-        Error::StreamElsewhere { .. } => Unsent::Later(error),
-        // As after a start with another key: what was begun is not lost by that.
-        _ if has_begun && !told.stop_wanted && error.kind() == ErrorKind::Unavailable => {
-            Unsent::Later(error)
-        }
-        _ => Unsent::Failed(error),
-    };
-    let stream = hub.streams.open(hub, &route).await.map_err(waits)?;
-    Ok((stream, kept(hub, told.run).await.map_err(waits)?))
+    folder(hub, told.run)?;
+    let place = kept(hub, told.run).await.map_err(Unsent::Locked)?;
+    Ok((hub.streams.open(hub, &route).await?, place))
 }
 
 /// Sends a run to its end.

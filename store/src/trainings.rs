@@ -164,6 +164,16 @@ pub async fn training_of_model(
     row.as_ref().map(training).transpose()
 }
 
+/// Lists the trainings of an account that have not ended.
+pub async fn trainings_under_way(
+    tx: &mut Tx<'_>,
+    account_id: AccountId,
+) -> Result<Vec<TrainingRow>, Error> {
+    let list = tx.sql("list trainings under way", include_str!("trainings/under_way.sql"));
+    let rows = list.bind(&account_id).every().await?;
+    rows.iter().map(training).collect()
+}
+
 /// Lists the trainings of an account, newest first, before one, at most `limit`.
 pub async fn trainings_list(
     tx: &mut Tx<'_>,

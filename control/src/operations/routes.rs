@@ -173,7 +173,7 @@ impl Stored {
         let changed_ms = self.modes.get(&main.id).map_or(0, |row| row.at_ms);
         let is_of_it = |row: &&EndpointRow| row.id == main.id || row.variant_of == Some(main.id);
         let since_ms = |row: &EndpointRow| {
-            let is_its = |function: &FunctionRow| match &row.source {
+            let is_its = |function: &FunctionRow| match variants::answers(row) {
                 TaskReference::Function { name, .. } => {
                     function.account_id == row.account_id && function.name == *name
                 }

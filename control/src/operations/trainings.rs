@@ -13,6 +13,7 @@ use formats::manifest::Manifest;
 use store::sagas::saga_insert;
 use store::trainings::{
     self as rows, TrainingRow, training_cancel, training_fetch, training_insert, trainings_list,
+    trainings_under_way,
 };
 use store::usage::{UsageRow, usage_add};
 use store::versions::VersionRow;
@@ -114,6 +115,13 @@ impl Prepared {
         self.row.id
     }
 
+    /// Whether the model is being trained by now.
+    pub(crate) async fn is_under_way(&self, tx: &mut store::Tx<'_>) -> Result<bool, store::Error> {
+        let Ok(request) = from_json::<TrainRequest>(&self.row.request) else { return Ok(false) };
+        let all = trainings_under_way(tx, self.row.account_id).await?;
+        Ok(of_model(&all, &request.model).is_some())
+    }
+
     /// Writes all of it; whoever does wakes the sagas behind it.
     pub(crate) async fn insert(&self, tx: &mut store::Tx<'_>) -> Result<(), store::Error> {
         training_insert(tx, &self.row).await?;
@@ -122,6 +130,13 @@ impl Prepared {
         }
         saga_insert(tx, &self.record).await
     }
+}
+
+/// The one of some trainings that makes versions of a model.
+pub(crate) fn of_model<'a>(all: &'a [TrainingRow], model: &Name) -> Option<&'a TrainingRow> {
+    all.iter().find(|row| {
+        from_json::<TrainRequest>(&row.request).is_ok_and(|request| request.model == *model)
+    })
 }
 
 /// Finds what a training needs, for somebody who may start it.

@@ -15,8 +15,9 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// The time that a thread runs which is not to wait for others: the least that Linux takes. One that
 /// wakes runs at once where its turn is shorter than that of who runs (since Linux 6.12).
 const TURN_NS: u64 = 100_000;
-/// By how much threads that work ahead or afterwards are nicer: each has a third of the weight, so
-/// that a thread that sends half of the time is not over its share.
+/// By how much threads that work ahead or afterwards are nicer: each has a ninth of the weight, so that
+/// a thread that sends half of the time is not over its share. What waits for them is bounded, and
+/// counted where it holds anything up.
 const NICER: i32 = 10;
 const NICE_MAX: i32 = 19;
 

@@ -3,8 +3,8 @@
 //! The same table tells how two candidates agree, where the words of one stand for what is right.
 //!
 //! Always true: counts are exact; there are never more than [`CLASSES_MAX`] classes; what is told of
-//! classes is of these, and not of all others together, nor of what was not predicted, which are right
-//! nowhere. Absent on purpose: what the words mean.
+//! classes is of these, and not of all others together, nor of what was not predicted; how often the
+//! prediction was right is of all. Absent on purpose: what the words mean.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +29,9 @@ pub struct Classes {
     #[serde(skip)]
     places: BTreeMap<String, u16>,
     cells: BTreeMap<u16, BTreeMap<u16, u64>>,
+    /// Events whose prediction was right, of whichever class.
+    #[serde(skip)]
+    right: u64,
 }
 
 /// The place of all words that have none of their own.
@@ -67,6 +70,7 @@ impl Found {
 impl Classes {
     /// Counts an event.
     pub fn learn(&mut self, right: &str, predicted: &str) {
+        self.right += u64::from(right == predicted);
         let (right, predicted) = (self.place(right), self.place(predicted));
         self.add(right, predicted, 1);
     }
@@ -81,6 +85,7 @@ impl Classes {
 
     /// Adds what was counted elsewhere.
     pub fn merge(&mut self, other: &Self) {
+        self.right += other.right;
         for (right, row) in &other.cells {
             let right = self.place(other.word(*right));
             for (predicted, count) in row {
@@ -117,10 +122,9 @@ impl Classes {
         self.cells.values().flat_map(BTreeMap::values).sum()
     }
 
-    /// Those whose prediction was right.
+    /// Those whose prediction was right, of all classes, however many there are.
     pub fn right(&self) -> u64 {
-        let own = self.cells.iter().filter(|(at, _)| **at != OTHERS_PLACE);
-        own.map(|(at, row)| row.get(at).copied().unwrap_or(0)).sum()
+        self.right
     }
 
     /// How often the prediction was right.
@@ -158,7 +162,10 @@ impl Classes {
             .map(|word| self.found(word))
             .map(|found| float(found.predicted) / events * (float(found.right) / events))
             .sum();
-        let agree = self.accuracy()?;
+        // Of classes that are not told apart it is not known what chance would come to.
+        let told = self.cells.iter().filter(|(at, _)| **at != OTHERS_PLACE);
+        let same = told.map(|(at, row)| row.get(at).copied().unwrap_or(0)).sum();
+        let agree = ratio(same, self.events())?;
         (by_chance < 1.0).then(|| (agree - by_chance) / (1.0 - by_chance))
     }
 

@@ -355,10 +355,15 @@ fn conflict(refusal: &Refusal) -> Error {
     Error::Conflict { code: "conflict", message: refusal.to_string() }
 }
 
+/// What a variant answers with: what is wanted of it may still be starting.
+pub(crate) fn answers(row: &EndpointRow) -> &TaskReference {
+    row.served.as_ref().map_or(&row.source, |served| &served.what.source)
+}
+
 /// Since when a variant is what it is now: since it serves this, or since what stands behind a name of
 /// a function was changed, in Unix milliseconds. What was measured before was something else.
 pub(super) async fn since_ms(control: &Control, row: &EndpointRow) -> Result<u64, Error> {
-    let TaskReference::Function { name, qualifier } = &row.source else {
+    let TaskReference::Function { name, qualifier } = answers(row) else {
         return Ok(since_of(row, None, &[]));
     };
     let (account, name, qualifier) = (row.account_id, name.clone(), qualifier.clone());
@@ -391,7 +396,7 @@ pub(crate) fn since_of(
 ) -> u64 {
     let served_ms = row.served.as_ref().map_or(0, |served| served.since_ms);
     let own_ms = row.created_at_ms.max(served_ms);
-    let (TaskReference::Function { qualifier, .. }, Some(function)) = (&row.source, function)
+    let (TaskReference::Function { qualifier, .. }, Some(function)) = (answers(row), function)
     else {
         return own_ms;
     };

@@ -161,7 +161,7 @@ async fn write(
     let written = control.shared.store.transact("fire a trigger", |tx| {
         let (mut trigger, mut firing, ids) = (trigger.clone(), firing.clone(), &ids);
         Box::pin(async move {
-            if !can_stop(tx, writes).await? {
+            if !can_stop(tx, writes).await? || !can_train(tx, writes).await? {
                 return Ok(false);
             }
             let again = firing.number > 0;
@@ -208,6 +208,18 @@ async fn can_stop(tx: &mut Tx<'_>, writes: &[(usize, Write)]) -> Result<bool, st
             if run_fetch(tx, id).await?.state.ended() {
                 return Ok(false);
             }
+        }
+    }
+    Ok(true)
+}
+
+/// Whether no model that is to be trained is being so by now; where one is, it is judged again, and
+/// that is told.
+async fn can_train(tx: &mut Tx<'_>, writes: &[(usize, Write)]) -> Result<bool, store::Error> {
+    for (_, write) in writes {
+        let Write::Training(training) = write else { continue };
+        if training.is_under_way(tx).await? {
+            return Ok(false);
         }
     }
     Ok(true)

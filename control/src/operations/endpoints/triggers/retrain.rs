@@ -6,17 +6,15 @@
 
 use api::trainings::TrainRequest;
 use store::endpoints::EndpointRow;
-use store::trainings::{TrainingRow, training_of_model, trainings_list};
+use store::trainings::{TrainingRow, training_of_model, trainings_under_way};
 use types::{ItemId, Name, Reference, TaskReference, TokenId, Used};
 
 use super::act::{Cause, Planned, Write};
 use crate::caller::Caller;
+use crate::operations::endpoints::variants;
 use crate::operations::items::{self, from_json};
 use crate::operations::trainings;
 use crate::{Control, Error};
-
-/// How many of the account's newest trainings are looked through for one that is under way.
-const LOOKED_THROUGH: u32 = 64;
 
 /// A training as the last one of the model that the variant answers with that was seen.
 pub(super) async fn retrain(
@@ -33,12 +31,9 @@ pub(super) async fn retrain(
         return Err(Error::invalid(message));
     };
     let last: TrainRequest = from_json(&last.request)?;
-    for row in &earlier.under_way {
-        let request: TrainRequest = from_json(&row.request)?;
-        if request.model == last.model {
-            let words = format!("{} is being trained already, by {}", last.model, row.id);
-            return Ok(Planned::done(Write::Nothing, words));
-        }
+    if let Some(row) = trainings::of_model(&earlier.under_way, &last.model) {
+        let words = format!("{} is being trained already, by {}", last.model, row.id);
+        return Ok(Planned::done(Write::Nothing, words));
     }
     let newest = |reference: &Reference| Reference { version: None, ..reference.clone() };
     let data = last.data.iter().map(|(channel, set)| (channel.clone(), newest(set))).collect();
@@ -54,7 +49,7 @@ fn model<'a>(cause: &'a Cause<'_>) -> Result<(&'a Name, &'a Reference), Error> {
         |(row, _): &&(EndpointRow, Used)| Some(&row.variant) == cause.saw.variant.as_ref();
     let watched = cause.used.iter().find(is_watched);
     let Some((row, _)) = watched else { return Err(Error::invalid("no variant is watched")) };
-    match &row.source {
+    match variants::answers(row) {
         TaskReference::Item(reference) => Ok((&row.variant, reference)),
         TaskReference::Function { .. } => {
             let message =
@@ -92,8 +87,7 @@ async fn trainings_of(control: &Control, caller: &Caller, model: ItemId) -> Resu
     let read = control.shared.store.read("find the training of a model", |tx| {
         Box::pin(async move {
             let last = training_of_model(tx, account, model).await?;
-            let mut under_way = trainings_list(tx, account, None, LOOKED_THROUGH).await?;
-            under_way.retain(|row| !row.state.ended());
+            let under_way = trainings_under_way(tx, account).await?;
             Ok::<_, store::Error>(Earlier { last, under_way })
         })
     });
