@@ -14,6 +14,7 @@ mod functions;
 mod gates;
 mod grants;
 mod items;
+mod judged;
 mod runs;
 mod search;
 mod services;

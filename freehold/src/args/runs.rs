@@ -10,6 +10,7 @@ use types::{Name, RunId};
 
 use super::examples;
 use super::gates::parse_condition;
+use super::judged::JudgedArguments;
 use super::streams::SelectionArguments;
 use super::values::{parse_rate, parse_share, parse_speed, parse_time};
 
@@ -49,15 +50,8 @@ pub struct ReplayArguments {
     /// Where chance begins; told by the run, to repeat it
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Where in answers the prediction stands, such as /score
-    #[arg(long, value_name = "POINTER")]
-    pub prediction: Option<String>,
-    /// A prediction at or above it is positive [default: 0.5]
-    #[arg(long, value_parser = parse_share)]
-    pub threshold: Option<u64>,
-    /// The label that is positive [default: true]
-    #[arg(long, value_name = "LABEL")]
-    pub positive: Option<String>,
+    #[command(flatten)]
+    pub judged: JudgedArguments,
     /// End an instance of each variant, or of one, at a time of the run: kill@30s, kill@30s:next
     #[arg(long, value_name = "DRILL", value_parser = parse_drill, conflicts_with = "sweep")]
     pub drill: Vec<RunDrill>,

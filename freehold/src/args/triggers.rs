@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use api::endpoints::GateCondition;
-use api::runs::{Judged, Load};
+use api::runs::Load;
 use api::triggers::{TriggerAction, TriggerBurn, TriggerCondition, TriggerOn};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -15,6 +15,7 @@ use types::Name;
 
 use super::examples;
 use super::gates::parse_condition;
+use super::judged::JudgedArguments;
 use super::values::{parse_mode, parse_rate, parse_share, parse_share_bp, parse_speed, parse_time};
 
 #[derive(Debug, Subcommand)]
@@ -70,15 +71,8 @@ pub struct TriggerArguments {
     /// With burn: what the objective is for
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "30d")]
     pub period: u64,
-    /// Of how right live answers are: where a captured one has the prediction, such as /score
-    #[arg(long, value_name = "POINTER")]
-    pub prediction: Option<String>,
-    /// A prediction at or above it is positive [default: 0.5]
-    #[arg(long, value_parser = parse_share)]
-    pub threshold: Option<u64>,
-    /// The label that is positive [default: true]
-    #[arg(long, value_name = "LABEL")]
-    pub positive: Option<String>,
+    #[command(flatten)]
+    pub judged: JudgedArguments,
     /// What is done: webhook=URL, email=ADDRESS, revert, out, retrain,
     /// deploy=VARIANT:MODE[:SHARE[:TIME]], replay=STREAM[:VARIANTS[:RATE]], or a replay sent anew
     /// with change=rate:200/s, rate:1.5x (as fast as before), poisson:200/s, speed:10x, for:5m,
@@ -128,15 +122,6 @@ impl TriggerArguments {
                 period_ms: self.period,
                 budget_ppm: ppm(self.budget),
             }),
-        }
-    }
-
-    /// How predictions are read.
-    pub fn judged(&self) -> Judged {
-        Judged {
-            prediction: self.prediction.clone(),
-            threshold_ppm: self.threshold.and_then(|ppm| i64::try_from(ppm).ok()),
-            positive: self.positive.clone(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use api::client::Client;
-use api::runs::{CatchUp, GroupBy, Judged, Load, Run, RunProgress, RunSpec};
+use api::runs::{CatchUp, GroupBy, Load, Run, RunProgress, RunSpec};
 use types::Name;
 
 use super::runs::{rows, word_of};
@@ -103,11 +103,7 @@ fn spec(arguments: ReplayArguments) -> Result<RunSpec, Failure> {
         in_flight_max: arguments.in_flight,
         timeout_ms: arguments.timeout,
         seed: arguments.seed,
-        judged: Judged {
-            prediction: arguments.prediction,
-            threshold_ppm: arguments.threshold.and_then(|ppm| i64::try_from(ppm).ok()),
-            positive: arguments.positive,
-        },
+        judged: arguments.judged.told(),
         drills: arguments.drill,
         drill_production: arguments.drill_production,
     })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use api::runs::{Load, RunProgress, RunSpec};
+use api::runs::RunSpec;
 use api::streams::{
     EventLabel, EventsQuery, ForgetSubject, ImportQuery, LabelEvents, SelectionQuery, StreamStats,
 };
@@ -15,7 +15,7 @@ use testkit::{Account, Cloud, Process};
 use types::Name;
 
 use crate::functions::has_python;
-use crate::replays::{WAIT_S, end_of, ended, endpoint, run_of, stream};
+use crate::replays::{WAIT_S, end_of, ended, endpoint, run_of, stream, under_way};
 use crate::world::{PROGRAM, strangers};
 
 /// What is in every event and label of this story, and must be in no file.
@@ -235,14 +235,7 @@ async fn a_replay_of_encrypted_events_goes_on_once_their_key_is_there_again() {
     let (owner, _) = strangers(&cloud).await;
     let stream = stream(&owner).await;
     endpoint(&owner).await;
-    let spec = RunSpec { load: Load::Rate { uhz: 20_000_000 }, ..run_of(&["better"], &stream) };
-    let run = owner.client.run_create(&spec).await.unwrap();
-    until(WAIT_S, "some are sent", || async {
-        let run = owner.client.run_fetch(run.id).await.unwrap();
-        let told: RunProgress = serde_json::from_value(run.progress?).unwrap();
-        (told.issued >= 20).then_some(())
-    })
-    .await;
+    let (_, run) = under_way(&owner, &stream).await;
     cloud.stop(Process::Up).await;
     let right = std::fs::read(&key).unwrap();
     std::fs::write(&key, "ab".repeat(32)).unwrap();

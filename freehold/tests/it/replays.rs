@@ -150,6 +150,20 @@ pub(crate) async fn ended(account: &Account, spec: &RunSpec) -> (Run, RunOutcome
     end_of(account, run.id).await
 }
 
+/// A slow run, of which some events have been sent.
+pub(crate) async fn under_way(account: &Account, stream: &Name) -> (RunSpec, Run) {
+    const SENT: u64 = 40;
+    let spec = RunSpec { load: Load::Rate { uhz: 20_000_000 }, ..run_of(&["better"], stream) };
+    let run = account.client.run_create(&spec).await.unwrap();
+    until(WAIT_S, "some are sent", || async {
+        let run = account.client.run_fetch(run.id).await.unwrap();
+        let told: RunProgress = serde_json::from_value(run.progress?).unwrap();
+        (told.issued >= SENT).then_some(())
+    })
+    .await;
+    (spec, run)
+}
+
 /// What a run has come to, once it has ended.
 pub(crate) async fn end_of(account: &Account, id: RunId) -> (Run, RunOutcome) {
     let run = until(WAIT_S, "the run has ended", || async {
@@ -367,14 +381,7 @@ async fn a_replay_goes_on_where_it_was_lost_and_says_so() {
     let (owner, _) = strangers(&cloud).await;
     let stream = stream(&owner).await;
     endpoint(&owner).await;
-    let spec = RunSpec { load: Load::Rate { uhz: 20_000_000 }, ..run_of(&["better"], &stream) };
-    let run = owner.client.run_create(&spec).await.unwrap();
-    until(WAIT_S, "some are sent", || async {
-        let run = owner.client.run_fetch(run.id).await.unwrap();
-        let told: RunProgress = serde_json::from_value(run.progress?).unwrap();
-        (told.issued >= 40).then_some(())
-    })
-    .await;
+    let (spec, run) = under_way(&owner, &stream).await;
     cloud.kill_and_start(Process::Up).await;
     cloud.ready().await;
     let (_, outcome) = end_of(&owner, run.id).await;

@@ -23,8 +23,9 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         TriggerCommand::Add(wanted) => {
-            let (when, on, judged) = (wanted.condition(), wanted.events(), wanted.judged());
-            let TriggerArguments { name, trigger, variant, over, then, .. } = *wanted;
+            let (when, on) = (wanted.condition(), wanted.events());
+            let TriggerArguments { name, trigger, variant, over, judged, then, .. } = *wanted;
+            let judged = judged.told();
             let then = then.into_iter().map(with_pattern).collect::<Result<_, _>>()?;
             let window_ms = over;
             let spec = TriggerSpec { name: trigger, variant, on, when, window_ms, judged, then };
