@@ -28,7 +28,8 @@ use crate::streams::blocking;
 /// so that where something is left out the newest 262,144 were read at least. What the log has beside
 /// them, which is a file of 64 MiB at most while the disk has room, is read too. It takes some seconds
 /// at most.
-const EVENTS_MAX: u64 = 2 * SEALED_EVENTS_MAX;
+const EVENTS_MAX: u64 = 524_288;
+const _: () = assert!(EVENTS_MAX == 2 * SEALED_EVENTS_MAX, "the newest segment is always read");
 /// Most bytes of them: five whole segments, so that the newest 100,000 are read where a request and its
 /// answer have 2.5 KiB.
 const BYTES_MAX: u64 = 5 * SEALED_BYTES_MAX;
