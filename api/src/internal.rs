@@ -516,6 +516,9 @@ pub struct AccuracyCount {
     pub from_ms: u64,
     /// When that was, which is the window's end.
     pub counted_at_ms: u64,
+    /// Within how many milliseconds after that it is likely to be counted anew; 0 where that is not said.
+    #[serde(default)]
+    pub next_within_ms: u64,
     pub variants: Vec<VariantAccuracy>,
 }
 

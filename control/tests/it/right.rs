@@ -69,6 +69,7 @@ async fn count(house: &House, counts: &[(&str, u64, u64)]) -> AccuracyCount {
         judged: watched.judged.clone(),
         from_ms: now_ms.saturating_sub(watched.window_ms),
         counted_at_ms: now_ms,
+        next_within_ms: 0,
         variants: counts.iter().map(variant).collect(),
     };
     tell(house, counted.clone()).await;
@@ -220,4 +221,47 @@ async fn a_candidate_is_held_against_production() {
     count(&house, &[("next", 5_000, 4_000), ("main", 5_000, 4_600)]).await;
     assert_eq!(watch(&house).await, 1);
     assert_eq!(mode(&house, &alice, "next").await, "test");
+}
+
+/// Where looks are seldom a count is believed until two were to come, and no longer than 15 minutes.
+#[tokio::test]
+async fn what_is_counted_seldom_is_believed_longer() {
+    let house = House::open().await;
+    let alice = begin(&house).await;
+    let wanted = accuracy(&json!({ "at_most": 900_000 }));
+    assert_eq!(house.post(&alice, PATH, wanted).await.status, 201);
+    for (next_within_ms, believed_ms) in [(5_000, 60_000), (100_000, 200_000), (3_600_000, 900_000)]
+    {
+        let mut counted = count(&house, &[("next", 500, 480)]).await;
+        counted.next_within_ms = next_within_ms;
+        tell(&house, counted).await;
+        house.time.advance_ms(believed_ms);
+        assert_eq!(watch(&house).await, 0);
+        let said = words(&house, &alice).await;
+        assert!(said.contains("500 events with a label"), "{next_within_ms}: {said}");
+        house.time.advance_ms(1);
+        assert_eq!(watch(&house).await, 0);
+        let said = words(&house, &alice).await;
+        assert!(said.contains("no gateway has told lately"), "{next_within_ms}: {said}");
+    }
+}
+
+/// Whether a window was cut short is told by the gateway's clock, wherever control's is.
+#[tokio::test]
+async fn a_clock_that_is_ahead_cuts_no_window_short() {
+    let house = House::open().await;
+    let alice = begin(&house).await;
+    let wanted = accuracy(&json!({ "at_most": 900_000 }));
+    assert_eq!(house.post(&alice, PATH, wanted).await.status, 201);
+    for (ahead_ms, cut_ms) in [(0, 0), (30_000, 0), (30_000, 1), (0, 1)] {
+        house.time.advance_ms(1);
+        let mut counted = count(&house, &[("next", 500, 480)]).await;
+        counted.counted_at_ms += ahead_ms;
+        counted.from_ms += ahead_ms + cut_ms;
+        tell(&house, counted).await;
+        assert_eq!(watch(&house).await, 0);
+        let said = words(&house, &alice).await;
+        assert!(said.contains("500 events with a label"), "{said}");
+        assert_eq!(said.contains("of the newest alone"), cut_ms > 0, "{ahead_ms}: {said}");
+    }
 }

@@ -1,8 +1,8 @@
 //! Lately: what a stream holds of the last while, as far back as so many events reach.
 //!
-//! Always true: no more is read than is allowed, beside what is not sealed yet, which is bounded too;
-//! what is left out is the oldest, and from when on there is all is told; each event comes with the
-//! label that is known now.
+//! Always true: of what is sealed no more is read than is allowed, in whole segments; beside it what is
+//! not sealed yet, which is a file of the log at most while the disk has room; what is left out is the
+//! oldest, and from when on there is all is told; each event comes with the label that is known now.
 //! Absent on purpose: what is counted of events.
 
 use std::cmp::Reverse;
@@ -12,7 +12,8 @@ use super::row::Row;
 use crate::error::Error;
 use crate::stream::Stream;
 
-/// How much is read at most.
+/// How much is read at most of what is sealed. Let it be twice what a segment may have, or more: the
+/// newest is always read then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Most {
     /// Events, of whatever kind.
@@ -66,14 +67,16 @@ impl Stream {
         (since_ns, most): (u64, Most),
         mut each: impl FnMut(Recent<'_>),
     ) -> Result<u64, Error> {
+        // Else what is sealed first when it is selected would be read beside what is allowed.
+        if let Err(error) = self.shared.segments.seal() {
+            tracing::warn!(%error, "events were not sealed: they stay in the log");
+        }
         let current = self.shared.segments.current();
-        let unsealed = self.committed().borrow().saturating_sub(current.sealed_until);
         let segments = current.held.iter().map(|held| {
             let segment = &held.segment;
             (segment.last_ns, Most { events: segment.rows, bytes: segment.unpacked_bytes })
         });
-        let left = Most { events: most.events.saturating_sub(unsealed), ..most };
-        let since_ns = reach(segments.collect(), left).max(since_ns);
+        let since_ns = reach(segments.collect(), most).max(since_ns);
         let selection = Selection {
             since_ns: Some(since_ns),
             kinds: [kind.to_owned()].into(),
@@ -91,7 +94,7 @@ impl Stream {
 }
 
 /// From when on segments, by the times of their last events and how much they have, hold so much at
-/// most.
+/// most. One that ends at the same moment as one that is left out is left out too.
 fn reach(mut segments: Vec<(u64, Most)>, most: Most) -> u64 {
     segments.sort_unstable_by_key(|(last_ns, _)| Reverse(*last_ns));
     let mut sum = Most { events: 0, bytes: 0 };
@@ -105,6 +108,8 @@ fn reach(mut segments: Vec<(u64, Most)>, most: Most) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -117,5 +122,25 @@ mod tests {
             assert_eq!(reach(segments.clone(), Most { events, bytes }), from, "{events} {bytes}");
         }
         assert_eq!(reach(Vec::new(), Most { events: 0, bytes: 0 }), 0);
+    }
+
+    proptest! {
+        /// No more is read than is allowed, and where something is left out, no less than all that is
+        /// allowed but for one segment: so the newest always, where twice the largest is allowed.
+        #[test]
+        fn what_is_read_is_all_that_is_allowed_but_for_a_segment(
+            has in prop::collection::vec((1_u64..=100, 1_u64..=1_000), 0..20),
+            events in 200_u64..600, bytes in 2_000_u64..6_000,
+        ) {
+            let has = has.into_iter().map(|(events, bytes)| Most { events, bytes });
+            let segments: Vec<(u64, Most)> = (1..).zip(has).collect();
+            let from = reach(segments.clone(), Most { events, bytes });
+            let (read, left): (Vec<_>, Vec<_>) = segments.into_iter().partition(|it| it.0 >= from);
+            let sum = |of: fn(&Most) -> u64| read.iter().map(|(_, has)| of(has)).sum::<u64>();
+            let (read_events, read_bytes) = (sum(|it| it.events), sum(|it| it.bytes));
+            prop_assert!(read_events <= events && read_bytes <= bytes);
+            let is_full = read_events > events - 100 || read_bytes > bytes - 1_000;
+            prop_assert!(left.is_empty() || is_full, "{read_events} {read_bytes}");
+        }
     }
 }

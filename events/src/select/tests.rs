@@ -386,7 +386,7 @@ async fn what_happened_lately_comes_with_its_label() {
     let all = [one(1, None), one(2, Some("label 2")), one(3, None), one(4, Some("label 4"))];
     assert_eq!(told(0, 100), (0, all.to_vec()));
     assert_eq!(told(2 * HOUR_NS, 100), (2 * HOUR_NS, all[1..].to_vec()));
-    // One is not sealed, and the newest segment has two.
+    // What is not sealed is read beside what is allowed, and segments are read whole or not at all.
     let (since_ns, newest) = told(0, 3);
     assert!(since_ns > HOUR_NS && newest.len() < all.len(), "{since_ns} {newest:?}");
     assert_eq!(newest, all[all.len() - newest.len()..], "the oldest are left out");

@@ -285,9 +285,12 @@ async fn right_answers_are_counted_by_variant_once_labels_come() {
         captured("b", 40_000, ("main", 200, SCORE_HIGH)),
         captured("c", 5_000, ("main", 200, SCORE_LOW)),
         captured("d", 5_000, ("main", 503, None)),
-        // What is not known counts for nobody: no label, gone before it was answered, not kept.
+        // What is not known counts for nobody: no label, gone before it was answered,
+        // what the caller was to blame for, not kept.
         captured("unlabelled", 5_000, ("main", 200, SCORE_LOW)),
         captured("gone", 5_000, ("main", 499, None)),
+        captured("bad", 5_000, ("main", 400, Some(r#"{"title":"no such input"}"#))),
+        captured("often", 5_000, ("main", 429, None)),
         captured("long", 5_000, ("main", 200, None)),
         captured("e", 5_000, ("next", 200, SCORE_HIGH)),
         captured("f", 5_000, ("next", 200, Some(r#"{"score":"maybe"}"#))),
@@ -326,6 +329,7 @@ async fn right_answers_are_counted_by_variant_once_labels_come() {
     assert_eq!((told_next.0, told_next.1), (next.0, next.1));
     assert_eq!(counted.from_ms, counted.counted_at_ms - 600_000);
     assert_eq!(counted.variants[1].since_ms, changed_ms);
+    assert!(counted.next_within_ms >= 20, "{counted:?}");
     let short = world.right(30_000, labelled).await;
     assert_eq!(told(&short)[0].1, [3, 1, 1]);
     // What is labelled anew counts anew.

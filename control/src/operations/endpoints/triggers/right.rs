@@ -20,8 +20,14 @@ use super::super::gates::measured::word;
 use crate::Error;
 use crate::operations::items::from_json;
 
-/// How old a count may be: gateways look every ten seconds, and seldomer where that takes long.
-const AGE_MS_MAX: u64 = 60_000;
+/// How old a count may be, where it is counted anew as often as this allows: gateways look every ten
+/// seconds.
+const AGE_MS: u64 = 60_000;
+/// How old one may be at most, where looks take so long that they are seldom: what is older says
+/// nothing of a variant that may have changed what it answers since.
+const AGE_MS_MAX: u64 = 900_000;
+/// How many looks may be late before a count is too old: one may fail, or be slow.
+const LOOKS: u64 = 2;
 /// Longest pointer, and longest label: streams take none that is longer.
 const TERM_BYTES_MAX: usize = 256;
 
@@ -30,8 +36,20 @@ const TERM_BYTES_MAX: usize = 256;
 #[serde(deny_unknown_fields)]
 struct Told {
     stream: StreamId,
+    /// From when on all was looked at, by the gateway's clock.
     from_ms: u64,
+    /// Whether the window reaches further back than that.
+    #[serde(default)]
+    is_cut: bool,
+    /// Within how many milliseconds it was to be counted anew.
+    #[serde(default)]
+    next_within_ms: u64,
     variants: Vec<VariantAccuracy>,
+}
+
+/// How old a count may be, in milliseconds, that was to be counted anew within so many.
+fn age_ms(next_within_ms: u64) -> u64 {
+    next_within_ms.saturating_mul(LOOKS).clamp(AGE_MS, AGE_MS_MAX)
 }
 
 /// Whether a condition is about how right answers are.
@@ -86,8 +104,11 @@ pub(crate) async fn put(
     now_ms: u64,
 ) -> Result<(), store::Error> {
     for count in counted {
-        let AccuracyCount { endpoint, stream, window_ms, from_ms, .. } = *count;
-        let told = Told { stream, from_ms, variants: count.variants.clone() };
+        let AccuracyCount { endpoint, stream, window_ms, from_ms, next_within_ms, .. } = *count;
+        // Both times are the gateway's, whose clock need not be control's.
+        let is_cut = from_ms > count.counted_at_ms.saturating_sub(window_ms);
+        let variants = count.variants.clone();
+        let told = Told { stream, from_ms, is_cut, next_within_ms, variants };
         let row = AccuracyRow {
             endpoint_id: endpoint,
             window_ms,
@@ -142,7 +163,7 @@ impl Unknown {
             Self::NotCaptured => "requests of the endpoint are not captured",
             Self::NoAnswers => "the capture keeps no answers",
             Self::NotCounted => {
-                "no gateway has told within the last minute how right this variant, as it is now used, was"
+                "no gateway has told lately how right this variant, as it is now used, was"
             }
         }
     }
@@ -183,18 +204,44 @@ impl Accuracies {
         let row = self.counted.iter().find(is_it).ok_or(Unknown::NotCounted)?;
         let told: Told = from_json(&row.told).map_err(|_| Unknown::NotCounted)?;
         let is_of_it = self.capture.as_ref().is_some_and(|(stream, _)| *stream == told.stream);
-        if !is_of_it || row.counted_at_ms.saturating_add(AGE_MS_MAX) < now_ms {
+        if !is_of_it || row.counted_at_ms.saturating_add(age_ms(told.next_within_ms)) < now_ms {
             return Err(Unknown::NotCounted);
         }
         let is_it = |it: &&VariantAccuracy| it.variant == *variant && it.since_ms == since_ms;
         let it = told.variants.iter().find(is_it).ok_or(Unknown::NotCounted)?;
         let (both, predicted) = (it.true_positives, it.predicted_positives);
         let positive = Found { both, predicted, right: it.positives };
-        let begun_ms = row.counted_at_ms.saturating_sub(window_ms);
         Ok(Counted {
             right: Right { labelled: it.labelled, right: it.right, positive },
             left_out: it.left_out,
-            only_from_ms: Some(told.from_ms).filter(|from_ms| *from_ms > begun_ms),
+            only_from_ms: told.is_cut.then_some(told.from_ms),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_believed_for_two_looks_within_bounds() {
+        for (next_within_ms, believed_ms) in [
+            (0, 60_000),
+            (30_000, 60_000),
+            (30_001, 60_002),
+            (450_000, 900_000),
+            (450_001, 900_000),
+            (u64::MAX, 900_000),
+        ] {
+            assert_eq!(age_ms(next_within_ms), believed_ms, "{next_within_ms}");
+        }
+    }
+
+    #[test]
+    fn what_was_stored_before_is_read() {
+        let stream = StreamId::new(uuid::Uuid::nil());
+        let old = serde_json::json!({ "stream": stream, "from_ms": 7, "variants": [] });
+        let told: Told = from_json(&old).unwrap();
+        assert_eq!((told.from_ms, told.is_cut, told.next_within_ms), (7, false, 0));
     }
 }
