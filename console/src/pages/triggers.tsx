@@ -155,7 +155,8 @@ function Add({ variants, add }: AddProps) {
     ...(variant && { variant }),
     when: { is: condition(chosen, limit, value, "all") },
     ...(on === "live" && { window_ms: Math.round(Number(minutes) * MINUTE_MS) }),
-    ...(reads && prediction !== "" && { judged: { prediction } }),
+    ...(reads &&
+      prediction !== "" && { judged: { prediction, threshold_ppm: null, positive: null } }),
     then: [action(word, text)],
   };
   return (
