@@ -31,15 +31,11 @@ pub(super) fn thread_cpu_ns() -> u64 {
     ns(clock_gettime(ClockId::ThreadCPUTime))
 }
 
-/// Asks the kernel to wake this thread when it says, and not up to 50 µs later.
-fn wake_in_time() {
+/// Has this thread wake when it says, and not up to 50 µs later, and run as soon as it wakes, before
+/// others of this program that run for longer.
+pub(super) fn run_in_time() {
     // Where it refuses, what is late is measured as late.
     let _ = set_current_timer_slack(NonZeroU64::new(1));
-}
-
-/// Has this thread run as soon as it wakes, before others of this program that run for longer.
-pub(super) fn run_in_time() {
-    wake_in_time();
     schedule(TURN_NS, 0);
 }
 
